@@ -1,0 +1,87 @@
+// What a backend is. Partitioning asks supports() and cost(); compile() turns a segment into
+// something that runs. Values at a segment's border are dense row-major host tensors of the declared
+// type; layouts, packed weights and quantized storage are private to the backend.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "libruntime/core/graph.h"
+
+namespace mnn {
+
+class ThreadPool;
+
+// One line of a profile: what one step of an executable did.
+struct StepInfo {
+  std::string op;                    // "Conv+Relu"
+  std::string kernel;                // "conv_f32_winograd4_avx2"
+  std::string backend;
+  std::vector<std::string> origin;   // source layers
+  std::vector<int64_t> out_dims;
+  std::string out_dtype;             // as stored, "f32", "u8"
+  int64_t macs = 0;
+  int64_t bytes = 0;                 // read and written, weights included
+  bool int8 = false;                 // its MACs run on an int8 kernel
+};
+
+// Called by an executable around each step when profiling: step index, nanoseconds.
+using StepTimer = std::function<void(size_t step, int64_t ns)>;
+
+class Executable {
+ public:
+  virtual ~Executable() = default;
+  // Scratch bytes it needs while it runs, 64-byte aligned; executables of a session share them.
+  virtual int64_t workspace_bytes() const { return 0; }
+  virtual int64_t weight_bytes() const { return 0; }  // packed copies it owns
+  // Called once, before the first run.
+  virtual Status bind(std::byte* workspace) {
+    (void)workspace;
+    return {};
+  }
+  // Fills `out`, whose tensors have their final type and memory; where an output's shape depends on
+  // data the executable replaces the tensor. Allocates nothing otherwise.
+  virtual Status run(std::span<const Tensor> in, std::span<Tensor> out) = 0;
+  virtual std::vector<StepInfo> steps() const = 0;
+  // Null: no timing.
+  virtual void set_timer(StepTimer timer) { (void)timer; }
+};
+
+struct CompileOptions {
+  ThreadPool* pool = nullptr;  // never null when a backend is called
+  std::string isa;             // empty: the best this CPU has
+  bool winograd = true;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual std::string name() const = 0;
+  virtual std::string device() const = 0;  // one line: what it runs on
+  // nullopt: yes. Otherwise the reason why not.
+  virtual std::optional<std::string> supports(const Graph& graph, const Node& node) const = 0;
+  // Estimated seconds; comparable between backends.
+  virtual double cost(const Graph& graph, const Node& node) const = 0;
+  // `segment` has static shapes at its border; its nodes are all supported.
+  virtual Result<std::unique_ptr<Executable>> compile(const Graph& segment,
+                                                      const CompileOptions& options) const = 0;
+};
+
+std::unique_ptr<Backend> make_reference_backend();
+std::unique_ptr<Backend> make_cpu_backend();
+// Takes only Conv and Gemm (fp32 and int8) and computes them with the reference kernels: proves
+// partition, transfer and fallback.
+std::unique_ptr<Backend> make_test_backend();
+// By name: "cpu", "reference", "test". Null when there is none.
+std::unique_ptr<Backend> make_backend(std::string_view name);
+std::vector<std::string> backend_names();
+
+// MACs of one node for its inferred shapes; 0 for operators without multiply-accumulates or when
+// shapes are open. Conv, ConvTranspose, Gemm, MatMul, Einsum, LSTM, GRU, RNN.
+int64_t count_macs(const Graph& graph, const Node& node);
+
+}  // namespace mnn

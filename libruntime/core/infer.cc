@@ -1,0 +1,124 @@
+// Shape, type and shape-value inference over a graph: one pass in node order.
+#include <algorithm>
+
+#include "libruntime/core/op.h"
+
+namespace mnn {
+namespace {
+
+using Known = std::vector<std::optional<ShapeValues>>;
+
+bool can_hold_shape_values(const Type& type) {
+  return type.kind == Type::Kind::kTensor && (type.dtype == DType::kI64 || type.dtype == DType::kI32 ||
+                                              type.dtype == DType::kBool);
+}
+
+// Keeps of `old` what `fresh` does not tell; refuses a contradiction.
+Status merge_type(Type& fresh, const Type& old) {
+  if (!old.defined()) return {};
+  if (!fresh.defined()) {
+    fresh = old;
+    return {};
+  }
+  if (fresh.dtype != old.dtype || fresh.kind != old.kind) {
+    return invalid("its output is declared as " + old.str() + " but computes to " + fresh.str());
+  }
+  if (!old.shape) return {};
+  if (!fresh.shape) {
+    fresh.shape = old.shape;
+    return {};
+  }
+  if (fresh.shape->size() != old.shape->size()) {
+    return invalid("its output is declared as " + old.str() + " but computes to " + fresh.str());
+  }
+  for (size_t i = 0; i < fresh.shape->size(); ++i) {
+    Dim& f = (*fresh.shape)[i];
+    const Dim& o = (*old.shape)[i];
+    if (f.known() && o.known() && f.value() != o.value()) {
+      return invalid("its output is declared as " + old.str() + " but computes to " + fresh.str());
+    }
+    if (f.is_unknown() || (!f.known() && o.known())) f = o;
+  }
+  return {};
+}
+
+Result<std::vector<OpContext::Output>> infer_one(const Graph& graph, const Node& node,
+                                                 const Known* known) {
+  const OpDef* def = find_op(node.op);
+  if (def == nullptr) return unsupported("operator " + node.op + " is not known");
+  OpContext c(node, *def);
+  const size_t own = node.own_inputs();
+  c.in.resize(own);
+  c.constants.assign(own, nullptr);
+  c.known_values.assign(own, nullptr);
+  c.out.resize(node.outputs.size());
+  for (size_t i = 0; i < own; ++i) {
+    const ValueId v = node.inputs[i];
+    if (v == kNoValue) continue;
+    c.in[i] = graph.value(v).type;
+    c.constants[i] = graph.constant(v);
+    if (known && (*known)[static_cast<size_t>(v)]) c.known_values[i] = &(*known)[static_cast<size_t>(v)];
+  }
+  if (def->infer == nullptr) return internal_error(node.op + " has no inference");
+  MNN_RETURN_IF_ERROR(def->infer(c));
+  return std::move(c.out);
+}
+
+Status infer_graph(Graph& graph);
+
+Status infer_subgraphs(Graph& graph, Node& node) {
+  for (Graph& g : node.subgraphs) {
+    for (size_t i = 0; i < g.captures.size(); ++i) {
+      const Value& outer = graph.value(node.captures[i]);
+      Value& inner = g.value(g.captures[i]);
+      inner.type = outer.type;
+    }
+    if (node.op == "Loop" || node.op == "Scan") {
+      // Carried values may change shape from one trip to the next: only what the body declares holds.
+      MNN_RETURN_IF_ERROR(infer_graph(g).context("in its sub-graph " + g.name));
+      continue;
+    }
+    MNN_RETURN_IF_ERROR(infer_graph(g).context("in its sub-graph " + g.name));
+  }
+  return {};
+}
+
+Status infer_graph(Graph& graph) {
+  Known known(graph.values.size());
+  for (size_t n = 0; n < graph.nodes.size(); ++n) {
+    Node& node = graph.nodes[n];
+    auto where = [&] { return "node " + display_name(graph, node) + " (" + node.op + ")"; };
+    if (!node.subgraphs.empty()) {
+      const Status status = infer_subgraphs(graph, node);
+      if (!status.ok()) return status.context(where());
+    }
+    auto outputs = infer_one(graph, node, &known);
+    if (!outputs.ok()) return outputs.status().context(where());
+    for (size_t i = 0; i < node.outputs.size(); ++i) {
+      const ValueId v = node.outputs[i];
+      if (v == kNoValue) continue;
+      OpContext::Output& o = (*outputs)[i];
+      const Status status = merge_type(o.type, graph.value(v).type);
+      if (!status.ok()) return status.context(where());
+      graph.value(v).type = std::move(o.type);
+      if (o.values && can_hold_shape_values(graph.value(v).type) &&
+          static_cast<int64_t>(o.values->size()) <= kMaxShapeValues) {
+        known[static_cast<size_t>(v)] = std::move(o.values);
+      }
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Status infer_types(Graph& graph) { return infer_graph(graph); }
+
+Result<std::vector<OpContext::Output>> infer_node(
+    const Graph& graph, const Node& node, std::span<const std::optional<ShapeValues>> known_values) {
+  if (known_values.empty()) return infer_one(graph, node, nullptr);
+  const Known known(known_values.begin(), known_values.end());
+  return infer_one(graph, node, &known);
+}
+
+}  // namespace mnn

@@ -1,0 +1,179 @@
+// Runs nodes and graphs with the reference kernels: the judge of every backend.
+#include "libruntime/core/builder.h"
+#include "libruntime/core/control_flow.h"
+#include "libruntime/core/op.h"
+#include "libruntime/core/quant.h"
+
+namespace mnn {
+namespace {
+
+// A composite operator: builds its decomposition over a small graph and runs that.
+Result<std::vector<Tensor>> run_decomposed(const OpDef& def, const Node& node,
+                                           std::span<const Tensor* const> inputs) {
+  Graph g;
+  g.name = node.op;
+  Node local = node;
+  local.fused.clear();
+  local.inputs.clear();
+  std::vector<Tensor> feeds;
+  for (const Tensor* t : inputs) {
+    if (t == nullptr) {
+      local.inputs.push_back(kNoValue);
+      continue;
+    }
+    // Constants: a decomposition may look at shapes and at the values of axes, sizes…
+    local.inputs.push_back(g.add_constant(*t));
+  }
+  local.outputs.clear();
+  for (const ValueId v : node.outputs) {
+    local.outputs.push_back(v == kNoValue ? kNoValue : g.add_temporary());
+  }
+  Builder b(g);
+  MNN_ASSIGN_OR_RETURN(const std::vector<ValueId> made, def.decompose(b, local));
+  for (size_t i = 0; i < made.size() && i < node.outputs.size(); ++i) {
+    if (node.outputs[i] != kNoValue && made[i] != kNoValue) g.outputs.push_back(made[i]);
+  }
+  MNN_RETURN_IF_ERROR(sort_nodes(g));
+  MNN_ASSIGN_OR_RETURN(std::vector<Tensor> results, run_reference(g, {}));
+  std::vector<Tensor> outputs(node.outputs.size());
+  size_t next = 0;
+  for (size_t i = 0; i < made.size() && i < node.outputs.size(); ++i) {
+    if (node.outputs[i] != kNoValue && made[i] != kNoValue) outputs[i] = std::move(results[next++]);
+  }
+  return outputs;
+}
+
+Result<std::vector<Tensor>> run_own(const Node& node, std::span<const Tensor* const> inputs) {
+  const OpDef* def = find_op(node.op);
+  if (def == nullptr) return unsupported("operator " + node.op + " is not known");
+  if (def->reference == nullptr) {
+    if (def->decompose == nullptr) return unsupported("operator " + node.op + " has no kernel");
+    return run_decomposed(*def, node, inputs);
+  }
+  OpContext c(node, *def);
+  KernelContext k(node, *def);
+  for (const Tensor* t : inputs) {
+    c.in.push_back(t ? tensor_type(t->dtype(), to_shape(t->dims())) : Type{});
+    c.constants.push_back(t);
+    c.known_values.push_back(nullptr);
+    k.in.push_back(t);
+  }
+  c.out.resize(node.outputs.size());
+  MNN_RETURN_IF_ERROR(def->infer(c));
+  for (OpContext::Output& o : c.out) k.types.push_back(std::move(o.type));
+  k.out.resize(node.outputs.size());
+  MNN_RETURN_IF_ERROR(def->reference(k));
+  return std::move(k.out);
+}
+
+// y = op(x, operand) for one post-op. Clip's bounds are attributes there, inputs of the operator.
+Result<Tensor> apply_fused(const FusedOp& f, const Tensor& x, const Tensor* operand) {
+  Node node;
+  node.op = f.op;
+  node.outputs = {0};
+  std::vector<const Tensor*> in = {&x};
+  Tensor low, high;
+  if (f.op == "Clip") {
+    auto bound = [&](std::string_view name) -> Result<Tensor> {
+      const auto it = f.attributes.find(name);
+      if (it == f.attributes.end()) return invalid("fused Clip without " + std::string(name));
+      return Tensor::scalar(static_cast<float>(std::get<double>(it->second)));
+    };
+    MNN_ASSIGN_OR_RETURN(low, bound("min"));
+    MNN_ASSIGN_OR_RETURN(high, bound("max"));
+    in.push_back(&low);
+    in.push_back(&high);
+  } else {
+    node.attributes = f.attributes;
+    if (f.operand >= 0) in.push_back(operand);
+  }
+  for (size_t i = 0; i < in.size(); ++i) node.inputs.push_back(static_cast<ValueId>(i));
+  MNN_ASSIGN_OR_RETURN(std::vector<Tensor> out, run_own(node, in));
+  return std::move(out[0]);
+}
+
+}  // namespace
+
+Result<std::vector<Tensor>> run_node(const Node& node, std::span<const Tensor* const> inputs) {
+  const size_t own = node.own_inputs();
+  if (inputs.size() != node.inputs.size()) return internal_error("run_node: inputs do not line up");
+  MNN_ASSIGN_OR_RETURN(std::vector<Tensor> out, run_own(node, inputs.first(own)));
+  for (const FusedOp& f : node.fused) {
+    const Tensor* operand = f.operand >= 0 ? inputs[static_cast<size_t>(f.operand)] : nullptr;
+    MNN_ASSIGN_OR_RETURN(out[0], apply_fused(f, out[0], operand));
+  }
+  return out;
+}
+
+Result<std::vector<Tensor>> run_reference(const Graph& graph, std::span<const Tensor> inputs) {
+  if (inputs.size() != graph.inputs.size() + graph.captures.size()) {
+    return invalid("expected " + std::to_string(graph.inputs.size() + graph.captures.size()) +
+                   " inputs, found " + std::to_string(inputs.size()));
+  }
+  std::vector<Tensor> values(graph.values.size());
+  size_t next = 0;
+  for (const auto* list : {&graph.inputs, &graph.captures}) {
+    for (const ValueId v : *list) values[static_cast<size_t>(v)] = inputs[next++];
+  }
+  for (size_t v = 0; v < graph.values.size(); ++v) {
+    if (graph.values[v].kind != ValueKind::kConstant && graph.values[v].kind != ValueKind::kState) {
+      continue;
+    }
+    MNN_ASSIGN_OR_RETURN(values[v], constant_as_real(graph.values[v]));
+  }
+  auto round_value = [&](ValueId v) -> Status {
+    const Value& value = graph.value(v);
+    Tensor& t = values[static_cast<size_t>(v)];
+    if (!value.quant || t.dtype() != DType::kF32) return {};
+    MNN_ASSIGN_OR_RETURN(t, round_to_grid(t, *value.quant));
+    return {};
+  };
+  for (const ValueId v : graph.inputs) MNN_RETURN_IF_ERROR(round_value(v));
+
+  // A value's tensor is dropped after its last reader.
+  std::vector<size_t> last_use(graph.values.size(), 0);
+  for (size_t n = 0; n < graph.nodes.size(); ++n) {
+    for (const auto* list : {&graph.nodes[n].inputs, &graph.nodes[n].captures}) {
+      for (const ValueId v : *list) {
+        if (v != kNoValue) last_use[static_cast<size_t>(v)] = n;
+      }
+    }
+  }
+  for (const ValueId v : graph.outputs) last_use[static_cast<size_t>(v)] = graph.nodes.size();
+
+  for (size_t n = 0; n < graph.nodes.size(); ++n) {
+    const Node& node = graph.nodes[n];
+    std::vector<const Tensor*> in;
+    for (const ValueId v : node.inputs) {
+      in.push_back(v == kNoValue ? nullptr : &values[static_cast<size_t>(v)]);
+    }
+    Result<std::vector<Tensor>> out = std::vector<Tensor>();
+    if (node.subgraphs.empty()) {
+      out = run_node(node, in);
+    } else {
+      std::vector<Tensor> captures;
+      for (const ValueId v : node.captures) captures.push_back(values[static_cast<size_t>(v)]);
+      out = run_control_flow(node, in, captures, [](const Graph& g, std::span<const Tensor> feeds) {
+        return run_reference(g, feeds);
+      });
+    }
+    if (!out.ok()) {
+      return out.status().context("node " + display_name(graph, node) + " (" + node.op + ")");
+    }
+    for (size_t i = 0; i < node.outputs.size(); ++i) {
+      if (node.outputs[i] == kNoValue) continue;
+      values[static_cast<size_t>(node.outputs[i])] = std::move((*out)[i]);
+      MNN_RETURN_IF_ERROR(round_value(node.outputs[i]));
+    }
+    for (const auto* list : {&node.inputs, &node.captures}) {
+      for (const ValueId v : *list) {
+        if (v != kNoValue && last_use[static_cast<size_t>(v)] == n) values[static_cast<size_t>(v)] = {};
+      }
+    }
+  }
+  std::vector<Tensor> outputs;
+  for (const ValueId v : graph.outputs) outputs.push_back(values[static_cast<size_t>(v)]);
+  return outputs;
+}
+
+}  // namespace mnn

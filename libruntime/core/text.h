@@ -1,0 +1,25 @@
+// The text form of a graph: parse and print. docs/text-form.md describes the grammar.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "libruntime/core/graph.h"
+
+namespace mnn {
+
+struct PrintOptions {
+  // Constants with more elements are printed as their type and XXH3-64 only; such text parses back
+  // with zeros in them.
+  int64_t max_constant_elements = 64;
+};
+std::string print_graph(const Graph& graph, const PrintOptions& options = {});
+// An error names line and column. Bounded: depth of sub-graphs 32, size of a constant 1 GiB.
+Result<Graph> parse_graph(std::string_view text);
+
+// One tensor as the text form writes it: "f32[2,2] = 1 2 3 4"; the generators "iota START STEP" and
+// "random SEED LOW HIGH" may stand for the elements. Scalars have type "f32[]".
+Result<Tensor> parse_tensor(std::string_view text);
+std::string print_tensor(const Tensor& tensor);
+
+}  // namespace mnn
