@@ -63,6 +63,32 @@ Result<ShapeMap> parse_shapes(const std::vector<std::string>& shapes) {
   return map;
 }
 
+void add_image_flags(CLI::App& app, ImageOptions& images) {
+  app.add_option_function<std::vector<int64_t>>(
+         "--image-size",
+         [&images](const std::vector<int64_t>& size) {
+           images.height = size[0];
+           images.width = size[1];
+         },
+         "Height and width images are resized to; default: the input's own")
+      ->type_name("H,W")
+      ->delimiter(',')
+      ->expected(2)
+      ->check(CLI::PositiveNumber);
+  app.add_option("--image-mean", images.mean, "Subtracted from the pixels (0…255), per channel or one")
+      ->delimiter(',')
+      ->type_name("M,…");
+  app.add_option("--image-scale", images.scale, "Multiplied after that; default 1/255")
+      ->delimiter(',')
+      ->type_name("S,…");
+  app.add_option("--image-layout", images.layout, "Layout of the input")
+      ->check(CLI::IsMember({"nchw", "nhwc"}))
+      ->capture_default_str();
+  app.add_option("--image-color", images.color, "Order of the channels")
+      ->check(CLI::IsMember({"rgb", "bgr", "gray"}))
+      ->capture_default_str();
+}
+
 int run_command(CLI::App& app, CommonFlags& flags, int argc, char** argv,
                 const std::function<Status()>& body) {
   try {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/common/image.h"
 #include "apps/common/terminal.h"
 
 namespace mnn::cli {
@@ -28,6 +29,9 @@ void add_common_flags(CLI::App& app, CommonFlags& flags, const std::string& exam
 void add_shape_flag(CLI::App& app, std::vector<std::string>& shapes);
 using ShapeMap = std::map<std::string, std::vector<int64_t>>;
 Result<ShapeMap> parse_shapes(const std::vector<std::string>& shapes);
+
+// --image-size, --image-mean, --image-scale, --image-layout, --image-color: how images become inputs.
+void add_image_flags(CLI::App& app, ImageOptions& images);
 
 // Parses argv, starts the log, runs `body` and turns its Status into the exit code. Every failure,
 // exceptions included, ends in one line "mnn: error: …" on stderr.
