@@ -43,7 +43,7 @@ Status merge_type(Type& fresh, const Type& old) {
 }
 
 Result<std::vector<OpContext::Output>> infer_one(const Graph& graph, const Node& node,
-                                                 const Known* known) {
+                                                 std::span<const std::optional<ShapeValues>> known) {
   const OpDef* def = find_op(node.op);
   if (def == nullptr) return unsupported("operator " + node.op + " is not known");
   OpContext c(node, *def);
@@ -57,7 +57,8 @@ Result<std::vector<OpContext::Output>> infer_one(const Graph& graph, const Node&
     if (v == kNoValue) continue;
     c.in[i] = graph.value(v).type;
     c.constants[i] = graph.constant(v);
-    if (known && (*known)[static_cast<size_t>(v)]) c.known_values[i] = &(*known)[static_cast<size_t>(v)];
+    const auto at = static_cast<size_t>(v);
+    if (at < known.size() && known[at]) c.known_values[i] = &known[at];
   }
   if (def->infer == nullptr) return internal_error(node.op + " has no inference");
   MNN_RETURN_IF_ERROR(def->infer(c));
@@ -92,7 +93,7 @@ Status infer_graph(Graph& graph) {
       const Status status = infer_subgraphs(graph, node);
       if (!status.ok()) return status.context(where());
     }
-    auto outputs = infer_one(graph, node, &known);
+    auto outputs = infer_one(graph, node, known);
     if (!outputs.ok()) return outputs.status().context(where());
     for (size_t i = 0; i < node.outputs.size(); ++i) {
       const ValueId v = node.outputs[i];
@@ -116,9 +117,7 @@ Status infer_types(Graph& graph) { return infer_graph(graph); }
 
 Result<std::vector<OpContext::Output>> infer_node(
     const Graph& graph, const Node& node, std::span<const std::optional<ShapeValues>> known_values) {
-  if (known_values.empty()) return infer_one(graph, node, nullptr);
-  const Known known(known_values.begin(), known_values.end());
-  return infer_one(graph, node, &known);
+  return infer_one(graph, node, known_values);
 }
 
 }  // namespace mnn
