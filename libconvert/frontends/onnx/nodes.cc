@@ -24,12 +24,8 @@ Result<ValueId> Importer::resolve(Scope& scope, const std::string& name) {
       if (inner == kNoValue) {
         inner = scope.draft.graph.add_value({v.name, v.type, ValueKind::kInput, {}, {}});
         scope.captured.emplace_back(outer, inner);
-        const auto& known_outside = scope.outer->draft.known;
-        const auto at = static_cast<size_t>(outer);
-        if (at < known_outside.size() && known_outside[at]) {
-          scope.draft.known.resize(scope.draft.graph.values.size());
-          scope.draft.known[static_cast<size_t>(inner)] = known_outside[at];
-        }
+        const ShapeValues* values = scope.outer->draft.types.known(outer);
+        if (values != nullptr) scope.draft.types.learn(inner, *values);
       }
     }
   }

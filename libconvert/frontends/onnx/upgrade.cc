@@ -60,9 +60,11 @@ Status check_node(const Node& node, const OpDef& def) {
   return check_attributes(node, def);
 }
 
-bool holds_shape_values(const Type& type) {
-  return type.kind == Type::Kind::kTensor &&
-         (type.dtype == DType::kI64 || type.dtype == DType::kI32 || type.dtype == DType::kBool);
+// Diagnostics name the node themselves.
+Status without_node(const Status& status, const Graph& graph, const Node& node) {
+  const std::string prefix = "node " + display_name(graph, node) + " (" + node.op + "): ";
+  if (!status.message().starts_with(prefix)) return status;
+  return Status(status.code(), status.message().substr(prefix.size()));
 }
 
 }  // namespace
@@ -75,20 +77,11 @@ Status append_node(GraphDraft& draft, Node node, int64_t& budget) {
   // Absent inputs at the end say the same as none.
   while (!node.inputs.empty() && node.inputs.back() == kNoValue) node.inputs.pop_back();
   MNN_RETURN_IF_ERROR(check_node(node, *def));
-  MNN_ASSIGN_OR_RETURN(std::vector<OpContext::Output> outputs,
-                       infer_node(graph, node, draft.known));
-  draft.known.resize(graph.values.size());
-  for (size_t i = 0; i < node.outputs.size(); ++i) {
-    if (node.outputs[i] == kNoValue) continue;
-    if (!outputs[i].type.defined()) {
-      return invalid("the type of output " + std::to_string(i) + " cannot be told");
-    }
-    Type& type = graph.value(node.outputs[i]).type = std::move(outputs[i].type);
-    std::optional<ShapeValues>& values = outputs[i].values;
-    if (values && holds_shape_values(type) &&
-        static_cast<int64_t>(values->size()) <= kMaxShapeValues) {
-      draft.known[static_cast<size_t>(node.outputs[i])] = std::move(values);
-    }
+  const Status inferred = draft.types.infer(node);
+  if (!inferred.ok()) return without_node(inferred, graph, node);
+  for (const ValueId v : node.outputs) {
+    if (v == kNoValue || graph.value(v).type.defined()) continue;
+    return invalid("the type of an output of " + node.op + " cannot be told");
   }
   graph.add_node(std::move(node));
   return {};

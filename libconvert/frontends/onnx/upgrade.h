@@ -14,11 +14,11 @@
 
 namespace mnn::onnx {
 
-// A graph being built, node after node in order, with what is known of small integer tensors.
+// A graph being built, node after node in order.
 struct GraphDraft {
-  explicit GraphDraft(Graph& g) : graph(g) {}
+  explicit GraphDraft(Graph& g) : graph(g), types(g) {}
   Graph& graph;
-  std::vector<std::optional<ShapeValues>> known;  // per value, may be shorter
+  TypeInference types;
 };
 
 // Checks the node against its operator's row (inputs, outputs, attributes and their types), infers
