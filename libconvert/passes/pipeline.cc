@@ -2,6 +2,7 @@
 #include "libconvert/convert.h"
 #include "libconvert/passes/passes.h"
 #include "libruntime/core/fold.h"
+#include "libruntime/core/op.h"
 
 namespace mnn {
 namespace {
