@@ -77,15 +77,14 @@ Result<Type> carried_type(const Type& initial, const Type& next, size_t i) {
     return invalid("carried value " + std::to_string(i) + " goes in as " + initial.str() +
                    " and comes out as " + next.str());
   }
-  Type type = initial;
-  if (!initial.shape || !next.shape || initial.shape->size() != next.shape->size()) {
-    type.shape.reset();
-    return type;
+  std::optional<Shape> shape;
+  if (initial.shape && next.shape && initial.shape->size() == next.shape->size()) {
+    shape = initial.shape;
+    for (size_t d = 0; d < shape->size(); ++d) {
+      if (!(*next.shape)[d].same((*shape)[d])) (*shape)[d] = Dim::unknown();
+    }
   }
-  for (size_t d = 0; d < type.shape->size(); ++d) {
-    if (!(*next.shape)[d].same((*initial.shape)[d])) (*type.shape)[d] = Dim::unknown();
-  }
-  return type;
+  return Type{initial.kind, initial.dtype, std::move(shape)};
 }
 
 Status check_body(const OpContext& c, size_t inputs, size_t least_outputs) {
@@ -104,12 +103,12 @@ Status check_body(const OpContext& c, size_t inputs, size_t least_outputs) {
 // The body's output with a new axis of `length`.
 Result<Type> stacked_type(const Type& part, int64_t axis, const Dim& length,
                           const OuterSymbols& outer) {
-  Type type = part;
-  if (!type.shape) return type;
-  for (Dim& d : *type.shape) d = outer.outside(d);
-  MNN_ASSIGN_OR_RETURN(const size_t at, normalize_axis(axis, type.shape->size() + 1));
-  type.shape->insert(type.shape->begin() + static_cast<long>(at), length);
-  return type;
+  if (!part.shape) return part;
+  Shape shape;
+  for (const Dim& d : *part.shape) shape.push_back(outer.outside(d));
+  MNN_ASSIGN_OR_RETURN(const size_t at, normalize_axis(axis, shape.size() + 1));
+  shape.insert(shape.begin() + static_cast<long>(at), length);
+  return tensor_type(part.dtype, std::move(shape));
 }
 
 // ---- Loop ----
