@@ -84,4 +84,7 @@ std::vector<std::string> backend_names();
 // shapes are open. Conv, ConvTranspose, Gemm, MatMul, Einsum, LSTM, GRU, RNN.
 int64_t count_macs(const Graph& graph, const Node& node);
 
+// The profile line of one node as far as its graph tells: all but kernel, backend and int8.
+StepInfo describe_step(const Graph& graph, const Node& node);
+
 }  // namespace mnn

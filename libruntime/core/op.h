@@ -119,8 +119,20 @@ const std::vector<const OpDef*>& all_ops();
 
 // Infers types and shapes of every value, and the values of small integer tensors, walking
 // sub-graphs. Values that had a type keep what inference cannot tell. An error names the node.
-struct InferredValues;  // per graph: what is known of small integer tensors
 Status infer_types(Graph& graph);
+// The same one node at a time, in node order, for passes that change the graph as they go.
+class TypeInference {
+ public:
+  explicit TypeInference(Graph& graph) : graph_(graph) {}
+  // Fills the types of the node's outputs. The node need not be in the graph, its values must.
+  Status infer(Node& node);
+  // What is known of the elements of a value made by a node inferred before; null when nothing is.
+  const ShapeValues* known(ValueId v) const;
+
+ private:
+  Graph& graph_;
+  std::vector<std::optional<ShapeValues>> known_;
+};
 // The same for one node: fills the types of its outputs and returns what is known of their elements.
 Result<std::vector<OpContext::Output>> infer_node(
     const Graph& graph, const Node& node,
