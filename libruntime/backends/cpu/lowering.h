@@ -47,6 +47,9 @@ class Lowering {
   // Room for the output `v` of a node, as it is to be stored.
   Array allocate_stored(ValueId v, const Order& order);
   Array constant_array(Tensor tensor);
+  bool constant_storage(const Array& a) const {
+    return plan_.storages[static_cast<size_t>(a.storage)].place == Place::kConstant;
+  }
   // A dense copy of any array.
   Result<Array> copy(const Array& a, const Order& order);
   // Writes the elements of `from` to the places of `to`; same dims and type.
@@ -57,6 +60,7 @@ class Lowering {
   // The step's reads and writes are taken from `in` and `out`; scratch goes to the writes.
   Step& add_step(std::string kernel, std::span<const Array> in, std::span<const Array> out,
                  int64_t work, StepFn run);
+  Step& last_step() { return plan_.steps.back(); }
   // Scratch bytes for the last step.
   int add_scratch(int64_t bytes);
   // How many parts a step with about `work` elementary operations is worth.
