@@ -9,8 +9,8 @@ namespace {
 using Known = std::vector<std::optional<ShapeValues>>;
 
 bool can_hold_shape_values(const Type& type) {
-  return type.kind == Type::Kind::kTensor && (type.dtype == DType::kI64 || type.dtype == DType::kI32 ||
-                                              type.dtype == DType::kBool);
+  return type.kind == Type::Kind::kTensor &&
+         (type.dtype == DType::kI64 || type.dtype == DType::kI32 || type.dtype == DType::kBool);
 }
 
 // Keeps of `old` what `fresh` does not tell; refuses a contradiction.
@@ -57,32 +57,40 @@ Result<std::vector<OpContext::Output>> infer_one(const Graph& graph, const Node&
     if (v == kNoValue) continue;
     c.in[i] = graph.value(v).type;
     c.constants[i] = graph.constant(v);
-    if (known && (*known)[static_cast<size_t>(v)]) c.known_values[i] = &(*known)[static_cast<size_t>(v)];
+    if (known && (*known)[static_cast<size_t>(v)])
+      c.known_values[i] = &(*known)[static_cast<size_t>(v)];
   }
   if (def->infer == nullptr) return internal_error(node.op + " has no inference");
   MNN_RETURN_IF_ERROR(def->infer(c));
   return std::move(c.out);
 }
 
-Status infer_subgraphs(Graph& graph, Node& node) {
-  for (Graph& g : node.subgraphs) {
-    for (size_t i = 0; i < g.captures.size(); ++i) {
-      g.value(g.captures[i]).type = graph.value(node.captures[i]).type;
-    }
-    // Carried values of Loop and Scan may change shape from one trip to the next: only what the
-    // body declares holds.
-    MNN_RETURN_IF_ERROR(infer_types(g).context("in its sub-graph " + g.name));
+}  // namespace
+
+Status TypeInference::infer_subgraph(const Node& outer, Graph& g) {
+  TypeInference inside(g);
+  for (size_t i = 0; i < g.captures.size(); ++i) {
+    g.value(g.captures[i]).type = graph_.value(outer.captures[i]).type;
+    if (const ShapeValues* values = known(outer.captures[i])) inside.learn(g.captures[i], *values);
+  }
+  // Carried values of Loop and Scan may change shape from one trip to the next: only what the body
+  // declares holds.
+  for (Node& node : g.nodes) {
+    MNN_RETURN_IF_ERROR(inside.infer(node).context("in its sub-graph " + g.name));
   }
   return {};
 }
 
-}  // namespace
+void TypeInference::learn(ValueId v, ShapeValues values) {
+  known_.resize(graph_.values.size());
+  known_[static_cast<size_t>(v)] = std::move(values);
+}
 
 Status TypeInference::infer(Node& node) {
   known_.resize(graph_.values.size());
   auto where = [&] { return "node " + display_name(graph_, node) + " (" + node.op + ")"; };
-  if (!node.subgraphs.empty()) {
-    const Status status = infer_subgraphs(graph_, node);
+  for (Graph& g : node.subgraphs) {
+    const Status status = infer_subgraph(node, g);
     if (!status.ok()) return status.context(where());
   }
   auto outputs = infer_one(graph_, node, &known_);

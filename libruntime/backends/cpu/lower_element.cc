@@ -255,6 +255,7 @@ class ExpressionBuilder {
   Status finish(Operand result);
   Expression expression;
   Order order;
+  std::vector<const Node*> nodes;  // in the order they are computed
 
  private:
   bool is_absorbed(ValueId v) const;
@@ -372,6 +373,7 @@ Operand ExpressionBuilder::node(const Node& n) {
     if (operands == 1) r = unary(UnaryOp::kMulBy, r, 1.0f);
     if (n.op == "Mean") r = unary(UnaryOp::kDivBy, r, static_cast<float>(operands));
   }
+  nodes.push_back(&n);
   r = post_ops(n, r, 0);
   const Value& out = l_.graph().value(n.outputs[0]);
   // Inside an expression the rounding to a grid is an operator; at its end the store does it.
@@ -494,7 +496,24 @@ Result<Array> make_table(Lowering& l, const Expression& e, const Grid& in, const
   return l.constant_array(std::move(table));
 }
 
-void add_expression(Lowering& l, Expression expression, const Array& out) {
+// Names the operators and source layers of every node a step computes.
+void describe(const Lowering& l, const std::vector<const Node*>& nodes, StepInfo& info) {
+  if (nodes.empty()) return;
+  info.op.clear();
+  info.origin.clear();
+  for (const Node* n : nodes) {
+    const StepInfo own = describe_step(l.graph(), *n);
+    info.op += (info.op.empty() ? "" : "+") + own.op;
+    for (const std::string& name : own.origin) {
+      if (std::find(info.origin.begin(), info.origin.end(), name) == info.origin.end()) {
+        info.origin.push_back(name);
+      }
+    }
+  }
+}
+
+void add_expression(Lowering& l, Expression expression, const std::vector<const Node*>& nodes,
+                    const Array& out) {
   std::vector<Array> in = expression.sources;
   auto loop = std::make_shared<const ExpressionLoop>(std::move(expression), out, l.kernels());
   const Array outs[] = {out};
@@ -509,6 +528,7 @@ void add_expression(Lowering& l, Expression expression, const Array& out) {
       break;
     }
   }
+  describe(l, nodes, step.info);
   const int parts = step.parts;
   const int64_t floats = loop->scratch_floats();
   int scratch = -1;
@@ -536,6 +556,7 @@ Status lower_elementwise(Lowering& l, const Node& node) {
       const Array in[] = {x, table}, out[] = {y};
       const int64_t n = y.elements();
       Step& step = l.add_step("lookup_u8", in, out, n / 2, nullptr);
+      describe(l, b.nodes, step.info);
       if (x.offset == 0) step.in_place = x.storage;
       step.run = [x, y, table, n, parts = step.parts, k = &l.kernels()](const Run& run, int,
                                                                        int part) {
@@ -548,7 +569,7 @@ Status lower_elementwise(Lowering& l, const Node& node) {
     }
   }
   const Array y = l.allocate_stored(v, b.order);
-  add_expression(l, std::move(b.expression), y);
+  add_expression(l, std::move(b.expression), b.nodes, y);
   l.define(v, y);
   return {};
 }
@@ -559,7 +580,7 @@ Status apply_post_ops(Lowering& l, const Node& node, Array y, size_t from) {
   const Operand result = b.post_ops(node, b.array(y), from);
   MNN_RETURN_IF_ERROR(b.finish(result));
   const Array out = l.grid(v) ? l.allocate_stored(v, order_of(y)) : y;
-  add_expression(l, std::move(b.expression), out);
+  add_expression(l, std::move(b.expression), b.nodes, out);
   l.define(v, out);
   return {};
 }

@@ -38,6 +38,15 @@ class Lowering {
   Result<Array> real(ValueId v, const Order& order);
   // On its grid, dense in `order`; only for values with a grid.
   Result<Array> stored(ValueId v, const Order& order);
+  // The first form of a value that `f(form)` accepts; null when there is none.
+  template <typename F>
+  const Array* find_form(ValueId v, F&& f) {
+    (void)stored(v);
+    for (const Array& a : forms_[static_cast<size_t>(v)]) {
+      if (f(a)) return &a;
+    }
+    return nullptr;
+  }
   // The elements of a constant as numbers; null when `v` is none.
   const Tensor* constant(ValueId v);
 
