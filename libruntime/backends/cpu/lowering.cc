@@ -264,15 +264,25 @@ Status Lowering::finish(const Node& node, Array y, size_t fused_from) {
 
 Status Lowering::define_view(const Node& node, Array view) {
   const ValueId v = node.outputs[0];
+  if (!node.fused.empty()) {
+    // Post-ops work in place, so they need elements of their own.
+    if (view.grid) {
+      MNN_ASSIGN_OR_RETURN(view, dequantize(view));
+    }
+    const Array own = allocate(view.dtype, view.dims, order_of(view));
+    copy_into(view, own);
+    return finish(node, own);
+  }
   const std::optional<Grid> want = grid(v);
-  if (node.fused.empty() && view.grid == want) {
-    define(v, std::move(view));
-    return {};
+  if (view.grid != want) {
+    if (!view.grid) {
+      MNN_ASSIGN_OR_RETURN(view, quantize(view, *want));
+    } else {
+      MNN_ASSIGN_OR_RETURN(view, want ? requantize(view, *want) : dequantize(view));
+    }
   }
-  if (view.grid) {
-    MNN_ASSIGN_OR_RETURN(view, dequantize(view));
-  }
-  return finish(node, std::move(view));
+  define(v, std::move(view));
+  return {};
 }
 
 // Outputs leave as dense row-major tensors of their own type. A value that is so already, in

@@ -65,6 +65,10 @@ class Lowering {
   void copy_into(const Array& from, const Array& to);
   Result<Array> dequantize(const Array& a);
   Result<Array> quantize(const Array& a, const Grid& grid);
+  // Bytes of one grid as bytes of another.
+  Result<Array> requantize(const Array& a, const Grid& grid);
+  // The value on `grid`, or as its own type without one; any strides.
+  Result<Array> on_grid(ValueId v, const std::optional<Grid>& grid);
 
   // The step's reads and writes are taken from `in` and `out`; scratch goes to the writes.
   Step& add_step(std::string kernel, std::span<const Array> in, std::span<const Array> out,
