@@ -263,6 +263,46 @@ void Dim::collect_symbols(std::vector<std::string>& out) const {
   }
 }
 
+std::optional<int64_t> Dim::lower_bound() const {
+  if (unknown_) return std::nullopt;
+  if (!poly_) return value_;
+  int64_t sum = 0;
+  for (const DimTerm& term : poly_->terms) {
+    if (term.coefficient < 0 && !term.atoms.empty()) return std::nullopt;
+    int64_t product = term.coefficient;
+    for (const DimAtom& atom : term.atoms) {
+      int64_t least = 0;
+      if (atom.quotient) {
+        const std::optional<int64_t> n = atom.quotient->first.lower_bound();
+        const Dim& d = atom.quotient->second;
+        if (!n || (*n < 0 && (!d.known() || term.atoms.size() > 1))) return std::nullopt;
+        const std::optional<int64_t> positive = d.lower_bound();
+        if (!positive || *positive < 0) return std::nullopt;
+        if (d.known()) least = floor_div(Dim(*n), d).value();
+      }
+      if (__builtin_mul_overflow(product, least, &product)) return std::nullopt;
+    }
+    if (__builtin_add_overflow(sum, product, &sum)) return std::nullopt;
+  }
+  return sum;
+}
+
+bool Dim::eventually_non_negative() const {
+  if (unknown_) return false;
+  if (!poly_) return value_ >= 0;
+  for (const DimTerm& term : poly_->terms) {
+    if (term.atoms.empty()) continue;
+    if (term.coefficient < 0) return false;
+    for (const DimAtom& atom : term.atoms) {
+      if (atom.quotient && (!atom.quotient->first.eventually_non_negative() ||
+                            !atom.quotient->second.eventually_non_negative())) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
 namespace {
 
 // expression := product (('+' | '-') product)*; product := ['-'] factor ('*' factor)*;

@@ -9,8 +9,8 @@ namespace {
 using Known = std::vector<std::optional<ShapeValues>>;
 
 bool can_hold_shape_values(const Type& type) {
-  return type.kind == Type::Kind::kTensor && (type.dtype == DType::kI64 || type.dtype == DType::kI32 ||
-                                              type.dtype == DType::kBool);
+  return type.kind == Type::Kind::kTensor &&
+         (type.dtype == DType::kI64 || type.dtype == DType::kI32 || type.dtype == DType::kBool);
 }
 
 // Keeps of `old` what `fresh` does not tell; refuses a contradiction.
@@ -57,65 +57,73 @@ Result<std::vector<OpContext::Output>> infer_one(const Graph& graph, const Node&
     if (v == kNoValue) continue;
     c.in[i] = graph.value(v).type;
     c.constants[i] = graph.constant(v);
-    if (known && (*known)[static_cast<size_t>(v)]) c.known_values[i] = &(*known)[static_cast<size_t>(v)];
+    if (known && (*known)[static_cast<size_t>(v)])
+      c.known_values[i] = &(*known)[static_cast<size_t>(v)];
   }
   if (def->infer == nullptr) return internal_error(node.op + " has no inference");
   MNN_RETURN_IF_ERROR(def->infer(c));
   return std::move(c.out);
 }
 
-Status infer_graph(Graph& graph);
-
-Status infer_subgraphs(Graph& graph, Node& node) {
-  for (Graph& g : node.subgraphs) {
-    for (size_t i = 0; i < g.captures.size(); ++i) {
-      const Value& outer = graph.value(node.captures[i]);
-      Value& inner = g.value(g.captures[i]);
-      inner.type = outer.type;
-    }
-    if (node.op == "Loop" || node.op == "Scan") {
-      // Carried values may change shape from one trip to the next: only what the body declares holds.
-      MNN_RETURN_IF_ERROR(infer_graph(g).context("in its sub-graph " + g.name));
-      continue;
-    }
-    MNN_RETURN_IF_ERROR(infer_graph(g).context("in its sub-graph " + g.name));
-  }
-  return {};
-}
-
-Status infer_graph(Graph& graph) {
-  Known known(graph.values.size());
-  for (size_t n = 0; n < graph.nodes.size(); ++n) {
-    Node& node = graph.nodes[n];
-    auto where = [&] { return "node " + display_name(graph, node) + " (" + node.op + ")"; };
-    if (!node.subgraphs.empty()) {
-      const Status status = infer_subgraphs(graph, node);
-      if (!status.ok()) return status.context(where());
-    }
-    auto outputs = infer_one(graph, node, &known);
-    if (!outputs.ok()) return outputs.status().context(where());
-    for (size_t i = 0; i < node.outputs.size(); ++i) {
-      const ValueId v = node.outputs[i];
-      if (v == kNoValue) continue;
-      OpContext::Output& o = (*outputs)[i];
-      const Status status = merge_type(o.type, graph.value(v).type);
-      if (!status.ok()) return status.context(where());
-      graph.value(v).type = std::move(o.type);
-      if (o.values && can_hold_shape_values(graph.value(v).type) &&
-          static_cast<int64_t>(o.values->size()) <= kMaxShapeValues) {
-        known[static_cast<size_t>(v)] = std::move(o.values);
-      }
-    }
-  }
-  return {};
-}
-
 }  // namespace
 
-Status infer_types(Graph& graph) { return infer_graph(graph); }
+Status TypeInference::infer_subgraph(const Node& outer, Graph& g) {
+  TypeInference inside(g);
+  for (size_t i = 0; i < g.captures.size(); ++i) {
+    g.value(g.captures[i]).type = graph_.value(outer.captures[i]).type;
+    if (const ShapeValues* values = known(outer.captures[i])) inside.learn(g.captures[i], *values);
+  }
+  // Carried values of Loop and Scan may change shape from one trip to the next: only what the body
+  // declares holds.
+  for (Node& node : g.nodes) {
+    MNN_RETURN_IF_ERROR(inside.infer(node).context("in its sub-graph " + g.name));
+  }
+  return {};
+}
+
+void TypeInference::learn(ValueId v, ShapeValues values) {
+  known_.resize(graph_.values.size());
+  known_[static_cast<size_t>(v)] = std::move(values);
+}
+
+Status TypeInference::infer(Node& node) {
+  known_.resize(graph_.values.size());
+  auto where = [&] { return "node " + display_name(graph_, node) + " (" + node.op + ")"; };
+  for (Graph& g : node.subgraphs) {
+    const Status status = infer_subgraph(node, g);
+    if (!status.ok()) return status.context(where());
+  }
+  auto outputs = infer_one(graph_, node, &known_);
+  if (!outputs.ok()) return outputs.status().context(where());
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    const ValueId v = node.outputs[i];
+    if (v == kNoValue) continue;
+    OpContext::Output& o = (*outputs)[i];
+    const Status status = merge_type(o.type, graph_.value(v).type);
+    if (!status.ok()) return status.context(where());
+    graph_.value(v).type = std::move(o.type);
+    if (o.values && can_hold_shape_values(graph_.value(v).type) &&
+        static_cast<int64_t>(o.values->size()) <= kMaxShapeValues) {
+      known_[static_cast<size_t>(v)] = std::move(o.values);
+    }
+  }
+  return {};
+}
+
+const ShapeValues* TypeInference::known(ValueId v) const {
+  const auto i = static_cast<size_t>(v);
+  return v != kNoValue && i < known_.size() && known_[i] ? &*known_[i] : nullptr;
+}
+
+Status infer_types(Graph& graph) {
+  TypeInference inference(graph);
+  for (Node& node : graph.nodes) MNN_RETURN_IF_ERROR(inference.infer(node));
+  return {};
+}
 
 Result<std::vector<OpContext::Output>> infer_node(
-    const Graph& graph, const Node& node, std::span<const std::optional<ShapeValues>> known_values) {
+    const Graph& graph, const Node& node,
+    std::span<const std::optional<ShapeValues>> known_values) {
   if (known_values.empty()) return infer_one(graph, node, nullptr);
   const Known known(known_values.begin(), known_values.end());
   return infer_one(graph, node, &known);

@@ -14,8 +14,11 @@ struct PrintOptions {
   int64_t max_constant_elements = 64;
 };
 std::string print_graph(const Graph& graph, const PrintOptions& options = {});
-// An error names line and column. Bounded: depth of sub-graphs 32, size of a constant 1 GiB.
-Result<Graph> parse_graph(std::string_view text);
+// All constants of one text together.
+inline constexpr int64_t kMaxTextConstantBytes = int64_t{1} << 30;
+// An error names line and column. Bounded: depth of sub-graphs 32, bytes of all constants.
+Result<Graph> parse_graph(std::string_view text,
+                          int64_t max_constant_bytes = kMaxTextConstantBytes);
 
 // One tensor as the text form writes it: "f32[2,2] = 1 2 3 4"; the generators "iota START STEP" and
 // "random SEED LOW HIGH" may stand for the elements. Scalars have type "f32[]".

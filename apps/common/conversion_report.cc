@@ -1,0 +1,164 @@
+#include "apps/common/conversion_report.h"
+
+#include <nlohmann/json.hpp>
+
+#include "apps/common/html.h"
+#include "apps/common/terminal.h"
+#include "libruntime/compile/backend.h"
+#include "libruntime/core/io/file.h"
+
+namespace mnn::cli {
+namespace {
+
+struct OpRow {
+  int64_t nodes = 0, fused = 0, macs = 0;
+  std::string backend;  // what runs it: "cpu", or the reason why only the reference does
+};
+
+void collect(const Graph& graph, const Backend& cpu, std::map<std::string, OpRow>& rows) {
+  for (const Node& node : graph.nodes) {
+    OpRow& row = rows[node.op];
+    ++row.nodes;
+    row.macs += count_macs(graph, node);
+    const auto reason = cpu.supports(graph, node);
+    if (!reason) {
+      if (row.backend.empty()) row.backend = "cpu";
+    } else if (row.backend.empty() || row.backend == "cpu") {
+      row.backend = "reference: " + *reason;
+    }
+    for (const FusedOp& f : node.fused) ++rows[f.op].fused;
+    for (const Graph& g : node.subgraphs) collect(g, cpu, rows);
+  }
+}
+
+std::map<std::string, OpRow> op_rows(const Graph& graph) {
+  std::map<std::string, OpRow> rows;
+  std::unique_ptr<Backend> cpu = make_backend("cpu");
+  if (!cpu) cpu = make_reference_backend();
+  collect(graph, *cpu, rows);
+  return rows;
+}
+
+std::string percent_less(int64_t before, int64_t after) {
+  if (before == 0) return "0 %";
+  return format_number(100.0 * static_cast<double>(after - before) / static_cast<double>(before), 1) + " %";
+}
+
+std::vector<std::vector<std::string>> op_table(const Graph& graph) {
+  std::vector<std::vector<std::string>> table = {{"operator", "nodes", "fused into others", "MACs", "runs on"}};
+  for (const auto& [op, row] : op_rows(graph)) {
+    table.push_back({op, std::to_string(row.nodes), std::to_string(row.fused),
+                     row.macs ? format_count(static_cast<double>(row.macs)) : "", row.nodes ? row.backend : "epilogue"});
+  }
+  return table;
+}
+
+std::vector<std::pair<std::string, std::string>> headline(const LoadedModel& loaded, int64_t bytes) {
+  std::vector<std::pair<std::string, std::string>> rows;
+  std::string source = loaded.format;
+  for (const auto& [key, value] : loaded.facts) source += ", " + key + " " + value;
+  rows.emplace_back("source", source);
+  if (loaded.format != "mnn") {
+    rows.emplace_back("plan steps", std::to_string(loaded.counts.imported) + " imported, " +
+                                        std::to_string(loaded.counts.unfused) + " without fusion, " +
+                                        std::to_string(loaded.counts.fused) + " fused (" +
+                                        percent_less(loaded.counts.unfused, loaded.counts.fused) + ")");
+  }
+  const Graph& graph = loaded.model.graph;
+  auto border = [&](const std::vector<ValueId>& ids) {
+    std::string text;
+    for (const ValueId v : ids) {
+      text += (text.empty() ? "" : ", ") + graph.value(v).name + " " + graph.value(v).type.str();
+    }
+    return text;
+  };
+  rows.emplace_back("inputs", border(graph.inputs));
+  rows.emplace_back("outputs", border(graph.outputs));
+  rows.emplace_back("parameters", format_count(static_cast<double>(count_parameters(graph))));
+  rows.emplace_back("file", format_bytes(bytes));
+  return rows;
+}
+
+bool ends_with(const std::string& text, std::string_view ending) {
+  return text.size() > ending.size() && text.compare(text.size() - ending.size(), ending.size(), ending) == 0;
+}
+
+std::string as_json(const LoadedModel& loaded, int64_t bytes) {
+  nlohmann::ordered_json out;
+  out["format"] = loaded.format;
+  out["facts"] = loaded.facts;
+  out["source_sha256"] = loaded.source_sha256;
+  out["bytes"] = bytes;
+  out["plan_steps"] = {{"imported", loaded.counts.imported},
+                       {"unfused", loaded.counts.unfused},
+                       {"fused", loaded.counts.fused}};
+  out["operators"] = nlohmann::ordered_json::array();
+  for (const auto& [op, row] : op_rows(loaded.model.graph)) {
+    out["operators"].push_back(
+        {{"op", op}, {"nodes", row.nodes}, {"fused", row.fused}, {"macs", row.macs}, {"runs_on", row.backend}});
+  }
+  out["passes"] = nlohmann::ordered_json::array();
+  for (const auto& [pass, n] : loaded.counts.changes) out["passes"].push_back({{"pass", pass}, {"changes", n}});
+  out["notes"] = loaded.notes;
+  return out.dump(2) + "\n";
+}
+
+std::string as_markdown(const LoadedModel& loaded, int64_t bytes) {
+  std::string out = "# Conversion report\n\n";
+  for (const auto& [key, value] : headline(loaded, bytes)) out += "- **" + key + "**: " + value + "\n";
+  out += "\n## Operators\n\n";
+  const auto table = op_table(loaded.model.graph);
+  for (size_t r = 0; r < table.size(); ++r) {
+    out += "|";
+    for (const std::string& cell : table[r]) out += " " + cell + " |";
+    out += "\n";
+    if (r == 0) out += "|---|---:|---:|---:|---|\n";
+  }
+  out += "\n## Passes\n\n| pass | changes |\n|---|---:|\n";
+  for (const auto& [pass, n] : loaded.counts.changes) out += "| " + pass + " | " + std::to_string(n) + " |\n";
+  if (!loaded.notes.empty()) out += "\n## Notes\n\n";
+  for (const std::string& note : loaded.notes) out += "- " + note + "\n";
+  return out;
+}
+
+std::string as_html(const LoadedModel& loaded, int64_t bytes) {
+  std::string body = "<h1>Conversion report</h1>";
+  std::vector<std::vector<std::string>> facts;
+  for (const auto& [key, value] : headline(loaded, bytes)) facts.push_back({key, value});
+  body += html_table({}, facts);
+  auto table = op_table(loaded.model.graph);
+  const std::vector<std::string> head = table.front();
+  table.erase(table.begin());
+  body += "<h2>Operators</h2>" + html_table(head, table);
+  std::vector<std::vector<std::string>> passes;
+  for (const auto& [pass, n] : loaded.counts.changes) passes.push_back({pass, std::to_string(n)});
+  body += "<h2>Passes</h2>" + html_table({"pass", "changes"}, passes);
+  if (!loaded.notes.empty()) {
+    body += "<h2>Notes</h2><ul>";
+    for (const std::string& note : loaded.notes) body += "<li>" + html_escape(note) + "</li>";
+    body += "</ul>";
+  }
+  return html_page("Conversion report", body);
+}
+
+}  // namespace
+
+std::string conversion_summary(const LoadedModel& loaded, const std::string& output, int64_t bytes) {
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& [key, value] : headline(loaded, bytes)) rows.push_back({"  " + key, value});
+  return loaded.path + " -> " + output + "\n" + format_table(rows, {});
+}
+
+Status check_report_name(const std::string& path) {
+  if (ends_with(path, ".json") || ends_with(path, ".html") || ends_with(path, ".md")) return {};
+  return usage_error("--report " + path + ": expected a name ending in .json, .html or .md");
+}
+
+Status write_conversion_report(const std::string& path, const LoadedModel& loaded, int64_t bytes) {
+  MNN_RETURN_IF_ERROR(check_report_name(path));
+  if (ends_with(path, ".json")) return write_file(path, as_json(loaded, bytes));
+  if (ends_with(path, ".md")) return write_file(path, as_markdown(loaded, bytes));
+  return write_file(path, as_html(loaded, bytes));
+}
+
+}  // namespace mnn::cli

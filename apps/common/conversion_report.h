@@ -1,0 +1,16 @@
+// The compatibility report of a conversion: what the model is made of and what became of it.
+#pragma once
+
+#include <string>
+
+#include "apps/common/model_io.h"
+
+namespace mnn::cli {
+
+// A few lines for a person.
+std::string conversion_summary(const LoadedModel& loaded, const std::string& output, int64_t bytes);
+// A usage error unless the name ends in .json, .html or .md.
+Status check_report_name(const std::string& path);
+Status write_conversion_report(const std::string& path, const LoadedModel& loaded, int64_t bytes);
+
+}  // namespace mnn::cli

@@ -1,0 +1,160 @@
+#include "apps/common/project.h"
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "libruntime/core/io/file.h"
+
+namespace mnn::cli {
+namespace {
+
+using nlohmann::json;
+
+// Reads keys of one object; the first wrong one is kept as the error.
+class Reader {
+ public:
+  Reader(const json& object, std::string where, Status& status)
+      : object_(object), where_(std::move(where)), status_(status) {
+    if (!object_.is_object()) fail("", "an object");
+  }
+  void text(const char* key, std::string& out) {
+    if (const json* v = find(key)) v->is_string() ? void(out = v->get<std::string>()) : fail(key, "a string");
+  }
+  void number(const char* key, std::optional<double>& out) {
+    if (const json* v = find(key)) v->is_number() ? void(out = v->get<double>()) : fail(key, "a number");
+  }
+  void number(const char* key, std::optional<int64_t>& out) {
+    if (const json* v = find(key)) {
+      v->is_number_integer() ? void(out = v->get<int64_t>()) : fail(key, "an integer");
+    }
+  }
+  void number(const char* key, int64_t& out) {
+    std::optional<int64_t> v;
+    number(key, v);
+    if (v) out = *v;
+  }
+  template <typename T>
+  void list(const char* key, std::vector<T>& out) {
+    const json* v = find(key);
+    if (v == nullptr) return;
+    std::vector<T> items;
+    for (const json& e : v->is_array() ? *v : json::array({nullptr})) {
+      const bool good = std::is_same_v<T, std::string> ? e.is_string() : e.is_number();
+      if (!good) return fail(key, "a list");
+      items.push_back(e.get<T>());
+    }
+    out = std::move(items);
+  }
+  const json* find(const char* key) const {
+    if (!object_.is_object()) return nullptr;
+    const auto it = object_.find(key);
+    return it == object_.end() || it->is_null() ? nullptr : &*it;
+  }
+  void fail(const std::string& key, const std::string& expected) {
+    if (status_.ok()) status_ = invalid("key " + where_ + key + ": expected " + expected);
+  }
+
+ private:
+  const json& object_;
+  std::string where_;
+  Status& status_;
+};
+
+}  // namespace
+
+std::string Project::path(const std::string& relative) const {
+  if (relative.empty() || folder.empty() || folder == "." || relative[0] == '/') return relative;
+  return folder + "/" + relative;
+}
+
+Result<Project> read_project(const std::string& folder) {
+  const std::string path = (folder.empty() || folder == "." ? "" : folder + "/") + kProjectFile;
+  std::error_code ec;
+  if (!std::filesystem::exists(path, ec)) {
+    return usage_error("no model was given and there is no " + path + " (see mnn init --help)");
+  }
+  MNN_ASSIGN_OR_RETURN(const MappedFile file, map_file(path));
+  const auto* text = reinterpret_cast<const char*>(file.bytes.data());
+  const json root = json::parse(text, text + file.bytes.size(), nullptr, false);
+  Project p;
+  p.folder = folder;
+  Status status;
+  if (root.is_discarded()) return invalid(path + ": not JSON");
+  Reader top(root, "", status);
+  if (const json* source = top.find("source")) {
+    Reader r(*source, "source.", status);
+    r.text("path", p.source);
+    r.text("sha256", p.source_sha256);
+    r.text("format", p.source_format);
+  }
+  top.text("model", p.model);
+  top.text("quantized", p.quantized);
+  top.text("golden", p.golden);
+  top.list("targets", p.targets);
+  if (const json* shapes = top.find("shapes")) {
+    Reader r(*shapes, "shapes.", status);
+    for (auto it = shapes->begin(); shapes->is_object() && it != shapes->end(); ++it) {
+      r.list(it.key().c_str(), p.shapes[it.key()]);
+    }
+  }
+  if (const json* calibration = top.find("calibration")) {
+    Reader r(*calibration, "calibration.", status);
+    r.text("path", p.calibration);
+    if (const json* image = r.find("image")) {
+      Reader i(*image, "calibration.image.", status);
+      i.number("height", p.images.height);
+      i.number("width", p.images.width);
+      i.list("mean", p.images.mean);
+      i.list("scale", p.images.scale);
+      i.text("layout", p.images.layout);
+      i.text("color", p.images.color);
+    }
+  }
+  if (const json* quantization = top.find("quantization")) {
+    Reader r(*quantization, "quantization.", status);
+    r.text("scheme", p.scheme);
+    r.text("method", p.method);
+  }
+  if (const json* thresholds = top.find("thresholds")) {
+    Reader r(*thresholds, "thresholds.", status);
+    r.number("min_cosine", p.thresholds.min_cosine);
+    r.number("min_snr", p.thresholds.min_snr);
+    r.number("max_size", p.thresholds.max_size);
+  }
+  if (!status.ok()) return status.context(path);
+  if (p.model.empty()) return invalid(path + ": key model: expected the converted file");
+  return p;
+}
+
+Status write_project(const Project& p) {
+  json root;
+  root["source"] = {{"path", p.source}, {"sha256", p.source_sha256}, {"format", p.source_format}};
+  root["model"] = p.model;
+  root["quantized"] = p.quantized;
+  root["golden"] = p.golden;
+  root["targets"] = p.targets;
+  root["shapes"] = json::object();
+  for (const auto& [name, dims] : p.shapes) root["shapes"][name] = dims;
+  root["calibration"] = {{"path", p.calibration},
+                         {"image",
+                          {{"height", p.images.height},
+                           {"width", p.images.width},
+                           {"mean", p.images.mean},
+                           {"scale", p.images.scale},
+                           {"layout", p.images.layout},
+                           {"color", p.images.color}}}};
+  root["quantization"] = {{"scheme", p.scheme}, {"method", p.method}};
+  root["thresholds"] = json::object();
+  if (p.thresholds.min_cosine) root["thresholds"]["min_cosine"] = *p.thresholds.min_cosine;
+  if (p.thresholds.min_snr) root["thresholds"]["min_snr"] = *p.thresholds.min_snr;
+  if (p.thresholds.max_size) root["thresholds"]["max_size"] = *p.thresholds.max_size;
+  return write_file(p.path(kProjectFile), root.dump(2) + "\n");
+}
+
+Result<Thresholds> gate_profile(const std::string& name) {
+  if (name == "normal") return Thresholds{0.99, 15.0, {}};
+  if (name == "strict") return Thresholds{0.999, 30.0, {}};
+  return usage_error("--gate " + name + ": expected normal or strict");
+}
+
+}  // namespace mnn::cli

@@ -1,0 +1,44 @@
+// mnn.json: what a project remembers, made by `mnn init`, read by the other commands in its folder.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apps/common/image.h"
+#include "apps/common/model_io.h"
+
+namespace mnn::cli {
+
+struct Thresholds {
+  std::optional<double> min_cosine, min_snr;  // at every network output; dB
+  std::optional<int64_t> max_size;            // bytes
+};
+
+struct Project {
+  std::string folder;               // where mnn.json lies; paths below are relative to it
+  std::string source, source_sha256, source_format;
+  std::string model;                // the converted file
+  std::string quantized;            // where `mnn quant` writes
+  ShapeMap shapes;
+  std::string calibration;          // empty: none
+  ImageOptions images;
+  std::string scheme = "int8", method = "auto";
+  Thresholds thresholds;
+  std::vector<std::string> targets = {"cpu"};
+  std::string golden;               // folder of golden inputs and outputs
+
+  std::string path(const std::string& relative) const;  // resolved against the folder
+};
+
+inline constexpr const char* kProjectFile = "mnn.json";
+// The project of `folder`; a usage error when there is none, kInvalidArgument when it is malformed
+// (the message names the key).
+Result<Project> read_project(const std::string& folder);
+Status write_project(const Project& project);
+
+// The gates of --gate: "normal" (cosine 0.99, SNR 15 dB) and "strict" (0.999, 30 dB).
+Result<Thresholds> gate_profile(const std::string& name);
+
+}  // namespace mnn::cli

@@ -1,0 +1,122 @@
+#include "apps/common/quant_flow.h"
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "apps/common/model_io.h"
+#include "apps/common/samples.h"
+#include "libruntime/core/io/file.h"
+
+namespace mnn::cli {
+namespace {
+
+bool ends_with(const std::string& text, std::string_view ending) {
+  return text.size() > ending.size() && text.compare(text.size() - ending.size(), ending.size(), ending) == 0;
+}
+
+Result<CalibrationMethod> parse_method(const std::string& name) {
+  if (name == "auto") return CalibrationMethod::kAuto;
+  if (name == "minmax") return CalibrationMethod::kMinMax;
+  if (name == "percentile") return CalibrationMethod::kPercentile;
+  if (name == "kl") return CalibrationMethod::kKl;
+  if (name == "mse") return CalibrationMethod::kMse;
+  return usage_error("--method " + name + ": expected auto, minmax, percentile, kl or mse");
+}
+
+Status judge(const Thresholds& t, const QuantReport& report, int64_t bytes) {
+  for (const auto& [name, m] : report.outputs) {
+    if (m.failed) return Status(Code::kThreshold, "output " + name + ": NaN, infinity or nothing compared");
+    if (t.min_cosine && m.cosine < *t.min_cosine) {
+      return Status(Code::kThreshold, "output " + name + ": cosine " + format_number(m.cosine, 6) +
+                                          " is below " + format_number(*t.min_cosine, 6));
+    }
+    if (t.min_snr && m.snr_db < *t.min_snr) {
+      return Status(Code::kThreshold, "output " + name + ": SNR " + format_number(m.snr_db, 2) +
+                                          " dB is below " + format_number(*t.min_snr, 2) + " dB");
+    }
+  }
+  if (t.max_size && bytes > *t.max_size) {
+    return Status(Code::kThreshold, "the file has " + std::to_string(bytes) + " bytes, more than " +
+                                        std::to_string(*t.max_size));
+  }
+  return {};
+}
+
+// SHA-256 over the samples' own tensors in order: which data a model was calibrated with.
+Result<std::string> digest_of(const Samples& samples, const Graph& graph, nlohmann::json& dims) {
+  std::string digests;
+  for (size_t i = 0; i < samples.names.size(); ++i) {
+    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> inputs, samples.load(i));
+    for (size_t k = 0; k < inputs.size(); ++k) {
+      digests += sha256_hex({inputs[k].raw(), static_cast<size_t>(inputs[k].bytes())});
+      if (i == 0) dims[graph.value(graph.inputs[k]).name] = inputs[k].dims();
+    }
+  }
+  return sha256_hex(std::as_bytes(std::span(digests)));
+}
+
+}  // namespace
+
+Status check_quant_report_name(const std::string& path) {
+  if (ends_with(path, ".json") || ends_with(path, ".html")) return {};
+  return usage_error("--report " + path + ": expected a name ending in .json or .html");
+}
+
+Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, Progress& progress) {
+  for (const std::string& r : flow.reports) MNN_RETURN_IF_ERROR(check_quant_report_name(r));
+  if (flow.scheme != "int8") return usage_error("--scheme " + flow.scheme + ": expected int8");
+  QuantOptions options;
+  options.scheme = flow.scheme;
+  MNN_ASSIGN_OR_RETURN(options.method, parse_method(flow.method));
+  if (flow.weight_scale == "mse") options.weight_scale = WeightScale::kMse;
+  options.threads = flow.threads;
+  options.progress = [&](const std::string& phase, int64_t done, int64_t total) {
+    progress.update(phase, done, total);
+  };
+  LoadOptions load;
+  load.shapes = flow.shapes;
+  MNN_ASSIGN_OR_RETURN(LoadedModel loaded, load_any(flow.model, load));
+  const Graph& graph = loaded.model.graph;
+  auto open_source = [&](const std::string& path, SampleSource& source, Samples& samples) -> Status {
+    MNN_ASSIGN_OR_RETURN(samples, open_samples(path, graph, loaded.source_inputs, flow.images));
+    source.count = samples.names.size();
+    source.load = samples.load;
+    source.names = samples.names;
+    return {};
+  };
+  SampleSource calibration, holdout;
+  Samples samples, held;
+  MNN_RETURN_IF_ERROR(open_source(flow.calibration, calibration, samples));
+  if (!flow.holdout.empty()) MNN_RETURN_IF_ERROR(open_source(flow.holdout, holdout, held));
+  nlohmann::json dims = nlohmann::json::object();
+  MNN_ASSIGN_OR_RETURN(const std::string digest, digest_of(samples, graph, dims));
+
+  Result<QuantResult> result = quantize(graph, calibration, holdout, options);
+  if (!result.ok()) return result.status().context(flow.model);
+  QuantOutcome outcome;
+  outcome.report = std::move(result->report);
+
+  LoadedModel out = loaded;
+  out.model.graph = std::move(result->graph);
+  auto meta = nlohmann::json::parse(make_metadata(out, {{"scheme", outcome.report.scheme},
+                                                        {"method", outcome.report.method},
+                                                        {"weight_scale", flow.weight_scale}}));
+  meta["calibration_sha256"] = digest;
+  meta["calibrated_dims"] = dims;
+  out.model.metadata_json = meta.dump();
+  const std::vector<std::byte> bytes = serialize_model(out.model);
+  outcome.file_bytes = static_cast<int64_t>(bytes.size());
+  outcome.verdict = judge(flow.thresholds, outcome.report, outcome.file_bytes);
+  outcome.path = outcome.verdict.ok() ? flow.output : rejected_path(flow.output);
+  MNN_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(outcome.path));
+  MNN_RETURN_IF_ERROR(file.append(bytes));
+  MNN_RETURN_IF_ERROR(file.commit());
+  for (const std::string& r : flow.reports) {
+    const std::string name = std::filesystem::path(flow.model).filename().string();
+    MNN_RETURN_IF_ERROR(write_file(r, ends_with(r, ".json") ? report_json(outcome.report)
+                                                            : report_html(outcome.report, name)));
+  }
+  return outcome;
+}
+
+}  // namespace mnn::cli

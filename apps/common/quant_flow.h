@@ -1,0 +1,35 @@
+// The workflow of `mnn quant`: samples in, quantized model, verdict and reports out.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "apps/common/project.h"
+#include "apps/common/terminal.h"
+#include "libquant/quantize.h"
+
+namespace mnn::cli {
+
+struct QuantFlow {
+  std::string model, output;
+  ShapeMap shapes;
+  std::string calibration, holdout;
+  ImageOptions images;
+  std::string scheme = "int8", method = "auto", weight_scale = "absmax";
+  Thresholds thresholds;
+  std::vector<std::string> reports;  // .json, .html
+  int threads = 1;
+};
+
+struct QuantOutcome {
+  QuantReport report;
+  std::string path;      // what was written: the output, or OUT.rejected
+  int64_t file_bytes = 0;
+  Status verdict;        // kThreshold when a threshold was missed
+};
+Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, Progress& progress);
+
+// A usage error unless the ending is one of .json and .html.
+Status check_quant_report_name(const std::string& path);
+
+}  // namespace mnn::cli

@@ -1,0 +1,215 @@
+#include "apps/common/tensors.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "libruntime/core/io/npy.h"
+#ifdef MNN_WITH_CONVERT
+#include "libconvert/convert.h"
+#endif
+
+namespace mnn::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+Result<Tensor> read_pb(const std::string& path) {
+#ifdef MNN_WITH_CONVERT
+  return read_tensor_pb(path);
+#else
+  return unsupported(path + ": this build reads .npy files only");
+#endif
+}
+
+// The tensor stored as `stem`.npy or `stem`.pb; undefined when neither exists.
+Result<Tensor> read_stem(const std::string& stem) {
+  std::error_code ec;
+  for (const char* ending : {".npy", ".pb"}) {
+    const std::string path = stem + ending;
+    if (!fs::exists(path, ec)) continue;
+    Result<Tensor> t = std::string_view(ending) == ".npy" ? read_npy(path) : read_pb(path);
+    if (!t.ok()) return t.status().context(path);
+    return t;
+  }
+  return Tensor();
+}
+
+Status check_type(const Value& value, const Tensor& t, const std::string& where) {
+  if (t.dtype() != value.type.dtype) {
+    return invalid(where + ": input " + value.name + " is " + value.type.str() + ", found " + t.type_str());
+  }
+  if (!value.type.shape) return {};
+  const Shape& shape = *value.type.shape;
+  bool fits = shape.size() == t.rank();
+  for (size_t i = 0; fits && i < shape.size(); ++i) {
+    fits = !shape[i].known() || shape[i].value() == t.dims()[i];
+  }
+  if (!fits) {
+    return invalid(where + ": input " + value.name + " is " + value.type.str() + ", found " + t.type_str());
+  }
+  return {};
+}
+
+// SplitMix64: the whole state is one number, the sequence is the same everywhere.
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(seed) {}
+  uint64_t next() {
+    uint64_t z = (state_ += 0x9e3779b97f4a7c15u);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+  }
+  double uniform() { return (static_cast<double>(next() >> 11) + 0.5) * 0x1p-53; }
+  double normal() {
+    return std::sqrt(-2.0 * std::log(uniform())) * std::cos(6.283185307179586 * uniform());
+  }
+
+ private:
+  uint64_t state_;
+};
+
+}  // namespace
+
+std::string percent_encode(const std::string& name) {
+  constexpr std::string_view kHex = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : name) {
+    const auto u = static_cast<unsigned char>(c);
+    if (std::isalnum(u) != 0 || c == '.' || c == '_' || c == '-') {
+      out += c;
+    } else {
+      out += '%';
+      out += kHex[u >> 4];
+      out += kHex[u & 15];
+    }
+  }
+  return out;
+}
+
+bool is_folder(const std::string& path) {
+  std::error_code ec;
+  return fs::is_directory(path, ec);
+}
+
+Status make_folder(const std::string& dir) {
+  std::error_code ec;
+  fs::create_directories(dir, ec);
+  if (ec || !is_folder(dir)) return not_accessible(dir + ": the folder cannot be made");
+  return {};
+}
+
+Result<std::vector<std::string>> list_folder(const std::string& dir) {
+  std::error_code ec;
+  fs::directory_iterator it(dir, ec);
+  if (ec) return not_accessible(dir + ": the folder cannot be read: " + ec.message());
+  std::vector<std::string> names;
+  for (; it != fs::directory_iterator(); it.increment(ec)) {
+    if (ec) return not_accessible(dir + ": the folder cannot be read: " + ec.message());
+    const std::string name = it->path().filename().string();
+    if (!name.empty() && name[0] != '.') names.push_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Result<std::vector<Tensor>> read_inputs(
+    const std::string& dir, const Graph& graph,
+    const std::vector<std::pair<std::string, int>>& source_inputs) {
+  if (!is_folder(dir)) return not_accessible(dir + ": is not a folder that can be read");
+  std::vector<Tensor> inputs(graph.inputs.size());
+  for (size_t i = 0; i < source_inputs.size(); ++i) {
+    const auto& [name, index] = source_inputs[i];
+    if (index < 0 || static_cast<size_t>(index) >= inputs.size()) continue;
+    MNN_ASSIGN_OR_RETURN(Tensor t, read_stem(dir + "/input_" + std::to_string(i)));
+    if (!t.defined()) {
+      MNN_ASSIGN_OR_RETURN(t, read_stem(dir + "/" + percent_encode(name)));
+    }
+    inputs[static_cast<size_t>(index)] = std::move(t);
+  }
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Value& value = graph.value(graph.inputs[i]);
+    if (!inputs[i].defined()) {
+      return not_accessible(dir + ": no file for input " + std::to_string(i) + " " + value.name +
+                            "; expected input_" + std::to_string(i) + ".npy or " +
+                            percent_encode(value.name) + ".npy (or .pb)");
+    }
+    MNN_RETURN_IF_ERROR(check_type(value, inputs[i], dir));
+  }
+  return inputs;
+}
+
+Result<std::vector<Tensor>> read_expected(const std::string& dir, const Graph& graph) {
+  if (!is_folder(dir)) return not_accessible(dir + ": is not a folder that can be read");
+  std::vector<Tensor> expected;
+  bool some = false;
+  for (size_t i = 0; i < graph.outputs.size(); ++i) {
+    MNN_ASSIGN_OR_RETURN(Tensor t, read_stem(dir + "/output_" + std::to_string(i)));
+    if (!t.defined()) {
+      MNN_ASSIGN_OR_RETURN(t, read_stem(dir + "/" + percent_encode(graph.value(graph.outputs[i]).name)));
+    }
+    some |= t.defined();
+    expected.push_back(std::move(t));
+  }
+  if (!some) return not_accessible(dir + ": no output_<i>.npy or <name>.npy (or .pb) of this model");
+  return expected;
+}
+
+Result<std::string> write_tensor(const std::string& stem, const Tensor& tensor,
+                                 const std::string& name, bool as_pb) {
+  if (!as_pb && npy_has_type(tensor.dtype())) {
+    MNN_RETURN_IF_ERROR(write_npy(stem + ".npy", tensor));
+    return stem + ".npy";
+  }
+#ifdef MNN_WITH_CONVERT
+  MNN_RETURN_IF_ERROR(write_tensor_pb(stem + ".pb", tensor, name));
+  return stem + ".pb";
+#else
+  return unsupported("output " + name + ": this build writes .npy files only, which lack " +
+                     std::string(dtype_name(tensor.dtype())));
+#endif
+}
+
+Result<std::vector<WrittenOutput>> write_outputs(const std::string& dir, const Graph& graph,
+                                                 const std::vector<Tensor>& outputs, bool as_pb) {
+  MNN_RETURN_IF_ERROR(make_folder(dir));
+  std::vector<WrittenOutput> written;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const std::string& name = graph.value(graph.outputs[i]).name;
+    MNN_ASSIGN_OR_RETURN(const std::string file, write_tensor(dir + "/output_" + std::to_string(i),
+                                                              outputs[i], name, as_pb));
+    written.push_back({name, file, std::string(dtype_name(outputs[i].dtype())), outputs[i].dims()});
+  }
+  return written;
+}
+
+Result<std::vector<Tensor>> random_inputs(const Graph& graph,
+                                          const std::vector<std::vector<int64_t>>& dims,
+                                          uint64_t seed) {
+  Random random(seed);
+  std::vector<Tensor> inputs;
+  for (size_t i = 0; i < graph.inputs.size(); ++i) {
+    const Value& value = graph.value(graph.inputs[i]);
+    auto made = Tensor::allocate(value.type.dtype, dims[i]);
+    if (!made.ok()) return made.status().context("input " + value.name);
+    Tensor& t = *made;
+    const bool filled = dispatch_plain(value.type.dtype, [&]<typename T>() {
+      T* x = t.data<T>();
+      for (int64_t e = 0; e < t.elements(); ++e) {
+        if constexpr (std::is_integral_v<T>) {
+          x[e] = static_cast<T>(random.next() & 1);
+        } else {
+          x[e] = store_from_compute<T>(random.normal());
+        }
+      }
+    });
+    if (!filled) {
+      return unsupported("input " + value.name + ": no random values of type " + value.type.str());
+    }
+    inputs.push_back(std::move(t));
+  }
+  return inputs;
+}
+
+}  // namespace mnn::cli

@@ -1,0 +1,175 @@
+#include "apps/common/terminal.h"
+
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+
+namespace mnn::cli {
+namespace {
+
+Verbosity current_verbosity = Verbosity::kNormal;
+std::shared_ptr<spdlog::logger> logger;
+
+bool wants_color(int fd) {
+  const char* no_color = std::getenv("NO_COLOR");
+  const char* term = std::getenv("TERM");
+  if (no_color != nullptr && *no_color != '\0') return false;
+  if (term != nullptr && std::string_view(term) == "dumb") return false;
+  return isatty(fd) == 1;
+}
+
+}  // namespace
+
+ExitCode exit_code(const Status& status) {
+  switch (status.code()) {
+    case Code::kOk: return kDone;
+    case Code::kInternal: return kFailed;
+    case Code::kUsage: return kWrongUsage;
+    case Code::kThreshold: return kThresholdMissed;
+    case Code::kInvalidArgument: return kMalformed;
+    case Code::kUnsupported: return kNotSupported;
+    case Code::kNotAccessible: return kFileTrouble;
+    case Code::kLimit: return kLimitReached;
+  }
+  return kFailed;
+}
+
+Status start_log(Verbosity verbosity, const std::string& log_file) {
+  current_verbosity = verbosity;
+  auto terminal = std::make_shared<spdlog::sinks::stderr_sink_st>();
+  terminal->set_pattern("%v");
+  terminal->set_level(verbosity == Verbosity::kQuiet     ? spdlog::level::warn
+                      : verbosity == Verbosity::kVerbose ? spdlog::level::debug
+                                                         : spdlog::level::info);
+  std::vector<spdlog::sink_ptr> sinks = {terminal};
+  if (!log_file.empty()) {
+    try {
+      auto file = std::make_shared<spdlog::sinks::basic_file_sink_st>(log_file, true);
+      file->set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
+      sinks.push_back(file);
+    } catch (const spdlog::spdlog_ex& e) {
+      return not_accessible(log_file + ": the log file cannot be written");
+    }
+  }
+  logger = std::make_shared<spdlog::logger>("mnn", sinks.begin(), sinks.end());
+  logger->set_level(spdlog::level::debug);
+  logger->flush_on(spdlog::level::debug);
+  return {};
+}
+
+namespace {
+
+spdlog::logger& log() {
+  if (!logger) (void)start_log(Verbosity::kNormal, {});
+  return *logger;
+}
+
+}  // namespace
+
+void log_info(const std::string& text) { log().info("{}", text); }
+void log_detail(const std::string& text) { log().debug("{}", text); }
+void log_warning(const std::string& text) { log().warn("mnn: warning: {}", text); }
+
+int fail(const Status& status) {
+  const std::string& message = status.message();
+  const std::string first = message.substr(0, message.find('\n'));
+  for (size_t at = message.find('\n'); at != std::string::npos;) {
+    const size_t next = message.find('\n', at + 1);
+    log().error("  {}", message.substr(at + 1, next == std::string::npos ? next : next - at - 1));
+    at = next;
+  }
+  const bool color = color_on_stderr();
+  log().error("{} {}", colored("mnn: error:", Color::kRed, color), first);
+  return exit_code(status);
+}
+
+bool color_on_stdout() { return wants_color(STDOUT_FILENO); }
+bool color_on_stderr() { return wants_color(STDERR_FILENO); }
+
+std::string colored(std::string_view text, Color color, bool on) {
+  if (!on) return std::string(text);
+  constexpr std::array<const char*, 5> kCodes = {"31", "32", "33", "1", "2"};
+  return "\033[" + std::string(kCodes[static_cast<size_t>(color)]) + "m" + std::string(text) +
+         "\033[0m";
+}
+
+Progress::Progress()
+    : active_(current_verbosity != Verbosity::kQuiet && isatty(STDERR_FILENO) == 1) {}
+
+Progress::~Progress() {
+  if (drawn_) std::fputs("\r\033[K", stderr);
+}
+
+void Progress::update(const std::string& phase, int64_t done, int64_t total) {
+  if (!active_ || total <= 0) return;
+  const int percent = static_cast<int>(100.0 * static_cast<double>(done) / static_cast<double>(total));
+  if (percent == last_percent_ && phase == last_phase_) return;
+  last_percent_ = percent;
+  last_phase_ = phase;
+  drawn_ = true;
+  std::string bar(30, ' ');
+  std::fill_n(bar.begin(), std::clamp(percent * 30 / 100, 0, 30), '=');
+  std::fprintf(stderr, "\r\033[K%-24s [%s] %3d%%", phase.c_str(), bar.c_str(), percent);
+  std::fflush(stderr);
+}
+
+std::string format_table(const std::vector<std::vector<std::string>>& rows,
+                         const std::vector<size_t>& right) {
+  std::vector<size_t> width;
+  for (const auto& row : rows) {
+    if (row.size() > width.size()) width.resize(row.size(), 0);
+    for (size_t c = 0; c < row.size(); ++c) width[c] = std::max(width[c], row[c].size());
+  }
+  std::string out;
+  for (const auto& row : rows) {
+    std::string line;
+    for (size_t c = 0; c < row.size(); ++c) {
+      const std::string pad(width[c] - row[c].size(), ' ');
+      const bool to_right = std::find(right.begin(), right.end(), c) != right.end();
+      line += (c ? "  " : "") + (to_right ? pad + row[c] : row[c] + pad);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    out += line + "\n";
+  }
+  return out;
+}
+
+std::string format_number(double value, int decimals) {
+  if (std::isnan(value)) return "nan";
+  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
+  std::array<char, 64> text{};
+  std::snprintf(text.data(), text.size(), "%.*f", decimals, value);
+  return text.data();
+}
+
+std::string format_bytes(int64_t bytes) {
+  if (bytes < 1000) return std::to_string(bytes) + " B";
+  double value = static_cast<double>(bytes);
+  constexpr std::array<const char*, 5> kUnits = {"kB", "MB", "GB", "TB", "PB"};
+  size_t unit = 0;
+  value /= 1000;
+  while (value >= 1000 && unit + 1 < kUnits.size()) {
+    value /= 1000;
+    ++unit;
+  }
+  return format_number(value, value < 10 ? 2 : 1) + " " + kUnits[unit];
+}
+
+std::string format_count(double value) {
+  constexpr std::array<const char*, 5> kUnits = {"", " k", " M", " G", " T"};
+  size_t unit = 0;
+  while (value >= 1000 && unit + 1 < kUnits.size()) {
+    value /= 1000;
+    ++unit;
+  }
+  return format_number(value, unit == 0 ? 0 : (value < 10 ? 2 : 1)) + kUnits[unit];
+}
+
+}  // namespace mnn::cli

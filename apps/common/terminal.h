@@ -1,0 +1,51 @@
+// What a person sees: stdout carries the result, stderr the talk.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "apps/common/exit_code.h"
+
+namespace mnn::cli {
+
+// How much a command says on stderr; set once by the common flags.
+enum class Verbosity { kQuiet, kNormal, kVerbose };
+Status start_log(Verbosity verbosity, const std::string& log_file);
+void log_info(const std::string& text);     // normal and up
+void log_detail(const std::string& text);   // verbose only
+void log_warning(const std::string& text);  // always
+
+// Prints the last line of a failed command, "mnn: error: …", after one line per further problem, and
+// returns the exit code.
+int fail(const Status& status);
+
+// Colour is used on a terminal unless NO_COLOR is set to something.
+bool color_on_stdout();
+bool color_on_stderr();
+enum class Color { kRed, kGreen, kYellow, kBold, kDim };
+std::string colored(std::string_view text, Color color, bool on);
+
+// A progress bar on stderr; silent unless stderr is a terminal and the command is not quiet.
+class Progress {
+ public:
+  Progress();
+  ~Progress();  // clears the line
+  void update(const std::string& phase, int64_t done, int64_t total);
+
+ private:
+  bool active_ = false;
+  bool drawn_ = false;
+  int last_percent_ = -1;
+  std::string last_phase_;
+};
+
+// Columns padded to their widest cell; numbers (columns listed in `right`) aligned right.
+std::string format_table(const std::vector<std::vector<std::string>>& rows,
+                         const std::vector<size_t>& right);
+std::string format_bytes(int64_t bytes);       // "4.7 MB"
+std::string format_number(double value, int decimals);
+std::string format_count(double value);        // "1.23 G"
+
+}  // namespace mnn::cli

@@ -1,0 +1,226 @@
+// mnn inspect: what is in a model.
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "apps/common/check.h"
+#include "apps/common/flags.h"
+#include "apps/common/model_io.h"
+#include "libruntime/core/op.h"
+#include "libruntime/core/text.h"
+#ifdef MNN_WITH_CONVERT
+#include "libconvert/convert.h"
+#endif
+
+namespace {
+
+using namespace mnn;
+using namespace mnn::cli;
+using Json = nlohmann::ordered_json;
+
+struct Options {
+  CommonFlags common;
+  std::string model;
+  std::vector<std::string> shapes;
+  bool text = false, verify = false, ops = false;
+};
+
+void count_ops(const Graph& graph, std::map<std::string, int64_t>& ops) {
+  for (const Node& node : graph.nodes) {
+    std::string name = node.op;
+    for (const FusedOp& f : node.fused) name += "+" + f.op;
+    ++ops[name];
+    for (const Graph& g : node.subgraphs) count_ops(g, ops);
+  }
+}
+
+Json border(const Graph& graph, const std::vector<ValueId>& ids) {
+  Json out = Json::array();
+  for (const ValueId v : ids) {
+    const Value& value = graph.value(v);
+    Json dims = Json::array();
+    if (value.type.shape) {
+      for (const Dim& d : *value.type.shape) d.known() ? dims.push_back(d.value()) : dims.push_back(d.str());
+    }
+    out.push_back({{"name", value.name}, {"dtype", std::string(dtype_name(value.type.dtype))},
+                   {"shape", value.type.shape ? dims : Json()}});
+  }
+  return out;
+}
+
+// The dims a quantized model was calibrated with serve where its own are open.
+ShapeMap calibrated_dims(const Model& model) {
+  ShapeMap shapes;
+  const auto meta = nlohmann::json::parse(model.metadata_json, nullptr, false);
+  if (!meta.is_object() || !meta.contains("calibrated_dims") || !meta["calibrated_dims"].is_object()) return shapes;
+  for (const auto& [name, dims] : meta["calibrated_dims"].items()) {
+    if (!dims.is_array()) continue;
+    std::vector<int64_t> list;
+    for (const auto& d : dims) {
+      if (d.is_number_integer()) list.push_back(d.get<int64_t>());
+    }
+    for (const ValueId v : model.graph.inputs) {
+      const Value& value = model.graph.value(v);
+      if (value.name == name && value.type.shape && value.type.rank() == list.size()) shapes[name] = list;
+    }
+  }
+  return shapes;
+}
+
+Status print_ops(bool json) {
+  Json out;
+  std::vector<std::vector<std::string>> rows = {{"operator", "reference", "decomposition"}};
+  for (const OpDef* def : all_ops()) {
+    const bool reference = def->reference != nullptr || def->subgraphs > 0;
+    out["operators"].push_back({{"op", def->name}, {"reference", reference}, {"decomposition", def->decompose != nullptr}});
+    rows.push_back({def->name, reference ? "yes" : "", def->decompose ? "yes" : ""});
+  }
+  std::string sources;
+#ifdef MNN_WITH_CONVERT
+  for (const Frontend& f : frontends()) {
+    out["frontends"][f.format] = f.operators();
+    sources += "\n" + f.format + ":\n";
+    for (const std::string& op : f.operators()) sources += "  " + op + "\n";
+  }
+#endif
+  out["backends"] = backend_names();
+  if (json) {
+    std::cout << out.dump(2) << "\n";
+  } else {
+    std::cout << format_table(rows, {}) << sources;
+  }
+  return {};
+}
+
+Status print_verification(const Options& o) {
+  MNN_ASSIGN_OR_RETURN(const std::vector<SectionInfo> sections, verify_file(o.model));
+  Json out;
+  std::vector<std::vector<std::string>> rows = {{"section", "offset", "bytes", "SHA-256", ""}};
+  std::string broken;
+  for (const SectionInfo& s : sections) {
+    out["sections"].push_back({{"name", s.name}, {"offset", s.offset}, {"bytes", s.bytes}, {"sha256", s.sha256}, {"intact", s.intact}});
+    rows.push_back({s.name, std::to_string(s.offset), std::to_string(s.bytes), s.sha256, s.intact ? "ok" : "DAMAGED"});
+    if (!s.intact) broken += (broken.empty() ? "" : ", ") + s.name;
+  }
+  if (o.common.json) {
+    std::cout << out.dump(2) << "\n";
+  } else {
+    std::cout << format_table(rows, {1, 2});
+  }
+  if (!broken.empty()) return invalid(o.model + ": damaged: " + broken);
+  return {};
+}
+
+Status inspect(const Options& o) {
+  if (o.ops) return print_ops(o.common.json);
+  if (o.model.empty()) return usage_error("expected a MODEL (or --ops)");
+  if (o.verify) return print_verification(o);
+  LoadOptions load;
+  MNN_ASSIGN_OR_RETURN(load.shapes, parse_shapes(o.shapes));
+  MNN_ASSIGN_OR_RETURN(LoadedModel loaded, load_any(o.model, load));
+  const Graph& graph = loaded.model.graph;
+  if (o.text) {
+    std::cout << print_graph(graph);
+    return {};
+  }
+  std::map<std::string, int64_t> ops;
+  count_ops(graph, ops);
+
+  // Memory and MACs need concrete shapes: the model's, the ones given, or those of its calibration.
+  Graph bound = graph;
+  std::string shape_note;
+  if (o.shapes.empty()) {
+    const ShapeMap dims = calibrated_dims(loaded.model);
+    if (!dims.empty() && bind_shapes(bound, dims).ok()) shape_note = "for the shapes it was calibrated with";
+  }
+  std::unique_ptr<Session> session;
+  const auto dims = concrete_input_dims(bound);
+  if (dims.ok()) {
+    MNN_ASSIGN_OR_RETURN(session, open_session(bound, o.common.threads));
+    const Status prepared = session->prepare(*dims);
+    if (!prepared.ok()) return prepared.context(o.model);
+  }
+  int64_t macs = 0;
+  std::map<std::string, int64_t> on_backend;
+  if (session) {
+    for (const StepInfo& s : session->steps()) {
+      macs += s.macs;
+      ++on_backend[s.backend];
+    }
+  }
+  int64_t quantized_values = 0;
+  for (const Value& v : graph.values) quantized_values += v.quant.has_value();
+
+  if (o.common.json) {
+    Json out;
+    out["model"] = o.model;
+    out["format"] = loaded.format;
+    out["inputs"] = border(graph, graph.inputs);
+    out["outputs"] = border(graph, graph.outputs);
+    out["nodes"] = count_nodes(graph);
+    out["ops"] = ops;
+    out["parameters"] = count_parameters(graph);
+    out["constant_bytes"] = constant_bytes(graph);
+    out["quantized_values"] = quantized_values;
+    out["int8_mac_share"] = session ? session->int8_mac_share() : 0.0;
+    if (session) {
+      const MemoryInfo m = session->memory();
+      out["macs"] = macs;
+      out["memory"] = {{"arena_bytes", m.arena_bytes}, {"weight_bytes", m.weight_bytes},
+                       {"packed_bytes", m.packed_bytes}, {"grows", m.grows}};
+      out["backends"] = on_backend;
+    } else {
+      out["memory"] = nullptr;
+    }
+    const auto meta = nlohmann::json::parse(loaded.model.metadata_json, nullptr, false);
+    out["metadata"] = meta.is_object() ? Json(meta) : Json::object();
+    std::cout << out.dump(2) << "\n";
+    return {};
+  }
+  auto border_text = [&](const std::vector<ValueId>& ids) {
+    std::string text;
+    for (const ValueId v : ids) text += (text.empty() ? "" : "\n            ") + graph.value(v).name + ": " + graph.value(v).type.str();
+    return text;
+  };
+  std::cout << "model       " << o.model << " (" << loaded.format << ")\n"
+            << "inputs      " << border_text(graph.inputs) << "\n"
+            << "outputs     " << border_text(graph.outputs) << "\n"
+            << "parameters  " << format_count(static_cast<double>(count_parameters(graph))) << " in "
+            << format_bytes(constant_bytes(graph)) << "\n";
+  if (session) {
+    const MemoryInfo m = session->memory();
+    std::cout << "MACs        " << format_count(static_cast<double>(macs)) << (shape_note.empty() ? "" : " " + shape_note) << "\n"
+              << "memory      " << format_bytes(m.arena_bytes) << " planned" << (m.grows ? " (at least: shapes depend on data)" : "")
+              << ", " << format_bytes(m.packed_bytes) << " packed weights\n"
+              << "int8 MACs   " << format_number(100 * session->int8_mac_share(), 1) << " %\n"
+              << "runs on     ";
+    std::string sep;
+    for (const auto& [name, count] : on_backend) {
+      std::cout << sep << name << " (" << count << " steps)";
+      sep = ", ";
+    }
+    std::cout << "\n";
+  } else {
+    std::cout << "memory      unknown: " << dims.status().message() << "\n";
+  }
+  std::vector<std::pair<int64_t, std::string>> sorted;
+  for (const auto& [op, n] : ops) sorted.emplace_back(-n, op);
+  std::sort(sorted.begin(), sorted.end());
+  std::vector<std::vector<std::string>> rows = {{"operator", "nodes"}};
+  for (const auto& [n, op] : sorted) rows.push_back({op, std::to_string(-n)});
+  std::cout << "\n" << format_table(rows, {1});
+  return {};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Shows inputs, outputs, operators, parameters, MACs, memory and quantization of a model.", "mnn inspect");
+  Options o;
+  app.add_option("MODEL", o.model, "The model (.mnn or a source model)");
+  auto* text = app.add_flag("--text", o.text, "Print the graph in text form");
+  auto* verify = app.add_flag("--verify", o.verify, "Check every section and weight chunk of a .mnn")->excludes(text);
+  app.add_flag("--ops", o.ops, "List the operators each front end and backend knows")->excludes(text)->excludes(verify);
+  add_shape_flag(app, o.shapes);
+  add_common_flags(app, o.common, "mnn inspect model.mnn --json");
+  return run_command(app, o.common, argc, argv, [&] { return inspect(o); });
+}

@@ -1,0 +1,118 @@
+// mnn quant: compresses a model and reports the error of each layer.
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "apps/common/flags.h"
+#include "apps/common/quant_flow.h"
+
+namespace {
+
+using namespace mnn;
+using namespace mnn::cli;
+
+struct Options {
+  CommonFlags common;
+  QuantFlow flow;
+  std::vector<std::string> shapes;
+  std::string gate;
+  std::optional<double> min_cosine, min_snr;
+  std::optional<int64_t> max_size;
+  int max_layers = 25;
+};
+
+// Takes what the flags left open from the project in the current folder.
+Status fill_from_project(Options& o, const CLI::App& app) {
+  MNN_ASSIGN_OR_RETURN(const Project p, read_project("."));
+  QuantFlow& f = o.flow;
+  f.model = p.path(p.model);
+  if (f.output.empty()) f.output = p.path(p.quantized);
+  if (f.calibration.empty()) f.calibration = p.path(p.calibration);
+  if (f.shapes.empty()) f.shapes = p.shapes;
+  if (app.count("--scheme") == 0) f.scheme = p.scheme;
+  if (app.count("--method") == 0) f.method = p.method;
+  const ImageOptions given = f.images;
+  f.images = p.images;
+  if (app.count("--image-size") > 0) {
+    f.images.height = given.height;
+    f.images.width = given.width;
+  }
+  if (app.count("--image-mean") > 0) f.images.mean = given.mean;
+  if (app.count("--image-scale") > 0) f.images.scale = given.scale;
+  if (app.count("--image-layout") > 0) f.images.layout = given.layout;
+  if (app.count("--image-color") > 0) f.images.color = given.color;
+  f.thresholds = p.thresholds;
+  return {};
+}
+
+Status quant(Options& o, const CLI::App& app) {
+  QuantFlow& f = o.flow;
+  MNN_ASSIGN_OR_RETURN(f.shapes, parse_shapes(o.shapes));
+  if (f.model.empty()) MNN_RETURN_IF_ERROR(fill_from_project(o, app));
+  if (f.output.empty()) return usage_error("expected -o FILE");
+  if (f.calibration.empty()) {
+    return usage_error("expected --calibration DIR with samples such as the model will meet");
+  }
+  if (!o.gate.empty()) {
+    MNN_ASSIGN_OR_RETURN(f.thresholds, gate_profile(o.gate));
+  }
+  if (o.min_cosine) f.thresholds.min_cosine = o.min_cosine;
+  if (o.min_snr) f.thresholds.min_snr = o.min_snr;
+  if (o.max_size) f.thresholds.max_size = o.max_size;
+  f.threads = o.common.threads;
+  QuantOutcome outcome;
+  {
+    Progress progress;
+    MNN_ASSIGN_OR_RETURN(outcome, run_quant_flow(f, progress));
+  }
+  for (const std::string& w : outcome.report.warnings) log_warning(w);
+  if (o.common.json) {
+    auto out = nlohmann::ordered_json::parse(report_json(outcome.report));
+    out["output"] = outcome.path;
+    out["bytes"] = outcome.file_bytes;
+    out["passed"] = outcome.verdict.ok();
+    if (!outcome.verdict.ok()) out["missed"] = outcome.verdict.message();
+    std::cout << out.dump(2) << "\n";
+  } else {
+    std::cout << report_text(outcome.report, static_cast<size_t>(o.max_layers), color_on_stdout())
+              << "written: " << outcome.path << " (" << format_bytes(outcome.file_bytes) << ")\n";
+  }
+  return outcome.verdict.ok() ? Status() : outcome.verdict.context(outcome.path);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app(
+      "Quantizes a model (.mnn or a source model) on calibration data and reports the error of each "
+      "layer, worst first. In a project folder no argument is needed.",
+      "mnn quant");
+  Options o;
+  QuantFlow& f = o.flow;
+  app.add_option("MODEL", f.model, "The model; default: the project's");
+  app.add_option("-o,--output", f.output, "The quantized .mnn to write")->type_name("FILE");
+  app.add_option("--scheme", f.scheme, "int8: u8 activations, s8 weights per channel")
+      ->check(CLI::IsMember({"int8"}))->capture_default_str();
+  app.add_option("--calibration", f.calibration,
+                 "Samples in name order: .npy, images, sub-folders with input_<i>.npy, or an .npz")
+      ->type_name("DIR|FILE");
+  app.add_option("--holdout", f.holdout, "Held-back samples; default: every fourth calibration sample")
+      ->type_name("DIR|FILE");
+  app.add_option("--method", f.method, "How activation ranges are chosen")
+      ->check(CLI::IsMember({"auto", "minmax", "percentile", "kl", "mse"}))->capture_default_str();
+  app.add_option("--weight-scale", f.weight_scale, "How weight scales are chosen")
+      ->check(CLI::IsMember({"absmax", "mse"}))->capture_default_str();
+  app.add_option("--gate", o.gate, "Thresholds: normal (cosine 0.99, 15 dB) or strict (0.999, 30 dB)")
+      ->check(CLI::IsMember({"normal", "strict"}));
+  app.add_option("--min-cosine", o.min_cosine, "Exit 3 when an output's cosine is lower");
+  app.add_option("--min-snr", o.min_snr, "Exit 3 when an output's SNR is lower")->type_name("DB");
+  app.add_option("--max-size", o.max_size, "Exit 3 when the file is larger")
+      ->type_name("BYTES")->transform(CLI::AsSizeValue(true));
+  app.add_option("--report", f.reports, "Write the report: .json or .html. Repeatable")
+      ->type_name("FILE")->expected(1)->take_all()->allow_extra_args(false);
+  app.add_option("--max-layers", o.max_layers, "Rows of the table on the terminal")
+      ->check(CLI::NonNegativeNumber)->capture_default_str();
+  add_image_flags(app, f.images);
+  add_shape_flag(app, o.shapes);
+  add_common_flags(app, o.common, "mnn quant model.onnx -o model.int8.mnn --calibration samples/ --report report.html");
+  return run_command(app, o.common, argc, argv, [&] { return quant(o, app); });
+}

@@ -1,0 +1,38 @@
+// Takes everything the op table can compute: the last resort, and the judge of the others.
+#include "libruntime/backends/reference/interpreter.h"
+#include "libruntime/core/op.h"
+
+namespace mnn {
+namespace {
+
+class ReferenceBackend : public Backend {
+ public:
+  std::string name() const override { return "reference"; }
+  std::string device() const override { return "CPU, plain loops, one thread"; }
+
+  std::optional<std::string> supports(const Graph&, const Node& node) const override {
+    const OpDef* def = find_op(node.op);
+    if (def == nullptr) return "operator " + node.op + " is not known";
+    if (def->reference == nullptr && def->decompose == nullptr && def->subgraphs == 0) {
+      return "operator " + node.op + " has no reference kernel";
+    }
+    return std::nullopt;
+  }
+
+  // Plain loops in double: some nanoseconds a multiplication or element, microseconds a node.
+  double cost(const Graph& graph, const Node& node) const override {
+    const StepInfo info = describe_step(graph, node);
+    return 5e-6 + 3e-9 * static_cast<double>(info.macs) + 2e-9 * static_cast<double>(info.bytes);
+  }
+
+  Result<std::unique_ptr<Executable>> compile(const Graph& segment,
+                                              const CompileOptions&) const override {
+    return make_interpreter(segment, name());
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_reference_backend() { return std::make_unique<ReferenceBackend>(); }
+
+}  // namespace mnn

@@ -1,0 +1,36 @@
+// A backend that takes only Conv and Gemm: proves partition, transfer and fallback.
+#include "libruntime/backends/reference/interpreter.h"
+
+namespace mnn {
+namespace {
+
+class TestBackend : public Backend {
+ public:
+  std::string name() const override { return "test"; }
+  std::string device() const override { return "reference kernels for Conv and Gemm alone"; }
+
+  std::optional<std::string> supports(const Graph& graph, const Node& node) const override {
+    if (node.op != "Conv" && node.op != "Gemm") return "takes Conv and Gemm, not " + node.op;
+    for (const auto* list : {&node.inputs, &node.outputs}) {
+      for (const ValueId v : *list) {
+        if (v == kNoValue) continue;
+        const Value& value = graph.value(v);
+        if (value.type.dtype != DType::kF32) return "takes f32, not " + value.type.str();
+      }
+    }
+    return std::nullopt;
+  }
+
+  double cost(const Graph&, const Node&) const override { return 0; }
+
+  Result<std::unique_ptr<Executable>> compile(const Graph& segment,
+                                              const CompileOptions&) const override {
+    return make_interpreter(segment, name());
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_test_backend() { return std::make_unique<TestBackend>(); }
+
+}  // namespace mnn

@@ -1,0 +1,38 @@
+#include "libruntime/compile/backend.h"
+
+namespace mnn {
+namespace {
+
+// Bytes of a value as stored; 0 while its shape is open.
+int64_t stored_bytes(const Value& value) {
+  if (!value.type.is_static()) return 0;
+  const auto elements = checked_elements(known_dims(*value.type.shape));
+  const DType dtype = value.quant ? value.quant->storage : value.type.dtype;
+  return elements ? storage_bytes(dtype, *elements).value_or(0) : 0;
+}
+
+}  // namespace
+
+StepInfo describe_step(const Graph& graph, const Node& node) {
+  StepInfo info;
+  info.op = node.op;
+  for (const FusedOp& f : node.fused) info.op += "+" + f.op;
+  info.origin = node.origin;
+  if (info.origin.empty()) info.origin.push_back(display_name(graph, node));
+  info.macs = count_macs(graph, node);
+  for (const auto* list : {&node.inputs, &node.captures, &node.outputs}) {
+    for (const ValueId v : *list) {
+      if (v != kNoValue) info.bytes += stored_bytes(graph.value(v));
+    }
+  }
+  for (const ValueId v : node.outputs) {
+    if (v == kNoValue) continue;
+    const Value& value = graph.value(v);
+    if (value.type.is_static()) info.out_dims = known_dims(*value.type.shape);
+    info.out_dtype = dtype_name(value.quant ? value.quant->storage : value.type.dtype);
+    break;
+  }
+  return info;
+}
+
+}  // namespace mnn

@@ -1,0 +1,307 @@
+// Activation functions. Those built from simpler operators also carry a decomposition.
+#include <bit>
+#include <cmath>
+
+#include "libruntime/core/builder.h"
+#include "libruntime/core/ops/broadcast.h"
+#include "libruntime/core/ops/numeric.h"
+#include "libruntime/core/ops/unary.h"
+
+namespace mnn {
+namespace {
+
+using Made = Result<std::vector<ValueId>>;
+
+double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
+double softplus(double x) { return std::fmax(x, 0.0) + std::log1p(std::exp(-std::fabs(x))); }
+// min(max(v, 0), 1) that keeps NaN.
+double clamp_unit(double v) { return v < 0.0 ? 0.0 : v > 1.0 ? 1.0 : v; }
+
+ValueId like_scalar(Builder& b, const Node& node, double value) {
+  return b.scalar(value, b.type(node.inputs[0]).dtype);
+}
+
+double node_float(const Node& node, std::string_view name) {
+  return AttributeReader(node, *find_op(node.op)).attr_float(name);
+}
+
+Status relu_reference(KernelContext& c) {
+  MNN_ASSIGN_OR_RETURN(Tensor* const y, c.make(0));
+  const Tensor& x = *c.in[0];
+  const bool done = dispatch_numeric(x.dtype(), [&]<typename T>() {
+    for (int64_t i = 0; i < x.elements(); ++i) {
+      const compute_t<T> v = load_as_compute(x.data<T>()[i]);
+      y->data<T>()[i] = store_from_compute<T>(v < 0 ? compute_t<T>(0) : v);
+    }
+  });
+  return done ? Status() : no_kernel_for(c, x.dtype());
+}
+
+Status leaky_relu(KernelContext& c) {
+  const double alpha = c.attr_float("alpha");
+  return map_floats(c, [=](double x) { return x < 0 ? alpha * x : x; });
+}
+
+Status elu(KernelContext& c) {
+  const double alpha = c.attr_float("alpha");
+  return map_floats(c, [=](double x) { return x < 0 ? alpha * std::expm1(x) : x; });
+}
+
+Status selu(KernelContext& c) {
+  const double alpha = c.attr_float("alpha"), gamma = c.attr_float("gamma");
+  return map_floats(c, [=](double x) { return gamma * (x <= 0 ? alpha * std::expm1(x) : x); });
+}
+
+Status celu(KernelContext& c) {
+  const double alpha = c.attr_float("alpha");
+  return map_floats(c, [=](double x) { return x < 0 ? alpha * std::expm1(x / alpha) : x; });
+}
+
+// max(0, x) + min(0, alpha * (exp(x / alpha) - 1))
+Made decompose_celu(Builder& b, const Node& node) {
+  const ValueId x = node.inputs[0];
+  const ValueId alpha = like_scalar(b, node, node_float(node, "alpha"));
+  const ValueId zero = like_scalar(b, node, 0.0);
+  const ValueId grown =
+      b.op("Sub", {b.op("Exp", {b.op("Div", {x, alpha})}), like_scalar(b, node, 1.0)});
+  const ValueId low = b.op("Min", {zero, b.op("Mul", {alpha, grown})});
+  return std::vector<ValueId>{b.op("Add", {b.op("Max", {zero, x}), low})};
+}
+
+Status hard_sigmoid(KernelContext& c) {
+  const double alpha = c.attr_float("alpha"), beta = c.attr_float("beta");
+  return map_floats(c, [=](double x) { return clamp_unit(alpha * x + beta); });
+}
+
+double hard_swish(double x) { return x * clamp_unit(x / 6.0 + 0.5); }
+
+Made decompose_hard_swish(Builder& b, const Node& node) {
+  const ValueId x = node.inputs[0];
+  const ValueId gate = b.op("HardSigmoid", {x}, {{"alpha", 1.0 / 6.0}, {"beta", 0.5}});
+  return std::vector<ValueId>{b.op("Mul", {x, gate})};
+}
+
+Status thresholded_relu(KernelContext& c) {
+  const double alpha = c.attr_float("alpha");
+  return map_floats(c, [=](double x) { return x > alpha ? x : 0.0; });
+}
+
+double softsign(double x) { return x / (1.0 + std::fabs(x)); }
+double mish(double x) { return x * std::tanh(softplus(x)); }
+
+Made decompose_mish(Builder& b, const Node& node) {
+  const ValueId x = node.inputs[0];
+  return std::vector<ValueId>{b.op("Mul", {x, b.op("Tanh", {b.op("Softplus", {x})})})};
+}
+
+Status swish(KernelContext& c) {
+  const double alpha = c.attr_float("alpha");
+  return map_floats(c, [=](double x) { return x * sigmoid(alpha * x); });
+}
+
+Made decompose_swish(Builder& b, const Node& node) {
+  const ValueId x = node.inputs[0];
+  const double alpha = node_float(node, "alpha");
+  const ValueId scaled = alpha == 1.0 ? x : b.op("Mul", {x, like_scalar(b, node, alpha)});
+  return std::vector<ValueId>{b.op("Mul", {x, b.op("Sigmoid", {scaled})})};
+}
+
+constexpr double kTanhGeluScale = 0.79788456080286535588;  // sqrt(2 / pi)
+constexpr double kTanhGeluCubic = 0.044715;
+
+Status infer_gelu(OpContext& c) {
+  const std::string mode = c.attr_string("approximate");
+  if (mode != "none" && mode != "tanh") {
+    return invalid("approximate: expected none or tanh, found " + mode);
+  }
+  return infer_same_type<kFloats>(c);
+}
+
+Status gelu(KernelContext& c) {
+  if (c.attr_string("approximate") == "tanh") {
+    return map_floats(c, [](double x) {
+      return 0.5 * x * (1.0 + std::tanh(kTanhGeluScale * (x + kTanhGeluCubic * x * x * x)));
+    });
+  }
+  return map_floats(c, [](double x) { return 0.5 * x * (1.0 + std::erf(x / std::sqrt(2.0))); });
+}
+
+Made decompose_gelu(Builder& b, const Node& node) {
+  const ValueId x = node.inputs[0];
+  ValueId inner = kNoValue;
+  if (AttributeReader(node, *find_op("Gelu")).attr_string("approximate") == "tanh") {
+    const ValueId cube = b.op("Mul", {x, b.op("Mul", {x, x})});
+    const ValueId sum = b.op("Add", {x, b.op("Mul", {cube, like_scalar(b, node, kTanhGeluCubic)})});
+    inner = b.op("Tanh", {b.op("Mul", {sum, like_scalar(b, node, kTanhGeluScale)})});
+  } else {
+    inner = b.op("Erf", {b.op("Mul", {x, like_scalar(b, node, std::sqrt(0.5))})});
+  }
+  const ValueId half = b.op("Mul", {x, like_scalar(b, node, 0.5)});
+  return std::vector<ValueId>{b.op("Mul", {half, b.op("Add", {inner, like_scalar(b, node, 1.0)})})};
+}
+
+Status shrink(KernelContext& c) {
+  const double bias = c.attr_float("bias"), lambd = c.attr_float("lambd");
+  MNN_ASSIGN_OR_RETURN(Tensor* const y, c.make(0));
+  const Tensor& x = *c.in[0];
+  const bool done = dispatch_numeric(x.dtype(), [&]<typename T>() {
+    for (int64_t i = 0; i < x.elements(); ++i) {
+      const double v = static_cast<double>(load_as_compute(x.data<T>()[i]));
+      const double r = v < -lambd ? v + bias : v > lambd ? v - bias : 0.0;
+      if constexpr (std::is_integral_v<T>) {
+        y->data<T>()[i] = saturate<T>(r);
+      } else {
+        y->data<T>()[i] = store_from_compute<T>(r);
+      }
+    }
+  });
+  return done ? Status() : no_kernel_for(c, x.dtype());
+}
+
+Status infer_prelu(OpContext& c) {
+  constexpr TypeMask allowed =
+      kFloats | mask_of(DType::kI32, DType::kI64, DType::kU32, DType::kU64);
+  MNN_RETURN_IF_ERROR(infer_same_type<allowed>(c));
+  MNN_RETURN_IF_ERROR(expect_like(c, 1, 0));
+  if (!c.rank_known(0) || !c.rank_known(1)) return {};
+  MNN_ASSIGN_OR_RETURN(const Shape both, broadcast_shapes(*c.in[0].shape, *c.in[1].shape));
+  for (size_t i = 0; i < both.size(); ++i) {
+    const bool fits =
+        both.size() == c.in[0].rank() &&
+        (!both[i].known() || !(*c.in[0].shape)[i].known() || both[i].same((*c.in[0].shape)[i]));
+    if (!fits) {
+      return invalid("the slope " + c.in[1].str() + " does not broadcast to " + c.in[0].str());
+    }
+  }
+  return {};
+}
+
+Status prelu(KernelContext& c) {
+  MNN_ASSIGN_OR_RETURN(Tensor* const y, c.make(0));
+  const Tensor &x = *c.in[0], &slope = *c.in[1];
+  const std::vector<int64_t>* const operands[] = {&slope.dims()};
+  const bool done = dispatch_numeric(x.dtype(), [&]<typename T>() {
+    BroadcastRows rows(x.dims(), operands);
+    while (rows.next()) {
+      const T* const in = x.data<T>() + rows.begin();
+      const T* const s = slope.data<T>() + rows.offset(0);
+      T* const out = y->data<T>() + rows.begin();
+      for (int64_t i = 0; i < rows.count(); ++i) {
+        const compute_t<T> v = load_as_compute(in[i]);
+        const compute_t<T> a = load_as_compute(s[i * rows.step(0)]);
+        out[i] = store_from_compute<T>(v < 0 ? wrap_mul(a, v) : v);
+      }
+    }
+  });
+  return done ? Status() : no_kernel_for(c, x.dtype());
+}
+
+Status infer_clip(OpContext& c) {
+  MNN_RETURN_IF_ERROR(infer_same_type<kNumbers>(c));
+  for (size_t i = 1; i < 3; ++i) {
+    if (!c.has_input(i)) continue;
+    MNN_RETURN_IF_ERROR(expect_like(c, i, 0));
+    MNN_RETURN_IF_ERROR(expect_scalar(c, i));
+  }
+  return {};
+}
+
+Status clip(KernelContext& c) {
+  MNN_ASSIGN_OR_RETURN(Tensor* const y, c.make(0));
+  const Tensor& x = *c.in[0];
+  const bool done = dispatch_numeric(x.dtype(), [&]<typename T>() {
+    for (int64_t i = 0; i < x.elements(); ++i) {
+      compute_t<T> v = load_as_compute(x.data<T>()[i]);
+      if (c.has_input(1)) {
+        const compute_t<T> low = load_as_compute(*c.in[1]->data<T>());
+        if (v < low) v = low;
+      }
+      if (c.has_input(2)) {
+        const compute_t<T> high = load_as_compute(*c.in[2]->data<T>());
+        if (v > high) v = high;
+      }
+      y->data<T>()[i] = store_from_compute<T>(v);
+    }
+  });
+  return done ? Status() : no_kernel_for(c, x.dtype());
+}
+
+Status infer_identity(OpContext& c) {
+  if (!c.has_input(0)) return invalid("input 0: expected any value, found none");
+  c.out[0].type = c.in[0];
+  c.out[0].values = c.values(0);
+  return {};
+}
+
+Status identity(KernelContext& c) {
+  c.out[0] = *c.in[0];
+  return {};
+}
+
+Status infer_dropout(OpContext& c) {
+  MNN_RETURN_IF_ERROR(infer_same_type<kFloats>(c));
+  MNN_RETURN_IF_ERROR(expect_optional_input(c, 1, kFloats));
+  MNN_RETURN_IF_ERROR(expect_optional_input(c, 2, mask_of(DType::kBool)));
+  if (c.has_output(1)) {
+    c.out[1].type = c.in[0];
+    c.out[1].type.dtype = DType::kBool;
+  }
+  return {};
+}
+
+// Inference mode: the identity. Training mode is only the identity while nothing is dropped.
+Status dropout(KernelContext& c) {
+  if (c.has_input(2) && c.in[2]->elements() == 1 && *c.in[2]->data<bool>()) {
+    double ratio = 0.5;
+    if (c.has_input(1)) {
+      MNN_ASSIGN_OR_RETURN(const std::vector<double> given, c.in[1]->to_doubles());
+      if (given.size() == 1) ratio = given[0];
+    }
+    if (ratio != 0.0) return unsupported("Dropout in training mode");
+  }
+  c.out[0] = *c.in[0];
+  if (!c.has_output(1)) return {};
+  MNN_ASSIGN_OR_RETURN(Tensor* const mask, c.make(1));
+  for (int64_t i = 0; i < mask->elements(); ++i) mask->data<bool>()[i] = true;
+  return {};
+}
+
+}  // namespace
+
+std::vector<OpDef> define_activation() {
+  constexpr InferFn same = infer_same_type<kFloats>;
+  return {
+      {"Relu", 1, 1, {}, infer_same_type<kFloats | kSignedInts>, relu_reference},
+      {"LeakyRelu", 1, 1, {{"alpha", 0.01}}, same, leaky_relu},
+      {"PRelu", 2, 2, {}, infer_prelu, prelu},
+      {"Elu", 1, 1, {{"alpha", 1.0}}, same, elu},
+      {"Selu",
+       1,
+       1,
+       {{"alpha", 1.67326319217681884765625}, {"gamma", 1.05070102214813232421875}},
+       same,
+       selu},
+      {"Celu", 1, 1, {{"alpha", 1.0}}, same, celu, decompose_celu},
+      float_unary<sigmoid>("Sigmoid"),
+      {"HardSigmoid", 1, 1, {{"alpha", 0.2}, {"beta", 0.5}}, same, hard_sigmoid},
+      {"HardSwish", 1, 1, {}, same, map_floats_with<hard_swish>, decompose_hard_swish},
+      float_unary<softplus>("Softplus"),
+      float_unary<softsign>("Softsign"),
+      {"ThresholdedRelu", 1, 1, {{"alpha", 1.0}}, same, thresholded_relu},
+      {"Gelu", 1, 1, {{"approximate", "none"}}, infer_gelu, gelu, decompose_gelu},
+      {"Mish", 1, 1, {}, same, map_floats_with<mish>, decompose_mish},
+      {"Swish", 1, 1, {{"alpha", 1.0}}, same, swish, decompose_swish},
+      {"Shrink", 1, 1, {{"bias", 0.0}, {"lambd", 0.5}}, infer_same_type<kNumbers>, shrink},
+      {"Clip", 1, 3, {}, infer_clip, clip},
+      {"Identity", 1, 1, {}, infer_identity, identity},
+      {.name = "Dropout",
+       .min_inputs = 1,
+       .max_inputs = 3,
+       .attributes = {{"seed", int64_t{0}}},
+       .infer = infer_dropout,
+       .reference = dropout,
+       .max_outputs = 2},
+  };
+}
+
+}  // namespace mnn

@@ -1,0 +1,315 @@
+// Conv and ConvTranspose over one to three spatial dimensions.
+#include <algorithm>
+
+#include "libruntime/core/ops/numeric.h"
+#include "libruntime/core/ops/type_checks.h"
+#include "libruntime/core/ops/window.h"
+
+namespace mnn {
+namespace {
+
+Result<int64_t> read_group(const AttributeReader& c) {
+  const int64_t group = c.attr_int("group");
+  if (group < 1) return invalid("group: expected at least 1, found " + std::to_string(group));
+  return group;
+}
+
+// The kernel's spatial dims, checked against kernel_shape when that is set.
+Result<std::vector<Dim>> weight_kernel(const AttributeReader& c, const Shape& weight) {
+  std::vector<Dim> kernel(weight.begin() + 2, weight.end());
+  const std::vector<int64_t> given = c.attr_ints("kernel_shape");
+  if (given.empty()) return kernel;
+  if (given.size() != kernel.size()) {
+    return invalid("kernel_shape: expected " + std::to_string(kernel.size()) + " numbers, found " +
+                   std::to_string(given.size()));
+  }
+  for (size_t i = 0; i < given.size(); ++i) {
+    MNN_RETURN_IF_ERROR(expect_dim(Dim(given[i]), kernel[i], "kernel_shape"));
+  }
+  return std::vector<Dim>(given.begin(), given.end());
+}
+
+// Checks what Conv and ConvTranspose share; false when a rank is unknown and nothing more is told.
+Result<bool> check_operands(OpContext& c) {
+  MNN_RETURN_IF_ERROR(expect_input(c, 0, kFloats));
+  MNN_RETURN_IF_ERROR(expect_like(c, 1, 0));
+  if (c.has_input(2)) {
+    MNN_RETURN_IF_ERROR(expect_like(c, 2, 0));
+    MNN_RETURN_IF_ERROR(expect_rank(c, 2, 1));
+  }
+  c.out[0].type.dtype = c.in[0].dtype;
+  if (!c.rank_known(0) || !c.rank_known(1)) return false;
+  const size_t rank = c.in[0].rank();
+  if (rank < 3 || rank > 2 + kMaxSpatial) {
+    return unsupported("input 0: expected one to three spatial dimensions, found " + c.in[0].str());
+  }
+  MNN_RETURN_IF_ERROR(expect_rank(c, 1, rank));
+  return true;
+}
+
+Status infer_conv(OpContext& c) {
+  MNN_ASSIGN_OR_RETURN(const int64_t group, read_group(c));
+  MNN_ASSIGN_OR_RETURN(const bool known, check_operands(c));
+  if (!known) return {};
+  const Shape &x = *c.in[0].shape, &weight = *c.in[1].shape;
+  MNN_RETURN_IF_ERROR(expect_dim(x[1], weight[1] * Dim(group), "channels of the input"));
+  if (weight[0].known() && weight[0].value() % group != 0) {
+    return invalid("output channels: expected a multiple of group " + std::to_string(group) +
+                   ", found " + weight[0].str());
+  }
+  if (c.rank_known(2)) {
+    MNN_RETURN_IF_ERROR(expect_dim((*c.in[2].shape)[0], weight[0], "size of the bias"));
+  }
+  MNN_ASSIGN_OR_RETURN(std::vector<Dim> kernel, weight_kernel(c, weight));
+  MNN_ASSIGN_OR_RETURN(const Window w, read_window(c, std::move(kernel)));
+  Shape y = {x[0], weight[0]};
+  for (size_t i = 0; i < w.rank(); ++i) {
+    MNN_ASSIGN_OR_RETURN(const Dim d, window_output(w, i, x[i + 2]));
+    y.push_back(d);
+  }
+  c.out[0].type.shape = std::move(y);
+  return {};
+}
+
+// One image, one output channel over the channels of its group: rows of `sum` (double) gather the
+// products. in, out: spatial sizes.
+struct Plane {
+  Dims3 in, out, kernel, stride, dilation, pad;
+};
+
+Plane make_plane(const Window& w, const std::vector<int64_t>& x, const std::vector<int64_t>& y) {
+  std::vector<int64_t> kernel = known_dims(w.kernel), pads;
+  for (size_t i = 0; i < w.rank(); ++i) {
+    pads.push_back(window_pad_begin(w, i, x[i + 2], y[i + 2]));
+  }
+  return {as_dims3({x.begin() + 2, x.end()}, 1),
+          as_dims3({y.begin() + 2, y.end()}, 1),
+          as_dims3(kernel, 1),
+          as_dims3(w.strides, 1),
+          as_dims3(w.dilations, 1),
+          as_dims3(pads, 0)};
+}
+
+int64_t volume(const Dims3& d) { return d[0] * d[1] * d[2]; }
+
+template <typename T>
+void convolve(const Plane& p, int64_t channels, const T* x, const T* weight, double bias, T* y,
+              std::vector<double>& row) {
+  for (int64_t od = 0; od < p.out[0]; ++od) {
+    for (int64_t oh = 0; oh < p.out[1]; ++oh) {
+      row.assign(static_cast<size_t>(p.out[2]), bias);
+      const T* w = weight;
+      for (int64_t ch = 0; ch < channels; ++ch) {
+        for (int64_t kd = 0; kd < p.kernel[0]; ++kd) {
+          const int64_t id = od * p.stride[0] - p.pad[0] + kd * p.dilation[0];
+          for (int64_t kh = 0; kh < p.kernel[1]; ++kh, w += p.kernel[2]) {
+            const int64_t ih = oh * p.stride[1] - p.pad[1] + kh * p.dilation[1];
+            if (id < 0 || id >= p.in[0] || ih < 0 || ih >= p.in[1]) continue;
+            const T* const line = x + ((ch * p.in[0] + id) * p.in[1] + ih) * p.in[2];
+            for (int64_t kw = 0; kw < p.kernel[2]; ++kw) {
+              const int64_t offset = kw * p.dilation[2] - p.pad[2];
+              const Range r = valid_outputs(p.out[2], p.stride[2], offset, p.in[2]);
+              const double factor = load_as_compute(w[kw]);
+              double* const sum = row.data();
+              for (int64_t o = r.first; o < r.last; ++o) {
+                sum[o] += factor * load_as_compute(line[o * p.stride[2] + offset]);
+              }
+            }
+          }
+        }
+      }
+      for (int64_t o = 0; o < p.out[2]; ++o) {
+        *y++ = store_from_compute<T>(row[static_cast<size_t>(o)]);
+      }
+    }
+  }
+}
+
+Status conv_reference(KernelContext& c) {
+  MNN_ASSIGN_OR_RETURN(Tensor* const y, c.make(0));
+  const Tensor &x = *c.in[0], &weight = *c.in[1];
+  if (y->elements() == 0) return {};
+  const Shape weight_dims = to_shape(weight.dims());
+  MNN_ASSIGN_OR_RETURN(const Window w,
+                       read_window(c, {weight_dims.begin() + 2, weight_dims.end()}));
+  const Plane p = make_plane(w, x.dims(), y->dims());
+  const int64_t group = c.attr_int("group"), channels = weight.dims()[1];
+  const int64_t outputs = weight.dims()[0], per_group = outputs / group;
+  const bool done = dispatch_float(x.dtype(), [&]<typename T>() {
+    std::vector<double> row;
+    for (int64_t n = 0; n < x.dims()[0]; ++n) {
+      for (int64_t o = 0; o < outputs; ++o) {
+        const int64_t first = (n * group + o / per_group) * channels;
+        const double bias = c.has_input(2) ? load_as_compute(c.in[2]->data<T>()[o]) : 0.0;
+        convolve(p, channels, x.data<T>() + first * volume(p.in),
+                 weight.data<T>() + o * channels * volume(p.kernel), bias,
+                 y->data<T>() + (n * outputs + o) * volume(p.out), row);
+      }
+    }
+  });
+  return done ? Status() : no_kernel_for(c, x.dtype());
+}
+
+// Output size and padding of ConvTranspose along one dimension.
+struct Transposed {
+  Dim out;
+  int64_t pad_begin = 0;  // only when `in` is known or nothing depends on it
+};
+
+Result<Transposed> transposed_size(const AttributeReader& c, const Window& w, size_t i,
+                                   const Dim& in) {
+  const std::vector<int64_t> output_padding = c.attr_ints("output_padding");
+  const std::vector<int64_t> output_shape = c.attr_ints("output_shape");
+  const int64_t extra = output_padding.empty() ? 0 : output_padding[i];
+  const Dim stride(w.strides[i]);
+  const Dim full =
+      stride * (in - Dim(1)) + Dim(extra) + (w.kernel[i] - Dim(1)) * Dim(w.dilations[i]) + Dim(1);
+  const bool same =
+      w.auto_pad == Window::AutoPad::kSameUpper || w.auto_pad == Window::AutoPad::kSameLower;
+  if (output_shape.empty() && !same) {
+    const Dim out = full - Dim(w.pads_begin[i]) - Dim(w.pads_end[i]);
+    if (out.known() && out.value() < 0) {
+      return invalid("spatial dimension " + std::to_string(i) + ": the output would have size " +
+                     out.str());
+    }
+    return Transposed{out, w.pads_begin[i]};
+  }
+  const Dim out = output_shape.empty() ? in * stride : Dim(output_shape[i]);
+  const Dim total = full - out;
+  Transposed t{out, 0};
+  if (total.known()) {
+    const int64_t padding = std::max<int64_t>(0, total.value());
+    t.pad_begin = w.auto_pad == Window::AutoPad::kSameUpper ? padding / 2 : (padding + 1) / 2;
+  }
+  return t;
+}
+
+Status infer_conv_transpose(OpContext& c) {
+  MNN_ASSIGN_OR_RETURN(const int64_t group, read_group(c));
+  MNN_ASSIGN_OR_RETURN(const bool known, check_operands(c));
+  if (!known) return {};
+  const Shape &x = *c.in[0].shape, &weight = *c.in[1].shape;
+  MNN_RETURN_IF_ERROR(expect_dim(x[1], weight[0], "channels of the input"));
+  if (weight[0].known() && weight[0].value() % group != 0) {
+    return invalid("input channels: expected a multiple of group " + std::to_string(group) +
+                   ", found " + weight[0].str());
+  }
+  const Dim outputs = weight[1] * Dim(group);
+  if (c.rank_known(2)) {
+    MNN_RETURN_IF_ERROR(expect_dim((*c.in[2].shape)[0], outputs, "size of the bias"));
+  }
+  MNN_ASSIGN_OR_RETURN(std::vector<Dim> kernel, weight_kernel(c, weight));
+  MNN_ASSIGN_OR_RETURN(const Window w, read_window(c, std::move(kernel)));
+  for (const std::string_view name : {"output_padding", "output_shape"}) {
+    const std::vector<int64_t> v = c.attr_ints(name);
+    const bool bad =
+        std::any_of(v.begin(), v.end(), [](int64_t d) { return d < 0 || d > (int64_t{1} << 31); });
+    if (bad || (!v.empty() && v.size() != w.rank())) {
+      return invalid(std::string(name) + ": expected " + std::to_string(w.rank()) +
+                     " numbers of at least 0, found " + shape_str(to_shape(v)));
+    }
+  }
+  Shape y = {x[0], outputs};
+  for (size_t i = 0; i < w.rank(); ++i) {
+    MNN_ASSIGN_OR_RETURN(const Transposed t, transposed_size(c, w, i, x[i + 2]));
+    y.push_back(t.out);
+  }
+  c.out[0].type.shape = std::move(y);
+  return {};
+}
+
+// Adds one input channel's part to one output channel.
+template <typename T>
+void scatter(const Plane& p, const T* x, const T* weight, double* sum) {
+  for (int64_t id = 0; id < p.in[0]; ++id) {
+    for (int64_t ih = 0; ih < p.in[1]; ++ih, x += p.in[2]) {
+      const T* w = weight;
+      for (int64_t kd = 0; kd < p.kernel[0]; ++kd) {
+        const int64_t od = id * p.stride[0] - p.pad[0] + kd * p.dilation[0];
+        for (int64_t kh = 0; kh < p.kernel[1]; ++kh, w += p.kernel[2]) {
+          const int64_t oh = ih * p.stride[1] - p.pad[1] + kh * p.dilation[1];
+          if (od < 0 || od >= p.out[0] || oh < 0 || oh >= p.out[1]) continue;
+          double* const line = sum + (od * p.out[1] + oh) * p.out[2];
+          for (int64_t kw = 0; kw < p.kernel[2]; ++kw) {
+            const int64_t offset = kw * p.dilation[2] - p.pad[2];
+            const Range r = valid_outputs(p.in[2], p.stride[2], offset, p.out[2]);
+            const double factor = load_as_compute(w[kw]);
+            for (int64_t i = r.first; i < r.last; ++i) {
+              line[i * p.stride[2] + offset] += factor * load_as_compute(x[i]);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+Status conv_transpose_reference(KernelContext& c) {
+  MNN_ASSIGN_OR_RETURN(Tensor* const y, c.make(0));
+  const Tensor &x = *c.in[0], &weight = *c.in[1];
+  if (y->elements() == 0) return {};
+  const Shape weight_dims = to_shape(weight.dims());
+  MNN_ASSIGN_OR_RETURN(const Window w,
+                       read_window(c, {weight_dims.begin() + 2, weight_dims.end()}));
+  Plane p = make_plane(w, x.dims(), y->dims());
+  std::vector<int64_t> pads;
+  for (size_t i = 0; i < w.rank(); ++i) {
+    MNN_ASSIGN_OR_RETURN(const Transposed t, transposed_size(c, w, i, Dim(x.dims()[i + 2])));
+    pads.push_back(t.pad_begin);
+  }
+  p.pad = as_dims3(pads, 0);
+  const int64_t group = c.attr_int("group"), inputs = x.dims()[1] / group;
+  const int64_t per_group = weight.dims()[1], outputs = per_group * group;
+  MNN_ASSIGN_OR_RETURN(Tensor plane, Tensor::allocate(DType::kF64, {volume(p.out)}));
+  double* const sum = plane.data<double>();
+  const bool done = dispatch_float(x.dtype(), [&]<typename T>() {
+    T* out = y->data<T>();
+    for (int64_t n = 0; n < x.dims()[0]; ++n) {
+      for (int64_t o = 0; o < outputs; ++o, out += volume(p.out)) {
+        const double bias = c.has_input(2) ? load_as_compute(c.in[2]->data<T>()[o]) : 0.0;
+        std::fill(sum, sum + volume(p.out), bias);
+        const int64_t first = o / per_group * inputs;
+        for (int64_t ch = first; ch < first + inputs; ++ch) {
+          scatter(p, x.data<T>() + (n * x.dims()[1] + ch) * volume(p.in),
+                  weight.data<T>() + (ch * per_group + o % per_group) * volume(p.kernel), sum);
+        }
+        for (int64_t i = 0; i < volume(p.out); ++i) out[i] = store_from_compute<T>(sum[i]);
+      }
+    }
+  });
+  return done ? Status() : no_kernel_for(c, x.dtype());
+}
+
+}  // namespace
+
+std::vector<OpDef> define_conv() {
+  using Ints = std::vector<int64_t>;
+  return {
+      {"Conv",
+       2,
+       3,
+       {{"auto_pad", "NOTSET"},
+        {"dilations", Ints()},
+        {"group", int64_t{1}},
+        {"kernel_shape", Ints()},
+        {"pads", Ints()},
+        {"strides", Ints()}},
+       infer_conv,
+       conv_reference},
+      {"ConvTranspose",
+       2,
+       3,
+       {{"auto_pad", "NOTSET"},
+        {"dilations", Ints()},
+        {"group", int64_t{1}},
+        {"kernel_shape", Ints()},
+        {"output_padding", Ints()},
+        {"output_shape", Ints()},
+        {"pads", Ints()},
+        {"strides", Ints()}},
+       infer_conv_transpose,
+       conv_transpose_reference},
+  };
+}
+
+}  // namespace mnn

@@ -1,0 +1,91 @@
+#include "libruntime/core/ops/shape_math.h"
+
+#include <algorithm>
+
+#include "libruntime/core/ops/numeric.h"
+
+namespace mnn {
+namespace {
+
+// 1 when a - b is at least `least` for sure, 0 when b - a is at least 1 - `least` for sure.
+Dim decide(const Dim& a, const Dim& b, int64_t least) {
+  const std::optional<int64_t> up = (a - b).lower_bound();
+  if (up && *up >= least) return Dim(1);
+  const std::optional<int64_t> down = (b - a).lower_bound();
+  if (down && *down >= 1 - least) return Dim(0);
+  return Dim::unknown();
+}
+
+}  // namespace
+
+Dim dim_add(const Dim& a, const Dim& b) { return a + b; }
+Dim dim_sub(const Dim& a, const Dim& b) { return a - b; }
+Dim dim_mul(const Dim& a, const Dim& b) { return a * b; }
+
+Dim dim_truncated_div(const Dim& a, const Dim& b) {
+  if (b.is(0)) return Dim::unknown();
+  if (a.known() && b.known()) return Dim(truncated_div(a.value(), b.value()));
+  if (a.same(b)) return Dim(1);
+  if (!b.eventually_non_negative() || !a.eventually_non_negative()) {
+    // An exact quotient does not round.
+    const Dim q = floor_div(a, b);
+    return (q * b).same(a) ? q : Dim::unknown();
+  }
+  return floor_div(a, b);
+}
+
+Dim dim_floor_mod(const Dim& a, const Dim& b) {
+  if (b.is(0)) return Dim::unknown();
+  return a - b * floor_div(a, b);
+}
+
+Dim dim_max(const Dim& a, const Dim& b) {
+  const Dim first = decide(a, b, 0);
+  if (first.is_unknown()) return first;
+  return first.is(1) ? a : b;
+}
+
+Dim dim_min(const Dim& a, const Dim& b) {
+  const Dim first = decide(a, b, 0);
+  if (first.is_unknown()) return first;
+  return first.is(1) ? b : a;
+}
+
+Dim dim_equal(const Dim& a, const Dim& b) {
+  if (a.same(b)) return Dim(1);
+  if (decide(a, b, 1).is(1) || decide(b, a, 1).is(1)) return Dim(0);
+  return Dim::unknown();
+}
+
+Dim dim_less(const Dim& a, const Dim& b) { return decide(b, a, 1); }
+Dim dim_less_or_equal(const Dim& a, const Dim& b) { return decide(b, a, 0); }
+
+std::optional<ShapeValues> shape_operand(const OpContext& c, size_t i) {
+  if (!c.rank_known(i) || c.in[i].rank() > 1) return std::nullopt;
+  const DType t = c.in[i].dtype;
+  if (t != DType::kI64 && t != DType::kI32 && t != DType::kBool) return std::nullopt;
+  return c.values(i);
+}
+
+std::optional<ShapeValues> combine_values(const ShapeValues& a, const ShapeValues& b, DimFn f) {
+  if (a.size() != b.size() && a.size() != 1 && b.size() != 1) return std::nullopt;
+  const size_t n = a.size() == 1 ? b.size() : a.size();
+  ShapeValues out;
+  out.reserve(n);
+  for (size_t i = 0; i < n; ++i) {
+    out.push_back(f(a[a.size() == 1 ? 0 : i], b[b.size() == 1 ? 0 : i]));
+  }
+  return out;
+}
+
+void combine_inputs(OpContext& c, DimFn f) {
+  std::optional<ShapeValues> all = shape_operand(c, 0);
+  for (size_t i = 1; i < c.in.size() && all; ++i) {
+    const std::optional<ShapeValues> next = shape_operand(c, i);
+    if (!next) return;
+    all = combine_values(*all, *next, f);
+  }
+  c.out[0].values = std::move(all);
+}
+
+}  // namespace mnn

@@ -1,0 +1,226 @@
+#include <charconv>
+#include <unordered_set>
+
+#include "libruntime/core/text.h"
+#include "libruntime/core/text_scanner.h"
+
+namespace mnn {
+
+std::string subgraph_label(const Node& node, size_t i) {
+  if (node.op == "If" && i < 2) return i == 0 ? "then_branch" : "else_branch";
+  return i == 0 ? "body" : "body" + std::to_string(i);
+}
+
+namespace {
+
+template <typename T>
+std::string list_text(const std::vector<T>& values, std::string_view type_when_empty,
+                      std::string (*text)(T)) {
+  std::string out(values.empty() ? type_when_empty : "");
+  out += '[';
+  for (size_t i = 0; i < values.size(); ++i) out += (i ? "," : "") + text(values[i]);
+  return out + "]";
+}
+
+std::string int_text(int64_t value) { return std::to_string(value); }
+
+std::string attribute_text(const Attribute& attribute) {
+  struct Visitor {
+    std::string operator()(int64_t v) const { return int_text(v); }
+    std::string operator()(double v) const { return double_text(v); }
+    std::string operator()(const std::string& v) const { return quote_text(v); }
+    std::string operator()(const std::vector<int64_t>& v) const {
+      return list_text<int64_t>(v, "ints", int_text);
+    }
+    std::string operator()(const std::vector<double>& v) const {
+      return list_text<double>(v, "floats", double_text);
+    }
+    std::string operator()(const std::vector<std::string>& v) const {
+      return list_text<std::string>(v, "strings", [](std::string s) { return quote_text(s); });
+    }
+    std::string operator()(const Tensor& t) const {
+      if (!t.defined()) return "tensor none";
+      std::string out = "tensor " + t.type_str();
+      if (t.elements() > 0) out += ' ';
+      append_elements(out, t);
+      return out;
+    }
+  };
+  return std::visit(Visitor{}, attribute);
+}
+
+std::string attributes_text(const std::map<std::string, Attribute, std::less<>>& attributes) {
+  std::string out;
+  for (const auto& [name, value] : attributes) {
+    out += (out.empty() ? "{" : ", ") + name_text(name) + "=" + attribute_text(value);
+  }
+  return out.empty() ? out : out + "}";
+}
+
+std::string float_text(float value) {
+  char buffer[32];
+  const auto r = std::to_chars(buffer, buffer + sizeof buffer, value);
+  return std::string(buffer, r.ptr);
+}
+
+std::string quant_text(const QuantParams& q) {
+  std::string out = " quant " + std::string(dtype_name(q.storage)) + " scale [";
+  for (size_t i = 0; i < q.scale.size(); ++i) out += (i ? "," : "") + float_text(q.scale[i]);
+  out += "] zero [";
+  for (size_t i = 0; i < q.zero_point.size(); ++i) {
+    out += (i ? "," : "") + std::to_string(q.zero_point[i]);
+  }
+  out += "]";
+  if (q.axis != -1) out += " axis " + std::to_string(q.axis);
+  return out;
+}
+
+class Printer {
+ public:
+  Printer(const Graph& graph, const PrintOptions& options, std::string indent)
+      : graph_(graph), options_(options), indent_(std::move(indent)) {
+    name_values();
+  }
+
+  std::string print() {
+    out_ = "graph " + name_text(graph_.name) + "(" + definitions(graph_.inputs) + ")";
+    if (!graph_.captures.empty()) out_ += " captures(" + definitions(graph_.captures) + ")";
+    out_ += " -> (" + uses(graph_.outputs) + ") {\n";
+    for (size_t v = 0; v < graph_.values.size(); ++v) {
+      const Value& value = graph_.values[v];
+      if (is_stored(value)) print_stored(static_cast<ValueId>(v));
+    }
+    for (const Node& node : graph_.nodes) print_node(node);
+    return std::move(out_) + indent_ + "}";
+  }
+
+ private:
+  static bool is_stored(const Value& value) {
+    return value.kind == ValueKind::kConstant || value.kind == ValueKind::kState;
+  }
+
+  // A value is called by its name where it is the first of that name in order of definition, else
+  // by a number, counted in that order, so that reading and printing again changes nothing.
+  void name_values() {
+    handles_.resize(graph_.values.size());
+    std::unordered_set<std::string_view> taken;
+    int next = 0;
+    auto define = [&](ValueId id) {
+      if (!in_range(id) || !handles_[static_cast<size_t>(id)].empty()) return;
+      const std::string& name = graph_.value(id).name;
+      const bool own = !name.empty() && taken.insert(name).second;
+      handles_[static_cast<size_t>(id)] = own ? name_text(name) : "%" + std::to_string(next++);
+    };
+    for (const auto* list : {&graph_.inputs, &graph_.captures}) {
+      for (const ValueId id : *list) define(id);
+    }
+    for (size_t v = 0; v < graph_.values.size(); ++v) {
+      if (is_stored(graph_.values[v])) define(static_cast<ValueId>(v));
+    }
+    for (const Node& node : graph_.nodes) {
+      for (const ValueId id : node.outputs) define(id);
+    }
+    for (size_t v = 0; v < graph_.values.size(); ++v) define(static_cast<ValueId>(v));
+  }
+
+  bool in_range(ValueId id) const {
+    return id >= 0 && static_cast<size_t>(id) < graph_.values.size();
+  }
+
+  std::string use(ValueId id) const {
+    return in_range(id) ? handles_[static_cast<size_t>(id)] : "_";
+  }
+
+  std::string uses(const std::vector<ValueId>& ids) const {
+    std::string out;
+    for (size_t i = 0; i < ids.size(); ++i) out += (i ? ", " : "") + use(ids[i]);
+    return out;
+  }
+
+  std::string definition(ValueId id) const {
+    if (!in_range(id)) return "_";
+    const Value& value = graph_.value(id);
+    std::string out = use(id);
+    if (out[0] == '%' && !value.name.empty()) out += " " + quote_text(value.name);
+    if (value.type.defined() || value.type.shape || value.type.kind != Type::Kind::kTensor) {
+      out += ": " + type_text(value.type);
+    }
+    if (value.quant) out += quant_text(*value.quant);
+    return out;
+  }
+
+  std::string definitions(const std::vector<ValueId>& ids) const {
+    std::string out;
+    for (size_t i = 0; i < ids.size(); ++i) out += (i ? ", " : "") + definition(ids[i]);
+    return out;
+  }
+
+  void print_stored(ValueId id) {
+    const Value& value = graph_.value(id);
+    const Tensor& data = value.data;
+    out_ += indent_ + (value.kind == ValueKind::kState ? "  state " : "  const ") + definition(id);
+    if (data.defined()) {
+      out_ += " =";
+      const DType natural = value.quant ? value.quant->storage : value.type.dtype;
+      if (data.dtype() != natural || !value.type.is_static() ||
+          data.dims() != known_dims(*value.type.shape)) {
+        out_ += " stored " + data.type_str();
+      }
+      if (data.elements() > options_.max_constant_elements) {
+        constexpr char kHex[] = "0123456789abcdef";
+        const uint64_t hash = content_hash(data);
+        out_ += " hash ";
+        for (int shift = 60; shift >= 0; shift -= 4) out_ += kHex[(hash >> shift) & 15];
+      } else if (data.elements() > 0) {
+        out_ += ' ';
+        append_elements(out_, data);
+      }
+    }
+    out_ += '\n';
+  }
+
+  void print_node(const Node& node) {
+    out_ += indent_ + "  " + definitions(node.outputs) + (node.outputs.empty() ? "= " : " = ");
+    const size_t own = node.own_inputs();
+    out_ += name_text(node.op) + "(" +
+            uses({node.inputs.begin(), node.inputs.begin() + static_cast<long>(own)}) + ")";
+    if (!node.attributes.empty()) out_ += " " + attributes_text(node.attributes);
+    for (const FusedOp& f : node.fused) {
+      out_ += " + " + name_text(f.op);
+      if (f.operand >= 0) {
+        const bool known = static_cast<size_t>(f.operand) < node.inputs.size();
+        out_ += "(" + (known ? use(node.inputs[static_cast<size_t>(f.operand)]) : "_") + ")";
+      }
+      if (!f.attributes.empty()) out_ += " " + attributes_text(f.attributes);
+    }
+    if (!node.captures.empty()) out_ += " captures(" + uses(node.captures) + ")";
+    if (!node.subgraphs.empty()) {
+      out_ += " {\n";
+      for (size_t i = 0; i < node.subgraphs.size(); ++i) {
+        out_ += indent_ + "    " + subgraph_label(node, i) + ": " +
+                Printer(node.subgraphs[i], options_, indent_ + "    ").print() + "\n";
+      }
+      out_ += indent_ + "  }";
+    }
+    if (!node.name.empty()) out_ += " name " + quote_text(node.name);
+    if (!node.origin.empty()) {
+      out_ += " @";
+      for (const std::string& origin : node.origin) out_ += " " + quote_text(origin);
+    }
+    out_ += '\n';
+  }
+
+  const Graph& graph_;
+  const PrintOptions& options_;
+  std::string indent_;
+  std::string out_;
+  std::vector<std::string> handles_;
+};
+
+}  // namespace
+
+std::string print_graph(const Graph& graph, const PrintOptions& options) {
+  return Printer(graph, options, "").print() + "\n";
+}
+
+}  // namespace mnn

@@ -1,0 +1,324 @@
+// Runs every operator case on everything that can run it and compares the results.
+#include <gtest/gtest.h>
+
+#include <cctype>
+#include <cmath>
+#include <functional>
+#include <set>
+
+#include "libruntime/core/builder.h"
+#include "libruntime/core/op.h"
+#include "libruntime/core/text.h"
+#include "tests/ops/op_case.h"
+
+namespace mnn {
+namespace {
+
+const std::vector<OpCase>& all_cases() {
+  static const std::vector<OpCase> cases = load_op_cases(std::string(MNN_TEST_DATA) + "/ops");
+  return cases;
+}
+
+// One way to run a graph. `name` is what a "skip" line says.
+struct Runner {
+  std::string name;
+  std::function<Result<std::vector<Tensor>>(const Graph&, std::span<const Tensor>)> run;
+  double least_tolerance = 0;
+};
+
+const std::vector<Runner>& runners() {
+  static const std::vector<Runner> list = {
+      {"reference",
+       [](const Graph& g, std::span<const Tensor> inputs) { return run_reference(g, inputs); }},
+  };
+  return list;
+}
+
+// Complex numbers compare as pairs of reals.
+Tensor as_reals(const Tensor& t) {
+  if (t.dtype() != DType::kC64 && t.dtype() != DType::kC128) return t;
+  std::vector<int64_t> dims = t.dims();
+  dims.push_back(2);
+  return Tensor::wrap(t.dtype() == DType::kC64 ? DType::kF32 : DType::kF64, std::move(dims),
+                      const_cast<std::byte*>(t.raw()));
+}
+
+// Empty when `found` is `expected` within the tolerance, else what is wrong.
+std::string difference(const Tensor& expected, const Tensor& found, double tolerance) {
+  if (expected.dtype() != found.dtype() || expected.dims() != found.dims()) {
+    return "expected " + expected.type_str() + ", found " + found.type_str();
+  }
+  if (identical(expected, found)) return "";
+  const std::string both =
+      "\n  expected " + print_tensor(expected) + "\n  found    " + print_tensor(found);
+  const auto e = as_reals(expected).to_doubles(), f = as_reals(found).to_doubles();
+  if (!e.ok() || !f.ok() || is_integer(expected.dtype()) || expected.dtype() == DType::kBool) {
+    return "elements differ" + both;
+  }
+  double scale = 0;
+  for (const double v : *e) {
+    if (std::isfinite(v)) scale = std::max(scale, std::abs(v));
+  }
+  if (scale == 0) scale = 1;
+  for (size_t i = 0; i < e->size(); ++i) {
+    const double a = (*e)[i], b = (*f)[i];
+    if (a == b || (std::isnan(a) && std::isnan(b))) continue;
+    if (!(std::abs(a - b) <= tolerance * scale)) {
+      return "element " + std::to_string(i) + ": expected " + std::to_string(a) + ", found " +
+             std::to_string(b) + " (difference " + std::to_string(std::abs(a - b) / scale * 1e6) +
+             "e-6 of the largest magnitude)" + both;
+    }
+  }
+  return "";
+}
+
+// The inferred type has the result's dtype, and its rank and dims wherever they are known.
+std::string type_difference(const Type& type, const Tensor& result) {
+  const std::string message = "inferred " + type.str() + ", computed " + result.type_str();
+  if (type.kind != Type::Kind::kTensor || type.dtype != result.dtype()) return message;
+  if (!type.shape) return "";
+  if (type.shape->size() != result.rank()) return message;
+  for (size_t i = 0; i < result.rank(); ++i) {
+    const Dim& d = (*type.shape)[i];
+    if (d.known() && d.value() != result.dims()[i]) return message;
+  }
+  return "";
+}
+
+// `graph` with all inputs but the first as constants.
+Graph with_constants(Graph graph, std::span<const Tensor> inputs) {
+  for (size_t i = 1; i < graph.inputs.size(); ++i) {
+    Value& value = graph.value(graph.inputs[i]);
+    value.kind = ValueKind::kConstant;
+    value.data = inputs[i];
+  }
+  graph.inputs.resize(std::min<size_t>(graph.inputs.size(), 1));
+  return graph;
+}
+
+// Replaces nodes that have a reference and a decomposition by their decomposition. Returns how
+// many.
+Result<int> decompose_nodes(Graph& graph) {
+  int count = 0;
+  std::vector<Node> kept;
+  for (size_t n = 0, end = graph.nodes.size(); n < end; ++n) {
+    const Node node = graph.nodes[n];
+    const OpDef* def = find_op(node.op);
+    if (def->decompose == nullptr || def->reference == nullptr || !node.fused.empty()) {
+      kept.push_back(node);
+      continue;
+    }
+    ++count;
+    Builder builder(graph);
+    MNN_ASSIGN_OR_RETURN(const std::vector<ValueId> made, def->decompose(builder, node));
+    for (size_t i = 0; i < node.outputs.size(); ++i) {
+      if (node.outputs[i] == kNoValue) continue;
+      if (i >= made.size() || made[i] == kNoValue) return internal_error("an output is missing");
+      replace_uses(graph, node.outputs[i], made[i]);
+    }
+    // What was kept so far reads the new values too.
+    for (size_t i = 0; i < node.outputs.size() && i < made.size(); ++i) {
+      for (Node& k : kept) {
+        std::replace(k.inputs.begin(), k.inputs.end(), node.outputs[i], made[i]);
+      }
+    }
+    for (size_t made_node = end; made_node < graph.nodes.size(); ++made_node) {
+      kept.push_back(graph.nodes[made_node]);
+    }
+    graph.nodes.resize(end);
+  }
+  graph.nodes = std::move(kept);
+  MNN_RETURN_IF_ERROR(sort_nodes(graph));
+  return count;
+}
+
+class OpCaseTest : public testing::TestWithParam<size_t> {
+ protected:
+  const OpCase& c() const { return all_cases()[GetParam()]; }
+  bool skipped(const std::string& variant) const { return c().skipped.contains(variant); }
+
+  void check_results(const Graph& graph, const Result<std::vector<Tensor>>& results,
+                     double least_tolerance) {
+    ASSERT_TRUE(results.ok()) << results.status().message();
+    ASSERT_EQ(results->size(), graph.outputs.size());
+    for (size_t i = 0; i < c().expectations.size(); ++i) {
+      const OpCase::Expectation& e = c().expectations[i];
+      if (!e.data) continue;
+      EXPECT_EQ(difference(*e.data, (*results)[i], std::max(c().tolerance, least_tolerance)), "")
+          << "output " << e.name;
+    }
+  }
+
+  void check_text(const Graph& graph) {
+    PrintOptions all;
+    all.max_constant_elements = INT64_MAX;
+    const std::string once = print_graph(graph, all);
+    const Result<Graph> again = parse_graph(once);
+    ASSERT_TRUE(again.ok()) << again.status().message() << "\n" << once;
+    EXPECT_EQ(print_graph(*again, all), once);
+  }
+
+  void check_inference(const Graph& graph, std::span<const Tensor> results) {
+    Graph inferred = graph;
+    const Status status = infer_types(inferred);
+    ASSERT_TRUE(status.ok()) << status.message();
+    for (size_t i = 0; i < results.size(); ++i) {
+      EXPECT_EQ(type_difference(inferred.value(inferred.outputs[i]).type, results[i]), "");
+    }
+  }
+
+  // Inference with every input dim a symbol of its own, then with unknown ranks: it may know less,
+  // but must not fail or be wrong.
+  void check_open_shapes(const Graph& graph, std::span<const Tensor> inputs,
+                         std::span<const Tensor> results) {
+    Graph open = graph;
+    Bindings bindings;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      Shape shape;
+      for (size_t d = 0; d < inputs[i].rank(); ++d) {
+        std::string symbol = "d" + std::to_string(i) + "_" + std::to_string(d);
+        shape.push_back(Dim::symbol(symbol));
+        bindings[std::move(symbol)] = inputs[i].dims()[d];
+      }
+      open.value(open.inputs[i]).type.shape = std::move(shape);
+    }
+    Graph ranked = open;
+    Status status = infer_types(ranked);
+    ASSERT_TRUE(status.ok()) << "with symbolic dims: " << status.message();
+    for (size_t i = 0; i < results.size(); ++i) {
+      Type type = ranked.value(ranked.outputs[i]).type;
+      if (type.shape) type.shape = bind_shape(*type.shape, bindings);
+      EXPECT_EQ(type_difference(type, results[i]), "")
+          << "with symbolic dims: " << ranked.value(ranked.outputs[i]).type.str();
+    }
+    for (const ValueId v : open.inputs) open.value(v).type.shape.reset();
+    status = infer_types(open);
+    ASSERT_TRUE(status.ok()) << "with unknown ranks: " << status.message();
+    for (size_t i = 0; i < results.size(); ++i) {
+      EXPECT_EQ(type_difference(open.value(open.outputs[i]).type, results[i]), "")
+          << "with unknown ranks";
+    }
+  }
+
+  void check_decomposition(Graph graph, std::span<const Tensor> inputs) {
+    Status status = infer_types(graph);
+    ASSERT_TRUE(status.ok()) << status.message();
+    const Result<int> count = decompose_nodes(graph);
+    ASSERT_TRUE(count.ok()) << count.status().message();
+    if (*count == 0) return;
+    status = verify(graph);
+    ASSERT_TRUE(status.ok()) << status.message() << "\n" << print_graph(graph);
+    check_results(graph, run_reference(graph, inputs), 0);
+  }
+
+  void check_runs(const Graph& graph) {
+    std::vector<Tensor> inputs;
+    for (const OpCase::Input& input : c().inputs) inputs.push_back(*input.data);
+    const std::span<const Tensor> first(inputs.data(), std::min<size_t>(inputs.size(), 1));
+    const Graph constants = with_constants(graph, inputs);
+    for (const Runner& runner : runners()) {
+      if (skipped(runner.name)) continue;
+      SCOPED_TRACE("on " + runner.name);
+      check_results(graph, runner.run(graph, inputs), runner.least_tolerance);
+      if (inputs.size() < 2 || skipped("constants")) continue;
+      SCOPED_TRACE("with all inputs but the first as constants");
+      check_results(constants, runner.run(constants, first), runner.least_tolerance);
+    }
+    const Result<std::vector<Tensor>> results = run_reference(graph, inputs);
+    if (!results.ok()) return;
+    if (!skipped("inference")) {
+      check_inference(graph, *results);
+      SCOPED_TRACE("with all inputs but the first as constants");
+      check_inference(constants, *results);
+    }
+    if (!skipped("open")) {
+      check_open_shapes(graph, inputs, *results);
+      SCOPED_TRACE("with all inputs but the first as constants");
+      check_open_shapes(constants, first, *results);
+    }
+    if (!skipped("decomposition")) {
+      SCOPED_TRACE("decomposed");
+      check_decomposition(constants, first);
+    }
+  }
+
+  void check_declared_types(const Graph& graph) {
+    Graph inferred = graph;
+    const Status status = infer_types(inferred);
+    ASSERT_TRUE(status.ok()) << status.message();
+    for (size_t i = 0; i < c().expectations.size(); ++i) {
+      if (!c().expectations[i].type) continue;
+      EXPECT_EQ(inferred.value(inferred.outputs[i]).type.str(), c().expectations[i].type->str())
+          << "output " << c().expectations[i].name;
+    }
+  }
+
+  Status status_of_all_steps() {
+    MNN_ASSIGN_OR_RETURN(Graph graph, c().graph());
+    MNN_RETURN_IF_ERROR(verify(graph));
+    MNN_RETURN_IF_ERROR(infer_types(graph));
+    if (!c().has_data()) return {};
+    std::vector<Tensor> inputs;
+    for (const OpCase::Input& input : c().inputs) inputs.push_back(*input.data);
+    return run_reference(graph, inputs).status();
+  }
+};
+
+TEST_P(OpCaseTest, Holds) {
+  SCOPED_TRACE(c().where());
+  ASSERT_EQ(c().malformed, "");
+  if (!c().error.empty()) {
+    const Status status = status_of_all_steps();
+    ASSERT_FALSE(status.ok()) << "expected the error: " << c().error;
+    EXPECT_NE(status.message().find(c().error), std::string::npos)
+        << "expected the error: " << c().error << "\nfound: " << status.message();
+    return;
+  }
+  const Result<Graph> graph = c().graph();
+  ASSERT_TRUE(graph.ok()) << graph.status().message() << "\n" << c().statements;
+  const Status status = verify(*graph);
+  ASSERT_TRUE(status.ok()) << status.message();
+  if (!skipped("text")) check_text(*graph);
+  check_declared_types(*graph);
+  if (c().has_data()) check_runs(*graph);
+}
+
+std::string test_name(const testing::TestParamInfo<size_t>& info) {
+  const OpCase& c = all_cases()[info.param];
+  std::string name = c.file + "_" + c.name;
+  for (char& ch : name) {
+    if (!std::isalnum(static_cast<unsigned char>(ch))) ch = '_';
+  }
+  // The line keeps names apart that differ in other characters only.
+  return name + "_" + std::to_string(c.line);
+}
+
+std::vector<size_t> case_numbers() {
+  std::vector<size_t> numbers(all_cases().size());
+  for (size_t i = 0; i < numbers.size(); ++i) numbers[i] = i;
+  return numbers;
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(OpCaseTest);
+INSTANTIATE_TEST_SUITE_P(Ops, OpCaseTest, testing::ValuesIn(case_numbers()), test_name);
+
+void collect_ops(const Graph& graph, std::set<std::string>& ops) {
+  for (const Node& node : graph.nodes) {
+    ops.insert(node.op);
+    for (const Graph& g : node.subgraphs) collect_ops(g, ops);
+  }
+}
+
+TEST(OpTable, EveryOperatorHasACaseThatSucceeds) {
+  std::set<std::string> tested;
+  for (const OpCase& c : all_cases()) {
+    const Result<Graph> graph = c.graph();
+    if (graph.ok() && c.error.empty()) collect_ops(*graph, tested);
+  }
+  for (const OpDef* def : all_ops()) {
+    EXPECT_TRUE(tested.contains(def->name)) << "no case in tests/ops/*.txt uses " << def->name;
+  }
+}
+
+}  // namespace
+}  // namespace mnn
