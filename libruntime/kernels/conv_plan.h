@@ -9,22 +9,22 @@ namespace mnn {
 // divide the channels, or a tensor or the packed weights would exceed 2^62 bytes.
 Result<ConvGeometry> check_geometry(const ConvGeometry& geometry, int64_t element_bytes);
 
-// Walks the output pixels in memory order from pixel `index` on.
+// Walks a grid of h x w points per image in memory order, from point `index` on.
 struct PixelWalk {
-  PixelWalk(const ConvGeometry& g, int64_t index) : oh(g.oh), ow(g.ow) {
-    ox = index % ow;
-    oy = index / ow % oh;
-    n = index / ow / oh;
+  PixelWalk(int64_t height, int64_t width, int64_t index) : h(height), w(width) {
+    x = index % w;
+    y = index / w % h;
+    n = index / w / h;
   }
   void next() {
-    if (++ox < ow) return;
-    ox = 0;
-    if (++oy < oh) return;
-    oy = 0;
+    if (++x < w) return;
+    x = 0;
+    if (++y < h) return;
+    y = 0;
     ++n;
   }
-  int64_t oh, ow;
-  int64_t n, oy, ox;
+  int64_t h, w;
+  int64_t n, y, x;
 };
 
 }  // namespace mnn

@@ -27,6 +27,24 @@ struct TileF32 {
   int64_t n = 0;
 };
 
+// One row of outputs of a depthwise convolution, channels [0, channels):
+// y[x][c] = clamp(bias[c] + sum of row[ky][x * stride + kx * dilation - pad][c] * w[c][ky][kx]
+//                 [+ residual]).
+struct DepthwiseRowF32 {
+  const float* const* row = nullptr;  // kernel rows inside the input: their pixel 0
+  const int64_t* ky = nullptr;        // and which kernel row each is
+  int64_t rows = 0;
+  int64_t iw = 0, ow = 0;
+  int64_t kh = 0, kw = 0, stride = 0, dilation = 0, pad = 0;
+  int64_t x_stride = 0, y_stride = 0;  // floats from pixel to pixel
+  const float* w = nullptr;            // [channels / lanes, rounded up][kh][kw][lanes]
+  const float* bias = nullptr;         // padded to lanes
+  const float* residual = nullptr;     // may be null; strides of y
+  float* y = nullptr;
+  int64_t channels = 0;
+  float low = 0, high = 0;
+};
+
 using TileF32Fn = void (*)(const TileF32&);
 using UnaryF32Fn = void (*)(const float* x, float* y, int64_t n, float a, float b);
 
@@ -38,6 +56,8 @@ struct KernelTable {
   int vectors_f32 = 0;
   int rows_f32[kMaxVectors + 1] = {};
   TileF32Fn tile_f32[kMaxVectors + 1][kMaxTileRows + 1] = {};
+
+  void (*depthwise_row_f32)(const DepthwiseRowF32&) = nullptr;
 
   UnaryF32Fn activation_f32[16] = {};  // by Activation
   // out[k][j] = scale * b[k * stride + j], or b[j * stride + k] when transposed, for k < depth and

@@ -146,6 +146,44 @@ TEST(ConvF32, EpiloguesOnEveryKernel) {
   }
 }
 
+// Output sizes as ConvTranspose has them, with one row or column of output padding more.
+TEST(ConvF32, TransposedMatchesPlainLoops) {
+  const Case cases[] = {{1, 5, 6, 7, 9, 1, 2, 2, 2, 2, 1, 1, 0, 0, 0, 0},
+                        {2, 4, 3, 24, 1, 1, 2, 2, 2, 2, 1, 1, 0, 0, 0, 0},
+                        {1, 5, 7, 16, 12, 1, 4, 4, 2, 2, 1, 1, 1, 1, 1, 1},
+                        {1, 6, 5, 8, 10, 2, 3, 3, 2, 1, 1, 1, 1, 0, 1, 2},
+                        {1, 4, 4, 6, 6, 6, 3, 5, 3, 2, 1, 1, 1, 2, 0, 2},
+                        {1, 5, 5, 5, 7, 1, 3, 3, 2, 2, 2, 3, 1, 2, 0, 1},
+                        {1, 3, 4, 4, 5, 1, 1, 1, 3, 2, 1, 1, 0, 0, 0, 0},
+                        {1, 1, 9, 10, 11, 1, 1, 16, 1, 8, 1, 1, 0, 4, 0, 4},
+                        {1, 6, 6, 16, 20, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1}};
+  uint32_t seed = 300;
+  for (const Case& c : cases)
+    for (const int64_t extra : {0, 1}) {
+      ConvGeometry g = geometry(c);
+      g.oh = (c.ih - 1) * c.sh + (c.kh - 1) * c.dh + 1 - c.pt - c.pb + extra;
+      g.ow = (c.iw - 1) * c.sw + (c.kw - 1) * c.dw + 1 - c.pl - c.pr + extra;
+      const auto x = random_floats(static_cast<size_t>(g.n * g.ih * g.iw * g.ic), ++seed);
+      const auto w =
+          random_floats(static_cast<size_t>(g.ic * (g.oc / g.groups) * g.kh * g.kw), ++seed);
+      const auto bias = random_floats(static_cast<size_t>(g.oc), ++seed);
+      auto want = conv_transpose_reference(g, x, w, bias);
+      const auto residual = random_floats(want.size(), ++seed);
+      Epilogue e;
+      e.residual = extra > 0;
+      e.after.kind = extra ? Activation::kHardSwish : Activation::kRelu;
+      for (size_t i = 0; i < want.size(); ++i) want[i] = finish(e, want[i], residual[i]);
+      for (const auto& isa : test_isas())
+        for (int threads = 1; threads <= 3; ++threads) {
+          auto kernel = make_conv_transpose_f32(g, w.data(), bias.data(), e, {isa, threads});
+          ASSERT_TRUE(kernel.ok()) << kernel.status().message();
+          std::vector<float> y(want.size(), NAN);
+          run_kernel(**kernel, {x.data(), nullptr, residual.data(), y.data(), nullptr});
+          EXPECT_LT(worst_error(want, y), 1e-5) << describe(g) << " " << (*kernel)->name();
+        }
+    }
+}
+
 TEST(ConvF32, ReadsAndWritesSlices) {
   for (const Case& c : {Case{1, 6, 7, 9, 11, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1},
                         Case{1, 22, 21, 16, 19, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1},

@@ -6,6 +6,7 @@ void fill(KernelTable& table) {
   table.lanes = MNN_VECTOR_BYTES / 4;
   fill_gemm_f32(table);
   fill_pack_f32(table);
+  fill_depthwise_f32(table);
   fill_activation_f32(table);
 }
 
