@@ -17,6 +17,9 @@ std::vector<std::string> available_isas();
 // unknown or that this CPU lacks.
 Result<const KernelTable*> find_kernels(const std::string& isa);
 
+// Adds a table that lives for ever under its own name, after all others (tests of emulated sets).
+void add_kernel_table(const KernelTable* table);
+
 // y[i] = act(x[i]) for any PostOp; x may be y.
 using ActivationFn = void (*)(const float* x, float* y, int64_t n, float a, float b);
 // The vector implementation of an activation in `table`. Never null.
