@@ -18,6 +18,8 @@ Result<int> merge_common(Graph& graph);
 // GlobalAveragePool, Clip from 0 as Relu, MatMul + Add of matrices as Gemm; chains of scalar
 // factors, of offsets and of reshapes as one.
 Result<int> normalize(Graph& graph);
+// Moves Transposes through operators that do not mind until they cancel or merge.
+Result<int> sink_transposes(Graph& graph);
 // HardSigmoid, HardSwish, Swish, Gelu and Mish from the primitives exporters write.
 Result<int> fuse_activations(Graph& graph);
 // LayerNormalization from primitives.

@@ -24,6 +24,8 @@ std::vector<Pass> fusion() {
   return {
       {"normalize", normalize},                  // one spelling, few rules
       {"fold-constants", fold},                  // what normalizing made constant
+      {"sink-transposes", sink_transposes},      // Transposes left are needed
+      {"fold-constants", fold},                  // constants in their new layout
       {"merge-common", merge_common},            // equal parts of patterns are one value
       {"fuse-activations", fuse_activations},    // no activation in primitives
       {"fuse-layer-norm", fuse_layer_norm},      // no LayerNormalization in primitives
