@@ -259,7 +259,8 @@ Status Plan::run() {
       made = std::move(step.out[slot.index]);
       step.out[slot.index] = {};
       // A view of an input, perhaps: the place will be used again while the value lives.
-      if (in_arena(made)) MNN_ASSIGN_OR_RETURN(made, made.clone());
+      if (!in_arena(made)) continue;
+      MNN_ASSIGN_OR_RETURN(made, made.clone());
     }
     for (const Slot& slot : step.loose_in) step.in[slot.index] = {};
     for (const ValueId v : step.released) tensors_[static_cast<size_t>(v)] = {};
