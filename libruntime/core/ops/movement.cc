@@ -74,6 +74,39 @@ int64_t product(const std::vector<int64_t>& dims, size_t begin, size_t end) {
   return p;
 }
 
+// `index` made non-negative, or an error that names it and the range.
+Result<int64_t> checked_index(int64_t index, int64_t dim) {
+  if (index < -dim || index >= dim) {
+    return invalid("index " + std::to_string(index) + " is not in [" + std::to_string(-dim) + ", " +
+                   std::to_string(dim) + ")");
+  }
+  return index < 0 ? index + dim : index;
+}
+
+Result<std::vector<int64_t>> index_tuple_offsets(const std::vector<int64_t>& dims,
+                                                 const Tensor& indices, size_t batch) {
+  const auto strides = row_major_strides(dims);
+  const auto depth = static_cast<size_t>(indices.dims().back());
+  MNN_ASSIGN_OR_RETURN(const std::vector<int64_t> values, indices.to_ints());
+  const std::vector<int64_t> outer(indices.dims().begin(), indices.dims().end() - 1);
+  std::vector<int64_t> outer_strides(outer.size(), 0);
+  std::copy_n(strides.begin(), batch, outer_strides.begin());
+  std::vector<int64_t> offsets;
+  Status status;
+  walk(outer, outer_strides, 0, [&](int64_t i, int64_t offset) {
+    for (size_t k = 0; k < depth && status.ok(); ++k) {
+      const auto at = checked_index(values[static_cast<size_t>(i) * depth + k], dims[batch + k]);
+      if (at.ok())
+        offset += *at * strides[batch + k];
+      else
+        status = at.status().context("axis " + std::to_string(batch + k));
+    }
+    if (status.ok()) offsets.push_back(offset);
+  });
+  if (!status.ok()) return status;
+  return offsets;
+}
+
 std::optional<ShapeValues> values_or_unknown(const OpContext& c, size_t i) {
   if (auto v = c.values(i)) return v;
   if (!c.has_input(i) || !c.in[i].is_static()) return std::nullopt;

@@ -84,6 +84,33 @@ void walk(const std::vector<int64_t>& dims, const std::vector<int64_t>& strides,
   }
 }
 
+// Copies where each axis moves on its own: y at index (i, j, …) is x at offsets[0][i] +
+// offsets[1][j] + …; a negative offset on any axis gives `fill`.
+template <typename T>
+void copy_by_offsets(const T* x, const std::vector<std::vector<int64_t>>& offsets, const T& fill,
+                     const std::vector<int64_t>& dims, T* y) {
+  const int64_t count = checked_elements(dims).value_or(0);
+  std::vector<size_t> index(dims.size(), 0);
+  for (int64_t i = 0; i < count; ++i) {
+    int64_t at = 0;
+    for (size_t d = 0; d < index.size() && at >= 0; ++d) {
+      const int64_t offset = offsets[d][index[d]];
+      at = offset < 0 ? -1 : at + offset;
+    }
+    y[i] = at < 0 ? fill : x[at];
+    for (size_t d = index.size(); d-- > 0;) {
+      if (++index[d] < static_cast<size_t>(dims[d])) break;
+      index[d] = 0;
+    }
+  }
+}
+
+// `index` made non-negative, or an error that names it and the range.
+Result<int64_t> checked_index(int64_t index, int64_t dim);
+// Where each index tuple (the last axis of `indices`) points to in a tensor of `dims`: after
+// `batch` leading axes that data and indices share.
+Result<std::vector<int64_t>> index_tuple_offsets(const std::vector<int64_t>& dims,
+                                                 const Tensor& indices, size_t batch);
 // The elements input `i` would have: from values(), else all unknown when it is a small integer
 // tensor of known shape, else nullopt.
 std::optional<ShapeValues> values_or_unknown(const OpContext& c, size_t i);

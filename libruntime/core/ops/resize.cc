@@ -120,9 +120,10 @@ Status check_modes(const OpContext& c) {
   MNN_RETURN_IF_ERROR(
       one_of("nearest_mode", {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"}));
   MNN_RETURN_IF_ERROR(one_of("keep_aspect_ratio_policy", {"stretch", "not_larger", "not_smaller"}));
-  MNN_RETURN_IF_ERROR(one_of("coordinate_transformation_mode",
-                             {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel",
-                              "align_corners", "asymmetric", "tf_crop_and_resize"}));
+  MNN_RETURN_IF_ERROR(
+      one_of("coordinate_transformation_mode",
+             {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners",
+              "asymmetric", "tf_crop_and_resize", "tf_half_pixel_for_nn"}));
   if (c.attr_int("antialias") != 0 && c.attr_string("mode") == "nearest") {
     return invalid("antialias does not go with mode nearest");
   }
@@ -185,6 +186,7 @@ double source_coordinate(const std::string& mode, const AxisPlan& p, int64_t y) 
         width == 1.0 ? extent * (in - 1) / 2 : i * extent * (in - 1) / (width - 1);
     return inside + p.roi_start * (in - 1);
   }
+  if (mode == "tf_half_pixel_for_nn") return (i + 0.5) / p.scale;
   if (mode == "pytorch_half_pixel" && width == 1.0) return -0.5;
   double x = (i + 0.5) / p.scale - 0.5;
   if (mode == "half_pixel_symmetric") {
@@ -309,20 +311,7 @@ Status resize_nearest(KernelContext& c, const std::vector<AxisPlan>& plan, Tenso
   }
   return dispatch_move(x.dtype(), [&]<typename T>() {
     const T outside = fill.defined() ? elements<T>(fill)[0] : T{};
-    const T* from = elements<T>(x);
-    T* to = elements<T>(y);
-    std::vector<size_t> index(plan.size(), 0);
-    for (int64_t i = 0; i < y.elements(); ++i) {
-      int64_t at = 0;
-      for (size_t d = 0; d < index.size() && at >= 0; ++d) {
-        at = offset[d][index[d]] < 0 ? -1 : at + offset[d][index[d]];
-      }
-      to[i] = at < 0 ? outside : from[at];
-      for (size_t d = index.size(); d-- > 0;) {
-        if (++index[d] < static_cast<size_t>(plan[d].out)) break;
-        index[d] = 0;
-      }
-    }
+    copy_by_offsets(elements<T>(x), offset, outside, y.dims(), elements<T>(y));
   });
 }
 

@@ -266,21 +266,7 @@ Status reference_pad(KernelContext& c) {
   }
   return dispatch_move(x.dtype(), [&]<typename T>() {
     const T fill = c.has_input(2) ? elements<T>(*c.in[2])[0] : T{};
-    const T* from = elements<T>(x);
-    T* to = elements<T>(*y);
-    std::vector<int64_t> index(x.rank(), 0);
-    for (int64_t i = 0; i < y->elements(); ++i) {
-      int64_t offset = 0;
-      for (size_t d = 0; d < index.size() && offset >= 0; ++d) {
-        const int64_t s = source[d][static_cast<size_t>(index[d])];
-        offset = s < 0 ? -1 : offset + s;
-      }
-      to[i] = offset < 0 ? fill : from[offset];
-      for (size_t d = index.size(); d-- > 0;) {
-        if (++index[d] < y->dims()[d]) break;
-        index[d] = 0;
-      }
-    }
+    copy_by_offsets(elements<T>(x), source, fill, y->dims(), elements<T>(*y));
   });
 }
 
