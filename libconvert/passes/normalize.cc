@@ -100,9 +100,10 @@ void add_clip_rules(std::vector<Rule>& rules) {
                    }});
 }
 
-// Whether `axes` are exactly the axes of an image: all but the first two.
+// Whether `axes` are exactly the axes of an image: all but the first two. In rank 3 it could as
+// well be a sequence.
 bool are_spatial(const std::optional<std::vector<int64_t>>& axes, size_t rank) {
-  if (!axes || rank < 3 || axes->size() != rank - 2) return false;
+  if (!axes || rank < 4 || axes->size() != rank - 2) return false;
   std::vector<char> seen(rank, 0);
   for (const int64_t a : *axes) {
     const Result<size_t> axis = normalize_axis(a, rank);

@@ -65,16 +65,13 @@ void upgrade_resize(NodeUpgrade& u) {
   }
   for (size_t i = 1; i < 4; ++i) drop_empty_input(u, i);
   // Version 11 had one rule more: (x + 0.5) / scale, which is half_pixel moved by a half.
-  const auto mode = u.attributes.find("coordinate_transformation_mode");
-  if (mode == u.attributes.end() ||
-      mode->second != Attribute(std::string("tf_half_pixel_for_nn"))) {
-    return;
-  }
+  std::string* mode = u.find_attr<std::string>("coordinate_transformation_mode");
+  if (mode == nullptr || *mode != "tf_half_pixel_for_nn") return;
   const std::string rounding = u.take_string("nearest_mode").value_or("round_prefer_floor");
   if (rounding != "floor" && rounding != "round_prefer_floor") {
     return u.fail(unsupported("tf_half_pixel_for_nn with nearest_mode " + rounding));
   }
-  mode->second = std::string("half_pixel");
+  *mode = "half_pixel";
   u.attributes["nearest_mode"] = std::string(rounding == "floor" ? "round_prefer_ceil" : "ceil");
 }
 
