@@ -55,7 +55,10 @@ struct OptimizeReport {
 };
 // Runs the pass pipeline (passes/pipeline.cc) in place.
 Result<OptimizeReport> optimize(Graph& graph, const OptimizeOptions& options = {});
-// Nodes a plan would run: not those that only compute shapes or constants.
+// Nodes a plan would run, sub-graphs included. Not counted: nodes that depend on constants and
+// shapes only (known once shapes are bound), nodes that are wanted only as sizes, axes or positions,
+// and those that only look at the same bytes another way (Reshape, Squeeze, Unsqueeze, Flatten,
+// Identity).
 int64_t count_plan_steps(const Graph& graph);
 
 // ONNX TensorProto files (.pb) as test data.

@@ -1,6 +1,6 @@
 // What a backend is. Partitioning asks supports() and cost(); compile() turns a segment into
-// something that runs. Values at a segment's border are dense row-major host tensors of the declared
-// type; layouts, packed weights and quantized storage are private to the backend.
+// something that runs. Values at a segment's border are dense row-major host tensors of the
+// declared type; layouts, packed weights and quantized storage are private to the backend.
 #pragma once
 
 #include <functional>
@@ -18,15 +18,15 @@ class ThreadPool;
 
 // One line of a profile: what one step of an executable did.
 struct StepInfo {
-  std::string op;                    // "Conv+Relu"
-  std::string kernel;                // "conv_f32_winograd4_avx2"
+  std::string op;      // "Conv+Relu"
+  std::string kernel;  // "conv_f32_winograd4_avx2"
   std::string backend;
-  std::vector<std::string> origin;   // source layers
+  std::vector<std::string> origin;  // source layers
   std::vector<int64_t> out_dims;
-  std::string out_dtype;             // as stored, "f32", "u8"
+  std::string out_dtype;  // as stored, "f32", "u8"
   int64_t macs = 0;
-  int64_t bytes = 0;                 // read and written, weights included
-  bool int8 = false;                 // its MACs run on an int8 kernel
+  int64_t bytes = 0;  // read and written, weights included
+  bool int8 = false;  // its MACs run on an int8 kernel
 };
 
 // Called by an executable around each step when profiling: step index, nanoseconds.

@@ -55,7 +55,7 @@ class OpContext : public AttributeReader {
     std::optional<ShapeValues> values;
   };
   std::vector<Type> in;
-  std::vector<const Tensor*> constants;                // per input; null unless constant
+  std::vector<const Tensor*> constants;                         // per input; null unless constant
   std::vector<const std::optional<ShapeValues>*> known_values;  // per input; null: none
   std::vector<Output> out;
 
@@ -74,8 +74,8 @@ class KernelContext : public AttributeReader {
  public:
   using AttributeReader::AttributeReader;
   std::vector<const Tensor*> in;
-  std::vector<Type> types;   // inferred output types with the inputs' values known
-  std::vector<Tensor> out;   // what the kernel makes
+  std::vector<Type> types;  // inferred output types with the inputs' values known
+  std::vector<Tensor> out;  // what the kernel makes
 
   bool has_input(size_t i) const { return i < in.size() && in[i] != nullptr; }
   bool has_output(size_t i) const { return i < node.outputs.size() && node.outputs[i] != kNoValue; }
@@ -105,12 +105,12 @@ struct OpDef {
   int max_inputs = 0;  // kVariadic: no limit
   std::vector<AttrDef> attributes;
   InferFn infer = nullptr;
-  ReferenceFn reference = nullptr;   // core tier
-  DecomposeFn decompose = nullptr;   // composite tier; may stand beside a reference
+  ReferenceFn reference = nullptr;  // core tier
+  DecomposeFn decompose = nullptr;  // composite tier; may stand beside a reference
   int min_outputs = 1;
   int max_outputs = 1;
-  int subgraphs = 0;         // 2 for If, 1 for Loop and Scan
-  bool deterministic = true; // false: random; never folded or merged
+  int subgraphs = 0;          // 2 for If, 1 for Loop and Scan
+  bool deterministic = true;  // false: random; never folded or merged
 };
 
 // The row of `name`, null when there is none. The table is built once, on first use.
@@ -129,12 +129,17 @@ class TypeInference {
   Status infer(Node& node);
   // What is known of the elements of a value made by a node inferred before; null when nothing is.
   const ShapeValues* known(ValueId v) const;
+  // Says what is known of a value that no node makes: one that a sub-graph captures.
+  void learn(ValueId v, ShapeValues values);
 
  private:
+  Status infer_subgraph(const Node& outer, Graph& g);
+
   Graph& graph_;
   std::vector<std::optional<ShapeValues>> known_;
 };
-// The same for one node: fills the types of its outputs and returns what is known of their elements.
+// The same for one node: fills the types of its outputs and returns what is known of their
+// elements.
 Result<std::vector<OpContext::Output>> infer_node(
     const Graph& graph, const Node& node,
     std::span<const std::optional<ShapeValues>> known_values = {});

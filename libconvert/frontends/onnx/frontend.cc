@@ -1,0 +1,123 @@
+#include "libconvert/frontends/onnx/frontend.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/stubs/logging.h>
+
+#include <climits>
+#include <new>
+
+#include "libconvert/frontends/onnx/importer.h"
+
+namespace mnn {
+namespace onnx {
+namespace {
+
+// Messages between a graph and its sub-graph: graph, node, attribute.
+constexpr int kMessagesPerSubgraph = 3;
+constexpr int kMessagesBesides = 24;
+
+// Reads one message from a whole file. A message has at most 2^31-1 bytes.
+Status parse_message(google::protobuf::MessageLite& message, std::span<const std::byte> bytes,
+                     int recursion_limit, const char* what) {
+  if (bytes.size() > INT_MAX) {
+    return limit_exceeded(std::string(what) + " files over 2 GiB cannot be read; weights belong " +
+                          "into external data");
+  }
+  const google::protobuf::LogSilencer silent;
+  google::protobuf::io::ArrayInputStream stream(bytes.data(), static_cast<int>(bytes.size()));
+  google::protobuf::io::CodedInputStream input(&stream);
+  input.SetTotalBytesLimit(INT_MAX);
+  input.SetRecursionLimit(recursion_limit);
+  if (message.ParseFromCodedStream(&input) && input.ConsumedEntireMessage()) return {};
+  return invalid(std::string("expected ") + what + " data, found damaged or foreign bytes");
+}
+
+// Reads a varint; false at the end or when it is too long.
+bool read_varint(std::span<const std::byte>& bytes, uint64_t& value) {
+  value = 0;
+  for (int shift = 0; shift < 64 && !bytes.empty(); shift += 7) {
+    const auto b = static_cast<uint64_t>(bytes.front());
+    bytes = bytes.subspan(1);
+    value |= (b & 0x7f) << shift;
+    if ((b & 0x80) == 0) return true;
+  }
+  return false;
+}
+
+// Whether the bytes start as ModelProto's fields do: known numbers with their wire types, of which
+// one of the first is ir_version, opset_import or the graph.
+bool recognizes(std::span<const std::byte> head, const std::string&) {
+  constexpr uint64_t kVarint = 0, kBytes = 2;
+  bool telling = false;
+  size_t fields = 0;
+  while (!head.empty()) {
+    uint64_t key = 0, value = 0;
+    if (!read_varint(head, key)) return telling;
+    const uint64_t field = key >> 3, wire = key & 7;
+    const bool number = field == 1 || field == 5;
+    const bool known = number || (field >= 2 && field <= 8) || field == 14 || field == 20 ||
+                       field == 25 || field == 26;
+    if (!known || wire != (number ? kVarint : kBytes)) return false;
+    if (!read_varint(head, value)) return telling;
+    if (field == 1 && value - 1 >= 1u << 16) return false;
+    // ir_version first, then a second field that fits: chance does not make that.
+    telling |= field == 7 || field == 8 || (fields > 0 && wire == kBytes) || field == 1;
+    ++fields;
+    if (wire == kVarint) continue;
+    if (value > INT_MAX) return false;
+    if (value >= head.size()) return telling;
+    head = head.subspan(static_cast<size_t>(value));
+  }
+  return telling;
+}
+
+Result<ImportedModel> import_file(const std::string& path, const ImportOptions& options) {
+  MNN_ASSIGN_OR_RETURN(const MappedFile file, map_file(path));
+  ModelProto model;
+  const int limit = options.max_subgraph_depth * kMessagesPerSubgraph + kMessagesBesides;
+  MNN_RETURN_IF_ERROR(parse_message(model, file.bytes, limit, "ONNX"));
+  return Importer(model, path, options).run();
+}
+
+Result<ImportedModel> import(const std::string& path, const ImportOptions& options) {
+  try {
+    return import_file(path, options);
+  } catch (const std::bad_alloc&) {
+    return limit_exceeded("out of memory");
+  }
+}
+
+Result<Tensor> read_tensor(const std::string& path, std::string* name) {
+  MNN_ASSIGN_OR_RETURN(const MappedFile file, map_file(path));
+  TensorProto proto;
+  MNN_RETURN_IF_ERROR(parse_message(proto, file.bytes, kMessagesBesides, "TensorProto"));
+  DataFolder folder(path);
+  if (name != nullptr) *name = proto.name();
+  return to_tensor(proto, &folder, Ownership::kTake);
+}
+
+}  // namespace
+}  // namespace onnx
+
+Frontend onnx_frontend() {
+  return {"onnx", onnx::recognizes, onnx::import, onnx::supported_operators};
+}
+
+Result<Tensor> read_tensor_pb(const std::string& path, std::string* name) {
+  Result<Tensor> tensor = onnx::read_tensor(path, name);
+  if (!tensor.ok()) return tensor.status().context(path);
+  return tensor;
+}
+
+Status write_tensor_pb(const std::string& path, const Tensor& tensor, const std::string& name) {
+  onnx::TensorProto proto;
+  onnx::from_tensor(tensor, name, proto);
+  std::string bytes;
+  if (!proto.SerializeToString(&bytes)) {
+    return limit_exceeded(path + ": a TensorProto cannot hold 2 GiB");
+  }
+  return write_file(path, bytes);
+}
+
+}  // namespace mnn

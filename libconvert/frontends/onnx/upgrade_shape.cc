@@ -1,0 +1,120 @@
+// Attributes that became inputs, and Upsample, Resize.
+#include "libconvert/frontends/onnx/op_map.h"
+
+namespace mnn::onnx {
+namespace {
+
+// Makes the attribute `key` the 1-D input `index` of a node that has no input there yet.
+void ints_to_input(NodeUpgrade& u, std::string_view key, size_t index) {
+  const std::optional<std::vector<int64_t>> values = u.take_ints(key);
+  if (!values) return;
+  if (u.has(index)) {
+    return u.fail(invalid(std::string(key) + " is both an attribute and an input"));
+  }
+  u.set_input(index, u.add_ints(*values));
+}
+
+// An empty tensor stands for an absent input.
+void drop_empty_input(NodeUpgrade& u, size_t index) {
+  if (!u.has(index)) return;
+  const Type& type = u.type_of(u.inputs[index]);
+  if (type.shape && type.rank() == 1 && (*type.shape)[0].is(0)) u.inputs[index] = kNoValue;
+}
+
+}  // namespace
+
+// Squeeze and Unsqueeze.
+void upgrade_axes(NodeUpgrade& u) {
+  if (u.version < 13) ints_to_input(u, "axes", 1);
+}
+
+void upgrade_dft(NodeUpgrade& u) {
+  if (u.version >= 20) return;
+  const int64_t axis = u.take_int("axis").value_or(1);
+  u.set_input(2, u.add_constant(Tensor::scalar(axis)));
+}
+
+void upgrade_pad(NodeUpgrade& u) {
+  if (u.version >= 11) return;
+  const double value = u.take_float("value").value_or(0.0);
+  ints_to_input(u, u.version < 2 ? "paddings" : "pads", 1);
+  if (value != 0.0) u.set_input(2, u.add_scalar(value, u.dtype(0)));
+}
+
+void upgrade_reduce(NodeUpgrade& u) {
+  if (u.version < 18) ints_to_input(u, "axes", 1);
+}
+
+void upgrade_reduce_sum(NodeUpgrade& u) {
+  if (u.version < 13) ints_to_input(u, "axes", 1);
+}
+
+void upgrade_reshape(NodeUpgrade& u) {
+  if (u.version >= 5) return;
+  u.drop_attr("consumed_inputs");
+  ints_to_input(u, "shape", 1);
+}
+
+// Version 10 sampled at x * scale; the pixel-centre rules came with version 11.
+void upgrade_resize(NodeUpgrade& u) {
+  if (u.version < 11) {
+    if (u.inputs.size() == 2) u.inputs.insert(u.inputs.begin() + 1, kNoValue);
+    u.attributes["coordinate_transformation_mode"] = std::string("asymmetric");
+    u.attributes["nearest_mode"] = std::string("floor");
+    return;
+  }
+  for (size_t i = 1; i < 4; ++i) drop_empty_input(u, i);
+  // Version 11 had one rule more: (x + 0.5) / scale, which is half_pixel moved by a half.
+  std::string* mode = u.find_attr<std::string>("coordinate_transformation_mode");
+  if (mode == nullptr || *mode != "tf_half_pixel_for_nn") return;
+  const std::string rounding = u.take_string("nearest_mode").value_or("round_prefer_floor");
+  if (rounding != "floor" && rounding != "round_prefer_floor") {
+    return u.fail(unsupported("tf_half_pixel_for_nn with nearest_mode " + rounding));
+  }
+  *mode = "half_pixel";
+  u.attributes["nearest_mode"] = std::string(rounding == "floor" ? "round_prefer_ceil" : "ceil");
+}
+
+void upgrade_slice(NodeUpgrade& u) {
+  if (u.version >= 10) return;
+  ints_to_input(u, "starts", 1);
+  ints_to_input(u, "ends", 2);
+  ints_to_input(u, "axes", 3);
+}
+
+void upgrade_split(NodeUpgrade& u) {
+  if (u.version < 2) u.default_attr("axis", int64_t{0});
+  if (u.version < 13) ints_to_input(u, "split", 1);
+  if (!u.has(1)) u.default_attr("num_outputs", static_cast<int64_t>(u.wanted.size()));
+}
+
+void upgrade_topk(NodeUpgrade& u) {
+  if (u.version >= 10) return;
+  const std::optional<int64_t> k = u.take_int("k");
+  if (!k) return u.fail(invalid("attribute k is missing"));
+  u.set_input(1, u.add_ints({*k}));
+}
+
+void upgrade_upsample(NodeUpgrade& u) {
+  std::string mode = u.take_string("mode").value_or("nearest");
+  if (mode == "bilinear" || mode == "trilinear") mode = "linear";
+  std::vector<double> scales;
+  if (u.version < 7 && u.has_attr("height_scale")) {
+    const double height = u.take_float("height_scale").value_or(1.0);
+    scales = {1.0, 1.0, height, u.take_float("width_scale").value_or(1.0)};
+  } else {
+    scales = u.take_floats("scales").value_or(std::vector<double>());
+  }
+  ValueId input = u.in(1);
+  if (!scales.empty()) {
+    const std::vector<float> values(scales.begin(), scales.end());
+    input = u.add_constant(Tensor::of<float>({static_cast<int64_t>(values.size())}, values));
+  }
+  if (input == kNoValue) return u.fail(invalid("scales are missing"));
+  u.inputs = {u.in(0), kNoValue, input};
+  u.attributes["mode"] = mode;
+  u.attributes["coordinate_transformation_mode"] = std::string("asymmetric");
+  u.attributes["nearest_mode"] = std::string("floor");
+}
+
+}  // namespace mnn::onnx

@@ -1,0 +1,225 @@
+// What a matrix kernel can do while it stores its result moves into Node::fused:
+//   [Add of a constant bias] [activation] [Add of a residual] [activation]
+// A bias only on MatMul, which has no input for one; without a residual one activation only.
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+#include "libconvert/passes/conditions.h"
+#include "libconvert/passes/passes.h"
+
+namespace mnn {
+namespace {
+
+bool is_linear(std::string_view op_type) {
+  return op_type == "Conv" || op_type == "ConvTranspose" || op_type == "Gemm" ||
+         op_type == "MatMul";
+}
+
+// The post-op an activation node turns into; nullopt when kernels do not have it.
+std::optional<FusedOp> activation_of(const Graph& graph, const Node& node) {
+  static constexpr std::string_view kPlain[] = {"Relu", "HardSwish", "Sigmoid", "Tanh", "Mish"};
+  FusedOp f{node.op, {}, -1};
+  if (std::ranges::find(kPlain, node.op) != std::end(kPlain)) return f;
+  if (node.op == "LeakyRelu" || node.op == "Elu") {
+    f.attributes["alpha"] = attr_float(node, "alpha");
+    return f;
+  }
+  if (node.op == "HardSigmoid") {
+    f.attributes["alpha"] = attr_float(node, "alpha");
+    f.attributes["beta"] = attr_float(node, "beta");
+    return f;
+  }
+  if (node.op == "Swish") {
+    if (attr_float(node, "alpha") != 1.0) return std::nullopt;
+    return f;
+  }
+  if (node.op == "Gelu") {
+    f.attributes["approximate"] = attr_string(node, "approximate");
+    return f;
+  }
+  if (node.op != "Clip") return std::nullopt;
+  double bounds[2] = {std::numeric_limits<float>::lowest(), std::numeric_limits<float>::max()};
+  for (size_t i = 0; i < 2; ++i) {
+    const ValueId id = input_of(node, i + 1);
+    if (id == kNoValue) continue;
+    const std::optional<double> bound = scalar_of(graph, id);
+    if (!bound || *bound != *bound) return std::nullopt;
+    bounds[i] = *bound;
+  }
+  if (bounds[0] > bounds[1]) return std::nullopt;
+  f.attributes["min"] = bounds[0];
+  f.attributes["max"] = bounds[1];
+  return f;
+}
+
+// What of the epilogue of a node is taken.
+struct Epilogue {
+  bool bias = false, before = false, residual = false, after = false;
+};
+
+Epilogue epilogue_of(const Graph& graph, const Node& node) {
+  Epilogue e;
+  for (const FusedOp& f : node.fused) {
+    if (f.operand < 0) {
+      (e.residual ? e.after : e.before) = true;
+    } else if (graph.constant(node.inputs[static_cast<size_t>(f.operand)])) {
+      e.bias = true;
+    } else {
+      e.residual = true;
+    }
+  }
+  return e;
+}
+
+class EpilogueFuser {
+ public:
+  explicit EpilogueFuser(Graph& graph)
+      : graph_(graph),
+        uses_(index_uses(graph)),
+        removed_(graph.nodes.size(), 0),
+        place_(graph.nodes.size()) {
+    std::iota(place_.begin(), place_.end(), size_t{0});
+  }
+
+  int run() {
+    int fused = 0;
+    for (size_t n = 0; n < place_.size(); ++n) {
+      const auto id = static_cast<NodeId>(n);
+      const Node& node = graph_.node(id);
+      if (!node.subgraphs.empty() || !node.fused.empty() || node.outputs.empty()) continue;
+      const bool done = node.op == "Add" ? fuse_add(id) : fuse_activation(id);
+      if (!done) continue;
+      removed_[n] = 1;
+      ++fused;
+    }
+    if (fused > 0) compact();
+    return fused;
+  }
+
+ private:
+  // The linear node that makes `v` for nobody but one reader; -1 when there is none.
+  NodeId private_linear(ValueId v) const {
+    if (v == kNoValue || !is_tensor_of(graph_, v, DType::kF32)) return -1;
+    const auto i = static_cast<size_t>(v);
+    if (uses_.output_uses[i] > 0 || uses_.consumers[i].size() != 1) return -1;
+    const NodeId p = uses_.producer[i];
+    return p >= 0 && is_linear(graph_.node(p).op) && !graph_.value(v).quant ? p : -1;
+  }
+
+  // `node` becomes part of `linear`: its value gets a new maker.
+  void absorb(NodeId linear, NodeId node, FusedOp post_op) {
+    Node& l = graph_.node(linear);
+    const Node& n = graph_.node(node);
+    l.fused.push_back(std::move(post_op));
+    l.outputs[0] = n.outputs[0];
+    uses_.producer[static_cast<size_t>(n.outputs[0])] = linear;
+    if (!n.name.empty()) l.name = n.name;
+    l.origin.insert(l.origin.end(), n.origin.begin(), n.origin.end());
+    drop_repeats(l.origin);
+  }
+
+  bool fuse_activation(NodeId id) {
+    const Node& node = graph_.node(id);
+    const NodeId linear = private_linear(input_of(node, 0));
+    if (linear < 0) return false;
+    const Epilogue e = epilogue_of(graph_, graph_.node(linear));
+    if (e.residual ? e.after : e.before) return false;
+    std::optional<FusedOp> post_op = activation_of(graph_, node);
+    if (!post_op) return false;
+    absorb(linear, id, std::move(*post_op));
+    return true;
+  }
+
+  bool fuse_add(NodeId id) {
+    const ValueId a = graph_.node(id).inputs[0], b = graph_.node(id).inputs[1];
+    const NodeId of_a = private_linear(a), of_b = private_linear(b);
+    // The later of two has the other one's result at hand.
+    if (of_b >= 0 && (of_a < 0 || place(of_b) > place(of_a))) {
+      return fuse_operand(id, of_b, b, a) || (of_a >= 0 && fuse_operand(id, of_a, a, b));
+    }
+    return of_a >= 0 &&
+           (fuse_operand(id, of_a, a, b) || (of_b >= 0 && fuse_operand(id, of_b, b, a)));
+  }
+
+  bool fuse_operand(NodeId id, NodeId linear, ValueId value, ValueId other) {
+    const Epilogue e = epilogue_of(graph_, graph_.node(linear));
+    if (graph_.constant(other)) {
+      const std::optional<ValueId> bias = bias_of(linear, value, other);
+      if (!bias || !graph_.node(linear).fused.empty()) return false;
+      add_operand(linear, id, *bias);
+      return true;
+    }
+    // The operand cannot depend on `linear`: nobody else reads that one's result.
+    if (e.residual || !same_type(graph_, value, other) ||
+        !same_type(graph_, value, graph_.node(id).outputs[0])) {
+      return false;
+    }
+    add_operand(linear, id, other);
+    const NodeId maker = uses_.producer[static_cast<size_t>(other)];
+    if (maker >= 0 && place(maker) > place(linear)) place_[static_cast<size_t>(linear)] = place(id);
+    return true;
+  }
+
+  void add_operand(NodeId linear, NodeId add, ValueId operand) {
+    Node& node = graph_.node(linear);
+    node.inputs.push_back(operand);
+    absorb(linear, add, {"Add", {}, static_cast<int>(node.inputs.size()) - 1});
+  }
+
+  // A constant added to a MatMul with constant weights, as a vector over its columns.
+  std::optional<ValueId> bias_of(NodeId linear, ValueId value, ValueId other) {
+    const Node& node = graph_.node(linear);
+    const Tensor* weight = graph_.constant(node.inputs[1]);
+    const Type& type = graph_.value(value).type;
+    if (node.op != "MatMul" || !weight || weight->rank() < 2 || !type.shape) return std::nullopt;
+    const int64_t columns = weight->dims().back();
+    const auto bias = along_axis(graph_, other, type.rank(), type.rank() - 1, columns);
+    if (!bias) return std::nullopt;
+    if (graph_.value(other).type.rank() == 1 && graph_.constant(other)->elements() == columns) {
+      return other;
+    }
+    const std::optional<Tensor> flat = to_f32(*bias, {columns});
+    if (!flat) return std::nullopt;
+    const ValueId made = graph_.add_constant(*flat);
+    uses_.producer.push_back(-1);
+    uses_.consumers.emplace_back();
+    uses_.output_uses.push_back(0);
+    return made;
+  }
+
+  size_t place(NodeId n) const { return place_[static_cast<size_t>(n)]; }
+
+  void compact() {
+    std::vector<size_t> order;
+    for (size_t n = 0; n < place_.size(); ++n) {
+      if (!removed_[n]) order.push_back(n);
+    }
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return place_[a] < place_[b]; });
+    std::vector<Node> nodes;
+    nodes.reserve(order.size());
+    for (const size_t n : order) nodes.push_back(std::move(graph_.nodes[n]));
+    graph_.nodes = std::move(nodes);
+  }
+
+  Graph& graph_;
+  Uses uses_;
+  std::vector<char> removed_;
+  std::vector<size_t> place_;
+};
+
+}  // namespace
+
+Result<int> fuse_epilogues(Graph& graph) {
+  int fused = 0;
+  for (Node& node : graph.nodes) {
+    for (Graph& g : node.subgraphs) {
+      MNN_ASSIGN_OR_RETURN(const int inner, fuse_epilogues(g));
+      fused += inner;
+    }
+  }
+  return fused + EpilogueFuser(graph).run();
+}
+
+}  // namespace mnn

@@ -1,0 +1,38 @@
+// The passes of the pipeline, one file each. All keep the meaning of a graph and its border; each
+// returns how often it changed something.
+#pragma once
+
+#include <vector>
+
+#include "libruntime/core/graph.h"
+#include "libruntime/core/rewrite.h"
+
+namespace mnn {
+
+// Drops operators that hand on what they get: Identity, Dropout, no-op Reshape, Transpose, Cast, …,
+// Add of 0, Mul by 1.
+Result<int> remove_identities(Graph& graph);
+// Merges constants with equal bytes and nodes with equal operator, attributes and inputs.
+Result<int> merge_common(Graph& graph);
+// One spelling for what has several: Pow 2, Flatten and Squeeze as Reshape, means over the image as
+// GlobalAveragePool, Clip from 0 as Relu, MatMul + Add of matrices as Gemm; chains of scalar
+// factors, of offsets and of reshapes as one.
+Result<int> normalize(Graph& graph);
+// Moves Transposes through operators that do not mind until they cancel or merge.
+Result<int> sink_transposes(Graph& graph);
+// HardSigmoid, HardSwish, Swish, Gelu and Mish from the primitives exporters write.
+Result<int> fuse_activations(Graph& graph);
+// LayerNormalization from primitives.
+Result<int> fuse_layer_norm(Graph& graph);
+// Constant factors and offsets per channel (BatchNormalization too) into the weights and bias of
+// the Conv, ConvTranspose, Gemm or MatMul before or after them.
+Result<int> fold_affine(Graph& graph);
+// Zero padding into the convolution or pooling that reads it.
+Result<int> fold_pads(Graph& graph);
+// Activations, biases and residual adds into Node::fused of Conv, ConvTranspose, Gemm and MatMul.
+Result<int> fuse_epilogues(Graph& graph);
+
+// Applies rules and counts all hits together.
+Result<int> apply_counted(Graph& graph, const std::vector<Rule>& rules);
+
+}  // namespace mnn

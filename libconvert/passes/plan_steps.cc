@@ -1,0 +1,74 @@
+// How many steps a plan of this graph would have.
+#include <algorithm>
+#include <array>
+
+#include "libconvert/convert.h"
+#include "libconvert/passes/conditions.h"
+
+namespace mnn {
+namespace {
+
+// Only another view of the same bytes, or facts about a shape.
+bool is_metadata(std::string_view op_type) {
+  static constexpr std::array<std::string_view, 8> kOps = {
+      "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Shape", "Size", "Constant"};
+  return std::ranges::find(kOps, op_type) != kOps.end();
+}
+
+// Whether input `i` of this operator says where or how large, not what.
+bool is_shape_operand(std::string_view op_type, size_t i) {
+  if (op_type == "ConstantOfShape") return i == 0;
+  if (op_type == "Range") return true;
+  if (op_type == "Slice" || op_type == "Resize") return i >= 1;
+  if (op_type == "Pad") return i == 1 || i == 3;
+  static constexpr std::array<std::string_view, 9> kSecond = {
+      "Reshape", "Expand", "Tile", "Squeeze", "Unsqueeze", "TopK", "Split", "OneHot", "Upsample"};
+  if (std::ranges::find(kSecond, op_type) != kSecond.end()) return i == 1;
+  return op_type.starts_with("Reduce") && i == 1;
+}
+
+int64_t count_steps(const Graph& graph) {
+  // Forwards: what depends on constants and on shapes alone. Backwards: what is wanted as data.
+  std::vector<char> from_shapes(graph.values.size(), 0), wanted(graph.values.size(), 0);
+  for (size_t v = 0; v < graph.values.size(); ++v) {
+    from_shapes[v] = graph.values[v].kind == ValueKind::kConstant;
+  }
+  std::vector<char> computes_shapes(graph.nodes.size(), 0);
+  for (size_t n = 0; n < graph.nodes.size(); ++n) {
+    const Node& node = graph.nodes[n];
+    const OpDef* def = find_op(node.op);
+    bool all = node.op == "Shape" || node.op == "Size";
+    if (!all && node.subgraphs.empty() && def && def->deterministic) {
+      all = std::ranges::all_of(node.inputs, [&](ValueId v) {
+        return v == kNoValue || from_shapes[static_cast<size_t>(v)];
+      });
+    }
+    computes_shapes[n] = all;
+    for (const ValueId v : node.outputs) {
+      if (v != kNoValue && all) from_shapes[static_cast<size_t>(v)] = 1;
+    }
+  }
+  for (const ValueId v : graph.outputs) wanted[static_cast<size_t>(v)] = 1;
+  int64_t steps = 0;
+  for (size_t n = graph.nodes.size(); n-- > 0;) {
+    const Node& node = graph.nodes[n];
+    const bool as_data = node.outputs.empty() || std::ranges::any_of(node.outputs, [&](ValueId v) {
+                           return v != kNoValue && wanted[static_cast<size_t>(v)];
+                         });
+    const bool is_step = as_data && !computes_shapes[n];
+    if (is_step && !is_metadata(node.op)) ++steps;
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      if (node.inputs[i] == kNoValue || !is_step || is_shape_operand(node.op, i)) continue;
+      wanted[static_cast<size_t>(node.inputs[i])] = 1;
+    }
+    for (const ValueId v : node.captures) wanted[static_cast<size_t>(v)] = 1;
+    for (const Graph& g : node.subgraphs) steps += count_steps(g);
+  }
+  return steps;
+}
+
+}  // namespace
+
+int64_t count_plan_steps(const Graph& graph) { return count_steps(graph); }
+
+}  // namespace mnn

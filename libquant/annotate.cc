@@ -1,0 +1,123 @@
+#include "libquant/annotate.h"
+
+#include <algorithm>
+
+namespace mnn {
+namespace {
+
+// Index into the node's inputs of the operand that is a MatMul's bias, -1 without one.
+int matmul_bias_operand(const Graph& g, const Node& n) {
+  if (n.op != "MatMul" || n.fused.empty() || n.fused[0].op != "Add") return -1;
+  const int operand = n.fused[0].operand;
+  if (operand < 0) return -1;
+  const Tensor* t = g.constant(n.inputs[static_cast<size_t>(operand)]);
+  return t && t->dtype() == DType::kF32 && t->rank() == 1 ? operand : -1;
+}
+
+}  // namespace
+
+QuantParams params_of(const QuantPlan& plan, const QuantDecisions& d, ValueId v) {
+  const auto at = std::lower_bound(plan.values.begin(), plan.values.end(), v) - plan.values.begin();
+  const RealRange r = d.ranges[static_cast<size_t>(plan.group[static_cast<size_t>(at)])];
+  return activation_params(r.low, r.high);
+}
+
+bool is_planned(const QuantPlan& plan, ValueId v) {
+  return std::binary_search(plan.values.begin(), plan.values.end(), v);
+}
+
+Result<Tensor> bias_of(const Graph& graph, const QuantLayer& layer) {
+  const Node& node = graph.node(layer.node);
+  if (node.op == "MatMul") {
+    const int operand = matmul_bias_operand(graph, node);
+    return operand < 0 ? Tensor() : *graph.constant(node.inputs[static_cast<size_t>(operand)]);
+  }
+  const int64_t channels = graph.value(layer.weight).data.dims()[static_cast<size_t>(layer.weight_axis)];
+  if (layer.bias == kNoValue) return Tensor::allocate(DType::kF32, {channels});
+  const Tensor& bias = graph.value(layer.bias).data;
+  // Gemm's C may have any shape that broadcasts; only one value per channel can be corrected.
+  return bias.elements() == channels ? bias : Tensor();
+}
+
+void set_bias(Graph& graph, const QuantLayer& layer, const Tensor& bias) {
+  const ValueId id = graph.add_constant(bias);
+  Node& node = graph.node(layer.node);
+  if (node.op == "MatMul") {
+    node.inputs[static_cast<size_t>(matmul_bias_operand(graph, node))] = id;
+    return;
+  }
+  if (node.own_inputs() > 2) {
+    node.inputs[2] = id;
+    return;
+  }
+  node.inputs.insert(node.inputs.begin() + 2, id);
+  for (FusedOp& f : node.fused) {
+    if (f.operand >= 2) ++f.operand;
+  }
+}
+
+void apply_layer(Graph& graph, const QuantLayer& layer, const QuantDecisions& decisions, size_t index) {
+  Value value = graph.value(layer.weight);
+  value.data = decisions.weights[index].stored;
+  value.quant = decisions.weights[index].params;
+  const ValueId id = graph.add_value(std::move(value));
+  graph.node(layer.node).inputs[1] = id;
+  if (decisions.bias[index].defined()) set_bias(graph, layer, decisions.bias[index]);
+}
+
+Graph annotate(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions) {
+  Graph g = graph;
+  for (const ValueId v : plan.values) g.value(v).quant = params_of(plan, decisions, v);
+  for (size_t i = 0; i < plan.layers.size(); ++i) {
+    apply_layer(g, plan.layers[i], decisions, i);
+  }
+  remove_dead(g);
+  return g;
+}
+
+Graph annotate_only(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions, size_t index) {
+  Graph g = graph;
+  const QuantLayer& layer = plan.layers[index];
+  // The others go on reading the float input.
+  Value copy;
+  copy.type = g.value(layer.input).type;
+  copy.quant = params_of(plan, decisions, layer.input);
+  const ValueId private_input = g.add_value(std::move(copy));
+  Node identity;
+  identity.op = "Identity";
+  identity.inputs = {layer.input};
+  identity.outputs = {private_input};
+  g.node(layer.node).inputs[0] = private_input;
+  apply_layer(g, layer, decisions, index);
+  if (is_planned(plan, layer.output)) g.value(layer.output).quant = params_of(plan, decisions, layer.output);
+  g.add_node(std::move(identity));
+  // The new node must stand before its reader; the graph was sorted, so this cannot fail.
+  (void)sort_nodes(g);
+  remove_dead(g);
+  return g;
+}
+
+Graph annotate_value_only(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions, ValueId v) {
+  Graph g = graph;
+  g.value(v).quant = params_of(plan, decisions, v);
+  return g;
+}
+
+Graph annotate_without(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions, size_t index) {
+  QuantPlan rest = plan;
+  QuantDecisions d = decisions;
+  const QuantLayer layer = rest.layers[index];
+  rest.layers.erase(rest.layers.begin() + static_cast<long>(index));
+  d.weights.erase(d.weights.begin() + static_cast<long>(index));
+  d.bias.erase(d.bias.begin() + static_cast<long>(index));
+  const bool input_needed = std::any_of(rest.layers.begin(), rest.layers.end(),
+                                        [&](const QuantLayer& l) { return l.input == layer.input; });
+  if (!input_needed) {
+    const auto at = std::lower_bound(rest.values.begin(), rest.values.end(), layer.input) - rest.values.begin();
+    rest.values.erase(rest.values.begin() + at);
+    rest.group.erase(rest.group.begin() + at);
+  }
+  return annotate(graph, rest, d);
+}
+
+}  // namespace mnn

@@ -1,0 +1,43 @@
+// Puts a plan's decisions onto a graph as QuantParams.
+#pragma once
+
+#include <set>
+
+#include "libquant/calibrate/histogram.h"
+#include "libquant/plan.h"
+#include "libquant/weights/weights.h"
+
+namespace mnn {
+
+// What was decided for a plan: one range per group, quantized weights per layer.
+struct QuantDecisions {
+  std::vector<RealRange> ranges;          // per group
+  std::vector<QuantizedWeights> weights;  // per layer of the plan
+  std::vector<Tensor> bias;               // per layer; undefined: the layer's own
+};
+
+// Parameters of value `v` of the plan.
+QuantParams params_of(const QuantPlan& plan, const QuantDecisions& decisions, ValueId v);
+bool is_planned(const QuantPlan& plan, ValueId v);
+
+// Where a layer's bias goes: the third input of Conv and Gemm, the constant operand of a MatMul's
+// leading fused Add. Undefined when a MatMul has none; all zeros when a Conv or Gemm has none.
+Result<Tensor> bias_of(const Graph& graph, const QuantLayer& layer);
+void set_bias(Graph& graph, const QuantLayer& layer, const Tensor& bias);
+
+// Gives layer `index` of `graph` its quantized weights and its decided bias.
+void apply_layer(Graph& graph, const QuantLayer& layer, const QuantDecisions& decisions, size_t index);
+
+// The graph with every value and weight of the plan quantized. Weights shared with other nodes get a
+// copy of their own.
+Graph annotate(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions);
+
+// The graph with layer `index` alone quantized: its input (for this reader only), its weights, and
+// its output where the plan stores that as u8.
+Graph annotate_only(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions, size_t index);
+// The graph with value `v` of the plan alone stored as u8.
+Graph annotate_value_only(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions, ValueId v);
+// The graph as `annotate` makes it, but with layer `index` in float.
+Graph annotate_without(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions, size_t index);
+
+}  // namespace mnn

@@ -1,0 +1,46 @@
+// Running models on samples and looking at what flows through them.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "libquant/quantize.h"
+#include "libruntime/session.h"
+
+namespace mnn {
+
+struct RunOptions {
+  int threads = 1;
+  std::string isa;
+};
+
+Result<std::unique_ptr<Session>> open_for_quant(Graph graph, const RunOptions& options);
+
+// Some samples of a source, kept by index.
+struct SampleSet {
+  const SampleSource* source = nullptr;
+  std::vector<size_t> indices;
+  size_t size() const { return indices.size(); }
+  Result<std::vector<Tensor>> load(size_t i) const;  // the error names the sample
+};
+
+// Runs every sample and hands over the named values, each as a dense f32 tensor. Values are observed
+// in portions so that what is held at once stays bounded; `see(value index, sample index, tensor)`
+// is called in sample order for each value.
+using SeeValue = std::function<Status(size_t value, size_t sample, const Tensor& tensor)>;
+Status observe(const Graph& graph, const std::vector<ValueId>& values, const SampleSet& samples,
+               const RunOptions& options, const SeeValue& see,
+               const std::function<void(int64_t done, int64_t total)>& progress);
+
+// The network's outputs on every sample.
+Result<std::vector<std::vector<Tensor>>> run_all(Session& session, const SampleSet& samples);
+
+// Errors of `test` against `reference`, per output, summed over the samples.
+Result<std::vector<ErrorSums>> output_errors(const std::vector<std::vector<Tensor>>& reference,
+                                             const std::vector<std::vector<Tensor>>& test);
+// One figure for a whole network: the SNR of all float outputs, each normalized to its own power, in
+// dB; minus infinity when one failed.
+double overall_snr_db(const std::vector<ErrorSums>& outputs);
+ErrorSums merged(const std::vector<ErrorSums>& outputs);
+
+}  // namespace mnn

@@ -1,0 +1,32 @@
+// Which layers run in int8 and which values are stored as u8 for them.
+#pragma once
+
+#include <vector>
+
+#include "libruntime/core/graph.h"
+
+namespace mnn {
+
+// A layer with constant weights: Conv, Gemm, MatMul.
+struct QuantLayer {
+  NodeId node = -1;
+  ValueId input = kNoValue, weight = kNoValue, bias = kNoValue, output = kNoValue;
+  int weight_axis = 0;  // of the output channels
+};
+
+struct QuantPlan {
+  std::vector<QuantLayer> layers;
+  std::vector<ValueId> values;  // to be stored as u8, in value order
+  std::vector<int> group;       // per value of `values`: those of one group share scale and zero point
+  int groups = 0;
+};
+
+// Every layer that has an int8 kernel, the activations they read, and what lies between two such
+// activations and only moves elements (pooling, concatenation, reshaping…): values on one grid share
+// their parameters, so nothing is rounded twice. Graph outputs stay float.
+QuantPlan plan_quantization(const Graph& graph);
+
+// u8 parameters for real values in [low, high], widened to contain 0 exactly.
+QuantParams activation_params(double low, double high);
+
+}  // namespace mnn

@@ -1,0 +1,104 @@
+#include "libquant/weights/weights.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "libruntime/core/quant.h"
+
+namespace mnn {
+namespace {
+
+constexpr double kLimit = 127.0;
+
+// One output channel: `outer` runs of `inner` elements, `stride` apart.
+struct Channel {
+  const float* data;
+  int64_t outer, inner, stride;
+  template <typename F>
+  void each(F&& f) const {
+    for (int64_t o = 0; o < outer; ++o) {
+      for (int64_t i = 0; i < inner; ++i) f(static_cast<double>(data[o * stride + i]));
+    }
+  }
+};
+
+double level(double w, double scale) { return std::clamp(std::nearbyint(w / scale), -kLimit, kLimit); }
+
+double squared_error(const Channel& c, double scale) {
+  double error = 0;
+  c.each([&](double w) {
+    const double d = w - scale * level(w, scale);
+    error += d * d;
+  });
+  return error;
+}
+
+double mse_scale(const Channel& c, double absmax) {
+  constexpr int kSteps = 40;
+  double best = absmax / kLimit, best_error = squared_error(c, best);
+  for (int i = 1; i < kSteps; ++i) {
+    const double scale = absmax / kLimit * (1.0 - 0.6 * i / kSteps);
+    const double error = squared_error(c, scale);
+    if (error < best_error) {
+      best_error = error;
+      best = scale;
+    }
+  }
+  for (int round = 0; round < 2; ++round) {
+    double qw = 0, qq = 0;
+    c.each([&](double w) {
+      const double q = level(w, best);
+      qw += q * w;
+      qq += q * q;
+    });
+    if (qq <= 0 || qw <= 0) break;
+    const double refit = qw / qq, error = squared_error(c, refit);
+    if (error >= best_error) break;
+    best_error = error;
+    best = refit;
+  }
+  return best;
+}
+
+}  // namespace
+
+Result<QuantizedWeights> quantize_weights(const Tensor& weights, int axis, WeightScale method) {
+  if (weights.dtype() != DType::kF32 || axis < 0 || static_cast<size_t>(axis) >= weights.rank()) {
+    return internal_error("weights of type " + weights.type_str() + " have no axis " + std::to_string(axis));
+  }
+  const int64_t channels = weights.dims()[static_cast<size_t>(axis)];
+  int64_t inner = 1, outer = 1;
+  for (size_t d = 0; d < weights.rank(); ++d) {
+    if (d < static_cast<size_t>(axis)) outer *= weights.dims()[d];
+    if (d > static_cast<size_t>(axis)) inner *= weights.dims()[d];
+  }
+  QuantizedWeights q;
+  q.params.storage = DType::kI8;
+  q.params.axis = axis;
+  q.params.zero_point.assign(static_cast<size_t>(channels), 0);
+  for (int64_t c = 0; c < channels; ++c) {
+    const Channel channel{weights.data<float>() + c * inner, outer, inner, channels * inner};
+    double absmax = 0;
+    bool finite = true;
+    channel.each([&](double w) {
+      finite &= std::isfinite(w);
+      absmax = std::max(absmax, std::abs(w));
+    });
+    if (!finite) return invalid("the weights hold NaN or infinity");
+    double scale = absmax > 1e-30 ? absmax / kLimit : 1.0;
+    if (absmax > 1e-30 && method == WeightScale::kMse) scale = mse_scale(channel, absmax);
+    q.params.scale.push_back(static_cast<float>(scale));
+  }
+  MNN_ASSIGN_OR_RETURN(q.stored, quantize_tensor(weights, q.params));
+  for (int64_t i = 0; i < q.stored.elements(); ++i) {
+    int8_t& v = q.stored.data<int8_t>()[i];
+    v = std::max<int8_t>(v, -127);
+  }
+  MNN_ASSIGN_OR_RETURN(const Tensor real, dequantize_tensor(q.stored, q.params));
+  ErrorSums sums;
+  MNN_RETURN_IF_ERROR(sums.add(weights, real));
+  q.snr_db = metrics_of(sums).snr_db;
+  return q;
+}
+
+}  // namespace mnn

@@ -1,0 +1,226 @@
+#include "libruntime/compile/legalize.h"
+
+#include <algorithm>
+
+#include "libruntime/core/builder.h"
+#include "libruntime/core/fold.h"
+#include "libruntime/core/op.h"
+
+namespace mnn {
+namespace {
+
+// Decompositions of decompositions; a deeper chain is a cycle in the op table.
+constexpr int kMaxRounds = 16;
+constexpr size_t kMaxNodes = size_t{4} << 20;
+
+// How far a node's shapes are known before anything has run.
+enum class Reach : uint8_t { kStatic, kOpenOutput, kLate };
+
+std::vector<Reach> classify(const Graph& graph) {
+  // Inputs and constants are at hand, whatever their type.
+  std::vector<char> open(graph.values.size(), 0);
+  std::vector<Reach> reach;
+  reach.reserve(graph.nodes.size());
+  for (const Node& node : graph.nodes) {
+    Reach r = Reach::kStatic;
+    for (const ValueId v : node.outputs) {
+      if (v != kNoValue && !graph.value(v).type.is_static()) r = Reach::kOpenOutput;
+    }
+    for (const auto* list : {&node.inputs, &node.captures}) {
+      for (const ValueId v : *list) {
+        if (v != kNoValue && open[static_cast<size_t>(v)]) r = Reach::kLate;
+      }
+    }
+    reach.push_back(r);
+    if (r == Reach::kStatic) continue;
+    for (const ValueId v : node.outputs) {
+      if (v != kNoValue) open[static_cast<size_t>(v)] = 1;
+    }
+  }
+  return reach;
+}
+
+int first_supporting(const Graph& graph, const Node& node, const Backends& backends) {
+  for (size_t b = 0; b < backends.size(); ++b) {
+    if (!backends[b]->supports(graph, node)) return static_cast<int>(b);
+  }
+  return -1;
+}
+
+void add_identity(Graph& graph, ValueId from, ValueId to, const Node& origin) {
+  Node copy;
+  copy.op = "Identity";
+  copy.origin = origin.origin;
+  copy.inputs = {from};
+  copy.outputs = {to};
+  graph.add_node(std::move(copy));
+}
+
+// The values of `made` become the outputs of the node they stand for. `graph.nodes` from `first` on
+// are the nodes that make them.
+void rename_outputs(Graph& graph, size_t first, std::vector<ValueId> made, const Node& node) {
+  std::vector<ValueId> done;  // outputs that have their maker
+  for (size_t i = 0; i < node.outputs.size() && i < made.size(); ++i) {
+    const ValueId wanted = node.outputs[i], old = made[i];
+    if (wanted == kNoValue || old == kNoValue) continue;
+    bool fresh = false;
+    for (size_t n = first; n < graph.nodes.size(); ++n) {
+      const std::vector<ValueId>& outputs = graph.nodes[n].outputs;
+      fresh |= std::find(outputs.begin(), outputs.end(), old) != outputs.end();
+    }
+    // An input handed through, or a value that already became another output.
+    if (!fresh || std::find(done.begin(), done.end(), old) != done.end()) {
+      add_identity(graph, old, wanted, node);
+      continue;
+    }
+    for (size_t n = first; n < graph.nodes.size(); ++n) {
+      Node& part = graph.nodes[n];
+      for (auto* list : {&part.inputs, &part.captures, &part.outputs}) {
+        std::replace(list->begin(), list->end(), old, wanted);
+      }
+    }
+    std::replace(made.begin(), made.end(), old, wanted);
+    done.push_back(wanted);
+  }
+}
+
+std::vector<std::string> origin_of(const Graph& graph, const Node& node) {
+  if (!node.origin.empty()) return node.origin;
+  return {display_name(graph, node)};
+}
+
+// Appends the operator and its post-ops as nodes of their own.
+void split_fused(Graph& graph, const Node& node) {
+  const std::vector<std::string> origin = origin_of(graph, node);
+  Node core = node;
+  core.fused.clear();
+  core.inputs.resize(node.own_inputs());
+  const ValueId wanted = node.outputs[0];
+  const DType dtype = graph.value(wanted).type.dtype;
+  ValueId x = graph.add_temporary();
+  core.outputs[0] = x;
+  core.origin = origin;
+  graph.add_node(std::move(core));
+  for (size_t f = 0; f < node.fused.size(); ++f) {
+    const FusedOp& fused = node.fused[f];
+    Node post;
+    post.op = fused.op;
+    post.origin = origin;
+    post.inputs = {x};
+    if (fused.op == "Clip") {
+      Builder b(graph);
+      for (const char* bound : {"min", "max"}) {
+        const auto it = fused.attributes.find(bound);
+        const auto* value =
+            it == fused.attributes.end() ? nullptr : std::get_if<double>(&it->second);
+        post.inputs.push_back(value ? b.scalar(*value, dtype) : kNoValue);
+      }
+    } else {
+      post.attributes = fused.attributes;
+      if (fused.operand >= 0) {
+        post.inputs.push_back(node.inputs[static_cast<size_t>(fused.operand)]);
+      }
+    }
+    x = f + 1 == node.fused.size() ? wanted : graph.add_temporary();
+    post.outputs = {x};
+    graph.add_node(std::move(post));
+  }
+}
+
+// Appends the decomposition of a node.
+Status decompose(Graph& graph, const OpDef& def, const Node& node) {
+  const size_t first = graph.nodes.size();
+  Builder b(graph, origin_of(graph, node));
+  MNN_ASSIGN_OR_RETURN(std::vector<ValueId> made, def.decompose(b, node));
+  rename_outputs(graph, first, std::move(made), node);
+  return {};
+}
+
+// Whether the decomposition consists of nodes that backends before the last one take.
+bool parts_are_supported(const Graph& graph, const OpDef& def, const Node& node,
+                         const Backends& preferred) {
+  if (preferred.empty()) return false;
+  Graph parts;
+  Node local = node;
+  for (ValueId& v : local.inputs) {
+    if (v == kNoValue) continue;
+    Value value = graph.value(v);
+    if (value.kind != ValueKind::kConstant) value.kind = ValueKind::kInput;
+    const bool input = value.kind == ValueKind::kInput;
+    v = parts.add_value(std::move(value));
+    if (input) parts.inputs.push_back(v);
+  }
+  for (ValueId& v : local.outputs) {
+    if (v == kNoValue) continue;
+    v = parts.add_value(graph.value(v));
+    parts.outputs.push_back(v);
+  }
+  if (!decompose(parts, def, local).ok() || !sort_nodes(parts).ok()) return false;
+  if (!fold_constants(parts).ok()) return false;
+  for (const Node& part : parts.nodes) {
+    if (!part.subgraphs.empty() || first_supporting(parts, part, preferred) < 0) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Result<std::vector<int>> legalize(Graph& graph, const Backends& backends, bool interpret_late) {
+  const Backends preferred(backends.begin(), backends.end() - 1);
+  const int last = static_cast<int>(preferred.size());
+  for (int round = 0; round < kMaxRounds; ++round) {
+    const std::vector<Reach> reach = classify(graph);
+    std::vector<Node> nodes = std::move(graph.nodes);
+    graph.nodes.clear();
+    std::vector<int> lanes;
+    lanes.reserve(nodes.size());
+    bool changed = false;
+    for (size_t n = 0; n < nodes.size(); ++n) {
+      Node& node = nodes[n];
+      const OpDef* def = find_op(node.op);
+      if (def == nullptr) return unsupported("operator " + node.op + " is not known");
+      int lane = last;
+      if (reach[n] == Reach::kLate && !interpret_late) {
+        lane = kLateLane;
+      } else if (!node.subgraphs.empty()) {
+        lane = kControlLane;
+      } else if (reach[n] == Reach::kStatic) {
+        lane = first_supporting(graph, node, preferred);
+        if (lane < 0) {
+          lane = last;
+          if (backends.back()->supports(graph, node).has_value()) {
+            return unsupported("operator " + node.op + " cannot be run")
+                .context("node " + display_name(graph, node));
+          }
+          if (!preferred.empty() && !node.fused.empty()) {
+            split_fused(graph, node);
+            changed = true;
+            continue;
+          }
+          if (def->decompose != nullptr &&
+              (def->reference == nullptr || parts_are_supported(graph, *def, node, preferred))) {
+            const Status status = decompose(graph, *def, node);
+            if (!status.ok()) {
+              return status.context("node " + display_name(graph, node) + " (" + node.op + ")");
+            }
+            changed = true;
+            continue;
+          }
+        }
+      }
+      graph.nodes.push_back(std::move(node));
+      lanes.push_back(lane);
+    }
+    if (!changed) return lanes;
+    if (graph.nodes.size() > kMaxNodes) {
+      return limit_exceeded("the graph decomposes into more than " + std::to_string(kMaxNodes) +
+                            " nodes");
+    }
+    MNN_RETURN_IF_ERROR(sort_nodes(graph));
+    MNN_ASSIGN_OR_RETURN(const int folded, fold_constants(graph));
+    (void)folded;
+  }
+  return internal_error("an operator decomposes into itself");
+}
+
+}  // namespace mnn

@@ -1,0 +1,268 @@
+// Plans inside plans: sub-graphs of control flow, and what waits for shapes that depend on data.
+#include <algorithm>
+#include <chrono>
+
+#include "libruntime/compile/bind.h"
+#include "libruntime/compile/plan.h"
+#include "libruntime/core/control_flow.h"
+#include "libruntime/core/op.h"
+
+namespace mnn {
+namespace {
+
+// A loop may meet a new shape on every trip; more plans than this are not worth their memory.
+constexpr size_t kKeptPlans = 8;
+
+using Clock = std::chrono::steady_clock;
+
+int64_t elapsed_ns(Clock::time_point start) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count();
+}
+
+// What a body declares of its inner shapes need not hold for what it is fed with.
+void forget_shapes(Graph& graph) {
+  for (Value& value : graph.values) {
+    if (value.kind == ValueKind::kTemporary) value.type.shape.reset();
+  }
+  for (Node& node : graph.nodes) {
+    for (Graph& g : node.subgraphs) forget_shapes(g);
+  }
+}
+
+void append_captures_to_inputs(Graph& graph) {
+  graph.inputs.insert(graph.inputs.end(), graph.captures.begin(), graph.captures.end());
+  graph.captures.clear();
+}
+
+int64_t profiled_ns(NestedExecutable& executable) {
+  std::vector<StepProfile> rows;
+  executable.for_each_cache(
+      [&](PlanCache& cache) { cache.for_each([&](const Plan& plan) { plan.add_profile(rows); }); });
+  int64_t total = 0;
+  for (const StepProfile& row : rows) total += row.total_ns;
+  return total;
+}
+
+// Into the caller's memory where the step has some, else by handing the tensor over.
+Status deliver(const Tensor& made, Tensor& out) {
+  if (out.raw() == nullptr) {
+    out = made;
+    return {};
+  }
+  if (made.dtype() != out.dtype() || made.dims() != out.dims()) {
+    return invalid("an output was planned as " + out.type_str() + " but is " + made.type_str());
+  }
+  std::copy_n(made.raw(), made.bytes(), out.raw());
+  return {};
+}
+
+class Control : public NestedExecutable {
+ public:
+  Control(const Graph& graph, Node node, const PlanOptions& options, int depth)
+      : info_(describe_step(graph, node)), node_(std::move(node)) {
+    info_.kernel = "control";
+    where_ = "node " + display_name(graph, node_) + " (" + node_.op + ")";
+    for (const Graph& g : node_.subgraphs) {
+      Graph body = g;
+      append_captures_to_inputs(body);
+      caches_.emplace_back(std::move(body), options, depth);
+    }
+    warm(graph);
+    for (const ValueId v : node_.outputs) {
+      if (v != kNoValue && !graph.value(v).type.is_static()) grows_ = true;
+    }
+    grows_ |= node_.op != "If";
+  }
+
+  bool grows() const override { return grows_; }
+  void set_timer(StepTimer timer) override { timer_ = std::move(timer); }
+  std::vector<StepInfo> steps() const override { return {info_}; }
+  void for_each_cache(const std::function<void(PlanCache&)>& f) override {
+    for (PlanCache& cache : caches_) f(cache);
+  }
+
+  Status run(std::span<const Tensor> in, std::span<Tensor> out) override {
+    if (!timer_) return run_untimed(in, out).context(where_);
+    const int64_t inside = profiled_ns(*this);
+    const auto start = Clock::now();
+    const Status status = run_untimed(in, out).context(where_);
+    const int64_t total = elapsed_ns(start);
+    timer_(0, std::max<int64_t>(0, total - (profiled_ns(*this) - inside)));
+    return status;
+  }
+
+ private:
+  Status run_untimed(std::span<const Tensor> in, std::span<Tensor> out) {
+    std::vector<const Tensor*> inputs;
+    size_t next = 0;
+    for (const ValueId v : node_.inputs) inputs.push_back(v == kNoValue ? nullptr : &in[next++]);
+    const auto run_one = [this](const Graph& g, std::span<const Tensor> feeds) {
+      return run_body(static_cast<size_t>(&g - node_.subgraphs.data()), feeds);
+    };
+    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> made,
+                         run_control_flow(node_, inputs, in.subspan(next), run_one));
+    size_t wanted = 0;
+    for (size_t i = 0; i < node_.outputs.size(); ++i) {
+      if (node_.outputs[i] == kNoValue) continue;
+      MNN_RETURN_IF_ERROR(deliver(made[i], out[wanted++]));
+    }
+    return {};
+  }
+
+  Result<std::vector<Tensor>> run_body(size_t which, std::span<const Tensor> feeds) {
+    PlanCache& cache = caches_[which];
+    MNN_ASSIGN_OR_RETURN(Plan * plan, cache.find(feeds));
+    for (size_t i = 0; i < feeds.size(); ++i) plan->feed(i, feeds[i]);
+    MNN_RETURN_IF_ERROR(plan->run());
+    std::vector<Tensor> results;
+    for (size_t i = 0; i < cache.graph().outputs.size(); ++i) {
+      results.push_back(plan->output(i));
+      // The next trip of a loop runs the same plan: it would write over what it reads.
+      if (node_.op == "If") continue;
+      MNN_ASSIGN_OR_RETURN(results.back(), results.back().clone());
+    }
+    return results;
+  }
+
+  // Plans ahead what the first run will most likely need.
+  void warm(const Graph& graph) {
+    std::vector<Type> types;
+    auto add = [&](ValueId v) { types.push_back(v == kNoValue ? Type{} : graph.value(v).type); };
+    if (node_.op == "Loop") {
+      types = {tensor_type(DType::kI64, {}), tensor_type(DType::kBool, {})};
+      for (size_t i = 2; i < node_.inputs.size(); ++i) add(node_.inputs[i]);
+    } else if (node_.op == "Scan") {
+      if (!add_scan_types(graph, types)) return;
+    }
+    for (const ValueId v : node_.captures) add(v);
+    for (PlanCache& cache : caches_) cache.warm(types);
+  }
+
+  // A body of Scan sees its scanned inputs without the axis they are scanned along.
+  bool add_scan_types(const Graph& graph, std::vector<Type>& types) const {
+    const OpDef* def = find_op(node_.op);
+    if (def == nullptr) return false;
+    const AttributeReader reader(node_, *def);
+    const int64_t scanned = reader.attr_int("num_scan_inputs");
+    const std::vector<int64_t> axes = reader.attr_ints("scan_input_axes");
+    const auto count = static_cast<int64_t>(node_.inputs.size());
+    if (scanned < 0 || scanned > count) return false;
+    for (int64_t i = 0; i < count; ++i) {
+      const ValueId v = node_.inputs[static_cast<size_t>(i)];
+      if (v == kNoValue) return false;
+      Type type = graph.value(v).type;
+      const int64_t k = i - (count - scanned);
+      if (k >= 0) {
+        if (!type.is_static() || type.rank() == 0) return false;
+        const int64_t axis =
+            k < static_cast<int64_t>(axes.size()) ? axes[static_cast<size_t>(k)] : 0;
+        const auto a = normalize_axis(axis, type.rank());
+        if (!a.ok()) return false;
+        type.shape->erase(type.shape->begin() + static_cast<long>(*a));
+      }
+      types.push_back(std::move(type));
+    }
+    return true;
+  }
+
+  StepInfo info_;
+  const Node node_;
+  std::string where_;
+  std::vector<PlanCache> caches_;  // one per sub-graph
+  bool grows_ = false;
+  StepTimer timer_;
+};
+
+class Late : public NestedExecutable {
+ public:
+  Late(Graph graph, const PlanOptions& options, int depth)
+      : cache_(std::move(graph), options, depth) {}
+
+  bool grows() const override { return true; }
+  std::vector<StepInfo> steps() const override { return {}; }
+  void for_each_cache(const std::function<void(PlanCache&)>& f) override { f(cache_); }
+
+  Status run(std::span<const Tensor> in, std::span<Tensor> out) override {
+    MNN_ASSIGN_OR_RETURN(Plan * plan, cache_.find(in));
+    for (size_t i = 0; i < in.size(); ++i) plan->feed(i, in[i]);
+    MNN_RETURN_IF_ERROR(plan->run());
+    for (size_t i = 0; i < out.size(); ++i) out[i] = plan->output(i);
+    return {};
+  }
+
+ private:
+  PlanCache cache_;
+};
+
+}  // namespace
+
+std::unique_ptr<NestedExecutable> make_control(const Graph& graph, Node node,
+                                               const PlanOptions& options, int depth) {
+  return std::make_unique<Control>(graph, std::move(node), options, depth);
+}
+
+std::unique_ptr<NestedExecutable> make_late(Graph graph, const PlanOptions& options, int depth) {
+  return std::make_unique<Late>(std::move(graph), options, depth);
+}
+
+Result<Plan*> PlanCache::find(std::span<const Tensor> feeds) {
+  if (feeds.size() != graph_.inputs.size()) {
+    return invalid("expected " + std::to_string(graph_.inputs.size()) + " inputs, found " +
+                   std::to_string(feeds.size()));
+  }
+  for (auto it = entries_.begin(); it != entries_.end(); ++it) {
+    const bool same = std::equal(
+        feeds.begin(), feeds.end(), it->key.begin(),
+        [](const Tensor& t, const Key& k) { return t.dtype() == k.dtype && t.dims() == k.dims; });
+    if (!same) continue;
+    std::rotate(entries_.begin(), it, it + 1);
+    return entries_.front().plan.get();
+  }
+  std::vector<Key> key;
+  for (const Tensor& t : feeds) key.push_back({t.dtype(), t.dims()});
+  return add(std::move(key));
+}
+
+void PlanCache::warm(const std::vector<Type>& types) {
+  if (types.size() != graph_.inputs.size()) return;
+  std::vector<Key> key;
+  for (const Type& type : types) {
+    if (!type.is_static()) return;
+    key.push_back({type.dtype, known_dims(*type.shape)});
+  }
+  (void)add(std::move(key)).ok();
+}
+
+Result<Plan*> PlanCache::add(std::vector<Key> key) {
+  std::vector<std::vector<int64_t>> dims;
+  for (const Key& k : key) dims.push_back(k.dims);
+  auto compile = [&](bool trust) -> Result<std::unique_ptr<Plan>> {
+    Graph graph = graph_;
+    if (!trust) forget_shapes(graph);
+    for (size_t i = 0; i < key.size(); ++i) {
+      Type& type = graph.value(graph.inputs[i]).type;
+      if (type.kind != Type::Kind::kTensor) continue;
+      type.dtype = key[i].dtype;
+      if (!trust) type.shape.reset();
+    }
+    MNN_RETURN_IF_ERROR(bind_inputs(graph, dims));
+    return Plan::compile(std::move(graph), options_, InputMemory::kFed, depth_);
+  };
+  auto plan = compile(true);
+  if (!plan.ok()) {
+    auto again = compile(false);
+    if (!again.ok()) return plan.status();
+    plan = std::move(again);
+  }
+  if (entries_.size() == kKeptPlans) entries_.pop_back();
+  entries_.insert(entries_.begin(), {std::move(key), std::move(plan).value()});
+  if (profiling_) entries_.front().plan->set_profiling(true);
+  return entries_.front().plan.get();
+}
+
+void PlanCache::set_profiling(bool on) {
+  profiling_ = on;
+  for (Entry& entry : entries_) entry.plan->set_profiling(on);
+}
+
+}  // namespace mnn

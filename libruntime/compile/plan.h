@@ -1,0 +1,137 @@
+// A plan: a graph with bound shapes cut into executables over one arena, ready to run.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "libruntime/compile/backend.h"
+#include "libruntime/compile/legalize.h"
+#include "libruntime/session.h"
+
+namespace mnn {
+
+struct PlanOptions {
+  Backends backends;  // in order of preference, the last one takes everything
+  CompileOptions compile;
+};
+
+// Where a plan's inputs live.
+enum class InputMemory {
+  kOwned,  // in the arena, to be filled before each run
+  kFed,    // tensors of the caller, set before each run
+};
+
+struct Segment;
+
+class Plan {
+ public:
+  // Infers, folds, assigns, cuts, compiles, places. `depth`: how many plans this one is nested in.
+  static Result<std::unique_ptr<Plan>> compile(Graph graph, const PlanOptions& options,
+                                               InputMemory memory, int depth);
+  ~Plan();
+
+  size_t input_count() const { return graph_.inputs.size(); }
+  // An owned input's buffer; an undefined tensor for one that has none (strings).
+  const Tensor& input(size_t i) const { return inputs_[i]; }
+  // Sets an input that has no buffer. The tensor must stay unchanged during the run.
+  void feed(size_t i, const Tensor& tensor);
+  // Allocates nothing when all values have buffers.
+  Status run();
+  // Valid until the next run.
+  const Tensor& output(size_t i) const { return outputs_[i]; }
+
+  const Graph& graph() const { return graph_; }
+  // Adds what this plan and the plans inside it take.
+  void add_memory(MemoryInfo& info) const;
+  void add_steps(std::vector<StepInfo>& steps) const;
+  void set_profiling(bool on);
+  void add_profile(std::vector<StepProfile>& profile) const;
+
+ private:
+  struct Step;
+  struct Slot {  // input or output `index` of a step is value `value`, which has no buffer
+    size_t index;
+    ValueId value;
+  };
+  enum class Storage : uint8_t { kNone, kBuffer, kLoose, kFixed };
+
+  Plan(Graph graph, const PlanOptions& options, InputMemory memory, int depth);
+  Status build();
+  Status add_segment(const Segment& segment);
+  Status add_control(const Segment& segment);
+  void add_late(const Segment& segment);
+  void add_step(std::unique_ptr<Step> step);
+  Status place();
+  Status connect();
+  void start_timer(Step& step);
+  bool in_arena(const Tensor& tensor) const;
+
+  Graph graph_;
+  const PlanOptions& options_;
+  const InputMemory memory_;
+  const int depth_;
+  std::vector<std::unique_ptr<Step>> steps_;
+  std::vector<Storage> storage_;  // per value
+  // Per value: the buffer, or the fixed tensor of a constant or state, or what a step made last.
+  std::vector<Tensor> tensors_;
+  std::shared_ptr<Tensor> arena_;
+  int64_t arena_bytes_ = 0;
+  std::vector<Tensor> inputs_, outputs_;
+  bool loose_outputs_ = false;
+  bool grows_ = false;
+  bool profiling_ = false;
+};
+
+// Plans of one graph for the shapes it was last run with, made on demand.
+class PlanCache {
+ public:
+  PlanCache(Graph graph, const PlanOptions& options, int depth)
+      : graph_(std::move(graph)), options_(options), depth_(depth) {}
+
+  // The plan for inputs of these shapes.
+  Result<Plan*> find(std::span<const Tensor> feeds);
+  // The same ahead of time, from types; nothing happens when they are open or the plan fails.
+  void warm(const std::vector<Type>& types);
+  const Graph& graph() const { return graph_; }
+  template <typename F>
+  void for_each(F&& f) const {
+    for (const Entry& entry : entries_) f(*entry.plan);
+  }
+  // The plan last used; null when there is none yet.
+  const Plan* latest() const { return entries_.empty() ? nullptr : entries_.front().plan.get(); }
+  void set_profiling(bool on);
+
+ private:
+  struct Key {
+    DType dtype;
+    std::vector<int64_t> dims;
+  };
+  struct Entry {
+    std::vector<Key> key;
+    std::unique_ptr<Plan> plan;
+  };
+  Result<Plan*> add(std::vector<Key> key);
+
+  Graph graph_;
+  const PlanOptions& options_;
+  const int depth_;
+  std::vector<Entry> entries_;  // the most recently used first
+  bool profiling_ = false;
+};
+
+// An executable whose work is done by plans.
+class NestedExecutable : public Executable {
+ public:
+  // Whether it takes memory beyond the arenas of its plans.
+  virtual bool grows() const = 0;
+  virtual void for_each_cache(const std::function<void(PlanCache&)>& f) = 0;
+};
+// If, Loop or Scan. Takes the node's present inputs, then its captures.
+// Outputs the node does not have are left out.
+std::unique_ptr<NestedExecutable> make_control(const Graph& graph, Node node,
+                                               const PlanOptions& options, int depth);
+// Runs a graph whose input shapes are known only at run time.
+std::unique_ptr<NestedExecutable> make_late(Graph graph, const PlanOptions& options, int depth);
+
+}  // namespace mnn
