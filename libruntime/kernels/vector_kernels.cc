@@ -2,12 +2,11 @@
 
 #include <mutex>
 
-#include "libruntime/kernels/isa.h"
+#include "libruntime/kernels/isa_list.h"
 
-// MNN_ISA_LIST(DO) names every instruction set of this build.
-#define MNN_DECLARE_ISA(isa)         \
-  namespace mnn::isa {               \
-  void fill_vector(VectorKernels&);  \
+#define MNN_DECLARE_ISA(isa)        \
+  namespace mnn::isa {              \
+  void fill_vector(VectorKernels&); \
   }
 MNN_ISA_LIST(MNN_DECLARE_ISA)
 
@@ -17,14 +16,14 @@ const VectorKernels* find_vector_kernels(std::string_view isa) {
   static std::mutex mutex;
   const std::lock_guard lock(mutex);
   // Filling runs no code of the set, but a table is only of use where the CPU has it.
-#define MNN_FIND_ISA(name)               \
-  if (isa == #name) {                    \
-    static VectorKernels table;          \
-    if (table.isa == nullptr) {          \
-      name::fill_vector(table);          \
-      table.isa = #name;                 \
-    }                                    \
-    return &table;                       \
+#define MNN_FIND_ISA(name)      \
+  if (isa == #name) {           \
+    static VectorKernels table; \
+    if (table.isa == nullptr) { \
+      name::fill_vector(table); \
+      table.isa = #name;        \
+    }                           \
+    return &table;              \
   }
   MNN_ISA_LIST(MNN_FIND_ISA)
 #undef MNN_FIND_ISA

@@ -38,8 +38,8 @@ std::optional<int64_t> pixel_stride(const Array& a) {
 }
 
 Result<Array> image(Lowering& l, ValueId v, bool bytes) {
-  const Array* form =
-      l.find_form(v, [&](const Array& a) { return a.grid.has_value() == bytes && pixel_stride(a); });
+  const Array* form = l.find_form(
+      v, [&](const Array& a) { return a.grid.has_value() == bytes && pixel_stride(a); });
   if (form != nullptr) return *form;
   const Order order = channels_last(l.dims(v).size());
   return bytes ? l.stored(v, order) : l.real(v, order);
@@ -120,16 +120,17 @@ Status lower_conv_any(Lowering& l, const Node& node, bool transposed) {
       const auto residual_grid = l.grid(part.residual);
       quant.residual_type = residual_grid ? ResidualType::kU8 : ResidualType::kF32;
       if (residual_grid) quant.residual = quant_of(*residual_grid);
-      MNN_ASSIGN_OR_RETURN(residual, residual_grid ? l.stored(part.residual, order)
-                                                   : l.real(part.residual, order));
+      MNN_ASSIGN_OR_RETURN(
+          residual, residual_grid ? l.stored(part.residual, order) : l.real(part.residual, order));
     }
     Result<MatrixKernelPtr> kernel = make_conv_int8(g, bytes->values.data<int8_t>(), bias, quant,
                                                     part.epilogue, l.kernel_options());
     if (kernel.ok()) {
-      const Array y = l.allocate(DType::kF32, l.dims(yv), order,
-                                 store_bytes ? out_grid : std::nullopt);
+      const Array y =
+          l.allocate(DType::kF32, l.dims(yv), order, store_bytes ? out_grid : std::nullopt);
       add_matrix_step(l, node, std::move(kernel).value(), x, nullptr,
-                      residual ? &*residual : nullptr, y, true, bytes->values.bytes());
+                      residual ? &*residual : nullptr, y, true, bytes->values.bytes(),
+                      part.epilogue);
       return l.finish(node, y, part.count);
     }
     if (kernel.status().code() != Code::kUnsupported) return kernel.status();
@@ -148,14 +149,12 @@ Status lower_conv_any(Lowering& l, const Node& node, bool transposed) {
                        make(g, weights->data<float>(), bias, part.epilogue, l.kernel_options()));
   const Array y = l.allocate(DType::kF32, l.dims(yv), order);
   add_matrix_step(l, node, std::move(kernel), x, nullptr, residual ? &*residual : nullptr, y, false,
-                  weights->bytes());
+                  weights->bytes(), part.epilogue);
   return l.finish(node, y, part.count);
 }
 
 Status lower_conv(Lowering& l, const Node& node) { return lower_conv_any(l, node, false); }
-Status lower_conv_transpose(Lowering& l, const Node& node) {
-  return lower_conv_any(l, node, true);
-}
+Status lower_conv_transpose(Lowering& l, const Node& node) { return lower_conv_any(l, node, true); }
 
 constexpr OpRow kRows[] = {
     {"Conv", supports_conv, lower_conv},

@@ -273,7 +273,7 @@ class ExpressionBuilder {
   static constexpr int kFirst = 1000;  // registers from here on are temporaries
   Lowering& l_;
   Dims dims_;
-  std::vector<ValueId> ids_;    // of the sources; kNoValue for given arrays
+  std::vector<ValueId> ids_;  // of the sources; kNoValue for given arrays
   std::vector<Array> arrays_;
   int temporaries_ = 0;
 };
@@ -520,8 +520,8 @@ void add_expression(Lowering& l, Expression expression, const std::vector<const 
   Step& step = l.add_step("expression", in, outs, loop->work(), nullptr);
   // The result may take the place of a source that is walked in the same way.
   for (const Array& a : in) {
-    const auto same = std::count_if(in.begin(), in.end(),
-                                    [&](const Array& b) { return b.storage == a.storage; });
+    const auto same =
+        std::count_if(in.begin(), in.end(), [&](const Array& b) { return b.storage == a.storage; });
     if (same == 1 && a.offset == 0 && out.offset == 0 && a.item_bytes() == out.item_bytes() &&
         a.strides == out.strides) {
       step.in_place = a.storage;
@@ -534,7 +534,8 @@ void add_expression(Lowering& l, Expression expression, const std::vector<const 
   int scratch = -1;
   if (floats > 0) scratch = l.add_scratch(floats * parts * static_cast<int64_t>(sizeof(float)));
   l.last_step().run = [loop, scratch, floats, parts](const Run& run, int, int part) {
-    float* own = scratch < 0 ? nullptr : reinterpret_cast<float*>(run.storage(scratch)) + floats * part;
+    float* own =
+        scratch < 0 ? nullptr : reinterpret_cast<float*>(run.storage(scratch)) + floats * part;
     loop->run(run, own, part, parts);
   };
 }
@@ -559,7 +560,7 @@ Status lower_elementwise(Lowering& l, const Node& node) {
       describe(l, b.nodes, step.info);
       if (x.offset == 0) step.in_place = x.storage;
       step.run = [x, y, table, n, parts = step.parts, k = &l.kernels()](const Run& run, int,
-                                                                       int part) {
+                                                                        int part) {
         const Range r = part_of(n, part, parts, 64);
         k->lookup(run.data<uint8_t>(x) + r.begin, run.data<uint8_t>(y) + r.begin, r.end - r.begin,
                   run.data<uint8_t>(table));

@@ -22,8 +22,7 @@ std::optional<std::string> supports_matmul(const Graph& graph, const Node& node)
 bool is_bias(const NodeView& n) {
   const Dims c = n.in_dims(2);
   const int64_t columns = n.out_dims()[1];
-  return n.is_constant(2) &&
-         (product(c) == 1 || (product(c) == columns && c.back() == columns));
+  return n.is_constant(2) && (product(c) == 1 || (product(c) == columns && c.back() == columns));
 }
 
 std::optional<std::string> supports_gemm(const Graph& graph, const Node& node) {
@@ -56,8 +55,7 @@ std::vector<int> swap_last(size_t rank) {
 // A value as a stack of matrices [batch…, rows, columns] with contiguous rows.
 Result<Array> row_matrix(Lowering& l, ValueId v, bool transposed_view, bool bytes) {
   const size_t rank = l.dims(v).size();
-  const std::vector<int> perm =
-      transposed_view ? swap_last(rank) : row_major(rank);
+  const std::vector<int> perm = transposed_view ? swap_last(rank) : row_major(rank);
   const Array* form = l.find_form(v, [&](const Array& a) {
     return a.grid.has_value() == bytes && rows_contiguous(transposed(a, perm));
   });
@@ -71,7 +69,8 @@ int64_t row_stride(const Array& a) {
   return a.dims[rank - 2] == 1 ? a.dims[rank - 1] : a.strides[rank - 2];
 }
 
-// Leading axes and rows as one axis, when strides allow it; a row is at least as long as its stride.
+// Leading axes and rows as one axis, when strides allow it; a row is at least as long as its
+// stride.
 std::optional<Array> as_rows(const Array& a) {
   const int64_t k = a.dims.back();
   const std::optional<Array> flat = reshaped(a, {product(a.dims) / k, k});
@@ -143,8 +142,8 @@ Result<bool> try_int8(Lowering& l, const Node& node, const Product& p, int64_t r
     const auto residual_grid = l.grid(part.residual);
     quant.residual_type = residual_grid ? ResidualType::kU8 : ResidualType::kF32;
     if (residual_grid) quant.residual = quant_of(*residual_grid);
-    MNN_ASSIGN_OR_RETURN(residual, residual_grid ? l.stored(part.residual, order)
-                                                 : l.real(part.residual, order));
+    MNN_ASSIGN_OR_RETURN(
+        residual, residual_grid ? l.stored(part.residual, order) : l.real(part.residual, order));
   }
   Result<MatrixKernelPtr> kernel = make_gemm_int8(g, weights->values.data<int8_t>(), p.bias, quant,
                                                   part.epilogue, l.kernel_options());
@@ -152,10 +151,9 @@ Result<bool> try_int8(Lowering& l, const Node& node, const Product& p, int64_t r
     if (kernel.status().code() == Code::kUnsupported) return false;
     return kernel.status();
   }
-  const Array y =
-      l.allocate(DType::kF32, result, order, store_bytes ? out_grid : std::nullopt);
+  const Array y = l.allocate(DType::kF32, result, order, store_bytes ? out_grid : std::nullopt);
   add_matrix_step(l, node, std::move(kernel).value(), *flat, nullptr,
-                  residual ? &*residual : nullptr, y, true, weights->values.bytes());
+                  residual ? &*residual : nullptr, y, true, weights->values.bytes(), part.epilogue);
   MNN_RETURN_IF_ERROR(l.finish(node, y, part.count));
   return true;
 }
@@ -224,12 +222,15 @@ Status lower_product(Lowering& l, const Node& node, const Product& p) {
         kernel, make_gemm_f32(g, t->data<float>(), p.bias, part.epilogue, l.kernel_options()));
   } else {
     // The matrix may lie either way round.
-    const std::vector<int> perm = p.b_transposed ? swap_last(b_dims.size()) : row_major(b_dims.size());
+    const std::vector<int> perm =
+        p.b_transposed ? swap_last(b_dims.size()) : row_major(b_dims.size());
     MNN_ASSIGN_OR_RETURN(Array view, l.real(p.b));
     view = transposed(view, perm);
     if (view.rank() == 1) view = with_trailing_one(view);
     const auto turned = transposed(view, swap_last(view.rank()));
-    auto usable = [](const Array& m) { return rows_contiguous(m) && row_stride(m) >= m.dims.back(); };
+    auto usable = [](const Array& m) {
+      return rows_contiguous(m) && row_stride(m) >= m.dims.back();
+    };
     if (!usable(view) && !usable(turned)) {
       MNN_ASSIGN_OR_RETURN(view, l.copy(view, row_major(view.rank())));
     }
@@ -241,7 +242,7 @@ Status lower_product(Lowering& l, const Node& node, const Product& p) {
   }
   const Array y = l.allocate(DType::kF32, result, order);
   add_matrix_step(l, node, std::move(kernel), a, b ? &*b : nullptr, residual ? &*residual : nullptr,
-                  y, false, weight_bytes);
+                  y, false, weight_bytes, part.epilogue);
   return l.finish(node, y, part.count);
 }
 

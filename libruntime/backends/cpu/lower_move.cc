@@ -199,7 +199,8 @@ Status lower_gather(Lowering& l, const Node& node) {
   if (!is_dense(x, row_major(x.rank()))) {
     MNN_ASSIGN_OR_RETURN(x, l.copy(x, row_major(x.rank())));
   }
-  MNN_ASSIGN_OR_RETURN(const Array at, l.real(node.inputs[1], row_major(l.dims(node.inputs[1]).size())));
+  MNN_ASSIGN_OR_RETURN(const Array at,
+                       l.real(node.inputs[1], row_major(l.dims(node.inputs[1]).size())));
   const int64_t extent = x.dims[axis], count = at.elements();
   const int64_t outer = product(std::span(x.dims).first(axis));
   const int64_t row = product(std::span(x.dims).subspan(axis + 1)) * x.item_bytes();

@@ -295,13 +295,15 @@ Status Lowering::store_outputs() {
     MNN_ASSIGN_OR_RETURN(const Array a, real(v, order));
     const auto s = static_cast<size_t>(a.storage);
     taken.resize(plan_.storages.size(), false);
-    if (a.offset == 0 && !taken[s] && plan_.storages[s].place == Place::kWorkspace && plan_.storages[s].bytes == a.bytes()) {
+    if (a.offset == 0 && !taken[s] && plan_.storages[s].place == Place::kWorkspace &&
+        plan_.storages[s].bytes == a.bytes()) {
       plan_.storages[s].place = Place::kOutput;
       plan_.storages[s].index = static_cast<int>(i);
       taken[s] = true;
       continue;
     }
-    MNN_ASSIGN_OR_RETURN(const Array made, copy(a, order));
+    const Array made = allocate(a.dtype, a.dims, order);
+    copy_into(a, made);
     plan_.storages[static_cast<size_t>(made.storage)].place = Place::kOutput;
     plan_.storages[static_cast<size_t>(made.storage)].index = static_cast<int>(i);
   }

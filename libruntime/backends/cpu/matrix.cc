@@ -115,7 +115,8 @@ QuantU8 quant_of(const Grid& grid) { return {grid.scale, grid.zero}; }
 
 void add_matrix_step(Lowering& l, const Node& node, MatrixKernelPtr kernel, const Array& x,
                      const Array* b, const Array* residual, const Array& y, bool int8,
-                     int64_t weight_bytes) {
+                     int64_t weight_bytes, const Epilogue& epilogue) {
+  const bool early_residual = epilogue.before.kind == Activation::kNone;
   std::shared_ptr<const MatrixKernel> k = std::move(kernel);
   l.count_weights(k->packed_bytes());
   std::vector<Array> in = {x};
@@ -128,9 +129,10 @@ void add_matrix_step(Lowering& l, const Node& node, MatrixKernelPtr kernel, cons
   step.info.int8 = int8;
   step.phases = k->phases();
   step.parts = k->parts();
-  if (residual != nullptr && residual->offset == 0 && residual->strides == y.strides &&
-      residual->item_bytes() == y.item_bytes() && residual->storage != x.storage &&
-      (b == nullptr || residual->storage != b->storage)) {
+  // An activation in front of the residual may be applied to y before the residual is read.
+  if (residual != nullptr && early_residual && residual->offset == 0 &&
+      residual->strides == y.strides && residual->item_bytes() == y.item_bytes() &&
+      residual->storage != x.storage && (b == nullptr || residual->storage != b->storage)) {
     step.in_place = residual->storage;
   }
   const int scratch = k->scratch_bytes() > 0 ? l.add_scratch(k->scratch_bytes()) : -1;

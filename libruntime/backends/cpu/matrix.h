@@ -30,6 +30,6 @@ QuantU8 quant_of(const Grid& grid);
 // A step that runs `kernel` on x (and b, and the residual) into y.
 void add_matrix_step(Lowering& l, const Node& node, MatrixKernelPtr kernel, const Array& x,
                      const Array* b, const Array* residual, const Array& y, bool int8,
-                     int64_t weight_bytes);
+                     int64_t weight_bytes, const Epilogue& epilogue);
 
 }  // namespace mnn::cpu

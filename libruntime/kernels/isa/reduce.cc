@@ -75,7 +75,8 @@ float reduce_row_of(const float* x, int64_t n) {
   }
   double total = 0;
   for (int64_t i = 0; i < n; i += kBlock) {
-    total += static_cast<double>(lane_sum(reduce_block<op>(x + i, n - i < kBlock ? n - i : kBlock)));
+    total +=
+        static_cast<double>(lane_sum(reduce_block<op>(x + i, n - i < kBlock ? n - i : kBlock)));
   }
   return static_cast<float>(total);
 }
@@ -92,8 +93,8 @@ float reduce_row(ReduceOp op, const float* x, int64_t n) {
 
 // F(acc, x, j) takes one row into the accumulator of columns j….
 template <ReduceOp op, typename F>
-static MNN_INLINE void reduce_columns(const float* x, float* y, int64_t rows, int64_t stride, int64_t n,
-                               bool first, F&& take) {
+static MNN_INLINE void reduce_columns(const float* x, float* y, int64_t rows, int64_t stride,
+                                      int64_t n, bool first, F&& take) {
   for (int64_t j = 0; j < n; j += kLanes) {
     const int64_t width = n - j < kLanes ? n - j : kLanes;
     VF total = first ? start<op>() : load_part(y + j, width);
@@ -115,8 +116,10 @@ static MNN_INLINE void reduce_columns(const float* x, float* y, int64_t rows, in
 template <ReduceOp op>
 void reduce_column_of(const float* x, float* y, int64_t rows, int64_t stride, int64_t n,
                       bool first) {
-  reduce_columns<op>(x, y, rows, stride, n, first,
-                     [](VF acc, VF v, int64_t, int64_t) __attribute__((always_inline)) { return step<op>(acc, v); });
+  reduce_columns<op>(
+      x, y, rows, stride, n, first,
+      [](VF acc, VF v, int64_t, int64_t)
+          __attribute__((always_inline)) { return step<op>(acc, v); });
 }
 
 void reduce_column(ReduceOp op, const float* x, float* y, int64_t rows, int64_t stride, int64_t n,
@@ -126,7 +129,8 @@ void reduce_column(ReduceOp op, const float* x, float* y, int64_t rows, int64_t 
     case ReduceOp::kMin: return reduce_column_of<ReduceOp::kMin>(x, y, rows, stride, n, first);
     case ReduceOp::kSumSquare:
       return reduce_column_of<ReduceOp::kSumSquare>(x, y, rows, stride, n, first);
-    case ReduceOp::kSumAbs: return reduce_column_of<ReduceOp::kSumAbs>(x, y, rows, stride, n, first);
+    case ReduceOp::kSumAbs:
+      return reduce_column_of<ReduceOp::kSumAbs>(x, y, rows, stride, n, first);
     default: return reduce_column_of<ReduceOp::kSum>(x, y, rows, stride, n, first);
   }
 }
@@ -134,8 +138,8 @@ void reduce_column(ReduceOp op, const float* x, float* y, int64_t rows, int64_t 
 void column_variance(const float* x, const float* mean, float* y, int64_t rows, int64_t stride,
                      int64_t n, bool first) {
   reduce_columns<ReduceOp::kSum>(
-      x, y, rows, stride, n, first,
-      [mean](VF acc, VF v, int64_t j, int64_t width) __attribute__((always_inline)) {
+      x, y, rows, stride, n,
+      first, [mean](VF acc, VF v, int64_t j, int64_t width) __attribute__((always_inline)) {
         const VF d = v - load_part(mean + j, width);
         return madd(d, d, acc);
       });
@@ -180,7 +184,8 @@ void softmax_column(const float* x, float* y, int64_t n, int64_t inner, int64_t 
   for (int64_t j = 0; j < inner; j += kLanes) {
     const int64_t width = inner - j;
     VF m = splat(-__builtin_inff());
-    for (int64_t i = 0; i < n; ++i) m = step<ReduceOp::kMax>(m, load_part(x + i * stride + j, width));
+    for (int64_t i = 0; i < n; ++i)
+      m = step<ReduceOp::kMax>(m, load_part(x + i * stride + j, width));
     VF total{};
     for (int64_t i = 0; i < n; ++i) {
       const VF e = vexp(load_part(x + i * stride + j, width) - m);
