@@ -22,14 +22,17 @@ std::vector<Pass> clean_up() {
 
 std::vector<Pass> fusion() {
   return {
+      {"fuse-layer-norm", fuse_layer_norm},      // no LayerNormalization in primitives
       {"normalize", normalize},                  // one spelling, few rules
       {"fold-constants", fold},                  // what normalizing made constant
       {"merge-common", merge_common},            // equal parts of patterns are one value
       {"fuse-activations", fuse_activations},    // no activation in primitives
-      {"fuse-layer-norm", fuse_layer_norm},      // no LayerNormalization in primitives
+      {"sink-transposes", sink_transposes},      // Transposes left are needed
+      {"fold-constants", fold},                  // constants in their new layout
       {"fold-pads", fold_pads},                  // no Pad before a convolution
-      {"fold-affine", fold_affine},              // no BatchNormalization after one
-      {"normalize", normalize},                  // what folding put next to each other
+      {"normalize", normalize},                  // also what moved into another layout
+      {"fold-affine", fold_affine},              // no BatchNormalization after a convolution
+      {"merge-chains", merge_chains},            // one factor and one offset where several were
       {"remove-identities", remove_identities},  // factors that became 1
       {"fold-affine", fold_affine},              // also through what was merged
       {"merge-common", merge_common},            // folded weights that came out equal

@@ -1,0 +1,30 @@
+// What the convolution kernels share about geometry.
+#pragma once
+
+#include "libruntime/kernels/conv.h"
+
+namespace mnn {
+
+// The geometry with its strides filled in. Fails when a size is not positive, the groups do not
+// divide the channels, or a tensor or the packed weights would exceed 2^62 bytes.
+Result<ConvGeometry> check_geometry(const ConvGeometry& geometry, int64_t element_bytes);
+
+// Walks a grid of h x w points per image in memory order, from point `index` on.
+struct PixelWalk {
+  PixelWalk(int64_t height, int64_t width, int64_t index) : h(height), w(width) {
+    x = index % w;
+    y = index / w % h;
+    n = index / w / h;
+  }
+  void next() {
+    if (++x < w) return;
+    x = 0;
+    if (++y < h) return;
+    y = 0;
+    ++n;
+  }
+  int64_t h, w;
+  int64_t n, y, x;
+};
+
+}  // namespace mnn

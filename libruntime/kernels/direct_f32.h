@@ -1,0 +1,76 @@
+// Direct fp32 convolution over a grid of output pixels with any list of taps: the plain and the
+// transposed convolution are both made of it.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "libruntime/kernels/conv.h"
+#include "libruntime/kernels/conv_plan.h"
+#include "libruntime/kernels/plan.h"
+
+namespace mnn {
+
+// Grid point (qy, qx) reads input pixels (qy * stride_h + dy, qx * stride_w + dx) of each tap and
+// writes output pixel (y_first_h + qy * y_step_h, y_first_w + qx * y_step_w).
+struct DirectGrid {
+  struct Tap {
+    int64_t dy, dx;
+  };
+  int64_t qh = 1, qw = 1;
+  std::vector<Tap> taps;
+  int64_t y_first_h = 0, y_first_w = 0, y_step_h = 1, y_step_w = 1;
+  // Runs of this many taps are neighbours along x in a dense input (1: nothing is known).
+  int64_t run = 1;
+};
+
+// weight(o, c, tap): of output channel o and channel c of its group.
+using WeightAt = std::function<float(int64_t o, int64_t c, size_t tap)>;
+
+class DirectConvF32 final : public MatrixKernel {
+ public:
+  // `g` has passed check_geometry; its kernel size, dilations and pads are not used.
+  DirectConvF32(const ConvGeometry& g, DirectGrid grid, const KernelTable& table,
+                const Epilogue& epilogue, int threads);
+  void pack(const WeightAt& weight, const float* bias);
+
+  const char* name() const override { return name_.c_str(); }
+  int64_t packed_bytes() const override { return packed_.bytes() + bias_.bytes(); }
+  int64_t scratch_bytes() const override { return part_scratch_ * parts(); }
+  int parts() const override { return split_.parts(); }
+  void run(int phase, int part, const KernelArgs& args) const override;
+
+ private:
+  int64_t block_rows(int64_t pixel_bytes, int64_t weight_bytes) const;
+  void run_panel(const Panel& p, int64_t rows, const float* const* pointers,
+                 const int64_t* y_offset, const KernelArgs& args) const;
+  void finish(const int64_t* y_offset, int64_t rows, const Range& panels,
+              const KernelArgs& args) const;
+  void point(const Range& block, const float* x, const float** pointers, int64_t* y_offset,
+             float* copies) const;
+  void point_runs(const float* image, int64_t iy, int64_t ix, const float** pointers,
+                  float* copy) const;
+
+  ConvGeometry g_;
+  DirectGrid grid_;
+  const KernelTable& table_;
+  Epilogue epilogue_;
+  TilePost post_;
+  std::string name_;
+  int64_t m_ = 0, group_inputs_ = 0, block_ = 0;
+  int64_t run_ = 1;           // taps in a run
+  int64_t runs_ = 0, k_ = 0;  // runs, floats in each
+  bool identity_ = false;     // grid point i reads pixel i and writes pixel i
+  std::vector<Panel> panels_;
+  Split split_;
+  AlignedBuffer<float> packed_, bias_, zeros_;
+  int64_t pointer_bytes_ = 0, copy_bytes_ = 0, part_scratch_ = 0;
+};
+
+// y = x * w per channel; needs groups == ic.
+Result<MatrixKernelPtr> make_depthwise_f32(const ConvGeometry& checked, const float* weights,
+                                           const float* bias, const Epilogue& epilogue,
+                                           const KernelTable& table, int threads);
+
+}  // namespace mnn

@@ -1,0 +1,39 @@
+// Matrix products on row-major data: C = epilogue(alpha * A * B + bias).
+#pragma once
+
+#include <vector>
+
+#include "libruntime/kernels/conv.h"
+#include "libruntime/kernels/kernel.h"
+
+namespace mnn {
+
+// A [m, k], B [k, n] (or [n, k] when b_transposed), C [m, n]. Strides of a row in elements, 0:
+// dense. Batched: item i of `batch` reads A at a_offsets[i] and B at b_offsets[i] (elements;
+// repeated offsets broadcast; empty: i * m * a_stride, i * rows of B * b_stride) and writes C at i
+// * m * c_stride; the residual is laid out like C.
+struct GemmGeometry {
+  int64_t m = 1, n = 1, k = 1;
+  int64_t a_stride = 0, b_stride = 0, c_stride = 0;
+  bool b_transposed = false;
+  float alpha = 1;
+  int64_t batch = 1;
+  std::vector<int64_t> a_offsets, b_offsets;
+};
+
+// B constant: `b` is packed now (batched: one matrix per distinct offset). bias [n] or null.
+Result<MatrixKernelPtr> make_gemm_f32(const GemmGeometry& geometry, const float* b,
+                                      const float* bias, const Epilogue& epilogue,
+                                      const KernelOptions& options);
+
+// B comes with each run in KernelArgs::b and is packed into scratch.
+Result<MatrixKernelPtr> make_matmul_f32(const GemmGeometry& geometry, const float* bias,
+                                        const Epilogue& epilogue, const KernelOptions& options);
+
+// A u8, B s8 constant, weight_scales [n]; formulas and limits as in make_conv_int8. alpha and batch
+// must be 1.
+Result<MatrixKernelPtr> make_gemm_int8(const GemmGeometry& geometry, const int8_t* b,
+                                       const float* bias, const ConvQuant& quant,
+                                       const Epilogue& epilogue, const KernelOptions& options);
+
+}  // namespace mnn

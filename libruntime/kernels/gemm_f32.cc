@@ -1,0 +1,218 @@
+// fp32 products. A constant B without batch is a 1x1 convolution; the rest is here: each unit of
+// work (batch item, panel) has its panel of B packed, then all rows of A pass over it.
+#include <algorithm>
+#include <limits>
+#include <map>
+
+#include "libruntime/kernels/gemm.h"
+#include "libruntime/kernels/isa.h"
+#include "libruntime/kernels/plan.h"
+
+namespace mnn {
+namespace {
+
+// Below this many rows B [k, n] is read in place: packing it would cost as much as the product.
+constexpr int64_t kLeastRowsToPack = 16;
+
+Result<GemmGeometry> check_geometry(const GemmGeometry& geometry) {
+  GemmGeometry g = geometry;
+  constexpr int64_t kLargest = int64_t{1} << 31;
+  for (const int64_t v : {g.m, g.n, g.k, g.batch})
+    if (v < 1 || v >= kLargest)
+      return invalid("matrix sizes must be in [1, 2^31), found " + std::to_string(v));
+  if (g.a_stride == 0) g.a_stride = g.k;
+  if (g.b_stride == 0) g.b_stride = g.b_transposed ? g.k : g.n;
+  if (g.c_stride == 0) g.c_stride = g.n;
+  if (g.a_stride < g.k || g.b_stride < (g.b_transposed ? g.k : g.n) || g.c_stride < g.n)
+    return invalid("matrix row strides must not be below the row");
+  const auto fits = [](std::initializer_list<int64_t> factors) {
+    int64_t product = 64;
+    for (const int64_t f : factors)
+      if (!checked_mul(&product, f)) return false;
+    return true;
+  };
+  if (!fits({g.batch, g.m, g.a_stride}) || !fits({g.batch, g.m, g.c_stride}) ||
+      !fits({g.batch, g.b_transposed ? g.n : g.k, g.b_stride}) || !fits({g.batch, g.n + 64, g.k}) ||
+      !fits({g.m, g.n, g.k}))
+    return limit_exceeded("matrix product too large");
+  const auto fill = [&g](std::vector<int64_t>& offsets, int64_t step) {
+    if (!offsets.empty()) return offsets.size() == static_cast<size_t>(g.batch);
+    for (int64_t i = 0; i < g.batch; ++i) offsets.push_back(i * step);
+    return true;
+  };
+  if (!fill(g.a_offsets, g.m * g.a_stride) ||
+      !fill(g.b_offsets, (g.b_transposed ? g.n : g.k) * g.b_stride))
+    return invalid("a product of " + std::to_string(g.batch) +
+                   " batch items needs as many offsets");
+  return g;
+}
+
+class BatchedGemmF32 final : public MatrixKernel {
+ public:
+  // `b` null: B comes with each run.
+  BatchedGemmF32(const GemmGeometry& g, const KernelTable& table, const float* b, const float* bias,
+                 const Epilogue& epilogue, const KernelOptions& options)
+      : g_(g), table_(table), epilogue_(epilogue), post_(plan_epilogue(epilogue)) {
+    name_ = std::string(b ? "gemm_f32_" : "matmul_f32_") + table.isa;
+    panels_ = split_columns(g.n, 1, 0, table.lanes, panel_vectors_f32(table, g.m));
+    const int64_t columns = padded_columns(panels_, table.lanes);
+    units_ = g.batch * static_cast<int64_t>(panels_.size());
+    split_ = split_work(g.m, units_, saturating_macs(), options.threads);
+    bias_ = AlignedBuffer<float>(columns);
+    if (bias) std::copy_n(bias, g.n, bias_.data());
+    in_place_ = !b && !g.b_transposed && g.alpha == 1 && g.m < kLeastRowsToPack;
+    if (b) pack_constant(b, columns);
+    const int64_t widest = int64_t{panels_.front().vectors} * table.lanes;
+    panel_bytes_ = b ? 0 : round_up(g.k * widest * 4, 64);
+    rows_block_ = std::min<int64_t>(g.m, kRowsBlock);
+    part_scratch_ = panel_bytes_ + 2 * round_up(rows_block_ * 8, 64);
+  }
+
+  const char* name() const override { return name_.c_str(); }
+  int64_t packed_bytes() const override { return packed_.bytes() + bias_.bytes(); }
+  int64_t scratch_bytes() const override { return part_scratch_ * parts(); }
+  int parts() const override { return split_.parts(); }
+
+  void run(int, int part, const KernelArgs& args) const override {
+    const Range rows = piece(g_.m, split_.rows, part / split_.panels, 6);
+    const Range units = piece(units_, split_.panels, part % split_.panels);
+    if (rows.size() == 0) return;
+    std::byte* scratch = args.scratch + part * part_scratch_;
+    auto* panel_scratch = reinterpret_cast<float*>(scratch);
+    const auto** pointers = reinterpret_cast<const float**>(scratch + panel_bytes_);
+    auto* y_offset =
+        reinterpret_cast<int64_t*>(scratch + panel_bytes_ + round_up(rows_block_ * 8, 64));
+    for (int64_t r = 0; r < rows_block_; ++r) y_offset[r] = r * g_.c_stride;
+    const auto panel_count = static_cast<int64_t>(panels_.size());
+    for (int64_t u = units.begin; u < units.end; ++u) {
+      const auto item = static_cast<size_t>(u / panel_count);
+      const Panel& p = panels_[static_cast<size_t>(u % panel_count)];
+      TileF32 t;
+      t.w_stride = int64_t{p.vectors} * table_.lanes;
+      t.w = panel(p, item, static_cast<const float*>(args.b), panel_scratch, &t.w_stride);
+      run_rows(p, item, rows, args, pointers, y_offset, t);
+    }
+  }
+
+ private:
+  static constexpr int64_t kRowsBlock = 120;
+
+  int64_t saturating_macs() const {
+    int64_t macs = g_.m * g_.n * g_.k;
+    return checked_mul(&macs, g_.batch) ? macs : std::numeric_limits<int64_t>::max();
+  }
+
+  void pack_constant(const float* b, int64_t columns) {
+    std::map<int64_t, int64_t> slots;
+    for (const int64_t offset : g_.b_offsets) {
+      const auto [it, fresh] = slots.try_emplace(offset, static_cast<int64_t>(slots.size()));
+      slot_.push_back(it->second);
+    }
+    packed_ = AlignedBuffer<float>(static_cast<int64_t>(slots.size()) * columns * g_.k);
+    for (const auto& [offset, slot] : slots)
+      for (const Panel& p : panels_)
+        pack_panel(p, b + offset, packed_.data() + (slot * columns + p.column) * g_.k);
+  }
+
+  void pack_panel(const Panel& p, const float* b, float* out) const {
+    const int64_t nr = int64_t{p.vectors} * table_.lanes;
+    if (g_.b_transposed) {
+      table_.pack_transposed_f32(b + p.n0 * g_.b_stride, g_.b_stride, g_.k, p.width, nr, g_.alpha,
+                                 out);
+    } else {
+      table_.pack_f32(b + p.n0, g_.b_stride, g_.k, p.width, nr, g_.alpha, out);
+    }
+  }
+
+  const float* panel(const Panel& p, size_t item, const float* b, float* scratch,
+                     int64_t* stride) const {
+    if (!slot_.empty()) return packed_.data() + (slot_[item] * bias_.size() + p.column) * g_.k;
+    b += g_.b_offsets[item];
+    if (in_place_ && p.width == *stride) {
+      *stride = g_.b_stride;
+      return b + p.n0;
+    }
+    pack_panel(p, b, scratch);
+    return scratch;
+  }
+
+  void run_rows(const Panel& p, size_t item, const Range& rows, const KernelArgs& args,
+                const float** pointers, const int64_t* y_offset, TileF32& t) const {
+    const float* a = static_cast<const float*>(args.x) + g_.a_offsets[item];
+    t.taps = 1;
+    t.k = g_.k;
+    t.bias = bias_.data() + p.column;
+    t.low = post_.low;
+    t.high = post_.high;
+    t.n = p.width;
+    const int64_t blocks = ceil_div(rows.size(), rows_block_);
+    for (int64_t i = 0; i < blocks; ++i) {
+      const Range block = piece(rows.size(), blocks, i);
+      const int64_t m0 = rows.begin + block.begin;
+      const int64_t at = (static_cast<int64_t>(item) * g_.m + m0) * g_.c_stride + p.n0;
+      for (int64_t r = 0; r < block.size(); ++r) pointers[r] = a + (m0 + r) * g_.a_stride;
+      float* y = static_cast<float*>(args.y) + at;
+      const float* residual =
+          epilogue_.residual ? static_cast<const float*>(args.residual) + at : nullptr;
+      t.y = y;
+      t.residual = post_.add_residual ? residual : nullptr;
+      const int64_t tiles = ceil_div(block.size(), table_.rows_f32[p.vectors]);
+      for (int64_t j = 0; j < tiles; ++j) {
+        const Range r = piece(block.size(), tiles, j);
+        t.a = pointers + r.begin;
+        t.y_offset = y_offset + r.begin;
+        table_.tile_f32[p.vectors][r.size()](t);
+      }
+      if (!post_.any_pass()) continue;
+      for (int64_t r = 0; r < block.size(); ++r)
+        run_post_pass(table_, epilogue_, post_, residual ? residual + y_offset[r] : nullptr,
+                      y + y_offset[r], p.width);
+    }
+  }
+
+  GemmGeometry g_;
+  const KernelTable& table_;
+  Epilogue epilogue_;
+  TilePost post_;
+  std::string name_;
+  std::vector<Panel> panels_;
+  int64_t units_ = 0, rows_block_ = 0, panel_bytes_ = 0, part_scratch_ = 0;
+  bool in_place_ = false;
+  Split split_;
+  std::vector<int64_t> slot_;  // packed matrix of each batch item
+  AlignedBuffer<float> packed_, bias_;
+};
+
+}  // namespace
+
+Result<MatrixKernelPtr> make_gemm_f32(const GemmGeometry& geometry, const float* b,
+                                      const float* bias, const Epilogue& epilogue,
+                                      const KernelOptions& options) {
+  MNN_ASSIGN_OR_RETURN(const KernelTable* table, find_kernels(options.isa));
+  MNN_ASSIGN_OR_RETURN(const GemmGeometry g, check_geometry(geometry));
+  if (g.batch > 1)
+    return MatrixKernelPtr(std::make_unique<BatchedGemmF32>(g, *table, b, bias, epilogue, options));
+  // As a 1x1 convolution over m pixels.
+  AlignedBuffer<float> weights(g.n * g.k);
+  for (int64_t n = 0; n < g.n; ++n)
+    for (int64_t k = 0; k < g.k; ++k)
+      weights[n * g.k + k] =
+          g.alpha * b[g.b_offsets[0] + (g.b_transposed ? n * g.b_stride + k : k * g.b_stride + n)];
+  ConvGeometry c;
+  c.iw = c.ow = g.m;
+  c.ic = g.k;
+  c.oc = g.n;
+  c.x_pixel_stride = g.a_stride;
+  c.y_pixel_stride = g.c_stride;
+  return make_conv_f32(c, weights.data(), bias, epilogue, options);
+}
+
+Result<MatrixKernelPtr> make_matmul_f32(const GemmGeometry& geometry, const float* bias,
+                                        const Epilogue& epilogue, const KernelOptions& options) {
+  MNN_ASSIGN_OR_RETURN(const KernelTable* table, find_kernels(options.isa));
+  MNN_ASSIGN_OR_RETURN(const GemmGeometry g, check_geometry(geometry));
+  return MatrixKernelPtr(
+      std::make_unique<BatchedGemmF32>(g, *table, nullptr, bias, epilogue, options));
+}
+
+}  // namespace mnn

@@ -1,0 +1,15 @@
+// Each family of kernels fills its part of the table of one instruction set; fill() calls them all.
+#pragma once
+
+#include "libruntime/kernels/kernel_table.h"
+
+namespace mnn::MNN_ISA {
+
+void fill_gemm_f32(KernelTable& table);
+void fill_pack_f32(KernelTable& table);
+void fill_depthwise_f32(KernelTable& table);
+void fill_activation_f32(KernelTable& table);
+
+void fill(KernelTable& table);
+
+}  // namespace mnn::MNN_ISA

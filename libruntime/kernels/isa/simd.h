@@ -1,0 +1,136 @@
+// The vector words the kernels are written in. Compiled once per instruction set: MNN_ISA names the
+// namespace, MNN_VECTOR_BYTES the register width. With MNN_SIMD_GENERIC every word falls back to
+// plain vector extensions of the compiler (other CPUs, and tests of wide registers on narrow ones).
+// Files that include this may not include <vector>, <string>, <algorithm> or other templates: the
+// linker could merge them into code that runs on lesser CPUs.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if !defined(MNN_SIMD_GENERIC)
+#include <immintrin.h>
+#endif
+
+#define MNN_INLINE inline __attribute__((always_inline))
+
+namespace mnn::MNN_ISA {
+
+constexpr int kLanes = MNN_VECTOR_BYTES / 4;  // floats or int32 in a register
+
+typedef float VF __attribute__((vector_size(MNN_VECTOR_BYTES)));
+typedef int32_t VI __attribute__((vector_size(MNN_VECTOR_BYTES)));
+typedef uint32_t VU __attribute__((vector_size(MNN_VECTOR_BYTES)));
+typedef int16_t VS __attribute__((vector_size(MNN_VECTOR_BYTES)));
+typedef uint8_t VB __attribute__((vector_size(MNN_VECTOR_BYTES)));
+// The same at any address and over any type.
+typedef float VFAny __attribute__((vector_size(MNN_VECTOR_BYTES), aligned(1), may_alias));
+typedef int32_t VIAny __attribute__((vector_size(MNN_VECTOR_BYTES), aligned(1), may_alias));
+
+static MNN_INLINE VF load(const float* p) { return *reinterpret_cast<const VFAny*>(p); }
+static MNN_INLINE void store(float* p, VF v) { *reinterpret_cast<VFAny*>(p) = v; }
+static MNN_INLINE VI load_int(const void* p) { return *reinterpret_cast<const VIAny*>(p); }
+static MNN_INLINE void store_int(void* p, VI v) { *reinterpret_cast<VIAny*>(p) = v; }
+static MNN_INLINE VI bits(VF v) { return reinterpret_cast<VI>(v); }
+static MNN_INLINE VF from_bits(VI v) { return reinterpret_cast<VF>(v); }
+static MNN_INLINE VI to_signed(VU v) { return reinterpret_cast<VI>(v); }
+static MNN_INLINE VU to_unsigned(VI v) { return reinterpret_cast<VU>(v); }
+static MNN_INLINE VF to_float(VI v) { return __builtin_convertvector(v, VF); }
+
+#if defined(MNN_SIMD_GENERIC)
+
+static MNN_INLINE VF splat(float x) { return x - VF{}; }
+static MNN_INLINE VI splat_int(int32_t x) { return x - VI{}; }
+static MNN_INLINE VF madd(VF a, VF b, VF c) { return a * b + c; }
+// Either operand NaN: the second, as the x86 instructions do.
+static MNN_INLINE VF vmax(VF a, VF b) { return a > b ? a : b; }
+static MNN_INLINE VF vmin(VF a, VF b) { return a < b ? a : b; }
+static MNN_INLINE VF load_tail(const float* p, int n) {
+  VF v{};
+  __builtin_memcpy(&v, p, static_cast<size_t>(n) * 4);
+  return v;
+}
+static MNN_INLINE void store_tail(float* p, VF v, int n) {
+  __builtin_memcpy(p, &v, static_cast<size_t>(n) * 4);
+}
+// Nearest, ties to even; |v| < 2^31.
+static MNN_INLINE VI round_to_int(VF v) {
+  VI r;
+  for (int i = 0; i < kLanes; ++i) r[i] = static_cast<int32_t>(__builtin_rintf(v[i]));
+  return r;
+}
+static MNN_INLINE VF vsqrt(VF v) {
+  for (int i = 0; i < kLanes; ++i) v[i] = __builtin_sqrtf(v[i]);
+  return v;
+}
+
+#elif MNN_VECTOR_BYTES == 64
+
+static MNN_INLINE VF splat(float x) { return _mm512_set1_ps(x); }
+static MNN_INLINE VI splat_int(int32_t x) { return reinterpret_cast<VI>(_mm512_set1_epi32(x)); }
+static MNN_INLINE VF madd(VF a, VF b, VF c) { return _mm512_fmadd_ps(a, b, c); }
+static MNN_INLINE VF vmax(VF a, VF b) { return _mm512_max_ps(a, b); }
+static MNN_INLINE VF vmin(VF a, VF b) { return _mm512_min_ps(a, b); }
+static MNN_INLINE __mmask16 tail_mask(int n) { return static_cast<__mmask16>((1u << n) - 1); }
+static MNN_INLINE VF load_tail(const float* p, int n) {
+  return _mm512_maskz_loadu_ps(tail_mask(n), p);
+}
+static MNN_INLINE void store_tail(float* p, VF v, int n) {
+  _mm512_mask_storeu_ps(p, tail_mask(n), v);
+}
+static MNN_INLINE VI round_to_int(VF v) { return reinterpret_cast<VI>(_mm512_cvtps_epi32(v)); }
+static MNN_INLINE VF vsqrt(VF v) { return _mm512_sqrt_ps(v); }
+
+#elif MNN_VECTOR_BYTES == 32
+
+static MNN_INLINE VF splat(float x) { return _mm256_set1_ps(x); }
+static MNN_INLINE VI splat_int(int32_t x) { return reinterpret_cast<VI>(_mm256_set1_epi32(x)); }
+static MNN_INLINE VF madd(VF a, VF b, VF c) { return _mm256_fmadd_ps(a, b, c); }
+static MNN_INLINE VF vmax(VF a, VF b) { return _mm256_max_ps(a, b); }
+static MNN_INLINE VF vmin(VF a, VF b) { return _mm256_min_ps(a, b); }
+static MNN_INLINE __m256i tail_mask(int n) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+static MNN_INLINE VF load_tail(const float* p, int n) {
+  return _mm256_maskload_ps(p, tail_mask(n));
+}
+static MNN_INLINE void store_tail(float* p, VF v, int n) {
+  _mm256_maskstore_ps(p, tail_mask(n), v);
+}
+static MNN_INLINE VI round_to_int(VF v) { return reinterpret_cast<VI>(_mm256_cvtps_epi32(v)); }
+static MNN_INLINE VF vsqrt(VF v) { return _mm256_sqrt_ps(v); }
+
+#else
+
+static MNN_INLINE VF splat(float x) { return _mm_set1_ps(x); }
+static MNN_INLINE VI splat_int(int32_t x) { return reinterpret_cast<VI>(_mm_set1_epi32(x)); }
+static MNN_INLINE VF madd(VF a, VF b, VF c) { return a * b + c; }
+static MNN_INLINE VF vmax(VF a, VF b) { return _mm_max_ps(a, b); }
+static MNN_INLINE VF vmin(VF a, VF b) { return _mm_min_ps(a, b); }
+static MNN_INLINE VF load_tail(const float* p, int n) {
+  VF v{};
+  for (int i = 0; i < n; ++i) v[i] = p[i];
+  return v;
+}
+static MNN_INLINE void store_tail(float* p, VF v, int n) {
+  for (int i = 0; i < n; ++i) p[i] = v[i];
+}
+static MNN_INLINE VI round_to_int(VF v) { return reinterpret_cast<VI>(_mm_cvtps_epi32(v)); }
+static MNN_INLINE VF vsqrt(VF v) { return _mm_sqrt_ps(v); }
+
+#endif
+
+// n >= kLanes: the whole register.
+static MNN_INLINE VF load_part(const float* p, int64_t n) {
+  return n >= kLanes ? load(p) : load_tail(p, static_cast<int>(n));
+}
+static MNN_INLINE void store_part(float* p, VF v, int64_t n) {
+  if (n >= kLanes) {
+    store(p, v);
+  } else {
+    store_tail(p, v, static_cast<int>(n));
+  }
+}
+static MNN_INLINE VF round_even(VF v) { return to_float(round_to_int(v)); }
+
+}  // namespace mnn::MNN_ISA
