@@ -165,7 +165,7 @@ TEST(Allocation, NoneInRunOnTheCpuBackend) {
     y = Gemm(f, w3) {transB=1}
     p = Softmax(y)
   })"),
-                                  {.threads = 2});
+                                  options);
   for (const int64_t n : {1, 3}) {
     ASSERT_TRUE(session->prepare({{n, 3, 17, 19}}).ok());
     for (const StepInfo& step : session->steps()) EXPECT_EQ(step.backend, "cpu") << step.op;
