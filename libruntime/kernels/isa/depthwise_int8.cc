@@ -88,16 +88,11 @@ MNN_INLINE void column(const DepthwiseRowInt8& d, int64_t pair, int64_t ix, int6
 // Any epilogue, over the sums of a tile in memory: one copy of it for all tiles.
 __attribute__((noinline)) void finish_any(const DepthwiseRowInt8& d, const Place& at,
                                           const int32_t* sums, int64_t outputs) {
-  const Int8Post& post = *d.post;
-  for (int64_t c = at.c; c < at.c + kChannels && c < d.channels; c += kLanes, sums += kLanes) {
-    const VF scale = load(d.scale + c), bias = load(d.bias + c);
-    for (int64_t i = 0; i < outputs; ++i) {
-      const int64_t offset = (at.x + i) * d.y_stride + c;
-      const void* residual = d.residual ? advance(d.residual, post.residual, offset) : nullptr;
-      finish_sums(load_int(sums + i * kChannels), scale, bias, post, residual,
-                  advance(d.y, post.output, offset), d.channels - c);
-    }
-  }
+  const int64_t left = d.channels - at.c;
+  const SumBlock block{
+      sums,           outputs,       kChannels,  left < kChannels ? left : kChannels,
+      d.scale + at.c, d.bias + at.c, d.residual, d.y};
+  finish_block(block, *d.post, [&](int64_t i) { return (at.x + i) * d.y_stride + at.c; });
 }
 
 template <int kOutputs>
