@@ -29,6 +29,7 @@ std::vector<Pass> fusion() {
       {"fuse-activations", fuse_activations},    // no activation in primitives
       {"sink-transposes", sink_transposes},      // Transposes left are needed
       {"fold-constants", fold},                  // constants in their new layout
+      {"simplify-views", simplify_views},        // no view of a view
       {"fold-pads", fold_pads},                  // no Pad before a convolution
       {"normalize", normalize},                  // also what moved into another layout
       {"fold-affine", fold_affine},              // no BatchNormalization after a convolution

@@ -50,6 +50,7 @@ class Region {
     if (!is_member(n)) return false;
     const Node& node = graph_.node(n);
     const auto& data = member_[at(n)]->data;
+    if (data.size() == node.inputs.size()) return true;
     // A reader that also wants it as something else needs the old layout as well.
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       if (node.inputs[i] == v && std::ranges::find(data, i) == data.end()) return false;

@@ -34,6 +34,7 @@ const std::map<std::string, PassFn, std::less<>>& passes() {
       {"normalize", normalize},
       {"merge-chains", merge_chains},
       {"sink-transposes", sink_transposes},
+      {"simplify-views", simplify_views},
       {"fuse-activations", fuse_activations},
       {"fuse-layer-norm", fuse_layer_norm},
       {"fold-pads", fold_pads},
