@@ -99,8 +99,6 @@ Status Session::Impl::open_backends(const SessionOptions& o) {
   }
   for (const std::string& name : wanted) {
     auto backend = make_backend(name);
-    // The default of SessionOptions must work in a build without fast kernels too.
-    if (backend == nullptr && name == "cpu") continue;
     if (backend == nullptr) {
       return usage_error("there is no backend '" + name + "', expected one of " + join(names));
     }

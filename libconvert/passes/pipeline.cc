@@ -32,7 +32,7 @@ std::vector<Pass> fusion() {
       {"fold-pads", fold_pads},                  // no Pad before a convolution
       {"normalize", normalize},                  // also what moved into another layout
       {"fold-affine", fold_affine},              // no BatchNormalization after a convolution
-      {"normalize", normalize},                  // what folding put next to each other
+      {"merge-chains", merge_chains},            // one factor and one offset where several were
       {"remove-identities", remove_identities},  // factors that became 1
       {"fold-affine", fold_affine},              // also through what was merged
       {"merge-common", merge_common},            // folded weights that came out equal

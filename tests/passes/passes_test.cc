@@ -32,6 +32,7 @@ const std::map<std::string, PassFn, std::less<>>& passes() {
       {"fold-constants", [](Graph& g) { return fold_constants(g); }},
       {"merge-common", merge_common},
       {"normalize", normalize},
+      {"merge-chains", merge_chains},
       {"sink-transposes", sink_transposes},
       {"fuse-activations", fuse_activations},
       {"fuse-layer-norm", fuse_layer_norm},
