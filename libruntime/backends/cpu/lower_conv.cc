@@ -93,21 +93,23 @@ Status lower_conv_any(Lowering& l, const Node& node, bool transposed) {
   const NodeView n(l.graph(), node);
   MNN_ASSIGN_OR_RETURN(ConvGeometry g, geometry_of(n, transposed));
   const ValueId xv = node.inputs[0], yv = node.outputs[0];
-  const float* bias = nullptr;
+  std::vector<float> sum;
   if (n.has_input(2)) {
     const Tensor* t = l.constant(node.inputs[2]);
     if (t == nullptr) return internal_error("the bias cannot be read");
-    bias = t->data<float>();
+    sum.assign(t->data<float>(), t->data<float>() + t->elements());
   }
+  const size_t from = fuse_bias(l, node, 1, sum);
+  const float* bias = sum.empty() ? nullptr : sum.data();
   const Order order = channels_last(l.dims(xv).size());
   const std::optional<Grid> in_grid = l.grid(xv), out_grid = l.grid(yv);
   std::optional<ByteWeights> bytes;
   if (in_grid && !transposed) bytes = byte_weights(l, node.inputs[1], 0);
   if (bytes) {
-    FusedPart part = fuse(l, node, true, out_grid.has_value());
+    FusedPart part = fuse(l, node, from, true, out_grid.has_value());
     // What the kernel cannot apply before it stores bytes runs on its float result.
     const bool all = part.count == node.fused.size();
-    if (!all) part = fuse(l, node, true, false);
+    if (!all) part = fuse(l, node, from, true, false);
     const bool store_bytes = all && out_grid;
     MNN_ASSIGN_OR_RETURN(const Array x, image(l, xv, true));
     g.x_pixel_stride = *pixel_stride(x);
@@ -135,7 +137,7 @@ Status lower_conv_any(Lowering& l, const Node& node, bool transposed) {
     }
     if (kernel.status().code() != Code::kUnsupported) return kernel.status();
   }
-  const FusedPart part = fuse(l, node, false, false);
+  const FusedPart part = fuse(l, node, from, false, false);
   const Tensor* weights = l.constant(node.inputs[1]);
   if (weights == nullptr) return internal_error("the weights cannot be read");
   MNN_ASSIGN_OR_RETURN(const Array x, image(l, xv, false));
