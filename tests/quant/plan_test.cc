@@ -80,7 +80,9 @@ TEST(Annotate, OnlyOneLayerLeavesTheOtherReadersAlone) {
   int quantized_constants = 0;
   for (const Value& v : only.values) {
     quantized_constants += v.kind == ValueKind::kConstant && v.quant.has_value();
-    if (v.name == "x") EXPECT_FALSE(v.quant.has_value());
+    if (v.name == "x") {
+      EXPECT_FALSE(v.quant.has_value());
+    }
   }
   EXPECT_EQ(quantized_constants, 1);
   const Graph all = annotate(g, plan, d);
