@@ -56,7 +56,14 @@ Status lower_concat(Lowering& l, const Node& node) {
       place.offset += l.dims(node.inputs[i])[axis] * place.strides[axis];
       continue;
     }
-    MNN_ASSIGN_OR_RETURN(const Array x, l.on_grid(node.inputs[i], grid));
+    const ValueId v = node.inputs[i];
+    Array x;
+    if (const Array* form =
+            l.find_form(v, [&](const Array& a) { return a.grid == grid && is_dense(a, order); })) {
+      x = *form;
+    } else {
+      MNN_ASSIGN_OR_RETURN(x, l.on_grid(v, grid));
+    }
     place.dims = x.dims;
     l.copy_into(x, place);
     place.offset += x.dims[axis] * place.strides[axis];
