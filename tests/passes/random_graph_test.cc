@@ -213,15 +213,15 @@ class GraphMaker {
 
 TEST(RandomGraphs, KeepTheirResults) {
   int64_t before = 0, after = 0;
-  for (uint64_t seed = 1; seed <= 400; ++seed) {
+  for (uint64_t seed = 1; seed <= 600; ++seed) {
     Graph g = GraphMaker(seed, seed % 3 == 0).make(3 + static_cast<int>(seed % 12));
     ASSERT_TRUE(infer_types(g).ok());
     Graph optimized = g;
     const auto report = optimize(optimized);
     ASSERT_TRUE(report.ok()) << "seed " << seed << ": " << report.status().message() << "\n"
                              << print_graph(g);
-    // Chains of products may grow large numbers out of cancelling small ones.
-    ASSERT_EQ(disagreement(g, optimized, seed, 2e-5), "")
+    // Inputs are about 1: an output near 0 is what was left of larger numbers, with their error.
+    ASSERT_EQ(disagreement(g, optimized, seed, 2e-5, 0.1), "")
         << "seed " << seed << "\n"
         << print_graph(g) << print_graph(optimized);
     before += report->nodes_unfused;
