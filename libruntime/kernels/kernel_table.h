@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "libruntime/kernels/post_op.h"
+
 namespace mnn {
 
 constexpr int kMaxVectors = 8;  // registers across a tile
@@ -45,6 +47,61 @@ struct DepthwiseRowF32 {
   float low = 0, high = 0;
 };
 
+// How an int32 sum becomes an output, in float without contraction:
+// v = before(float(sum) * scale[c] + bias[c]) [+ (r - r_zero) * r_scale], v = after(v), then float,
+// or round_half_even(v * y_inverse) + y_zero saturated to a byte. Activations up to kHardSwish.
+enum class ByteOrFloat : uint8_t { kNone, kByte, kFloat };
+struct Int8Post {
+  PostOp before, after;
+  ByteOrFloat residual = ByteOrFloat::kNone, output = ByteOrFloat::kByte;
+  float r_scale = 1;
+  int32_t r_zero = 0;
+  float y_inverse = 1;
+  int32_t y_zero = 0;
+  // Set by prepare(): no `before`, no residual, byte output and only clamps: v * y_inverse is
+  // clamped to [low, high].
+  bool clamp_only = false;
+  float low = 0, high = 0;
+};
+
+// As TileF32 with integer operands in groups along k: four (u8 a, s8 w) or two (s16 a and w).
+// sum = start + a * w; w holds [taps][k][vectors * lanes] groups of four bytes.
+struct TileInt8 {
+  const uint8_t* const* a = nullptr;
+  int64_t a_tap_stride = 0;
+  int64_t a_offset = 0;     // bytes
+  int64_t taps = 0, k = 0;  // k: groups
+  const int32_t* w = nullptr;
+  const int32_t* start = nullptr;  // [vectors * lanes], as scale and bias
+  const float* scale = nullptr;
+  const float* bias = nullptr;
+  const int64_t* y_offset = nullptr;  // elements
+  void* y = nullptr;
+  const void* residual = nullptr;
+  const Int8Post* post = nullptr;
+  int64_t n = 0;
+};
+
+// One row of outputs of an int8 depthwise convolution; see DepthwiseRowF32. Inputs stay bytes with
+// their zero points: start[c] holds -zero_point * (sum of all w), and columns or rows outside the
+// input read `pads`, one zero point per channel.
+struct DepthwiseRowInt8 {
+  const uint8_t* const* row = nullptr;  // [kh], rows outside the input: null
+  int64_t iw = 0, ow = 0;
+  int64_t kh = 0, kw = 0, stride = 0, dilation = 0, pad = 0;
+  int64_t x_stride = 0, y_stride = 0;
+  const uint8_t* pads = nullptr;  // padded to 64 channels, as all per channel below
+  const int16_t* w = nullptr;     // [channels / 16][kw][row pairs][16][2], rounded up
+  const int32_t* start = nullptr;
+  const float* scale = nullptr;
+  const float* bias = nullptr;
+  const void* residual = nullptr;
+  void* y = nullptr;
+  const Int8Post* post = nullptr;
+  int64_t channels = 0;
+};
+
+using TileInt8Fn = void (*)(const TileInt8&);
 using TileF32Fn = void (*)(const TileF32&);
 using UnaryF32Fn = void (*)(const float* x, float* y, int64_t n, float a, float b);
 
@@ -56,6 +113,15 @@ struct KernelTable {
   int vectors_f32 = 0;
   int rows_f32[kMaxVectors + 1] = {};
   TileF32Fn tile_f32[kMaxVectors + 1][kMaxTileRows + 1] = {};
+
+  // Groups of the integer tiles: 4 (a holds u8) or 2 (a holds s16, zero point subtracted).
+  int group_int8 = 0;
+  int vectors_int8 = 0;
+  int rows_int8[kMaxVectors + 1] = {};
+  TileInt8Fn tile_int8[kMaxVectors + 1][kMaxTileRows + 1] = {};
+  // y[i] = x[i] - zero
+  void (*widen_u8)(const uint8_t* x, int32_t zero, int16_t* y, int64_t n) = nullptr;
+  void (*depthwise_row_int8)(const DepthwiseRowInt8&) = nullptr;
 
   void (*depthwise_row_f32)(const DepthwiseRowF32&) = nullptr;
 

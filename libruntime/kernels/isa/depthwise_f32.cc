@@ -7,7 +7,11 @@
 namespace mnn::MNN_ISA {
 namespace {
 
+#if MNN_VECTOR_BYTES >= 32 && !defined(MNN_SIMD_GENERIC)
 constexpr int kWidest = 8;  // outputs in a tile
+#else
+constexpr int kWidest = 3;
+#endif
 constexpr int kLineVectors = MNN_VECTOR_BYTES >= 64 ? 1 : 64 / MNN_VECTOR_BYTES;
 
 alignas(64) const float kZeros[kLanes] = {};
@@ -93,25 +97,28 @@ struct Tiles {
   TileFn plain[kWidest + 1], careful[kWidest + 1];
 };
 
-template <int kWidth, int kStride>
-constexpr Tiles fixed_tiles() {
-  return {{nullptr, tile<kWidth, kStride, 1, false>, tile<kWidth, kStride, 2, false>,
-           tile<kWidth, kStride, 3, false>, tile<kWidth, kStride, 4, false>,
-           tile<kWidth, kStride, 5, false>, tile<kWidth, kStride, 6, false>,
-           tile<kWidth, kStride, 7, false>, tile<kWidth, kStride, 8, false>},
-          {nullptr, tile<kWidth, kStride, 1, true>, tile<kWidth, kStride, 2, true>,
-           tile<kWidth, kStride, 3, true>, tile<kWidth, kStride, 4, true>,
-           tile<kWidth, kStride, 5, true>, tile<kWidth, kStride, 6, true>,
-           tile<kWidth, kStride, 7, true>, tile<kWidth, kStride, 8, true>}};
+template <int kWidth, int kStride, int kOutputs>
+constexpr void set_tile(Tiles& t) {
+  if constexpr (kWidth > 0) {
+    t.plain[kOutputs] = tile<kWidth, kStride, kOutputs, false>;
+    t.careful[kOutputs] = tile<kWidth, kStride, kOutputs, true>;
+  } else {
+    t.plain[kOutputs] = any_tile<kOutputs, false>;
+    t.careful[kOutputs] = any_tile<kOutputs, true>;
+  }
+  if constexpr (kOutputs > 1) set_tile<kWidth, kStride, kOutputs - 1>(t);
 }
 
-constexpr Tiles kTiles3s1 = fixed_tiles<3, 1>(), kTiles3s2 = fixed_tiles<3, 2>(),
-                kTiles5s1 = fixed_tiles<5, 1>(), kTiles5s2 = fixed_tiles<5, 2>();
-constexpr Tiles kTilesAny = {
-    {nullptr, any_tile<1, false>, any_tile<2, false>, any_tile<3, false>, any_tile<4, false>,
-     any_tile<5, false>, any_tile<6, false>, any_tile<7, false>, any_tile<8, false>},
-    {nullptr, any_tile<1, true>, any_tile<2, true>, any_tile<3, true>, any_tile<4, true>,
-     any_tile<5, true>, any_tile<6, true>, any_tile<7, true>, any_tile<8, true>}};
+template <int kWidth, int kStride>
+constexpr Tiles make_tiles() {
+  Tiles t{};
+  set_tile<kWidth, kStride, kWidest>(t);
+  return t;
+}
+
+constexpr Tiles kTiles3s1 = make_tiles<3, 1>(), kTiles3s2 = make_tiles<3, 2>(),
+                kTiles5s1 = make_tiles<5, 1>(), kTiles5s2 = make_tiles<5, 2>(),
+                kTilesAny = make_tiles<0, 0>();
 
 const Tiles& choose(const DepthwiseRowF32& d) {
   if (d.dilation == 1 && d.kw == 3 && d.stride == 1) return kTiles3s1;
