@@ -49,13 +49,15 @@ struct DepthwiseF32 {
 
 // How an int32 sum becomes an output, in float without contraction:
 // v = before(float(sum) * scale[c] + bias[c]) [+ (r - r_zero) * r_scale], v = after(v), then float,
-// or round_half_even(v * y_inverse) + y_zero saturated to a byte. Activations up to kHardSwish.
+// or round_half_even((v * factor + offset) * y_inverse) + y_zero saturated to a byte. Activations up
+// to kHardSwish.
 enum class ByteOrFloat : uint8_t { kNone, kByte, kFloat };
 struct Int8Post {
   PostOp before, after;
   ByteOrFloat residual = ByteOrFloat::kNone, output = ByteOrFloat::kByte;
   float r_scale = 1;
   int32_t r_zero = 0;
+  float factor = 1, offset = 0;  // byte outputs only
   float y_inverse = 1;
   int32_t y_zero = 0;
   // Set by prepare(): no `before`, no residual, byte output and only clamps: v * y_inverse is

@@ -45,6 +45,7 @@ static MNN_INLINE VF load_bytes_part(const uint8_t* p, int64_t n, int32_t zero) 
 }
 
 static MNN_INLINE VI to_byte(VF v, const Int8Post& post) {
+  v = v * splat(post.factor) + splat(post.offset);
   const VF low = splat(static_cast<float>(-post.y_zero));
   const VF high = splat(static_cast<float>(255 - post.y_zero));
   return round_to_int(vmin(high, vmax(low, v * splat(post.y_inverse)))) + splat_int(post.y_zero);
@@ -148,10 +149,16 @@ template <typename Offset>
 static MNN_INLINE void finish_block(const SumBlock& b, const Int8Post& post, const Offset& offset) {
   constexpr ByteOrFloat kByte = ByteOrFloat::kByte, kFloat = ByteOrFloat::kFloat;
   Bounds before, after;
-  const bool swish = post.before.kind == Activation::kHardSwish;
+  // Without a residual there is one activation, wherever it stands.
+  PostOp first = post.before, second = post.after;
+  if (post.residual == ByteOrFloat::kNone && first.kind == Activation::kNone) {
+    first = post.after;
+    second = post.before;
+  }
+  const bool swish = first.kind == Activation::kHardSwish;
   int64_t done = 0;
   // The forms real networks have; what is left of a row, and other activations, go one by one.
-  if ((swish || clamp_bounds(post.before, &before)) && clamp_bounds(post.after, &after)) {
+  if ((swish || clamp_bounds(first, &before)) && clamp_bounds(second, &after)) {
     done = b.n / kLanes * kLanes;
     const bool byte = post.output == kByte;
     if (post.residual == ByteOrFloat::kNone) {
