@@ -140,6 +140,9 @@ Session::~Session() = default;
 
 Result<std::unique_ptr<Session>> Session::create(Graph graph, const SessionOptions& options) {
   MNN_RETURN_IF_ERROR(verify(graph));
+  if (!graph.captures.empty()) {
+    return invalid("expected a model, found a sub-graph that captures outer values");
+  }
   auto impl = std::make_unique<Impl>();
   MNN_RETURN_IF_ERROR(impl->open_backends(options));
   impl->given = std::move(graph);

@@ -15,17 +15,21 @@ enum class Family { kUnary, kElementwise, kAxis, kConcat, kReduce, kPad, kSlice,
 const std::unordered_map<std::string_view, Family>& families() {
   static const auto* table = [] {
     auto* t = new std::unordered_map<std::string_view, Family>;
-    for (const char* name :
-         {"Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cast", "Ceil", "Celu", "Clip",
-          "Cos", "Cosh", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish",
-          "Identity", "IsNaN", "LeakyRelu", "Log", "Mish", "Neg", "Not", "Reciprocal", "Relu",
-          "Round", "Selu", "Shrink", "Sigmoid", "Sign", "Sin", "Sinh", "Softplus", "Softsign",
-          "Sqrt", "Swish", "Tan", "Tanh", "ThresholdedRelu"}) {
+    for (const char* name : {"Abs",      "Acos",     "Acosh",          "Asin",        "Asinh",
+                             "Atan",     "Atanh",    "Cast",           "Ceil",        "Celu",
+                             "Clip",     "Cos",      "Cosh",           "Elu",         "Erf",
+                             "Exp",      "Floor",    "Gelu",           "HardSigmoid", "HardSwish",
+                             "Identity", "IsNaN",    "LeakyRelu",      "Log",         "Mish",
+                             "Neg",      "Not",      "Reciprocal",     "Relu",        "Round",
+                             "Selu",     "Shrink",   "Sigmoid",        "Sign",        "Sin",
+                             "Sinh",     "Softplus", "Softsign",       "Sqrt",        "Swish",
+                             "Tan",      "Tanh",     "ThresholdedRelu"}) {
       (*t)[name] = Family::kUnary;
     }
     for (const char* name :
-         {"Add", "And", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max",
-          "Mean", "Min", "Mod", "Mul", "Or", "PRelu", "Pow", "Sub", "Sum", "Where", "Xor"}) {
+         {"Add",   "And", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max",
+          "Mean",  "Min", "Mod", "Mul",   "Or",      "PRelu",          "Pow",  "Sub",         "Sum",
+          "Where", "Xor"}) {
       (*t)[name] = Family::kElementwise;
     }
     for (const char* name : {"Softmax", "LogSoftmax", "Split"}) (*t)[name] = Family::kAxis;
@@ -78,7 +82,8 @@ std::optional<std::vector<int64_t>> axes_of(const Graph& graph, const Node& node
   return axes;
 }
 
-// Whether the dims that a reduction without keepdims leaves stand in the same order in both layouts.
+// Whether the dims that a reduction without keepdims leaves stand in the same order in both
+// layouts.
 bool leaves_same_order(const std::vector<int64_t>& reduced, const Perm& perm) {
   int64_t last = -1;
   for (size_t i = 0; i < perm.size(); ++i) {

@@ -62,7 +62,7 @@ class Control : public NestedExecutable {
       : info_(describe_step(graph, node)), node_(std::move(node)) {
     info_.kernel = "control";
     where_ = "node " + display_name(graph, node_) + " (" + node_.op + ")";
-    for (Graph& g : node_.subgraphs) {
+    for (const Graph& g : node_.subgraphs) {
       Graph body = g;
       append_captures_to_inputs(body);
       caches_.emplace_back(std::move(body), options, depth);
@@ -96,12 +96,11 @@ class Control : public NestedExecutable {
     std::vector<const Tensor*> inputs;
     size_t next = 0;
     for (const ValueId v : node_.inputs) inputs.push_back(v == kNoValue ? nullptr : &in[next++]);
-    MNN_ASSIGN_OR_RETURN(
-        const std::vector<Tensor> made,
-        run_control_flow(node_, inputs, in.subspan(next),
-                         [this](const Graph& g, std::span<const Tensor> feeds) {
-                           return run_body(static_cast<size_t>(&g - node_.subgraphs.data()), feeds);
-                         }));
+    const auto run_one = [this](const Graph& g, std::span<const Tensor> feeds) {
+      return run_body(static_cast<size_t>(&g - node_.subgraphs.data()), feeds);
+    };
+    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> made,
+                         run_control_flow(node_, inputs, in.subspan(next), run_one));
     size_t wanted = 0;
     for (size_t i = 0; i < node_.outputs.size(); ++i) {
       if (node_.outputs[i] == kNoValue) continue;
@@ -119,7 +118,8 @@ class Control : public NestedExecutable {
     for (size_t i = 0; i < cache.graph().outputs.size(); ++i) {
       results.push_back(plan->output(i));
       // The next trip of a loop runs the same plan: it would write over what it reads.
-      if (node_.op != "If") MNN_ASSIGN_OR_RETURN(results.back(), results.back().clone());
+      if (node_.op == "If") continue;
+      MNN_ASSIGN_OR_RETURN(results.back(), results.back().clone());
     }
     return results;
   }

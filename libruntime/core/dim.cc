@@ -221,6 +221,7 @@ Dim floor_div(const Dim& a, const Dim& b) {
   if (whole.overflow || rest.overflow) return Dim::unknown();
   const Dim quotient{DimPolynomial{std::move(whole.list), {}}};
   const Dim remainder{DimPolynomial{std::move(rest.list), {}}};
+  if (remainder.is(0)) return quotient;
   if (remainder.known() && b.known()) return quotient + floor_div(remainder, b);
   DimAtom atom;
   atom.key = "floor((" + remainder.str() + ")/(" + b.str() + "))";

@@ -65,6 +65,48 @@ Result<std::vector<OpContext::Output>> infer_one(const Graph& graph, const Node&
   return std::move(c.out);
 }
 
+// What the node's inputs tell about the inputs of its body. A Loop's carried values may change
+// shape from trip to trip, so that only their element types hold; a Scan's states may not.
+void set_body_inputs(const Graph& graph, const Node& node, Graph& body) {
+  auto outer_type = [&](size_t i) {
+    const ValueId v = i < node.inputs.size() ? node.inputs[i] : kNoValue;
+    return v == kNoValue ? Type() : graph.value(v).type;
+  };
+  auto refine = [&](size_t i, Type type) {
+    Type& inner = body.value(body.inputs[i]).type;
+    if (type.defined() && merge_type(type, inner).ok()) inner = std::move(type);
+  };
+  if (node.op == "Loop") {
+    for (size_t i = 0; i < body.inputs.size(); ++i) {
+      Type type = tensor_type(i == 0 ? DType::kI64 : DType::kBool, {});
+      if (i >= 2) {
+        type = outer_type(i);
+        type.shape.reset();
+      }
+      refine(i, std::move(type));
+    }
+    return;
+  }
+  const OpDef* def = find_op(node.op);
+  if (node.op != "Scan" || def == nullptr) return;
+  const AttributeReader attributes(node, *def);
+  const int64_t scanned = attributes.attr_int("num_scan_inputs");
+  const std::vector<int64_t> axes = attributes.attr_ints("scan_input_axes");
+  const auto count = static_cast<int64_t>(std::min(body.inputs.size(), node.inputs.size()));
+  for (int64_t i = 0; i < count; ++i) {
+    Type type = outer_type(static_cast<size_t>(i));
+    const int64_t k = i - (static_cast<int64_t>(node.inputs.size()) - scanned);
+    if (k >= 0 && type.shape) {
+      const bool given = k < static_cast<int64_t>(axes.size());
+      const auto axis =
+          normalize_axis(given ? axes[static_cast<size_t>(k)] : 0, type.shape->size());
+      if (!axis.ok()) return;  // the node's own inference says so
+      type.shape->erase(type.shape->begin() + static_cast<long>(*axis));
+    }
+    refine(static_cast<size_t>(i), std::move(type));
+  }
+}
+
 }  // namespace
 
 Status TypeInference::infer_subgraph(const Node& outer, Graph& g) {
@@ -72,9 +114,17 @@ Status TypeInference::infer_subgraph(const Node& outer, Graph& g) {
   for (size_t i = 0; i < g.captures.size(); ++i) {
     g.value(g.captures[i]).type = graph_.value(outer.captures[i]).type;
     if (const ShapeValues* values = known(outer.captures[i])) inside.learn(g.captures[i], *values);
+    // A captured constant is an ordinary input inside.
+    const Tensor* constant = graph_.constant(outer.captures[i]);
+    if (constant == nullptr || constant->elements() > kMaxShapeValues ||
+        !can_hold_shape_values(graph_.value(outer.captures[i]).type)) {
+      continue;
+    }
+    if (const auto ints = constant->to_ints(); ints.ok()) {
+      inside.learn(g.captures[i], ShapeValues(ints->begin(), ints->end()));
+    }
   }
-  // Carried values of Loop and Scan may change shape from one trip to the next: only what the body
-  // declares holds.
+  set_body_inputs(graph_, outer, g);
   for (Node& node : g.nodes) {
     MNN_RETURN_IF_ERROR(inside.infer(node).context("in its sub-graph " + g.name));
   }

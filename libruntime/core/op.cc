@@ -80,6 +80,9 @@ std::vector<int64_t> AttributeReader::attr_ints(std::string_view name) const {
 std::vector<double> AttributeReader::attr_floats(std::string_view name) const {
   return get_or<std::vector<double>>(find(name));
 }
+std::vector<std::string> AttributeReader::attr_strings(std::string_view name) const {
+  return get_or<std::vector<std::string>>(find(name));
+}
 const Tensor* AttributeReader::attr_tensor(std::string_view name) const {
   const Attribute* a = find(name);
   const Tensor* t = a ? std::get_if<Tensor>(a) : nullptr;

@@ -30,6 +30,7 @@ class AttributeReader {
   std::string attr_string(std::string_view name) const;
   std::vector<int64_t> attr_ints(std::string_view name) const;
   std::vector<double> attr_floats(std::string_view name) const;
+  std::vector<std::string> attr_strings(std::string_view name) const;
   const Tensor* attr_tensor(std::string_view name) const;
   // An axis in [-rank, rank), made non-negative.
   Result<size_t> attr_axis(std::string_view name, size_t rank) const;

@@ -48,7 +48,7 @@ bool read_varint(std::span<const std::byte>& bytes, uint64_t& value) {
 // Whether the bytes start as ModelProto's fields do: known numbers with their wire types, of which
 // one of the first is ir_version, opset_import or the graph.
 bool recognizes(std::span<const std::byte> head, const std::string&) {
-  constexpr int kVarint = 0, kBytes = 2;
+  constexpr uint64_t kVarint = 0, kBytes = 2;
   bool telling = false;
   size_t fields = 0;
   while (!head.empty()) {

@@ -61,6 +61,7 @@ constexpr OpRow kAiOnnx[] = {
     {"Div", "1 6 7 13 14", upgrade_binary},
     {"Dropout", "1 6 7 10 12 13 22", upgrade_dropout},
     {"DynamicQuantizeLinear", "11"},
+    {"DynamicSlice", "1", nullptr, "Slice"},
     {"Einsum", "12 28"},
     {"Elu", "1 6 22", upgrade_consumed},
     {"Equal", "1 7 11 13 19", upgrade_binary},
@@ -254,6 +255,11 @@ int first_version(const OpRow& row) {
 
 bool is_supported(const OpRow& row) {
   return row.name == "Constant" || find_op(row.target.empty() ? row.name : row.target) != nullptr;
+}
+
+Status not_supported(const OpRow* row) {
+  return unsupported(row != nullptr ? "the operator is not supported"
+                                    : "the operator is not known");
 }
 
 std::vector<std::string> supported_operators() {

@@ -76,6 +76,12 @@ class NodeUpgrade {
   std::optional<std::vector<double>> take_floats(std::string_view key) {
     return take<std::vector<double>>(key, "floats");
   }
+  // The attribute in place; null when it is absent or of another type.
+  template <typename T>
+  T* find_attr(std::string_view key) {
+    const auto it = attributes.find(key);
+    return it == attributes.end() ? nullptr : std::get_if<T>(&it->second);
+  }
   void drop_attr(std::string_view key);
   // Sets an attribute the node does not have.
   void default_attr(std::string_view key, Attribute value);

@@ -116,11 +116,8 @@ void upgrade_prelu(NodeUpgrade& u) {
 
 void upgrade_recurrent(NodeUpgrade& u) {
   if (u.version < 7) u.drop_attr("output_sequence");
-  const auto direction = u.attributes.find("direction");
-  if (u.version < 3 && direction != u.attributes.end() &&
-      direction->second == Attribute(std::string("foward"))) {
-    direction->second = std::string("forward");
-  }
+  std::string* direction = u.find_attr<std::string>("direction");
+  if (u.version < 3 && direction != nullptr && *direction == "foward") *direction = "forward";
 }
 
 void upgrade_selu(NodeUpgrade& u) {

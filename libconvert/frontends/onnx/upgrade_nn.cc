@@ -84,9 +84,7 @@ void upgrade_grid_sample(NodeUpgrade& u) {
 
 void upgrade_group_norm(NodeUpgrade& u) {
   if (u.version >= 21) return;
-  const auto groups = u.attributes.find("num_groups");
-  const int64_t* count =
-      groups == u.attributes.end() ? nullptr : std::get_if<int64_t>(&groups->second);
+  const int64_t* count = u.find_attr<int64_t>("num_groups");
   if (count == nullptr) return u.fail(invalid("attribute num_groups is missing"));
   if (*count < 1) return u.fail(invalid("num_groups is " + std::to_string(*count)));
   if (!u.has(1) || !u.has(2)) return u.fail(invalid("scale or bias is missing"));

@@ -19,5 +19,7 @@ bool npy_has_type(DType dtype);
 // Entries by name without ".npy". Bounded by `max_bytes` unpacked.
 Result<std::map<std::string, Tensor>> read_npz(const std::string& path,
                                                int64_t max_bytes = int64_t{8} << 30);
+Result<std::map<std::string, Tensor>> parse_npz(std::span<const std::byte> bytes,
+                                                int64_t max_bytes = int64_t{8} << 30);
 
 }  // namespace mnn

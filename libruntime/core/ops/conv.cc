@@ -1,6 +1,7 @@
 // Conv and ConvTranspose over one to three spatial dimensions.
 #include <algorithm>
 
+#include "libruntime/core/ops/conv_kernel.h"
 #include "libruntime/core/ops/numeric.h"
 #include "libruntime/core/ops/type_checks.h"
 #include "libruntime/core/ops/window.h"
@@ -29,6 +30,55 @@ Result<std::vector<Dim>> weight_kernel(const AttributeReader& c, const Shape& we
   return std::vector<Dim>(given.begin(), given.end());
 }
 
+// Ranks of a convolution's input and weight; false when one is unknown.
+Result<bool> check_ranks(const OpContext& c, size_t x, size_t weight) {
+  if (!c.rank_known(x) || !c.rank_known(weight)) return false;
+  const size_t rank = c.in[x].rank();
+  if (rank < 3 || rank > 2 + kMaxSpatial) {
+    return unsupported("input " + std::to_string(x) +
+                       ": expected one to three spatial dimensions, found " + c.in[x].str());
+  }
+  MNN_RETURN_IF_ERROR(expect_rank(c, weight, rank));
+  return true;
+}
+
+}  // namespace
+
+Plane make_plane(const Window& w, const std::vector<int64_t>& x, const std::vector<int64_t>& y) {
+  std::vector<int64_t> pads;
+  for (size_t i = 0; i < w.rank(); ++i) {
+    pads.push_back(window_pad_begin(w, i, x[i + 2], y[i + 2]));
+  }
+  return {as_dims3({x.begin() + 2, x.end()}, 1),
+          as_dims3({y.begin() + 2, y.end()}, 1),
+          as_dims3(known_dims(w.kernel), 1),
+          as_dims3(w.strides, 1),
+          as_dims3(w.dilations, 1),
+          as_dims3(pads, 0)};
+}
+
+Result<std::optional<Shape>> conv_shape(const OpContext& c, size_t ix, size_t iw) {
+  MNN_ASSIGN_OR_RETURN(const int64_t group, read_group(c));
+  MNN_ASSIGN_OR_RETURN(const bool known, check_ranks(c, ix, iw));
+  if (!known) return std::optional<Shape>();
+  const Shape &x = *c.in[ix].shape, &weight = *c.in[iw].shape;
+  MNN_RETURN_IF_ERROR(expect_dim(x[1], weight[1] * Dim(group), "channels of the input"));
+  if (weight[0].known() && weight[0].value() % group != 0) {
+    return invalid("output channels: expected a multiple of group " + std::to_string(group) +
+                   ", found " + weight[0].str());
+  }
+  MNN_ASSIGN_OR_RETURN(std::vector<Dim> kernel, weight_kernel(c, weight));
+  MNN_ASSIGN_OR_RETURN(const Window w, read_window(c, std::move(kernel)));
+  Shape y = {x[0], weight[0]};
+  for (size_t i = 0; i < w.rank(); ++i) {
+    MNN_ASSIGN_OR_RETURN(const Dim d, window_output(w, i, x[i + 2]));
+    y.push_back(d);
+  }
+  return std::optional<Shape>(std::move(y));
+}
+
+namespace {
+
 // Checks what Conv and ConvTranspose share; false when a rank is unknown and nothing more is told.
 Result<bool> check_operands(OpContext& c) {
   MNN_RETURN_IF_ERROR(expect_input(c, 0, kFloats));
@@ -38,91 +88,14 @@ Result<bool> check_operands(OpContext& c) {
     MNN_RETURN_IF_ERROR(expect_rank(c, 2, 1));
   }
   c.out[0].type.dtype = c.in[0].dtype;
-  if (!c.rank_known(0) || !c.rank_known(1)) return false;
-  const size_t rank = c.in[0].rank();
-  if (rank < 3 || rank > 2 + kMaxSpatial) {
-    return unsupported("input 0: expected one to three spatial dimensions, found " + c.in[0].str());
-  }
-  MNN_RETURN_IF_ERROR(expect_rank(c, 1, rank));
-  return true;
+  return check_ranks(c, 0, 1);
 }
 
 Status infer_conv(OpContext& c) {
-  MNN_ASSIGN_OR_RETURN(const int64_t group, read_group(c));
-  MNN_ASSIGN_OR_RETURN(const bool known, check_operands(c));
-  if (!known) return {};
-  const Shape &x = *c.in[0].shape, &weight = *c.in[1].shape;
-  MNN_RETURN_IF_ERROR(expect_dim(x[1], weight[1] * Dim(group), "channels of the input"));
-  if (weight[0].known() && weight[0].value() % group != 0) {
-    return invalid("output channels: expected a multiple of group " + std::to_string(group) +
-                   ", found " + weight[0].str());
-  }
-  if (c.rank_known(2)) {
-    MNN_RETURN_IF_ERROR(expect_dim((*c.in[2].shape)[0], weight[0], "size of the bias"));
-  }
-  MNN_ASSIGN_OR_RETURN(std::vector<Dim> kernel, weight_kernel(c, weight));
-  MNN_ASSIGN_OR_RETURN(const Window w, read_window(c, std::move(kernel)));
-  Shape y = {x[0], weight[0]};
-  for (size_t i = 0; i < w.rank(); ++i) {
-    MNN_ASSIGN_OR_RETURN(const Dim d, window_output(w, i, x[i + 2]));
-    y.push_back(d);
-  }
-  c.out[0].type.shape = std::move(y);
-  return {};
-}
-
-// One image, one output channel over the channels of its group: rows of `sum` (double) gather the
-// products. in, out: spatial sizes.
-struct Plane {
-  Dims3 in, out, kernel, stride, dilation, pad;
-};
-
-Plane make_plane(const Window& w, const std::vector<int64_t>& x, const std::vector<int64_t>& y) {
-  std::vector<int64_t> kernel = known_dims(w.kernel), pads;
-  for (size_t i = 0; i < w.rank(); ++i) {
-    pads.push_back(window_pad_begin(w, i, x[i + 2], y[i + 2]));
-  }
-  return {as_dims3({x.begin() + 2, x.end()}, 1),
-          as_dims3({y.begin() + 2, y.end()}, 1),
-          as_dims3(kernel, 1),
-          as_dims3(w.strides, 1),
-          as_dims3(w.dilations, 1),
-          as_dims3(pads, 0)};
-}
-
-int64_t volume(const Dims3& d) { return d[0] * d[1] * d[2]; }
-
-template <typename T>
-void convolve(const Plane& p, int64_t channels, const T* x, const T* weight, double bias, T* y,
-              std::vector<double>& row) {
-  for (int64_t od = 0; od < p.out[0]; ++od) {
-    for (int64_t oh = 0; oh < p.out[1]; ++oh) {
-      row.assign(static_cast<size_t>(p.out[2]), bias);
-      const T* w = weight;
-      for (int64_t ch = 0; ch < channels; ++ch) {
-        for (int64_t kd = 0; kd < p.kernel[0]; ++kd) {
-          const int64_t id = od * p.stride[0] - p.pad[0] + kd * p.dilation[0];
-          for (int64_t kh = 0; kh < p.kernel[1]; ++kh, w += p.kernel[2]) {
-            const int64_t ih = oh * p.stride[1] - p.pad[1] + kh * p.dilation[1];
-            if (id < 0 || id >= p.in[0] || ih < 0 || ih >= p.in[1]) continue;
-            const T* const line = x + ((ch * p.in[0] + id) * p.in[1] + ih) * p.in[2];
-            for (int64_t kw = 0; kw < p.kernel[2]; ++kw) {
-              const int64_t offset = kw * p.dilation[2] - p.pad[2];
-              const Range r = valid_outputs(p.out[2], p.stride[2], offset, p.in[2]);
-              const double factor = load_as_compute(w[kw]);
-              double* const sum = row.data();
-              for (int64_t o = r.first; o < r.last; ++o) {
-                sum[o] += factor * load_as_compute(line[o * p.stride[2] + offset]);
-              }
-            }
-          }
-        }
-      }
-      for (int64_t o = 0; o < p.out[2]; ++o) {
-        *y++ = store_from_compute<T>(row[static_cast<size_t>(o)]);
-      }
-    }
-  }
+  MNN_RETURN_IF_ERROR(check_operands(c).status());
+  MNN_ASSIGN_OR_RETURN(c.out[0].type.shape, conv_shape(c, 0, 1));
+  if (!c.rank_known(1) || !c.rank_known(2)) return {};
+  return expect_dim((*c.in[2].shape)[0], (*c.in[1].shape)[0], "size of the bias");
 }
 
 Status conv_reference(KernelContext& c) {
@@ -141,9 +114,11 @@ Status conv_reference(KernelContext& c) {
       for (int64_t o = 0; o < outputs; ++o) {
         const int64_t first = (n * group + o / per_group) * channels;
         const double bias = c.has_input(2) ? load_as_compute(c.in[2]->data<T>()[o]) : 0.0;
-        convolve(p, channels, x.data<T>() + first * volume(p.in),
-                 weight.data<T>() + o * channels * volume(p.kernel), bias,
-                 y->data<T>() + (n * outputs + o) * volume(p.out), row);
+        T* out = y->data<T>() + (n * outputs + o) * volume(p.out);
+        convolve<double>(
+            p, channels, x.data<T>() + first * volume(p.in),
+            weight.data<T>() + o * channels * volume(p.kernel), bias, load_as_compute<T>,
+            load_as_compute<T>, [&](double v) { *out++ = store_from_compute<T>(v); }, row);
       }
     }
   });

@@ -31,10 +31,15 @@ Status expect_image(const OpContext& c) {
   return invalid("expected rank 4, found " + c.in[0].str());
 }
 
+Status check_depth_mode(const AttributeReader& c) {
+  const std::string mode = c.attr_string("mode");
+  if (mode == "DCR" || mode == "CRD") return {};
+  return invalid("mode: expected DCR or CRD, found " + mode);
+}
+
 Status infer_depth_to_space(OpContext& c) {
   MNN_ASSIGN_OR_RETURN(const int64_t b, block_size(c));
-  const std::string mode = c.attr_string("mode");
-  if (mode != "DCR" && mode != "CRD") return invalid("mode: expected DCR or CRD, found " + mode);
+  MNN_RETURN_IF_ERROR(check_depth_mode(c));
   set_output(c, 0, c.in[0].dtype, unknown_shape(4));
   if (!c.rank_known(0)) return {};
   MNN_RETURN_IF_ERROR(expect_image(c));
@@ -46,6 +51,7 @@ Status infer_depth_to_space(OpContext& c) {
 
 Status infer_space_to_depth(OpContext& c) {
   MNN_ASSIGN_OR_RETURN(const int64_t b, block_size(c));
+  MNN_RETURN_IF_ERROR(check_depth_mode(c));
   set_output(c, 0, c.in[0].dtype, unknown_shape(4));
   if (!c.rank_known(0)) return {};
   MNN_RETURN_IF_ERROR(expect_image(c));
@@ -85,7 +91,12 @@ Status reference_space_to_depth(KernelContext& c) {
   MNN_ASSIGN_OR_RETURN(Tensor * y, c.make(0));
   const int64_t b = c.attr_int("blocksize");
   const auto s = row_major_strides(x.dims());
-  return copy_strided(x, {x.dims()[0], b, b, x.dims()[1], y->dims()[2], y->dims()[3]},
+  const int64_t channels = x.dims()[1], height = y->dims()[2], width = y->dims()[3];
+  if (c.attr_string("mode") == "CRD") {
+    return copy_strided(x, {x.dims()[0], channels, b, b, height, width},
+                        {s[0], s[1], s[2], s[3], s[2] * b, s[3] * b}, *y);
+  }
+  return copy_strided(x, {x.dims()[0], b, b, channels, height, width},
                       {s[0], s[2], s[3], s[1], s[2] * b, s[3] * b}, *y);
 }
 
@@ -249,39 +260,37 @@ Status reference_eye_like(KernelContext& c) {
 }  // namespace
 
 std::vector<OpDef> define_rearrange() {
-  const AttrDef block{"blocksize", int64_t{0}, true};
+  const AttrDef block{"blocksize", int64_t{0}, true}, mode{"mode", std::string("DCR")};
+  const AttrDef batch{"batch_axis", int64_t{1}}, time{"time_axis", int64_t{0}};
+  const AttrDef axes{"axes", std::vector<int64_t>{}}, upper{"upper", int64_t{1}};
+  const AttrDef dtype{"dtype", int64_t{0}}, k{"k", int64_t{0}};
   return {
       {"DepthToSpace",
        1,
        1,
-       {block, {"mode", std::string("DCR")}},
+       {block, mode},
        infer_depth_to_space,
        with_whole_bytes<reference_depth_to_space>},
       {"SpaceToDepth",
        1,
        1,
-       {block},
+       {block, mode},
        infer_space_to_depth,
        with_whole_bytes<reference_space_to_depth>},
       {"ReverseSequence",
        2,
        2,
-       {{"batch_axis", int64_t{1}}, {"time_axis", int64_t{0}}},
+       {batch, time},
        infer_reverse_sequence,
        with_whole_bytes<reference_reverse_sequence>},
       {"CenterCropPad",
        2,
        2,
-       {{"axes", std::vector<int64_t>{}}},
+       {axes},
        infer_center_crop_pad,
        with_whole_bytes<reference_center_crop_pad>},
-      {"Trilu", 1, 2, {{"upper", int64_t{1}}}, infer_trilu, with_whole_bytes<reference_trilu>},
-      {"EyeLike",
-       1,
-       1,
-       {{"dtype", int64_t{0}}, {"k", int64_t{0}}},
-       infer_eye_like,
-       reference_eye_like},
+      {"Trilu", 1, 2, {upper}, infer_trilu, with_whole_bytes<reference_trilu>},
+      {"EyeLike", 1, 1, {dtype, k}, infer_eye_like, reference_eye_like},
   };
 }
 

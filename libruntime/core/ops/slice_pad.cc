@@ -55,7 +55,8 @@ Dim symbolic_slice(const Dim& dim, const Dim& start, const Dim& end, int64_t ste
   const Dim stop = to_end ? dim : negative(end) ? dim + end : end;
   // x[0:k] of a symbolic dim is min(k, n): only k = 1 is safe to assume.
   if (!to_end && end.known() && end.value() > 1 && !dim.known()) return Dim::unknown();
-  return ceil_div(stop - start, Dim(step));
+  const Dim length = stop - start;
+  return negative(length) ? Dim(0) : ceil_div(length, Dim(step));
 }
 
 Status infer_slice(OpContext& c) {

@@ -115,16 +115,9 @@ MNN_INLINE void load_column(const Tile& t, const Row& a, const Row& b, int64_t j
 
 // Any epilogue, over the sums of a tile in memory: one copy of it for all tiles.
 __attribute__((noinline)) void finish_any(const Tile& t, const int32_t* sums, int64_t outputs) {
-  const Int8Post& post = *t.post;
-  for (int64_t c = 0; c < kChannels && c < t.channels; c += kLanes, sums += kLanes) {
-    const VF scale = load(t.scale + c), bias = load(t.bias + c);
-    for (int64_t i = 0; i < outputs; ++i) {
-      const int64_t offset = i * t.y_step + c;
-      const void* residual = t.residual ? advance(t.residual, post.residual, offset) : nullptr;
-      finish_sums(load_int(sums + i * kChannels), scale, bias, post, residual,
-                  advance(t.y, post.output, offset), t.channels - c);
-    }
-  }
+  const int64_t n = t.channels < kChannels ? t.channels : kChannels;
+  const SumBlock block{sums, outputs, kChannels, n, t.scale, t.bias, t.residual, t.y};
+  finish_block(block, *t.post, [&](int64_t i) { return i * t.y_step; });
 }
 
 template <int kOutputs>

@@ -55,16 +55,8 @@ MNN_INLINE int32_t group_at(const uint8_t* p) {
 // Any epilogue, over the sums of a tile in memory: one copy of it for all tiles.
 __attribute__((noinline)) void finish_any(const TileInt8& t, const int32_t* sums, int64_t rows,
                                           int64_t width) {
-  const Int8Post& post = *t.post;
-  for (int64_t c = 0; c < t.n; c += kLanes) {
-    const VF scale = load(t.scale + c), bias = load(t.bias + c);
-    for (int64_t m = 0; m < rows; ++m) {
-      const int64_t at = t.y_offset[m] + c;
-      const void* residual = t.residual ? advance(t.residual, post.residual, at) : nullptr;
-      finish_sums(load_int(sums + m * width + c), scale, bias, post, residual,
-                  advance(t.y, post.output, at), t.n - c);
-    }
-  }
+  const SumBlock block{sums, rows, width, t.n, t.scale, t.bias, t.residual, t.y};
+  finish_block(block, *t.post, [&](int64_t m) { return t.y_offset[m]; });
 }
 
 template <int kRows, int kVectors>

@@ -114,4 +114,98 @@ static MNN_INLINE const void* advance(const void* p, ByteOrFloat kind, int64_t c
   return static_cast<const uint8_t*>(p) + (kind == ByteOrFloat::kFloat ? 4 * count : count);
 }
 
+// A block of sums: `rows` rows of `width`, of which n channels exist. offset(row) is where a row's
+// first channel lies in y and residual.
+struct SumBlock {
+  const int32_t* sums = nullptr;
+  int64_t rows = 0, width = 0, n = 0;
+  const float* scale = nullptr;
+  const float* bias = nullptr;
+  const void* residual = nullptr;
+  void* y = nullptr;
+};
+
+struct Bounds {
+  float low = -__builtin_inff(), high = __builtin_inff();
+};
+// Whether the activation is a clamp, and its bounds.
+static MNN_INLINE bool clamp_bounds(const PostOp& op, Bounds* bounds) {
+  if (op.kind == Activation::kRelu) bounds->low = 0;
+  if (op.kind == Activation::kClip) *bounds = {op.a, op.b};
+  return op.kind == Activation::kNone || op.kind == Activation::kRelu ||
+         op.kind == Activation::kClip;
+}
+
+// Whole registers only; everything that does not change inside is known at compile time or held in
+// registers.
+template <bool kHardSwish, ByteOrFloat kResidual, ByteOrFloat kOutput, typename Offset>
+static MNN_INLINE void finish_whole(const SumBlock& b, const Int8Post& post, Bounds before,
+                                    Bounds after, const Offset& offset) {
+  const VF before_low = splat(before.low), before_high = splat(before.high);
+  const VF after_low = splat(after.low), after_high = splat(after.high);
+  const VF r_scale = splat(post.r_scale);
+  for (int64_t c = 0; c + kLanes <= b.n; c += kLanes) {
+    const VF scale = load(b.scale + c), bias = load(b.bias + c);
+    for (int64_t m = 0; m < b.rows; ++m) {
+      const int64_t at = offset(m) + c;
+      VF v = to_float(load_int(b.sums + m * b.width + c)) * scale + bias;
+      if constexpr (kHardSwish) {
+        v = HardSwish::at(v, v, v);
+      } else {
+        v = vmin(before_high, vmax(before_low, v));
+      }
+      if constexpr (kResidual == ByteOrFloat::kByte) {
+        v += load_bytes_part(static_cast<const uint8_t*>(b.residual) + at, kLanes, post.r_zero) *
+             r_scale;
+      } else if constexpr (kResidual == ByteOrFloat::kFloat) {
+        v += load(static_cast<const float*>(b.residual) + at);
+      }
+      v = vmin(after_high, vmax(after_low, v));
+      if constexpr (kOutput == ByteOrFloat::kFloat) {
+        store(static_cast<float*>(b.y) + at, v);
+      } else {
+        store_bytes(static_cast<uint8_t*>(b.y) + at, to_byte(v, post));
+      }
+    }
+  }
+}
+
+// Any epilogue over a block of sums in memory.
+template <typename Offset>
+static MNN_INLINE void finish_block(const SumBlock& b, const Int8Post& post, const Offset& offset) {
+  constexpr ByteOrFloat kByte = ByteOrFloat::kByte, kFloat = ByteOrFloat::kFloat;
+  Bounds before, after;
+  const bool swish = post.before.kind == Activation::kHardSwish;
+  int64_t done = 0;
+  // The forms real networks have; what is left of a row, and other activations, go one by one.
+  if ((swish || clamp_bounds(post.before, &before)) && clamp_bounds(post.after, &after)) {
+    done = b.n / kLanes * kLanes;
+    const bool byte = post.output == kByte;
+    if (post.residual == ByteOrFloat::kNone) {
+      constexpr ByteOrFloat kNone = ByteOrFloat::kNone;
+      if (swish && byte) finish_whole<true, kNone, kByte>(b, post, before, after, offset);
+      if (swish && !byte) finish_whole<true, kNone, kFloat>(b, post, before, after, offset);
+      if (!swish && byte) finish_whole<false, kNone, kByte>(b, post, before, after, offset);
+      if (!swish && !byte) finish_whole<false, kNone, kFloat>(b, post, before, after, offset);
+    } else if (post.residual == kByte && !swish) {
+      if (byte) finish_whole<false, kByte, kByte>(b, post, before, after, offset);
+      if (!byte) finish_whole<false, kByte, kFloat>(b, post, before, after, offset);
+    } else if (post.residual == kFloat && !swish) {
+      if (byte) finish_whole<false, kFloat, kByte>(b, post, before, after, offset);
+      if (!byte) finish_whole<false, kFloat, kFloat>(b, post, before, after, offset);
+    } else {
+      done = 0;
+    }
+  }
+  for (int64_t c = done; c < b.n; c += kLanes) {
+    const VF scale = load(b.scale + c), bias = load(b.bias + c);
+    for (int64_t m = 0; m < b.rows; ++m) {
+      const int64_t at = offset(m) + c;
+      const void* residual = b.residual ? advance(b.residual, post.residual, at) : nullptr;
+      finish_sums(load_int(b.sums + m * b.width + c), scale, bias, post, residual,
+                  advance(b.y, post.output, at), b.n - c);
+    }
+  }
+}
+
 }  // namespace mnn::MNN_ISA

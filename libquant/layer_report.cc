@@ -1,0 +1,211 @@
+#include "libquant/layer_report.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+
+#include "libquant/walk.h"
+#include "libruntime/compile/backend.h"
+
+namespace mnn {
+namespace {
+
+constexpr size_t kWalkSamples = 8;
+constexpr size_t kContributionSamples = 4;
+// Layers whose suggested remedy is tried, and below which contribution one is looked for.
+constexpr size_t kTriedLayers = 5;
+constexpr double kGoodContributionDb = 30.0;
+
+SampleSet first_of(const SampleSet& all, size_t count) {
+  SampleSet some;
+  some.source = all.source;
+  some.indices.assign(all.indices.begin(), all.indices.begin() + static_cast<long>(std::min(count, all.size())));
+  return some;
+}
+
+struct Row {
+  LayerError error;
+  int layer = -1;  // of the plan; -1: a node without weights
+  ValueId output = kNoValue;
+  ErrorSums isolated, accumulated;
+  int64_t clipped = 0, elements = 0;
+};
+
+class LayerReporter {
+ public:
+  explicit LayerReporter(const LayerReportInput& in)
+      : in_(in), few_(first_of(in.holdout, kContributionSamples)) {}
+
+  Result<std::vector<LayerError>> run() {
+    make_rows();
+    MNN_RETURN_IF_ERROR(walk_rows());
+    MNN_RETURN_IF_ERROR(contributions());
+    std::stable_sort(rows_.begin(), rows_.end(), [](const Row& a, const Row& b) {
+      return a.error.contribution.snr_db < b.error.contribution.snr_db;
+    });
+    MNN_RETURN_IF_ERROR(suggest());
+    std::vector<LayerError> errors;
+    for (Row& r : rows_) errors.push_back(std::move(r.error));
+    return errors;
+  }
+
+ private:
+  void make_rows() {
+    std::map<NodeId, int> layer_of;
+    for (size_t i = 0; i < in_.plan.layers.size(); ++i) layer_of[in_.plan.layers[i].node] = static_cast<int>(i);
+    for (size_t n = 0; n < in_.graph.nodes.size(); ++n) {
+      const Node& node = in_.graph.nodes[n];
+      const ValueId out = node.outputs.empty() ? kNoValue : node.outputs[0];
+      const auto it = layer_of.find(static_cast<NodeId>(n));
+      const bool stored = out != kNoValue && is_planned(in_.plan, out);
+      if (it == layer_of.end() && !stored) continue;
+      Row row;
+      row.output = out;
+      LayerError& e = row.error;
+      e.name = display_name(in_.graph, node);
+      e.origin = node.origin;
+      e.op = node.op;
+      for (const FusedOp& f : node.fused) e.op += "+" + f.op;
+      e.macs = count_macs(in_.graph, node);
+      e.weight_snr_db = kExactSnrDb;
+      if (it != layer_of.end()) {
+        row.layer = it->second;
+        const QuantizedWeights& w = in_.decisions.weights[static_cast<size_t>(row.layer)];
+        e.int8 = true;
+        e.weight_snr_db = w.snr_db;
+        e.weight_bytes_before = w.stored.elements() * 4;
+        e.weight_bytes_after = w.stored.bytes() + static_cast<int64_t>(w.params.scale.size()) * 4;
+      }
+      row_of_[static_cast<NodeId>(n)] = rows_.size();
+      rows_.push_back(std::move(row));
+    }
+  }
+
+  Status walk_rows() {
+    QuantDecisions decisions = in_.decisions;
+    WalkOptions options;
+    options.run = in_.run;
+    options.progress = [&](int64_t done, int64_t total) { progress("layer errors", done, total); };
+    options.see = [&](const WalkedNode& w) -> Status {
+      const auto it = row_of_.find(w.node);
+      if (it == row_of_.end() || w.reference.dtype() != DType::kF32) return {};
+      Row& row = rows_[it->second];
+      row.error.shape = w.reference.dims();
+      if (w.isolated.defined()) MNN_RETURN_IF_ERROR(row.isolated.add(w.reference, w.isolated));
+      MNN_RETURN_IF_ERROR(row.accumulated.add(w.reference, w.accumulated));
+      if (is_planned(in_.plan, row.output)) count_clipped(row, w.reference);
+      return {};
+    };
+    const SampleSet some = first_of(in_.holdout, kWalkSamples);
+    MNN_RETURN_IF_ERROR(walk(in_.graph, in_.plan, decisions, some, options));
+    for (Row& row : rows_) {
+      row.error.isolated = metrics_of(row.isolated);
+      row.error.accumulated = metrics_of(row.accumulated);
+      row.error.clipped_share =
+          row.elements ? static_cast<double>(row.clipped) / static_cast<double>(row.elements) : 0.0;
+    }
+    return {};
+  }
+
+  void count_clipped(Row& row, const Tensor& reference) const {
+    const QuantParams p = params_of(in_.plan, in_.decisions, row.output);
+    // Half a step beyond the last level still rounds to it.
+    const float low = (-0.5f - static_cast<float>(p.zero_point[0])) * p.scale[0];
+    const float high = (255.5f - static_cast<float>(p.zero_point[0])) * p.scale[0];
+    for (const float x : reference.span<float>()) row.clipped += x < low || x > high;
+    row.elements += reference.elements();
+  }
+
+  Result<std::vector<ErrorSums>> errors_of(Graph graph) {
+    MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(std::move(graph), in_.run));
+    MNN_ASSIGN_OR_RETURN(const auto outputs, run_all(*session, few_));
+    const std::vector<std::vector<Tensor>> reference(in_.reference.begin(),
+                                                     in_.reference.begin() + static_cast<long>(few_.size()));
+    return output_errors(reference, outputs);
+  }
+
+  Status contributions() {
+    for (size_t r = 0; r < rows_.size(); ++r) {
+      progress("contributions", static_cast<int64_t>(r), static_cast<int64_t>(rows_.size()));
+      Row& row = rows_[r];
+      Graph g = row.layer >= 0
+                    ? annotate_only(in_.graph, in_.plan, in_.decisions, static_cast<size_t>(row.layer))
+                    : annotate_value_only(in_.graph, in_.plan, in_.decisions, row.output);
+      auto errors = errors_of(std::move(g));
+      if (!errors.ok()) return errors.status().context("layer " + row.error.name);
+      ErrorMetrics m = metrics_of(merged(*errors));
+      m.snr_db = std::min(overall_snr_db(*errors), kExactSnrDb);
+      row.error.contribution = m;
+      row.error.amplified = row.error.isolated.snr_db >= 30.0 && m.snr_db < 20.0;
+    }
+    return {};
+  }
+
+  // What to do about the worst layers, each remedy with the gain measured at the network's output.
+  Status suggest() {
+    MNN_ASSIGN_OR_RETURN(const auto all, errors_of(annotate(in_.graph, in_.plan, in_.decisions)));
+    const double now = overall_snr_db(all);
+    size_t tried = 0;
+    for (Row& row : rows_) {
+      if (tried >= kTriedLayers || row.error.contribution.snr_db >= kGoodContributionDb) break;
+      if (row.layer < 0) continue;
+      progress("remedies", static_cast<int64_t>(tried), static_cast<int64_t>(kTriedLayers));
+      ++tried;
+      MNN_ASSIGN_OR_RETURN(
+          const auto without,
+          errors_of(annotate_without(in_.graph, in_.plan, in_.decisions, static_cast<size_t>(row.layer))));
+      const double gain = overall_snr_db(without) - now;
+      char text[96];
+      std::snprintf(text, sizeof text, "in float: %+.2f dB at the output", gain);
+      row.error.suggestion = text;
+      if (row.error.clipped_share > 0.01) row.error.suggestion += "; clips: try --method minmax";
+    }
+    return {};
+  }
+
+  void progress(const std::string& phase, int64_t done, int64_t total) const {
+    if (in_.progress) in_.progress(phase, done, total);
+  }
+
+  const LayerReportInput& in_;
+  SampleSet few_;
+  std::vector<Row> rows_;
+  std::map<NodeId, size_t> row_of_;
+};
+
+}  // namespace
+
+Result<std::vector<LayerError>> report_layers(const LayerReportInput& input) { return LayerReporter(input).run(); }
+
+double argmax_agreement(const std::vector<std::vector<Tensor>>& reference,
+                        const std::vector<std::vector<Tensor>>& test) {
+  int64_t same = 0, rows = 0;
+  for (size_t s = 0; s < reference.size(); ++s) {
+    if (reference[s].empty()) return -1;
+    const Tensor &r = reference[s][0], &t = test[s][0];
+    // [N,C] and [N,T,C] are scores of classes; in a map of higher rank the last axis is space.
+    if (r.dtype() != DType::kF32 || r.rank() < 2 || r.rank() > 3 || r.dims().back() < 2) return -1;
+    const int64_t n = r.dims().back();
+    for (int64_t at = 0; at + n <= r.elements(); at += n) {
+      const float *a = r.data<float>() + at, *b = t.data<float>() + at;
+      same += std::max_element(a, a + n) - a == std::max_element(b, b + n) - b;
+      ++rows;
+    }
+  }
+  return rows == 0 ? -1 : static_cast<double>(same) / static_cast<double>(rows);
+}
+
+int64_t bytes_of_constants(const Graph& graph) {
+  int64_t bytes = 0;
+  for (const Value& v : graph.values) {
+    if (v.kind != ValueKind::kConstant) continue;
+    bytes += v.data.bytes();
+    if (v.quant) bytes += static_cast<int64_t>(v.quant->scale.size()) * 4;
+  }
+  for (const Node& node : graph.nodes) {
+    for (const Graph& g : node.subgraphs) bytes += bytes_of_constants(g);
+  }
+  return bytes;
+}
+
+}  // namespace mnn

@@ -1,0 +1,30 @@
+// The error of every layer: isolated, accumulated, contribution.
+#pragma once
+
+#include "libquant/annotate.h"
+#include "libquant/observe.h"
+
+namespace mnn {
+
+struct LayerReportInput {
+  const Graph& graph;
+  const QuantPlan& plan;
+  const QuantDecisions& decisions;
+  const std::vector<std::vector<Tensor>>& reference;  // float outputs per held-back sample
+  const SampleSet& holdout;
+  RunOptions run;
+  double snr_db = 0;  // of the whole quantized network on all held-back samples
+  const std::function<void(const std::string&, int64_t, int64_t)>& progress;
+};
+
+// One row per quantized layer and per other node whose output is stored as u8; worst contribution
+// first.
+Result<std::vector<LayerError>> report_layers(const LayerReportInput& input);
+
+// Share of positions whose largest element along the last axis of the first float output is the same
+// in both; -1 unless that output is [N,C] or [N,T,C] with two classes or more.
+double argmax_agreement(const std::vector<std::vector<Tensor>>& reference,
+                        const std::vector<std::vector<Tensor>>& test);
+int64_t bytes_of_constants(const Graph& graph);
+
+}  // namespace mnn

@@ -1,0 +1,62 @@
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "libquant/quantize.h"
+
+namespace mnn {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// JSON has no NaN and no infinity: null says that there is no number.
+Json number(double v) { return std::isfinite(v) ? Json(v) : Json(); }
+
+Json metrics(const ErrorMetrics& m) {
+  return {{"cosine", number(m.cosine)}, {"snr_db", number(m.snr_db)},   {"mse", number(m.mse)},
+          {"max_abs", number(m.max_abs)}, {"max_rel", number(m.max_rel)}, {"failed", m.failed}};
+}
+
+}  // namespace
+
+std::string report_json(const QuantReport& r) {
+  Json out;
+  out["scheme"] = r.scheme;
+  out["method"] = r.method;
+  out["calibration_samples"] = r.calibration_samples;
+  out["holdout_samples"] = r.holdout_samples;
+  out["holdout_note"] = r.holdout_note;
+  out["int8_mac_share"] = r.int8_mac_share;
+  out["constant_bytes_before"] = r.bytes_before;
+  out["constant_bytes_after"] = r.bytes_after;
+  out["argmax_agreement"] = r.argmax_agreement >= 0 ? Json(r.argmax_agreement) : Json();
+  out["candidates"] = Json::array();
+  for (const auto& [name, snr] : r.candidates) out["candidates"].push_back({{"method", name}, {"snr_db", number(snr)}});
+  out["outputs"] = Json::array();
+  for (const auto& [name, m] : r.outputs) {
+    Json row = {{"name", name}};
+    row.update(metrics(m));
+    out["outputs"].push_back(row);
+  }
+  out["layers"] = Json::array();
+  for (const LayerError& e : r.layers) {
+    out["layers"].push_back({{"name", e.name},
+                             {"op", e.op},
+                             {"origin", e.origin},
+                             {"shape", e.shape},
+                             {"macs", e.macs},
+                             {"int8", e.int8},
+                             {"weight_bytes_before", e.weight_bytes_before},
+                             {"weight_bytes_after", e.weight_bytes_after},
+                             {"weight_snr_db", number(e.weight_snr_db)},
+                             {"isolated", metrics(e.isolated)},
+                             {"accumulated", metrics(e.accumulated)},
+                             {"contribution", metrics(e.contribution)},
+                             {"clipped_share", e.clipped_share},
+                             {"amplified", e.amplified},
+                             {"suggestion", e.suggestion}});
+  }
+  out["warnings"] = r.warnings;
+  return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace mnn

@@ -1,0 +1,103 @@
+// The CPU backend: which nodes it takes, what they cost, and compiling a segment.
+#include <algorithm>
+#include <string>
+
+#include "libruntime/backends/cpu/element.h"
+#include "libruntime/backends/cpu/rows.h"
+#include "libruntime/kernels/isa.h"
+#include "libruntime/kernels/kernel_table.h"
+
+namespace mnn {
+namespace cpu {
+
+const OpRow* find_row(std::string_view op) {
+  static const std::map<std::string_view, const OpRow*> rows = [] {
+    std::map<std::string_view, const OpRow*> all;
+    for (const auto family : {conv_rows(), matmul_rows(), pool_rows(), reduce_rows(), norm_rows(),
+                              view_rows(), move_rows(), resize_rows()}) {
+      for (const OpRow& row : family) all.emplace(row.op, &row);
+    }
+    return all;
+  }();
+  const auto it = rows.find(op);
+  return it == rows.end() ? nullptr : it->second;
+}
+
+namespace {
+
+// Why a value cannot live in this backend; nullopt when it can.
+std::optional<std::string> check_value(const Value& v) {
+  if (v.type.kind != Type::Kind::kTensor) return "not a tensor";
+  if (!v.type.is_static()) return "shape depends on data";
+  if (v.type.rank() > 8) return "more than 8 dimensions";
+  const std::vector<int64_t> dims = known_dims(*v.type.shape);
+  if (std::find(dims.begin(), dims.end(), 0) != dims.end()) return "empty tensor";
+  const int bits = dtype_bits(v.type.dtype);
+  if (bits != 8 && bits != 16 && bits != 32 && bits != 64) {
+    return "elements of type " + std::string(dtype_name(v.type.dtype));
+  }
+  if (v.quant && v.kind != ValueKind::kConstant && !grid_of(v)) {
+    return "activation quantized in another way than one scale for bytes";
+  }
+  return std::nullopt;
+}
+
+class CpuBackend : public Backend {
+ public:
+  std::string name() const override { return "cpu"; }
+  std::string device() const override {
+    const Result<const KernelTable*> table = find_kernels("");
+    return table.ok() ? "CPU, " + std::string((*table)->isa) : "CPU";
+  }
+
+  std::optional<std::string> supports(const Graph& graph, const Node& node) const override {
+    if (!node.subgraphs.empty() || !node.captures.empty()) return "sub-graphs";
+    if (find_op(node.op) == nullptr) return "operator " + node.op + " is not known";
+    for (const auto* list : {&node.inputs, &node.outputs}) {
+      for (const ValueId v : *list) {
+        if (v == kNoValue) continue;
+        // Parameters nobody reads at run time, such as Resize's empty roi, do no harm.
+        const Value& value = graph.value(v);
+        if (value.kind == ValueKind::kConstant && value.data.elements() == 0) continue;
+        if (auto reason = check_value(value)) return reason;
+      }
+    }
+    if (is_elementwise(graph, node)) return std::nullopt;
+    const OpRow* row = find_row(node.op);
+    if (row == nullptr) return "operator " + node.op + " has no CPU kernel for these types";
+    for (const FusedOp& f : node.fused) {
+      if (graph.value(node.outputs[0]).type.dtype != DType::kF32 ||
+          !is_element_post_op(graph, node, f)) {
+        return "post-op " + f.op + " has no CPU kernel";
+      }
+    }
+    return row->supports(graph, node);
+  }
+
+  // A roofline: arithmetic at a fraction of what one core can do, memory at some GB/s, and a
+  // microsecond for the step.
+  double cost(const Graph& graph, const Node& node) const override {
+    const StepInfo info = describe_step(graph, node);
+    const double arithmetic = static_cast<double>(info.macs) / 2e10;
+    const double traffic = static_cast<double>(info.bytes) / 1e10;
+    return 1e-6 + std::max(arithmetic, traffic);
+  }
+
+  Result<std::unique_ptr<Executable>> compile(const Graph& segment,
+                                              const CompileOptions& options) const override {
+    MNN_ASSIGN_OR_RETURN(const KernelTable* table, find_kernels(options.isa));
+    const VectorKernels* kernels = find_vector_kernels(table->isa);
+    if (kernels == nullptr)
+      return internal_error("no vector kernels for " + std::string(table->isa));
+    Lowering lowering(segment, options, table->isa, *kernels);
+    MNN_ASSIGN_OR_RETURN(Plan plan, lowering.run());
+    return make_executable(std::move(plan), options.pool);
+  }
+};
+
+}  // namespace
+}  // namespace cpu
+
+std::unique_ptr<Backend> make_cpu_backend() { return std::make_unique<cpu::CpuBackend>(); }
+
+}  // namespace mnn

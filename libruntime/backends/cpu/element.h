@@ -1,0 +1,80 @@
+// Elementwise expressions: trees of unary, binary and select operators over broadcast sources, run
+// tile by tile so that what lies between two operators stays in the first cache level.
+#pragma once
+
+#include <vector>
+
+#include "libruntime/backends/cpu/lowering.h"
+
+namespace mnn::cpu {
+
+inline constexpr int kMaxExpression = 24;  // operators
+
+// Whether the node is an operator of expressions, with types and shapes they can take.
+bool is_elementwise(const Graph& graph, const Node& node);
+// Whether a post-op can run as part of an expression.
+bool is_element_post_op(const Graph& graph, const Node& node, const FusedOp& op);
+// Operators the node adds.
+int expression_size(const Node& node);
+// Whether `node`, which only `next` reads, can be computed inside the expression of `next`.
+bool can_join(const Graph& graph, const Node& node, const Node& next);
+
+Status lower_elementwise(Lowering& l, const Node& node);
+// y, the node's first output so far, goes through post-ops [from, …) and onto its grid.
+Status apply_post_ops(Lowering& l, const Node& node, Array y, size_t from);
+// The grid of a value as unsigned bytes; nullopt when it has none that bytes can hold.
+std::optional<Grid> grid_of(const Value& value);
+
+struct Expression {
+  enum class Kind : uint8_t { kUnary, kBinary, kSelect };
+  // Registers 0…sources-1 are the sources, the others temporaries.
+  struct Op {
+    Kind kind = Kind::kUnary;
+    UnaryFn unary = nullptr;
+    BinaryFn binary = nullptr;
+    float a = 0, b = 0;
+    int out = 0, x = 0, y = 0, z = 0;
+  };
+  std::vector<Array> sources;  // of the dims of the result, repeated axes with stride 0
+  std::vector<Op> ops;         // the last one makes the result; at least one
+  int registers = 0;           // sources included
+};
+
+// An expression bound to where its result goes.
+class ExpressionLoop {
+ public:
+  ExpressionLoop(Expression expression, Array out, const VectorKernels& kernels);
+  int64_t scratch_floats() const { return slots_ * kTile; }  // per part
+  int64_t work() const;
+  void run(const Run& run, float* scratch, int part, int parts) const;
+  const Expression& expression() const { return expression_; }
+  const Array& out() const { return out_; }
+
+ private:
+  static constexpr int64_t kTile = 2048;
+  enum class Read : uint8_t { kDirect, kRows };
+  struct Source {
+    Read read = Read::kRows;
+    int slot = -1;  // scratch; -1: read in place
+    int64_t row_step = 0, step = 0;
+    Dims outer;  // strides of the loops around a tile
+  };
+  const float* fetch(const Run& run, size_t source, int64_t at, int64_t rows, int64_t cols,
+                     float* scratch) const;
+  void compute(const float** registers, float* scratch, float* result, int64_t n) const;
+  void put(const Run& run, int64_t at, int64_t rows, int64_t cols, const float* values) const;
+
+  Expression expression_;
+  Array out_;
+  const VectorKernels& kernels_;
+  std::vector<Source> sources_;
+  std::vector<int> slot_of_;  // per register
+  int result_slot_ = -1;      // -1: straight into the output
+  int64_t slots_ = 0;
+  Dims outer_;  // extents of the loops around the last two
+  Dims out_outer_;
+  int64_t rows_ = 1, cols_ = 1, tile_rows_ = 1, tile_cols_ = 1;
+  int64_t out_row_step_ = 0, out_step_ = 1;
+};
+
+}  // namespace mnn::cpu

@@ -1,0 +1,179 @@
+// Conv and ConvTranspose on channels-last arrays.
+#include <algorithm>
+
+#include "libruntime/backends/cpu/matrix.h"
+#include "libruntime/backends/cpu/rows.h"
+#include "libruntime/core/ops/window.h"
+
+namespace mnn::cpu {
+namespace {
+
+std::optional<std::string> supports_conv(const Graph& graph, const Node& node) {
+  const NodeView n(graph, node);
+  if (n.in_type(0) != DType::kF32) return "input is not f32";
+  const size_t rank = n.in(0).type.rank();
+  if (rank != 3 && rank != 4) return std::to_string(rank) + "-dimensional input";
+  if (!n.is_constant(1)) return "weights are not constant";
+  if (n.has_input(2) && !n.is_constant(2)) return "bias is not constant";
+  return check_post_ops(graph, node);
+}
+
+// Elements from one pixel to the next when `a` is a channels-last image, perhaps a slice of the
+// channels of a wider one; nullopt when it is not.
+std::optional<int64_t> pixel_stride(const Array& a) {
+  const size_t rank = a.rank();
+  if (a.dims[1] != 1 && a.strides[1] != 1) return std::nullopt;
+  int64_t pixel = 0, pixels = 1;
+  for (size_t d = rank; d-- > 0;) {
+    if (d == 1 || a.dims[d] == 1) continue;
+    if (pixel == 0) {
+      if (a.strides[d] % pixels != 0) return std::nullopt;
+      pixel = a.strides[d] / pixels;
+    }
+    if (a.strides[d] != pixel * pixels) return std::nullopt;
+    pixels *= a.dims[d];
+  }
+  if (pixel == 0) return a.dims[1];
+  return pixel >= a.dims[1] ? std::optional<int64_t>(pixel) : std::nullopt;
+}
+
+Result<Array> image(Lowering& l, ValueId v, bool bytes) {
+  const Array* form = l.find_form(
+      v, [&](const Array& a) { return a.grid.has_value() == bytes && pixel_stride(a); });
+  if (form != nullptr) return *form;
+  const Order order = channels_last(l.dims(v).size());
+  return bytes ? l.stored(v, order) : l.real(v, order);
+}
+
+// Where the kernel writes; a residual must be laid out alike, so that goes with dense results only.
+Array output_of(Lowering& l, ValueId v, const FusedPart& part, const std::optional<Grid>& grid) {
+  const Order order = channels_last(l.dims(v).size());
+  if (part.residual != kNoValue) return l.allocate(DType::kF32, l.dims(v), order, grid);
+  return l.allocate_output(v, order, grid);
+}
+
+Result<ConvGeometry> geometry_of(const NodeView& n, bool transposed) {
+  const Dims x = n.in_dims(0), w = n.in_dims(1), y = n.out_dims();
+  const size_t space = x.size() - 2;
+  const Shape kernel = to_shape({w.begin() + 2, w.end()});
+  MNN_ASSIGN_OR_RETURN(const Window window, read_window(n, kernel));
+  std::vector<int64_t> pads;
+  const std::vector<int64_t> extra = n.attr_ints("output_padding");
+  const std::vector<int64_t> shape = n.attr_ints("output_shape");
+  const bool same = window.auto_pad == Window::AutoPad::kSameUpper ||
+                    window.auto_pad == Window::AutoPad::kSameLower;
+  for (size_t i = 0; i < space; ++i) {
+    if (!transposed) {
+      pads.push_back(window_pad_begin(window, i, x[i + 2], y[i + 2]));
+    } else if (shape.empty() && !same) {
+      pads.push_back(window.pads_begin[i]);
+    } else {
+      const int64_t full = window.strides[i] * (x[i + 2] - 1) + (extra.empty() ? 0 : extra[i]) +
+                           (w[i + 2] - 1) * window.dilations[i] + 1;
+      const int64_t total = std::max<int64_t>(0, full - y[i + 2]);
+      pads.push_back(window.auto_pad == Window::AutoPad::kSameUpper ? total / 2 : (total + 1) / 2);
+    }
+  }
+  ConvGeometry g;
+  g.n = x[0];
+  g.ic = x[1];
+  g.oc = y[1];
+  g.groups = n.attr_int("group");
+  g.iw = x.back();
+  g.ow = y.back();
+  g.kw = w.back();
+  g.stride_w = window.strides.back();
+  g.dilation_w = window.dilations.back();
+  g.pad_left = pads.back();
+  if (space == 2) {
+    g.ih = x[2];
+    g.oh = y[2];
+    g.kh = w[2];
+    g.stride_h = window.strides[0];
+    g.dilation_h = window.dilations[0];
+    g.pad_top = pads[0];
+  }
+  return g;
+}
+
+Status lower_conv_any(Lowering& l, const Node& node, bool transposed) {
+  const NodeView n(l.graph(), node);
+  MNN_ASSIGN_OR_RETURN(ConvGeometry g, geometry_of(n, transposed));
+  const ValueId xv = node.inputs[0], yv = node.outputs[0];
+  std::vector<float> sum;
+  if (n.has_input(2)) {
+    const Tensor* t = l.constant(node.inputs[2]);
+    if (t == nullptr) return internal_error("the bias cannot be read");
+    sum.assign(t->data<float>(), t->data<float>() + t->elements());
+  }
+  const size_t from = fuse_bias(l, node, 1, sum);
+  const float* bias = sum.empty() ? nullptr : sum.data();
+  const Order order = channels_last(l.dims(xv).size());
+  const std::optional<Grid> in_grid = l.grid(xv), out_grid = l.grid(yv);
+  std::optional<ByteWeights> bytes;
+  if (in_grid && !transposed) bytes = byte_weights(l, node.inputs[1], 0);
+  if (bytes) {
+    FusedPart part = fuse(l, node, from, true, out_grid.has_value());
+    // What the kernel cannot apply before it stores bytes runs on its float result.
+    const bool all = part.count == node.fused.size();
+    if (!all) part = fuse(l, node, from, true, false);
+    const bool store_bytes = all && out_grid;
+    MNN_ASSIGN_OR_RETURN(const Array x, image(l, xv, true));
+    g.x_pixel_stride = *pixel_stride(x);
+    ConvQuant quant;
+    quant.in = quant_of(*in_grid);
+    quant.weight_scales = bytes->scales.data();
+    if (store_bytes) quant.out = quant_of(*out_grid);
+    std::optional<Array> residual;
+    if (part.residual != kNoValue) {
+      const auto residual_grid = l.grid(part.residual);
+      quant.residual_type = residual_grid ? ResidualType::kU8 : ResidualType::kF32;
+      if (residual_grid) quant.residual = quant_of(*residual_grid);
+      MNN_ASSIGN_OR_RETURN(
+          residual, residual_grid ? l.stored(part.residual, order) : l.real(part.residual, order));
+    }
+    const Array y = output_of(l, yv, part, store_bytes ? out_grid : std::nullopt);
+    g.y_pixel_stride = *pixel_stride(y);
+    Result<MatrixKernelPtr> kernel = make_conv_int8(g, bytes->values.data<int8_t>(), bias, quant,
+                                                    part.epilogue, l.kernel_options());
+    if (kernel.ok()) {
+      add_matrix_step(l, node, std::move(kernel).value(), x, nullptr,
+                      residual ? &*residual : nullptr, y, true, bytes->values.bytes(),
+                      part.epilogue);
+      return l.finish(node, y, part.count);
+    }
+    // Sums too long for int32: float after all.
+    if (kernel.status().code() != Code::kUnsupported) return kernel.status();
+  }
+  const FusedPart part = fuse(l, node, from, false, false);
+  const Tensor* weights = l.constant(node.inputs[1]);
+  if (weights == nullptr) return internal_error("the weights cannot be read");
+  MNN_ASSIGN_OR_RETURN(const Array x, image(l, xv, false));
+  g.x_pixel_stride = *pixel_stride(x);
+  std::optional<Array> residual;
+  if (part.residual != kNoValue) {
+    MNN_ASSIGN_OR_RETURN(residual, l.real(part.residual, order));
+  }
+  const Array y = output_of(l, yv, part, std::nullopt);
+  g.y_pixel_stride = *pixel_stride(y);
+  const auto make = transposed ? make_conv_transpose_f32 : make_conv_f32;
+  MNN_ASSIGN_OR_RETURN(MatrixKernelPtr kernel,
+                       make(g, weights->data<float>(), bias, part.epilogue, l.kernel_options()));
+  add_matrix_step(l, node, std::move(kernel), x, nullptr, residual ? &*residual : nullptr, y, false,
+                  weights->bytes(), part.epilogue);
+  return l.finish(node, y, part.count);
+}
+
+Status lower_conv(Lowering& l, const Node& node) { return lower_conv_any(l, node, false); }
+Status lower_conv_transpose(Lowering& l, const Node& node) { return lower_conv_any(l, node, true); }
+
+constexpr OpRow kRows[] = {
+    {"Conv", supports_conv, lower_conv},
+    {"ConvTranspose", supports_conv, lower_conv_transpose},
+};
+
+}  // namespace
+
+std::span<const OpRow> conv_rows() { return kRows; }
+
+}  // namespace mnn::cpu

@@ -1,0 +1,636 @@
+// Elementwise nodes and post-ops as expressions.
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <cstring>
+
+#include "libruntime/backends/cpu/element.h"
+
+namespace mnn::cpu {
+namespace {
+
+struct UnaryRow {
+  std::string_view op;
+  UnaryOp kernel;
+  std::string_view a, b;  // attributes that become the parameters
+};
+constexpr UnaryRow kUnary[] = {
+    {"Relu", UnaryOp::kRelu, "", ""},
+    {"LeakyRelu", UnaryOp::kLeakyRelu, "alpha", ""},
+    {"ThresholdedRelu", UnaryOp::kThresholdedRelu, "alpha", ""},
+    {"Elu", UnaryOp::kElu, "alpha", ""},
+    {"Selu", UnaryOp::kSelu, "alpha", "gamma"},
+    {"Celu", UnaryOp::kCelu, "alpha", ""},
+    {"HardSigmoid", UnaryOp::kHardSigmoid, "alpha", "beta"},
+    {"HardSwish", UnaryOp::kHardSwish, "", ""},
+    {"Sigmoid", UnaryOp::kSigmoid, "", ""},
+    {"Swish", UnaryOp::kSwish, "alpha", ""},
+    {"Tanh", UnaryOp::kTanh, "", ""},
+    {"Gelu", UnaryOp::kGelu, "", ""},  // or kGeluTanh
+    {"Mish", UnaryOp::kMish, "", ""},
+    {"Softplus", UnaryOp::kSoftplus, "", ""},
+    {"Softsign", UnaryOp::kSoftsign, "", ""},
+    {"Erf", UnaryOp::kErf, "", ""},
+    {"Exp", UnaryOp::kExp, "", ""},
+    {"Log", UnaryOp::kLog, "", ""},
+    {"Sqrt", UnaryOp::kSqrt, "", ""},
+    {"Reciprocal", UnaryOp::kReciprocal, "", ""},
+    {"Abs", UnaryOp::kAbs, "", ""},
+    {"Neg", UnaryOp::kNeg, "", ""},
+    {"Floor", UnaryOp::kFloor, "", ""},
+    {"Ceil", UnaryOp::kCeil, "", ""},
+    {"Round", UnaryOp::kRound, "", ""},
+    {"Sign", UnaryOp::kSign, "", ""},
+    {"Sin", UnaryOp::kSin, "", ""},
+    {"Cos", UnaryOp::kCos, "", ""},
+    {"Not", UnaryOp::kNot, "", ""},
+    {"IsNaN", UnaryOp::kIsNaN, "", ""},
+    {"Clip", UnaryOp::kClip, "", ""},
+    {"Cast", UnaryOp::kMulBy, "", ""},
+    {"BatchNormalization", UnaryOp::kMulBy, "", ""},
+};
+
+struct BinaryRow {
+  std::string_view op;
+  BinaryOp kernel;
+  bool variadic, logic;
+};
+constexpr BinaryRow kBinary[] = {
+    {"Add", BinaryOp::kAdd, false, false},
+    {"Sub", BinaryOp::kSub, false, false},
+    {"Mul", BinaryOp::kMul, false, false},
+    {"Div", BinaryOp::kDiv, false, false},
+    {"Pow", BinaryOp::kPow, false, false},
+    {"PRelu", BinaryOp::kPRelu, false, false},
+    {"Max", BinaryOp::kMax, true, false},
+    {"Min", BinaryOp::kMin, true, false},
+    {"Sum", BinaryOp::kAdd, true, false},
+    {"Mean", BinaryOp::kAdd, true, false},
+    {"Equal", BinaryOp::kEqual, false, false},
+    {"Less", BinaryOp::kLess, false, false},
+    {"LessOrEqual", BinaryOp::kLessOrEqual, false, false},
+    {"Greater", BinaryOp::kGreater, false, false},
+    {"GreaterOrEqual", BinaryOp::kGreaterOrEqual, false, false},
+    {"And", BinaryOp::kAnd, false, true},
+    {"Or", BinaryOp::kOr, false, true},
+    {"Xor", BinaryOp::kXor, false, true},
+};
+
+const UnaryRow* find_unary(std::string_view op) {
+  for (const UnaryRow& row : kUnary) {
+    if (row.op == op) return &row;
+  }
+  return nullptr;
+}
+const BinaryRow* find_binary(std::string_view op) {
+  for (const BinaryRow& row : kBinary) {
+    if (row.op == op) return &row;
+  }
+  return nullptr;
+}
+
+bool same_dims(const Value& a, const Value& b) {
+  return known_dims(*a.type.shape) == known_dims(*b.type.shape);
+}
+
+bool fixed(const Value& v) {
+  if (!v.type.is_static() || v.type.rank() > 8) return false;
+  const Dims d = known_dims(*v.type.shape);
+  return std::find(d.begin(), d.end(), 0) == d.end();
+}
+
+bool all_of_type(const NodeView& n, DType dtype) {
+  for (size_t i = 0; i < n.node.own_inputs(); ++i) {
+    if (!n.has_input(i) || n.in_type(i) != dtype) return false;
+  }
+  return true;
+}
+
+// Casts between f32 and the types expressions can read and write.
+bool castable(DType from, DType to) {
+  auto one = [](DType t) { return t == DType::kBool || t == DType::kI32 || t == DType::kI64; };
+  return (from == DType::kF32 && (one(to) || to == DType::kF32)) ||
+         (to == DType::kF32 && one(from));
+}
+
+bool scalar_constant(const Graph& graph, ValueId v) {
+  const Value& value = graph.value(v);
+  return value.kind == ValueKind::kConstant && value.data.elements() == 1;
+}
+
+}  // namespace
+
+std::optional<Grid> grid_of(const Value& value) {
+  if (!value.quant || value.quant->axis >= 0 || value.quant->scale.size() != 1 ||
+      value.kind == ValueKind::kConstant) {
+    return std::nullopt;
+  }
+  // Signed bytes are the same grid with all numbers raised by 128.
+  const int32_t zero = value.quant->zero_point[0];
+  if (value.quant->storage == DType::kU8) return Grid{value.quant->scale[0], zero};
+  if (value.quant->storage == DType::kI8) return Grid{value.quant->scale[0], zero + 128};
+  return std::nullopt;
+}
+
+bool is_element_post_op(const Graph& graph, const Node& node, const FusedOp& op) {
+  if (op.operand < 0) return find_unary(op.op) != nullptr && op.op != "BatchNormalization";
+  if (find_binary(op.op) == nullptr) return false;
+  const Value& operand = graph.value(node.inputs[static_cast<size_t>(op.operand)]);
+  const Value& out = graph.value(node.outputs[0]);
+  return fixed(operand) && operand.type.dtype == DType::kF32 &&
+         operand.type.rank() <= out.type.rank();
+}
+
+bool is_elementwise(const Graph& graph, const Node& node) {
+  const UnaryRow* unary = find_unary(node.op);
+  const BinaryRow* binary = find_binary(node.op);
+  if (unary == nullptr && binary == nullptr && node.op != "Where") return false;
+  if (node.outputs.size() != 1 && node.op != "BatchNormalization") return false;
+  for (const auto* list : {&node.inputs, &node.outputs}) {
+    for (const ValueId v : *list) {
+      if (v != kNoValue && !fixed(graph.value(v))) return false;
+    }
+  }
+  const NodeView n(graph, node);
+  for (const FusedOp& f : node.fused) {
+    if (!is_element_post_op(graph, node, f)) return false;
+  }
+  const DType out = n.out().type.dtype;
+  if (node.op == "Cast") return castable(n.in_type(0), out);
+  if (node.op == "Not") return n.in_type(0) == DType::kBool;
+  if (node.op == "Where") {
+    return n.has_input(0) && n.in_type(1) == DType::kF32 && n.in_type(2) == DType::kF32;
+  }
+  if (binary != nullptr && binary->logic) return all_of_type(n, DType::kBool);
+  if (node.op == "Clip") {
+    for (size_t i = 1; i < node.own_inputs(); ++i) {
+      if (n.has_input(i) && !scalar_constant(graph, node.inputs[i])) return false;
+    }
+    return n.in_type(0) == DType::kF32;
+  }
+  if (node.op == "BatchNormalization") {
+    for (size_t i = 1; i < 5; ++i) {
+      if (!n.is_constant(i) || n.in_type(i) != DType::kF32) return false;
+    }
+    return n.in_type(0) == DType::kF32 && n.in(0).type.rank() >= 2 && !n.has_output(1);
+  }
+  return all_of_type(n, DType::kF32);
+}
+
+int expression_size(const Node& node) {
+  const auto operands = static_cast<int>(node.own_inputs());
+  int size = 1 + static_cast<int>(node.fused.size());
+  const BinaryRow* binary = find_binary(node.op);
+  if (binary != nullptr && binary->variadic) size += operands;
+  if (node.op == "BatchNormalization") ++size;
+  return size;
+}
+
+bool can_join(const Graph& graph, const Node& node, const Node& next) {
+  const Value& v = graph.value(node.outputs[0]);
+  const Value& y = graph.value(next.outputs[0]);
+  const DType t = v.type.dtype;
+  if (t != DType::kF32 && t != DType::kBool) return false;
+  if (v.quant && !grid_of(v)) return false;
+  // As a residual or another operand its elements must line up with the result's.
+  return same_dims(v, y);
+}
+
+namespace {
+
+// What an operand is while an expression is built: a register, or a number known now.
+struct Operand {
+  int reg = -1;
+  float number = 0;
+  bool is_number() const { return reg < 0; }
+};
+
+class ExpressionBuilder {
+ public:
+  ExpressionBuilder(Lowering& l, Dims dims) : l_(l), dims_(std::move(dims)) {}
+
+  // The value as an operand: a number, an absorbed node's result, or a source.
+  Operand value(ValueId v) {
+    if (const Tensor* t = l_.constant(v); t != nullptr && t->elements() == 1) {
+      if (t->dtype() == DType::kF32) return {-1, *t->data<float>()};
+      if (t->dtype() == DType::kBool) return {-1, *t->data<bool>() ? 1.0f : 0.0f};
+    }
+    if (l_.made_here(v) && is_absorbed(v)) return node(l_.maker(v));
+    for (size_t i = 0; i < ids_.size(); ++i) {
+      if (ids_[i] == v) return {static_cast<int>(i), 0};
+    }
+    ids_.push_back(v);
+    arrays_.emplace_back();
+    return {static_cast<int>(ids_.size() - 1), 0};
+  }
+  Operand array(const Array& a) {
+    ids_.push_back(kNoValue);
+    arrays_.push_back(a);
+    return {static_cast<int>(ids_.size() - 1), 0};
+  }
+
+  Operand node(const Node& n);
+  Operand post_ops(const Node& n, Operand x, size_t from);
+
+  Operand unary(UnaryOp op, Operand x, float a = 0, float b = 0) {
+    Expression::Op e;
+    e.kind = Expression::Kind::kUnary;
+    e.unary = l_.kernels().unary[static_cast<int>(op)];
+    e.a = a;
+    e.b = b;
+    e.x = in_register(x);
+    return push(e);
+  }
+  Operand binary(BinaryOp op, Operand x, Operand y);
+  Operand select(Operand c, Operand x, Operand y) {
+    Expression::Op e;
+    e.kind = Expression::Kind::kSelect;
+    e.x = in_register(c);
+    e.y = in_register(x);
+    e.z = in_register(y);
+    return push(e);
+  }
+
+  // Sources in one order of axes; the expression with the order its result is to have.
+  Status finish(Operand result);
+  Expression expression;
+  Order order;
+  std::vector<const Node*> nodes;  // in the order they are computed
+
+ private:
+  bool is_absorbed(ValueId v) const;
+  int in_register(Operand x) {
+    if (!x.is_number()) return x.reg;
+    const float number[] = {x.number};
+    return array(l_.constant_array(Tensor::of<float>({}, number))).reg;
+  }
+  bool is_unary(const Expression::Op& e, UnaryOp op) const {
+    return e.kind == Expression::Kind::kUnary &&
+           e.unary == l_.kernels().unary[static_cast<int>(op)];
+  }
+  void simplify();
+  Operand push(Expression::Op e) {
+    e.out = kFirst + temporaries_++;
+    expression.ops.push_back(e);
+    return {e.out, 0};
+  }
+
+  static constexpr int kFirst = 1000;  // registers from here on are temporaries
+  Lowering& l_;
+  Dims dims_;
+  std::vector<ValueId> ids_;  // of the sources; kNoValue for given arrays
+  std::vector<Array> arrays_;
+  int temporaries_ = 0;
+};
+
+bool ExpressionBuilder::is_absorbed(ValueId v) const {
+  const Node& maker = l_.maker(v);
+  return l_.absorbed(static_cast<NodeId>(&maker - l_.graph().nodes.data()));
+}
+
+Operand ExpressionBuilder::binary(BinaryOp op, Operand x, Operand y) {
+  if (y.is_number()) {
+    const float c = y.number;
+    switch (op) {
+      case BinaryOp::kAdd: return unary(UnaryOp::kAddTo, x, c);
+      case BinaryOp::kSub: return unary(UnaryOp::kAddTo, x, -c);
+      case BinaryOp::kMul: return unary(UnaryOp::kMulBy, x, c);
+      case BinaryOp::kDiv: return unary(UnaryOp::kDivBy, x, c);
+      case BinaryOp::kPRelu: return unary(UnaryOp::kLeakyRelu, x, c);
+      case BinaryOp::kMax: return unary(UnaryOp::kMaxWith, x, c);
+      case BinaryOp::kMin: return unary(UnaryOp::kMinWith, x, c);
+      case BinaryOp::kPow:
+        if (c == 2.0f) return unary(UnaryOp::kSquare, x);
+        if (c == 0.5f) return unary(UnaryOp::kSqrt, x);
+        if (c == -0.5f) return unary(UnaryOp::kRsqrt, x);
+        if (c == -1.0f) return unary(UnaryOp::kReciprocal, x);
+        if (c == 3.0f) return binary(BinaryOp::kMul, unary(UnaryOp::kSquare, x), x);
+        return unary(UnaryOp::kPowBy, x, c);
+      default: break;
+    }
+  } else if (x.is_number()) {
+    const float c = x.number;
+    switch (op) {
+      case BinaryOp::kAdd: return unary(UnaryOp::kAddTo, y, c);
+      case BinaryOp::kSub: return unary(UnaryOp::kSubFrom, y, c);
+      case BinaryOp::kMul: return unary(UnaryOp::kMulBy, y, c);
+      case BinaryOp::kDiv: return unary(UnaryOp::kDivide, y, c);
+      case BinaryOp::kMax: return unary(UnaryOp::kMaxWith, y, c);
+      case BinaryOp::kMin: return unary(UnaryOp::kMinWith, y, c);
+      default: break;
+    }
+  }
+  Expression::Op e;
+  e.kind = Expression::Kind::kBinary;
+  e.binary = l_.kernels().binary[static_cast<int>(op)];
+  e.x = in_register(x);
+  e.y = in_register(y);
+  return push(e);
+}
+
+Operand ExpressionBuilder::node(const Node& n) {
+  const NodeView view(l_.graph(), n);
+  Operand r;
+  if (const UnaryRow* row = find_unary(n.op)) {
+    const Operand x = value(n.inputs[0]);
+    if (n.op == "Clip") {
+      auto bound = [&](size_t i, float open) {
+        if (!view.has_input(i)) return open;
+        const Tensor* t = l_.constant(n.inputs[i]);
+        return t != nullptr && t->elements() == 1 ? *t->data<float>() : open;
+      };
+      r = unary(UnaryOp::kClip, x, bound(1, -INFINITY), bound(2, INFINITY));
+    } else if (n.op == "Cast") {
+      // Numbers that become truth values are 0 or 1 from here on.
+      const bool truth = view.out().type.dtype == DType::kBool;
+      r = truth ? unary(UnaryOp::kNot, unary(UnaryOp::kNot, x)) : unary(UnaryOp::kMulBy, x, 1.0f);
+    } else if (n.op == "BatchNormalization") {
+      const Tensor *gain = l_.constant(n.inputs[1]), *bias = l_.constant(n.inputs[2]);
+      const Tensor *mean = l_.constant(n.inputs[3]), *variance = l_.constant(n.inputs[4]);
+      const double epsilon = view.attr_float("epsilon");
+      Dims dims(view.in_dims(0).size() - 1, 1);
+      dims[0] = gain->elements();
+      std::vector<float> scale, shift;
+      for (int64_t i = 0; i < gain->elements(); ++i) {
+        const double s = gain->data<float>()[i] / std::sqrt(variance->data<float>()[i] + epsilon);
+        scale.push_back(static_cast<float>(s));
+        shift.push_back(static_cast<float>(bias->data<float>()[i] - mean->data<float>()[i] * s));
+      }
+      const Operand s = array(l_.constant_array(Tensor::of<float>(dims, scale)));
+      const Operand t = array(l_.constant_array(Tensor::of<float>(dims, shift)));
+      r = binary(BinaryOp::kAdd, binary(BinaryOp::kMul, x, s), t);
+    } else {
+      const bool tanh_form = n.op == "Gelu" && view.attr_string("approximate") == "tanh";
+      auto parameter = [&](std::string_view name) {
+        return name.empty() ? 0.0f : static_cast<float>(view.attr_float(name));
+      };
+      r = unary(tanh_form ? UnaryOp::kGeluTanh : row->kernel, x, parameter(row->a),
+                parameter(row->b));
+    }
+  } else if (n.op == "Where") {
+    const Operand c = value(n.inputs[0]), x = value(n.inputs[1]), y = value(n.inputs[2]);
+    r = select(c, x, y);
+  } else {
+    const BinaryRow* row = find_binary(n.op);
+    r = value(n.inputs[0]);
+    const size_t operands = n.own_inputs();
+    for (size_t i = 1; i < operands; ++i) r = binary(row->kernel, r, value(n.inputs[i]));
+    if (operands == 1) r = unary(UnaryOp::kMulBy, r, 1.0f);
+    if (n.op == "Mean") r = unary(UnaryOp::kDivBy, r, static_cast<float>(operands));
+  }
+  nodes.push_back(&n);
+  r = post_ops(n, r, 0);
+  const Value& out = l_.graph().value(n.outputs[0]);
+  // Inside an expression the rounding to a grid is an operator; at its end the store does it.
+  const auto grid = grid_of(out);
+  const bool inner = l_.absorbed(static_cast<NodeId>(&n - l_.graph().nodes.data()));
+  if (grid && inner) r = unary(UnaryOp::kGrid, r, grid->scale, static_cast<float>(grid->zero));
+  return r;
+}
+
+Operand ExpressionBuilder::post_ops(const Node& n, Operand x, size_t from) {
+  for (size_t i = from; i < n.fused.size(); ++i) {
+    const FusedOp& f = n.fused[i];
+    if (f.operand >= 0) {
+      x = binary(find_binary(f.op)->kernel, x, value(n.inputs[static_cast<size_t>(f.operand)]));
+      continue;
+    }
+    Node alone;
+    alone.op = f.op;
+    alone.attributes = f.attributes;
+    const AttributeReader read(alone, *find_op(f.op));
+    const UnaryRow* row = find_unary(f.op);
+    if (f.op == "Clip") {
+      const auto low = f.attributes.find("min"), high = f.attributes.find("max");
+      auto number = [&](auto it, float open) {
+        return it == f.attributes.end() ? open : static_cast<float>(std::get<double>(it->second));
+      };
+      x = unary(UnaryOp::kClip, x, number(low, -INFINITY), number(high, INFINITY));
+      continue;
+    }
+    const bool tanh_form = f.op == "Gelu" && read.attr_string("approximate") == "tanh";
+    auto parameter = [&](std::string_view name) {
+      return name.empty() ? 0.0f : static_cast<float>(read.attr_float(name));
+    };
+    x = unary(tanh_form ? UnaryOp::kGeluTanh : row->kernel, x, parameter(row->a),
+              parameter(row->b));
+  }
+  return x;
+}
+
+// Joins operators that one kernel does: x * clip(x + a, 0, b), and x * a + b.
+void ExpressionBuilder::simplify() {
+  std::map<int, int> reads;
+  for (const Expression::Op& e : expression.ops) {
+    ++reads[e.x];
+    if (e.kind != Expression::Kind::kUnary) ++reads[e.y];
+  }
+  auto& ops = expression.ops;
+  const UnaryFn gate = l_.kernels().unary[static_cast<int>(UnaryOp::kGate)];
+  const BinaryFn mul = l_.kernels().binary[static_cast<int>(BinaryOp::kMul)];
+  for (size_t i = 0; i + 2 < ops.size(); ++i) {
+    const Expression::Op &add = ops[i], &clip = ops[i + 1], &product = ops[i + 2];
+    if (!is_unary(add, UnaryOp::kAddTo) || !is_unary(clip, UnaryOp::kClip) || clip.a != 0.0f ||
+        clip.x != add.out || product.kind != Expression::Kind::kBinary || product.binary != mul) {
+      continue;
+    }
+    const bool gated = (product.x == add.x && product.y == clip.out) ||
+                       (product.y == add.x && product.x == clip.out);
+    if (!gated || reads[add.out] != 1 || reads[clip.out] != 1) continue;
+    Expression::Op joined;
+    joined.unary = gate;
+    joined.a = add.a;
+    joined.b = clip.b;
+    joined.x = add.x;
+    joined.out = product.out;
+    ops[i] = joined;
+    ops.erase(ops.begin() + static_cast<long>(i) + 1, ops.begin() + static_cast<long>(i) + 3);
+  }
+  for (size_t i = 0; i + 1 < ops.size(); ++i) {
+    const Expression::Op& next = ops[i + 1];
+    if (!is_unary(ops[i], UnaryOp::kMulBy) || !is_unary(next, UnaryOp::kAddTo) ||
+        next.x != ops[i].out || reads[next.x] != 1) {
+      continue;
+    }
+    ops[i].unary = l_.kernels().unary[static_cast<int>(UnaryOp::kAffine)];
+    ops[i].b = next.a;
+    ops[i].out = next.out;
+    ops.erase(ops.begin() + static_cast<long>(i) + 1);
+  }
+}
+
+Status ExpressionBuilder::finish(Operand result) {
+  if (result.reg < kFirst) result = unary(UnaryOp::kMulBy, result, 1.0f);
+  simplify();
+  // The order of axes most bytes have; channels last wins a tie.
+  const int64_t elements = product(dims_);
+  std::vector<std::pair<Order, int64_t>> votes;
+  for (size_t i = 0; i < ids_.size(); ++i) {
+    const Array a = ids_[i] == kNoValue ? arrays_[i] : l_.stored(ids_[i]);
+    if (a.elements() != elements || l_.constant_storage(a)) continue;
+    const Array wide = broadcast_to(a, dims_);
+    const Order o = order_of(wide);
+    // Given arrays are where they are: the result of the node so far.
+    const int64_t weight = ids_[i] == kNoValue ? INT32_MAX : a.item_bytes();
+    const auto at = std::find_if(votes.begin(), votes.end(), [&](auto& v) { return v.first == o; });
+    if (at == votes.end()) {
+      votes.emplace_back(o, weight);
+    } else {
+      at->second += weight;
+    }
+  }
+  order = row_major(dims_.size());
+  int64_t best = 0;
+  for (const auto& [o, weight] : votes) {
+    if (weight > best || (weight == best && order == row_major(dims_.size()))) {
+      order = o;
+      best = weight;
+    }
+  }
+  for (size_t i = 0; i < ids_.size(); ++i) {
+    Array a;
+    if (ids_[i] == kNoValue) {
+      a = arrays_[i];
+    } else {
+      a = l_.stored(ids_[i]);
+      const bool full = a.elements() == elements;
+      if (full && order_of(broadcast_to(a, dims_)) != order) {
+        // The axes that are there, in the order of the result.
+        const size_t missing = dims_.size() - a.rank();
+        Order own;
+        for (const int axis : order) {
+          if (axis >= static_cast<int>(missing)) own.push_back(axis - static_cast<int>(missing));
+        }
+        if (a.grid) {
+          MNN_ASSIGN_OR_RETURN(a, l_.stored(ids_[i], own));
+        } else {
+          MNN_ASSIGN_OR_RETURN(a, l_.real(ids_[i], own));
+        }
+      }
+    }
+    expression.sources.push_back(broadcast_to(a, dims_));
+  }
+  const auto count = static_cast<int>(ids_.size());
+  for (Expression::Op& op : expression.ops) {
+    for (int* r : {&op.out, &op.x, &op.y, &op.z}) {
+      if (*r >= kFirst) *r += count - kFirst;
+    }
+  }
+  expression.registers = count + temporaries_;
+  return {};
+}
+
+// The whole expression as a table of 256 bytes.
+Result<Array> make_table(Lowering& l, const Expression& e, const Grid& in, const Grid& out) {
+  MNN_ASSIGN_OR_RETURN(Tensor table, Tensor::allocate(DType::kU8, {256}));
+  std::vector<uint8_t> numbers(256);
+  for (size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<uint8_t>(i);
+  std::vector<std::vector<float>> registers(static_cast<size_t>(e.registers),
+                                            std::vector<float>(256));
+  const VectorKernels& k = l.kernels();
+  k.from_u8(numbers.data(), registers[0].data(), 256, in.scale, in.zero);
+  auto at = [&](int r) { return registers[static_cast<size_t>(r)].data(); };
+  for (const Expression::Op& op : e.ops) {
+    switch (op.kind) {
+      case Expression::Kind::kUnary: op.unary(at(op.x), at(op.out), 256, op.a, op.b); break;
+      case Expression::Kind::kBinary: op.binary(at(op.x), at(op.y), at(op.out), 256); break;
+      case Expression::Kind::kSelect:
+        k.select(at(op.x), at(op.y), at(op.z), at(op.out), 256);
+        break;
+    }
+  }
+  k.to_u8(at(e.ops.back().out), table.data<uint8_t>(), 256, out.scale, out.zero);
+  return l.constant_array(std::move(table));
+}
+
+// Names the operators and source layers of every node a step computes.
+void describe(const Lowering& l, const std::vector<const Node*>& nodes, StepInfo& info) {
+  if (nodes.empty()) return;
+  info.op.clear();
+  info.origin.clear();
+  for (const Node* n : nodes) {
+    const StepInfo own = describe_step(l.graph(), *n);
+    info.op += (info.op.empty() ? "" : "+") + own.op;
+    for (const std::string& name : own.origin) {
+      if (std::find(info.origin.begin(), info.origin.end(), name) == info.origin.end()) {
+        info.origin.push_back(name);
+      }
+    }
+  }
+}
+
+void add_expression(Lowering& l, Expression expression, const std::vector<const Node*>& nodes,
+                    const Array& out) {
+  std::vector<Array> in = expression.sources;
+  auto loop = std::make_shared<const ExpressionLoop>(std::move(expression), out, l.kernels());
+  const Array outs[] = {out};
+  Step& step = l.add_step("expression", in, outs, loop->work(), nullptr);
+  // The result may take the place of a source that is walked in the same way.
+  for (const Array& a : in) {
+    const auto same =
+        std::count_if(in.begin(), in.end(), [&](const Array& b) { return b.storage == a.storage; });
+    if (same == 1 && a.offset == 0 && out.offset == 0 && a.item_bytes() == out.item_bytes() &&
+        a.strides == out.strides) {
+      step.in_place = a.storage;
+      break;
+    }
+  }
+  describe(l, nodes, step.info);
+  const int parts = step.parts;
+  const int64_t floats = loop->scratch_floats();
+  int scratch = -1;
+  if (floats > 0) scratch = l.add_scratch(floats * parts * static_cast<int64_t>(sizeof(float)));
+  l.last_step().run = [loop, scratch, floats, parts](const Run& run, int, int part) {
+    float* own =
+        scratch < 0 ? nullptr : reinterpret_cast<float*>(run.storage(scratch)) + floats * part;
+    loop->run(run, own, part, parts);
+  };
+}
+
+}  // namespace
+
+Status lower_elementwise(Lowering& l, const Node& node) {
+  const ValueId v = node.outputs[0];
+  ExpressionBuilder b(l, l.dims(v));
+  const Operand result = b.node(node);
+  MNN_RETURN_IF_ERROR(b.finish(result));
+  const Expression& e = b.expression;
+  const std::optional<Grid> grid = l.grid(v);
+  if (e.sources.size() == 1 && e.sources[0].grid && grid) {
+    const Array& x = e.sources[0];
+    if (x.elements() == product(x.dims) && is_dense(x) && order_of(x) == b.order) {
+      MNN_ASSIGN_OR_RETURN(const Array table, make_table(l, e, *x.grid, *grid));
+      const Array y = l.allocate(DType::kF32, l.dims(v), b.order, grid);
+      const Array in[] = {x, table}, out[] = {y};
+      const int64_t n = y.elements();
+      Step& step = l.add_step("lookup_u8", in, out, n / 2, nullptr);
+      describe(l, b.nodes, step.info);
+      if (x.offset == 0) step.in_place = x.storage;
+      step.run = [x, y, table, n, parts = step.parts, k = &l.kernels()](const Run& run, int,
+                                                                        int part) {
+        const Range r = part_of(n, part, parts, 64);
+        k->lookup(run.data<uint8_t>(x) + r.begin, run.data<uint8_t>(y) + r.begin, r.end - r.begin,
+                  run.data<uint8_t>(table));
+      };
+      l.define(v, y);
+      return {};
+    }
+  }
+  const Array y = l.allocate_output(v, b.order, l.grid(v));
+  add_expression(l, std::move(b.expression), b.nodes, y);
+  l.define(v, y);
+  return {};
+}
+
+Status apply_post_ops(Lowering& l, const Node& node, Array y, size_t from) {
+  const ValueId v = node.outputs[0];
+  ExpressionBuilder b(l, l.dims(v));
+  const Operand result = b.post_ops(node, b.array(y), from);
+  MNN_RETURN_IF_ERROR(b.finish(result));
+  const Array out = l.grid(v) ? l.allocate_output(v, order_of(y), l.grid(v)) : y;
+  add_expression(l, std::move(b.expression), b.nodes, out);
+  l.define(v, out);
+  return {};
+}
+
+}  // namespace mnn::cpu

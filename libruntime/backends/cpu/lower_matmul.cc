@@ -1,0 +1,302 @@
+// MatMul and Gemm. Transposes and slices of activations are read through strides; only rows whose
+// elements are not neighbours are moved first.
+#include <algorithm>
+#include <numeric>
+
+#include "libruntime/backends/cpu/matrix.h"
+#include "libruntime/backends/cpu/rows.h"
+#include "libruntime/kernels/gemm.h"
+
+namespace mnn::cpu {
+namespace {
+
+std::optional<std::string> supports_matmul(const Graph& graph, const Node& node) {
+  const NodeView n(graph, node);
+  for (size_t i = 0; i < 2; ++i) {
+    if (n.in_type(i) != DType::kF32) return "input is not f32";
+  }
+  return check_post_ops(graph, node);
+}
+
+// C is one constant number per column, or one for all.
+bool is_bias(const NodeView& n) {
+  const Dims c = n.in_dims(2);
+  const int64_t columns = n.out_dims()[1];
+  return n.is_constant(2) && (product(c) == 1 || (product(c) == columns && c.back() == columns));
+}
+
+std::optional<std::string> supports_gemm(const Graph& graph, const Node& node) {
+  const NodeView n(graph, node);
+  if (n.has_input(2) && n.in_type(2) != DType::kF32) return "input is not f32";
+  if (n.has_input(2) && n.attr_float("beta") != 1.0 && !is_bias(n)) {
+    return "a C that is no bias, with beta other than 1";
+  }
+  return supports_matmul(graph, node);
+}
+
+// The last axis is contiguous.
+bool rows_contiguous(const Array& a) { return a.dims.back() == 1 || a.strides.back() == 1; }
+
+// One matrix product; batches come from leading axes of a and b.
+struct Product {
+  ValueId a = kNoValue, b = kNoValue;
+  bool a_transposed = false, b_transposed = false;
+  float alpha = 1;
+  std::vector<float> bias;  // empty: none
+  size_t fused_from = 0;    // post-ops before it are in the bias
+  const float* bias_data() const { return bias.empty() ? nullptr : bias.data(); }
+};
+
+std::vector<int> swap_last(size_t rank) {
+  std::vector<int> perm(rank);
+  std::iota(perm.begin(), perm.end(), 0);
+  if (rank >= 2) std::swap(perm[rank - 1], perm[rank - 2]);
+  return perm;
+}
+
+// A value as a stack of matrices [batch…, rows, columns] with contiguous rows.
+Result<Array> row_matrix(Lowering& l, ValueId v, bool transposed_view, bool bytes) {
+  const size_t rank = l.dims(v).size();
+  const std::vector<int> perm = transposed_view ? swap_last(rank) : row_major(rank);
+  const Array* form = l.find_form(v, [&](const Array& a) {
+    return a.grid.has_value() == bytes && rows_contiguous(transposed(a, perm));
+  });
+  if (form != nullptr) return transposed(*form, perm);
+  MNN_ASSIGN_OR_RETURN(const Array made, bytes ? l.stored(v, perm) : l.real(v, perm));
+  return transposed(made, perm);
+}
+
+int64_t row_stride(const Array& a) {
+  const size_t rank = a.rank();
+  return a.dims[rank - 2] == 1 ? a.dims[rank - 1] : a.strides[rank - 2];
+}
+
+// Leading axes and rows as one axis, when strides allow it; a row is at least as long as its
+// stride.
+std::optional<Array> as_rows(const Array& a) {
+  const int64_t k = a.dims.back();
+  const std::optional<Array> flat = reshaped(a, {product(a.dims) / k, k});
+  if (!flat || !rows_contiguous(*flat) || row_stride(*flat) < k) return std::nullopt;
+  return flat;
+}
+
+// Element offsets of every matrix of `a` for the batch dims of the result.
+std::vector<int64_t> batch_offsets(const Array& a, const Dims& batch) {
+  Array lead = a;
+  lead.dims.resize(a.rank() - 2);
+  lead.strides.resize(a.rank() - 2);
+  const Array wide = broadcast_to(lead, batch);
+  std::vector<int64_t> offsets = {0};
+  for (size_t d = 0; d < batch.size(); ++d) {
+    std::vector<int64_t> next;
+    for (const int64_t o : offsets) {
+      for (int64_t i = 0; i < batch[d]; ++i) next.push_back(o + i * wide.strides[d]);
+    }
+    offsets = std::move(next);
+  }
+  return offsets;
+}
+
+Array with_leading_one(Array a) {
+  a.dims.insert(a.dims.begin(), 1);
+  a.strides.insert(a.strides.begin(), a.dims.size() > 1 ? a.dims[1] : 1);
+  return a;
+}
+Array with_trailing_one(Array a) {
+  a.dims.push_back(1);
+  a.strides.push_back(1);
+  return a;
+}
+
+// x [m, k] bytes times a constant; nullopt when it is no product for the int8 kernel.
+Result<bool> try_int8(Lowering& l, const Node& node, const Product& p, int64_t rows,
+                      const Dims& result) {
+  const ValueId yv = node.outputs[0];
+  const auto in_grid = l.grid(p.a), out_grid = l.grid(yv);
+  const Dims b_dims = l.dims(p.b);
+  if (!in_grid || b_dims.size() != 2 || p.alpha != 1 || l.dims(p.a).size() < 2) return false;
+  const auto weights = byte_weights(l, p.b, p.b_transposed ? 0 : 1);
+  if (!weights) return false;
+  MNN_ASSIGN_OR_RETURN(Array x, row_matrix(l, p.a, p.a_transposed, true));
+  std::optional<Array> flat = as_rows(x);
+  if (!flat) {
+    if (p.a_transposed) return false;
+    MNN_ASSIGN_OR_RETURN(x, l.stored(p.a, row_major(x.rank())));
+    flat = as_rows(x);
+  }
+  FusedPart part = fuse(l, node, p.fused_from, true, out_grid.has_value());
+  const bool all = part.count == node.fused.size();
+  if (!all) part = fuse(l, node, p.fused_from, true, false);
+  const bool store_bytes = all && out_grid;
+  GemmGeometry g;
+  g.m = rows;
+  g.k = x.dims.back();
+  g.n = b_dims[p.b_transposed ? 0 : 1];
+  g.a_stride = row_stride(*flat);
+  g.b_transposed = p.b_transposed;
+  ConvQuant quant;
+  quant.in = quant_of(*in_grid);
+  quant.weight_scales = weights->scales.data();
+  if (store_bytes) quant.out = quant_of(*out_grid);
+  const Order order = row_major(result.size());
+  std::optional<Array> residual;
+  if (part.residual != kNoValue) {
+    const auto residual_grid = l.grid(part.residual);
+    quant.residual_type = residual_grid ? ResidualType::kU8 : ResidualType::kF32;
+    if (residual_grid) quant.residual = quant_of(*residual_grid);
+    MNN_ASSIGN_OR_RETURN(
+        residual, residual_grid ? l.stored(part.residual, order) : l.real(part.residual, order));
+  }
+  Result<MatrixKernelPtr> kernel = make_gemm_int8(g, weights->values.data<int8_t>(), p.bias_data(),
+                                                  quant, part.epilogue, l.kernel_options());
+  if (!kernel.ok()) {
+    if (kernel.status().code() == Code::kUnsupported) return false;
+    return kernel.status();
+  }
+  const Array y = l.allocate(DType::kF32, result, order, store_bytes ? out_grid : std::nullopt);
+  add_matrix_step(l, node, std::move(kernel).value(), *flat, nullptr,
+                  residual ? &*residual : nullptr, y, true, weights->values.bytes(), part.epilogue);
+  MNN_RETURN_IF_ERROR(l.finish(node, y, part.count));
+  return true;
+}
+
+Status lower_product(Lowering& l, const Node& node, const Product& p) {
+  const Dims result = l.dims(node.outputs[0]);
+  const Dims a_dims = l.dims(p.a), b_dims = l.dims(p.b);
+  const int64_t n = b_dims.size() == 1 ? 1 : b_dims[b_dims.size() - (p.b_transposed ? 2 : 1)];
+  const int64_t total = product(result);
+  MNN_ASSIGN_OR_RETURN(const bool done, try_int8(l, node, p, total / n, result));
+  if (done) return {};
+
+  MNN_ASSIGN_OR_RETURN(Array a, row_matrix(l, p.a, p.a_transposed, false));
+  if (a.rank() == 1) a = with_leading_one(a);
+  const int64_t b_matrices =
+      b_dims.size() <= 2 ? 1 : product(std::span(b_dims).first(b_dims.size() - 2));
+  GemmGeometry g;
+  g.alpha = p.alpha;
+  g.k = a.dims.back();
+  g.n = n;
+  std::optional<Array> flat;
+  if (b_matrices == 1) {
+    flat = as_rows(a);
+    if (!flat && !p.a_transposed) {
+      MNN_ASSIGN_OR_RETURN(a, l.real(p.a, row_major(a_dims.size())));
+      if (a.rank() == 1) a = with_leading_one(a);
+      flat = as_rows(a);
+    }
+  }
+  if (row_stride(a) < g.k) {
+    // Repeated or overlapping rows are written out.
+    MNN_ASSIGN_OR_RETURN(a, l.copy(a, row_major(a.rank())));
+  }
+  Dims batch(result.begin(), result.end());
+  if (flat) {
+    a = *flat;
+    g.m = a.dims[0];
+  } else {
+    g.m = a.dims[a.rank() - 2];
+    batch.resize(std::max(a_dims.size(), b_dims.size()) - 2);
+    g.batch = product(batch);
+    g.a_offsets = batch_offsets(a, batch);
+  }
+  g.a_stride = row_stride(a);
+
+  const FusedPart part = fuse(l, node, p.fused_from, false, false);
+  const Order order = row_major(result.size());
+  std::optional<Array> residual;
+  if (part.residual != kNoValue) {
+    MNN_ASSIGN_OR_RETURN(residual, l.real(part.residual, order));
+  }
+  MatrixKernelPtr kernel;
+  std::optional<Array> b;
+  int64_t weight_bytes = 0;
+  if (const Tensor* t = l.constant(p.b)) {
+    g.b_transposed = p.b_transposed;
+    if (g.batch > 1 || b_matrices > 1) {
+      Array all;
+      all.dims = b_dims;
+      all.strides = dense_strides(b_dims, row_major(b_dims.size()));
+      if (all.rank() == 1) all = with_trailing_one(all);
+      g.b_offsets = batch_offsets(all, batch);
+    }
+    weight_bytes = t->bytes();
+    MNN_ASSIGN_OR_RETURN(kernel, make_gemm_f32(g, t->data<float>(), p.bias_data(), part.epilogue,
+                                               l.kernel_options()));
+  } else {
+    // The matrix may lie either way round.
+    const std::vector<int> perm =
+        p.b_transposed ? swap_last(b_dims.size()) : row_major(b_dims.size());
+    MNN_ASSIGN_OR_RETURN(Array view, l.real(p.b));
+    view = transposed(view, perm);
+    if (view.rank() == 1) view = with_trailing_one(view);
+    const auto turned = transposed(view, swap_last(view.rank()));
+    auto usable = [](const Array& m) {
+      return rows_contiguous(m) && row_stride(m) >= m.dims.back();
+    };
+    if (!usable(view) && !usable(turned)) {
+      MNN_ASSIGN_OR_RETURN(view, l.copy(view, row_major(view.rank())));
+    }
+    g.b_transposed = !usable(view);
+    g.b_stride = row_stride(g.b_transposed ? turned : view);
+    if (g.batch > 1) g.b_offsets = batch_offsets(view, batch);
+    b = view;
+    MNN_ASSIGN_OR_RETURN(kernel,
+                         make_matmul_f32(g, p.bias_data(), part.epilogue, l.kernel_options()));
+  }
+  const Array y = l.allocate(DType::kF32, result, order);
+  add_matrix_step(l, node, std::move(kernel), a, b ? &*b : nullptr, residual ? &*residual : nullptr,
+                  y, false, weight_bytes, part.epilogue);
+  return l.finish(node, y, part.count);
+}
+
+Status lower_matmul(Lowering& l, const Node& node) {
+  Product p;
+  p.a = node.inputs[0];
+  p.b = node.inputs[1];
+  const Dims out = l.dims(node.outputs[0]);
+  // A column of B, unless B is a vector.
+  if (l.dims(p.b).size() >= 2 && !out.empty()) {
+    p.fused_from = fuse_bias(l, node, out.size() - 1, p.bias);
+  }
+  return lower_product(l, node, p);
+}
+
+Status lower_gemm(Lowering& l, const Node& node) {
+  const NodeView n(l.graph(), node);
+  Product p;
+  p.a = node.inputs[0];
+  p.b = node.inputs[1];
+  p.a_transposed = n.attr_int("transA") != 0;
+  p.b_transposed = n.attr_int("transB") != 0;
+  p.alpha = static_cast<float>(n.attr_float("alpha"));
+  Node rewritten = node;
+  if (n.has_input(2)) {
+    if (is_bias(n)) {
+      const Tensor* c = l.constant(node.inputs[2]);
+      if (c == nullptr) return internal_error("the bias cannot be read");
+      const auto beta = static_cast<float>(n.attr_float("beta"));
+      for (int64_t i = 0; i < n.out_dims()[1]; ++i) {
+        p.bias.push_back(beta * c->data<float>()[c->elements() == 1 ? 0 : i]);
+      }
+    } else {
+      // Another C is added behind the product.
+      FusedOp add;
+      add.op = "Add";
+      add.operand = 2;
+      rewritten.fused.insert(rewritten.fused.begin(), add);
+    }
+  }
+  p.fused_from = fuse_bias(l, rewritten, 1, p.bias);
+  return lower_product(l, rewritten, p);
+}
+
+constexpr OpRow kRows[] = {
+    {"MatMul", supports_matmul, lower_matmul},
+    {"Gemm", supports_gemm, lower_gemm},
+};
+
+}  // namespace
+
+std::span<const OpRow> matmul_rows() { return kRows; }
+
+}  // namespace mnn::cpu

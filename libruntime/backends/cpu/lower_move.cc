@@ -1,0 +1,254 @@
+// Operators that move elements: Concat, Pad, Tile, Gather.
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "libruntime/backends/cpu/rows.h"
+#include "libruntime/backends/cpu/table_copy.h"
+#include "libruntime/core/quant.h"
+
+namespace mnn::cpu {
+namespace {
+
+std::optional<std::string> supports_concat(const Graph& graph, const Node& node) {
+  if (!node.fused.empty() && graph.value(node.outputs[0]).type.dtype != DType::kF32) {
+    return "post-ops";
+  }
+  return std::nullopt;
+}
+
+Status lower_concat(Lowering& l, const Node& node) {
+  const NodeView n(l.graph(), node);
+  const ValueId yv = node.outputs[0];
+  const Dims dims = l.dims(yv);
+  const size_t axis = n.axis("axis", dims.size());
+  bool placed = false;
+  // The order of axes most elements have; channels last wins a tie.
+  std::vector<std::pair<Order, int64_t>> votes;
+  const size_t count = node.own_inputs();
+  for (size_t i = 0; i < count; ++i) {
+    const Array& a = l.stored(node.inputs[i]);
+    placed = placed || l.placed(node.inputs[i]);
+    if (l.constant_storage(a)) continue;
+    const Order o = order_of(a);
+    const auto at = std::find_if(votes.begin(), votes.end(), [&](auto& v) { return v.first == o; });
+    if (at == votes.end()) {
+      votes.emplace_back(o, a.elements());
+    } else {
+      at->second += a.elements();
+    }
+  }
+  Order order = row_major(dims.size());
+  int64_t best = 0;
+  for (const auto& [o, weight] : votes) {
+    if (weight > best || (weight == best && order == row_major(dims.size()))) {
+      order = o;
+      best = weight;
+    }
+  }
+  if (placed) order = channels_last(dims.size());
+  // Post-ops come before the rounding to a grid.
+  const std::optional<Grid> grid = node.fused.empty() ? l.grid(yv) : std::nullopt;
+  const Array y = l.concat_output(node, order);
+  Array place = y;
+  for (size_t i = 0; i < count; ++i) {
+    if (l.placed(node.inputs[i])) {
+      place.offset += l.dims(node.inputs[i])[axis] * place.strides[axis];
+      continue;
+    }
+    const ValueId v = node.inputs[i];
+    Array x;
+    if (const Array* form =
+            l.find_form(v, [&](const Array& a) { return a.grid == grid && is_dense(a, order); })) {
+      x = *form;
+    } else {
+      MNN_ASSIGN_OR_RETURN(x, l.on_grid(v, grid));
+    }
+    place.dims = x.dims;
+    l.copy_into(x, place);
+    place.offset += x.dims[axis] * place.strides[axis];
+  }
+  return l.finish(node, y);
+}
+
+// A step that fills y from x along tables of element offsets.
+void add_table_copy(Lowering& l, const Array& x, const std::vector<Dims>& tables, const Array& y,
+                    uint64_t fill) {
+  auto plan = std::make_shared<const TableCopy>(tables, y, fill);
+  const Array in[] = {x}, out[] = {y};
+  Step& step = l.add_step("table_copy", in, out, y.bytes() / 8, nullptr);
+  step.run = [plan, x, y, parts = step.parts](const Run& run, int, int part) {
+    plan->run(run.bytes(x), run.bytes(y), part, parts);
+  };
+}
+
+// Per axis of x: every index, in order.
+std::vector<Dims> straight_tables(const Array& x) {
+  std::vector<Dims> tables(x.rank());
+  for (size_t d = 0; d < x.rank(); ++d) {
+    for (int64_t i = 0; i < x.dims[d]; ++i) tables[d].push_back(i * x.strides[d]);
+  }
+  return tables;
+}
+
+std::optional<std::string> supports_pad(const Graph& graph, const Node& node) {
+  const NodeView n(graph, node);
+  if (!n.ints(1)) return "pads are not constant";
+  if (n.has_input(3) && !n.ints(3)) return "axes are not constant";
+  if (n.has_input(2) && (!n.is_constant(2) || n.in(2).quant)) return "the value is not constant";
+  return std::nullopt;
+}
+
+// Where index i of a padded axis of extent n comes from; -1: nowhere.
+int64_t padded_index(int64_t i, int64_t n, const std::string& mode) {
+  if (i >= 0 && i < n) return i;
+  if (mode == "edge") return std::clamp<int64_t>(i, 0, n - 1);
+  if (mode == "wrap") return ((i % n) + n) % n;
+  if (mode != "reflect") return -1;
+  if (n == 1) return 0;
+  const int64_t period = 2 * (n - 1);
+  const int64_t at = ((i % period) + period) % period;
+  return at < n ? at : period - at;
+}
+
+Status lower_pad(Lowering& l, const Node& node) {
+  const NodeView n(l.graph(), node);
+  const ValueId xv = node.inputs[0], yv = node.outputs[0];
+  const std::vector<int64_t> pads = *n.ints(1);
+  std::vector<int64_t> axes = n.ints(3).value_or(std::vector<int64_t>());
+  const std::string mode = n.attr_string("mode");
+  const std::optional<Grid> grid = node.fused.empty() ? l.grid(yv) : std::nullopt;
+  MNN_ASSIGN_OR_RETURN(const Array x, l.on_grid(xv, grid));
+  const auto rank = static_cast<int64_t>(x.rank());
+  if (!n.has_input(3)) {
+    for (int64_t d = 0; d < rank; ++d) axes.push_back(d);
+  }
+  uint64_t fill = 0;
+  if (n.has_input(2)) {
+    const Tensor* value = l.constant(node.inputs[2]);
+    if (value == nullptr) return internal_error("the value cannot be read");
+    std::memcpy(&fill, value->raw(), static_cast<size_t>(dtype_bits(value->dtype()) / 8));
+  }
+  if (grid) {
+    const auto real = std::bit_cast<float>(static_cast<uint32_t>(fill));
+    fill = static_cast<uint64_t>(quantize_one(real, grid->scale, grid->zero, {0, 255}));
+  }
+  const Dims dims = l.dims(yv);
+  std::vector<Dims> tables = straight_tables(x);
+  for (size_t i = 0; i < axes.size(); ++i) {
+    const auto axis = static_cast<size_t>(axes[i] < 0 ? axes[i] + rank : axes[i]);
+    tables[axis].clear();
+    for (int64_t o = 0; o < dims[axis]; ++o) {
+      const int64_t from = padded_index(o - pads[i], x.dims[axis], mode);
+      tables[axis].push_back(from < 0 ? TableCopy::kOutside : from * x.strides[axis]);
+    }
+  }
+  const Array y = l.allocate(x.dtype, dims, order_of(x), grid);
+  add_table_copy(l, x, tables, y, fill);
+  return l.finish(node, y);
+}
+
+std::optional<std::string> supports_any(const Graph&, const Node&) { return std::nullopt; }
+
+Status lower_tile(Lowering& l, const Node& node) {
+  const ValueId yv = node.outputs[0];
+  const std::optional<Grid> grid = node.fused.empty() ? l.grid(yv) : std::nullopt;
+  MNN_ASSIGN_OR_RETURN(const Array x, l.on_grid(node.inputs[0], grid));
+  const Dims dims = l.dims(yv);
+  std::vector<Dims> tables(dims.size());
+  for (size_t d = 0; d < dims.size(); ++d) {
+    for (int64_t i = 0; i < dims[d]; ++i) tables[d].push_back(i % x.dims[d] * x.strides[d]);
+  }
+  const Array y = l.allocate(x.dtype, dims, order_of(x), grid);
+  add_table_copy(l, x, tables, y, 0);
+  return l.finish(node, y);
+}
+
+std::optional<std::string> supports_gather(const Graph& graph, const Node& node) {
+  const NodeView n(graph, node);
+  const DType t = n.in_type(1);
+  if (t != DType::kI32 && t != DType::kI64) return "indices are not integers";
+  if (const auto list = n.ints(1)) {
+    const Dims d = n.in_dims(0);
+    const int64_t extent = d[n.axis("axis", d.size())];
+    for (const int64_t i : *list) {
+      if (i < -extent || i >= extent) return "an index out of range";
+    }
+  }
+  return std::nullopt;
+}
+
+// Indices known now: a view for one of them, tables otherwise.
+Status gather_known(Lowering& l, const Node& node, size_t axis, const std::vector<int64_t>& list) {
+  const ValueId yv = node.outputs[0];
+  const std::optional<Grid> grid = node.fused.empty() ? l.grid(yv) : std::nullopt;
+  MNN_ASSIGN_OR_RETURN(const Array x, l.on_grid(node.inputs[0], grid));
+  const int64_t extent = x.dims[axis];
+  auto at = [&](int64_t i) { return i < 0 ? i + extent : i; };
+  const Dims dims = l.dims(yv);
+  Array y = x;
+  y.dims[axis] = static_cast<int64_t>(list.size());
+  if (list.size() == 1) {
+    y.offset += at(list[0]) * x.strides[axis];
+  } else {
+    std::vector<Dims> tables = straight_tables(x);
+    tables[axis].clear();
+    for (const int64_t i : list) tables[axis].push_back(at(i) * x.strides[axis]);
+    y = l.allocate(x.dtype, y.dims, order_of(x), grid);
+    add_table_copy(l, x, tables, y, 0);
+  }
+  // One axis becomes those of the indices.
+  const std::optional<Array> view = reshaped(y, dims);
+  if (!view) return internal_error("gathered rows cannot be reshaped");
+  return l.define_view(node, *view);
+}
+
+Status lower_gather(Lowering& l, const Node& node) {
+  const NodeView n(l.graph(), node);
+  const ValueId yv = node.outputs[0];
+  const size_t axis = n.axis("axis", n.in(0).type.rank());
+  if (const auto list = n.ints(1)) return gather_known(l, node, axis, *list);
+  const std::optional<Grid> grid = node.fused.empty() ? l.grid(yv) : std::nullopt;
+  MNN_ASSIGN_OR_RETURN(Array x, l.on_grid(node.inputs[0], grid));
+  if (!is_dense(x, row_major(x.rank()))) {
+    MNN_ASSIGN_OR_RETURN(x, l.copy(x, row_major(x.rank())));
+  }
+  MNN_ASSIGN_OR_RETURN(const Array at,
+                       l.real(node.inputs[1], row_major(l.dims(node.inputs[1]).size())));
+  const int64_t extent = x.dims[axis], count = at.elements();
+  const int64_t outer = product(std::span(x.dims).first(axis));
+  const int64_t row = product(std::span(x.dims).subspan(axis + 1)) * x.item_bytes();
+  const Array y = l.allocate(x.dtype, l.dims(yv), row_major(l.dims(yv).size()), grid);
+  const Array in[] = {x, at}, out[] = {y};
+  Step& step = l.add_step("gather", in, out, y.bytes() / 8, nullptr);
+  step.info.bytes -= x.bytes() - std::min(x.bytes(), y.bytes());
+  step.run = [=, parts = step.parts](const Run& run, int, int part) {
+    const Range r = part_of(outer * count, part, parts);
+    const std::byte* from = run.bytes(x);
+    std::byte* to = run.bytes(y) + r.begin * row;
+    for (int64_t i = r.begin; i < r.end; ++i, to += row) {
+      int64_t index = at.dtype == DType::kI64 ? run.data<int64_t>(at)[i % count]
+                                              : run.data<int32_t>(at)[i % count];
+      if (index < 0) index += extent;
+      if (index < 0 || index >= extent) {
+        run.fail("Gather: an index is out of range");
+        return;
+      }
+      std::memcpy(to, from + (i / count * extent + index) * row, static_cast<size_t>(row));
+    }
+  };
+  return l.finish(node, y);
+}
+
+constexpr OpRow kRows[] = {
+    {"Concat", supports_concat, lower_concat},
+    {"Pad", supports_pad, lower_pad},
+    {"Tile", supports_any, lower_tile},
+    {"Gather", supports_gather, lower_gather},
+};
+
+}  // namespace
+
+std::span<const OpRow> move_rows() { return kRows; }
+
+}  // namespace mnn::cpu

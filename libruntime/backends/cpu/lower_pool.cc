@@ -1,0 +1,95 @@
+// Pooling over windows of channels-last images.
+#include <algorithm>
+
+#include "libruntime/backends/cpu/rows.h"
+#include "libruntime/core/ops/window.h"
+
+namespace mnn::cpu {
+namespace {
+
+std::optional<std::string> supports_pool(const Graph& graph, const Node& node) {
+  const NodeView n(graph, node);
+  if (n.in_type(0) != DType::kF32) return "input is not f32";
+  const size_t rank = n.in(0).type.rank();
+  if (rank != 3 && rank != 4) return std::to_string(rank) + "-dimensional input";
+  if (n.has_output(1)) return "indices";
+  return std::nullopt;
+}
+
+Result<PoolRow> pool_of(const NodeView& n, int64_t* oh) {
+  const Dims x = n.in_dims(0), y = n.out_dims();
+  MNN_ASSIGN_OR_RETURN(std::vector<Dim> kernel, read_kernel_shape(n));
+  MNN_ASSIGN_OR_RETURN(const Window w, read_window(n, std::move(kernel)));
+  PoolRow p;
+  p.c = x[1];
+  p.iw = x.back();
+  p.ow = y.back();
+  const size_t last = w.rank() - 1;
+  auto begin = [&](size_t i) { return window_pad_begin(w, i, x[i + 2], y[i + 2]); };
+  auto end = [&](size_t i) { return window_pad_end(w, i, x[i + 2], y[i + 2]); };
+  p.kw = w.kernel[last].value();
+  p.stride_w = w.strides[last];
+  p.dilation_w = w.dilations[last];
+  p.pad_left = begin(last);
+  p.end_w = p.iw + p.pad_left + end(last);
+  p.end_h = 1;
+  *oh = 1;
+  if (w.rank() == 2) {
+    p.ih = x[2];
+    *oh = y[2];
+    p.kh = w.kernel[0].value();
+    p.stride_h = w.strides[0];
+    p.dilation_h = w.dilations[0];
+    p.pad_top = begin(0);
+    p.end_h = p.ih + p.pad_top + end(0);
+  }
+  return p;
+}
+
+Status lower_pool(Lowering& l, const Node& node) {
+  const NodeView n(l.graph(), node);
+  int64_t oh = 1;
+  MNN_ASSIGN_OR_RETURN(PoolRow p, pool_of(n, &oh));
+  const bool average = node.op == "AveragePool";
+  if (average) p.count_pads = n.attr_int("count_include_pad") != 0;
+  const ValueId xv = node.inputs[0], yv = node.outputs[0];
+  const Order order = channels_last(l.dims(xv).size());
+  const auto in_grid = l.grid(xv), out_grid = l.grid(yv);
+  // The greatest byte is the greatest number, as long as both use one grid.
+  const bool bytes = !average && in_grid && out_grid && *in_grid == *out_grid && node.fused.empty();
+  MNN_ASSIGN_OR_RETURN(const Array x, bytes ? l.stored(xv, order) : l.real(xv, order));
+  const Array y = l.allocate(DType::kF32, l.dims(yv), order, bytes ? out_grid : std::nullopt);
+  const Array in[] = {x}, out[] = {y};
+  const int64_t work = y.elements() * p.kh * p.kw / (bytes ? 16 : 4);
+  Step& step = l.add_step(average ? "average_pool"
+                          : bytes ? "max_pool_u8"
+                                  : "max_pool",
+                          in, out, work, nullptr);
+  const int64_t rows = l.dims(xv)[0] * oh;
+  const int64_t image = p.ih * p.iw * p.c, row = p.ow * p.c;
+  step.run = [p, x, y, rows, oh, image, row, average, bytes, parts = step.parts, k = &l.kernels()](
+                 const Run& run, int, int part) {
+    const Range r = part_of(rows, part, parts);
+    for (int64_t i = r.begin; i < r.end; ++i) {
+      if (bytes) {
+        k->max_pool_u8(run.data<uint8_t>(x) + i / oh * image, run.data<uint8_t>(y) + i * row,
+                       i % oh, p);
+      } else {
+        (average ? k->average_pool : k->max_pool)(run.data<float>(x) + i / oh * image,
+                                                  run.data<float>(y) + i * row, i % oh, p);
+      }
+    }
+  };
+  return l.finish(node, y);
+}
+
+constexpr OpRow kRows[] = {
+    {"MaxPool", supports_pool, lower_pool},
+    {"AveragePool", supports_pool, lower_pool},
+};
+
+}  // namespace
+
+std::span<const OpRow> pool_rows() { return kRows; }
+
+}  // namespace mnn::cpu

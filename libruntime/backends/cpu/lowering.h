@@ -1,0 +1,162 @@
+// Turns a segment into a plan: gives every value a place in memory and every node its steps.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "libruntime/backends/cpu/plan.h"
+#include "libruntime/core/op.h"
+#include "libruntime/kernels/kernel.h"
+#include "libruntime/kernels/vector_kernels.h"
+
+namespace mnn::cpu {
+
+class Lowering {
+ public:
+  Lowering(const Graph& graph, const CompileOptions& options, std::string isa,
+           const VectorKernels& kernels);
+
+  // All of it: inputs, nodes, outputs.
+  Result<Plan> run();
+
+  const Graph& graph() const { return graph_; }
+  const VectorKernels& kernels() const { return kernels_; }
+  KernelOptions kernel_options() const;
+  int threads() const { return threads_; }
+  Dims dims(ValueId v) const { return known_dims(*graph_.value(v).type.shape); }
+  DType dtype(ValueId v) const { return graph_.value(v).type.dtype; }
+  // The grid a value is stored on; nullopt for values that are kept as they are.
+  std::optional<Grid> grid(ValueId v) const;
+
+  // A value's elements wherever they lie, as they are stored (u8 on a grid, or the value's type).
+  const Array& stored(ValueId v);
+  // As the value's own type, any strides.
+  Result<Array> real(ValueId v);
+  // As the value's own type, dense in `order`.
+  Result<Array> real(ValueId v, const Order& order);
+  // On its grid, dense in `order`; only for values with a grid.
+  Result<Array> stored(ValueId v, const Order& order);
+  // The first form of a value that `f(form)` accepts; null when there is none.
+  template <typename F>
+  const Array* find_form(ValueId v, F&& f) {
+    (void)stored(v);
+    for (const Array& a : forms_[static_cast<size_t>(v)]) {
+      if (f(a)) return &a;
+    }
+    return nullptr;
+  }
+  // The elements of a constant as numbers; null when `v` is none.
+  const Tensor* constant(ValueId v);
+
+  // Room for `dims` elements, dense in `order`.
+  Array allocate(DType dtype, const Dims& dims, const Order& order,
+                 std::optional<Grid> grid = std::nullopt);
+  // Room for the output `v` of a node, dense in `order` or a slice of the channels of the Concat it
+  // goes into: its neighbours along the last axis of `order` are neighbours in memory.
+  Array allocate_output(ValueId v, const Order& order, const std::optional<Grid>& grid);
+  // Whether allocate_output gave `v` its place in the result of the Concat that reads it.
+  bool placed(ValueId v) const { return placed_[static_cast<size_t>(v)]; }
+  // The whole result of a Concat some of whose inputs may have been placed already.
+  Array concat_output(const Node& concat, const Order& order);
+  Array constant_array(Tensor tensor);
+  bool constant_storage(const Array& a) const {
+    return plan_.storages[static_cast<size_t>(a.storage)].place == Place::kConstant;
+  }
+  // A dense copy of any array.
+  Result<Array> copy(const Array& a, const Order& order);
+  // Writes the elements of `from` to the places of `to`; same dims and type.
+  void copy_into(const Array& from, const Array& to);
+  Result<Array> dequantize(const Array& a);
+  Result<Array> quantize(const Array& a, const Grid& grid);
+  // Bytes of one grid as bytes of another.
+  Result<Array> requantize(const Array& a, const Grid& grid);
+  // The value on `grid`, or as its own type without one; any strides.
+  Result<Array> on_grid(ValueId v, const std::optional<Grid>& grid);
+
+  // The step's reads and writes are taken from `in` and `out`; scratch goes to the writes.
+  Step& add_step(std::string kernel, std::span<const Array> in, std::span<const Array> out,
+                 int64_t work, StepFn run);
+  Step& last_step() { return plan_.steps.back(); }
+  // Scratch bytes for the last step.
+  int add_scratch(int64_t bytes);
+  // How many parts a step with about `work` elementary operations is worth.
+  int parts_for(int64_t work) const;
+
+  // `a` is the value's only form, exactly as it is to be stored.
+  void define(ValueId v, Array a);
+  // `y` holds the node's first output before fused post-ops [fused_from, …) and before it is put
+  // on its grid; does both, then defines the value.
+  Status finish(const Node& node, Array y, size_t fused_from = 0);
+  // Gives the output's forms to a value that has the same elements (an alias).
+  Status define_view(const Node& node, Array view);
+
+  // Weights packed by a kernel, for the report.
+  void count_weights(int64_t bytes) { plan_.weight_bytes += bytes; }
+
+  // The single reader of the node's only output, when nothing else sees that value; -1 otherwise.
+  NodeId single_reader(const Node& node) const;
+  const Node& maker(ValueId v) const;
+  bool made_here(ValueId v) const { return uses_.producer[static_cast<size_t>(v)] >= 0; }
+  // Nodes an elementwise expression takes in when its last node is lowered.
+  bool absorbed(NodeId n) const { return absorbed_[static_cast<size_t>(n)]; }
+
+ private:
+  Status lower_node(NodeId n);
+  Status store_outputs();
+  void find_absorbed();
+  void find_places();
+
+  const Graph& graph_;
+  const Uses uses_;
+  const std::string isa_;
+  const bool winograd_;
+  const int threads_;
+  const VectorKernels& kernels_;
+  Plan plan_;
+  std::vector<std::vector<Array>> forms_;
+  std::vector<Tensor> reals_;  // dequantized constants
+  std::vector<bool> absorbed_;
+  // Per value: the Concat whose result it may be written into (-1: none), and its first channel.
+  struct Slot {
+    NodeId concat = -1;
+    int64_t channel = 0;
+  };
+  std::vector<Slot> slots_;
+  std::vector<bool> placed_;
+  std::map<ValueId, Array> concats_;  // results allocated before their Concat is lowered
+  const Node* current_ = nullptr;
+};
+
+using SupportsFn = std::optional<std::string> (*)(const Graph&, const Node&);
+using LowerFn = Status (*)(Lowering&, const Node&);
+struct OpRow {
+  std::string_view op;
+  SupportsFn supports;
+  LowerFn lower;
+};
+// Null when the CPU backend has no kernel for `op`.
+const OpRow* find_row(std::string_view op);
+
+// What both supports functions and lowerings ask.
+class NodeView : public AttributeReader {
+ public:
+  NodeView(const Graph& g, const Node& n) : AttributeReader(n, *find_op(n.op)), graph(g) {}
+  const Graph& graph;
+
+  bool has_input(size_t i) const { return i < node.own_inputs() && node.inputs[i] != kNoValue; }
+  bool has_output(size_t i) const { return i < node.outputs.size() && node.outputs[i] != kNoValue; }
+  const Value& in(size_t i) const { return graph.value(node.inputs[i]); }
+  const Value& out(size_t i = 0) const { return graph.value(node.outputs[i]); }
+  Dims in_dims(size_t i) const { return known_dims(*in(i).type.shape); }
+  Dims out_dims(size_t i = 0) const { return known_dims(*out(i).type.shape); }
+  DType in_type(size_t i) const { return in(i).type.dtype; }
+  bool is_constant(size_t i) const { return has_input(i) && in(i).kind == ValueKind::kConstant; }
+  // The elements of a constant integer input; nullopt when it is absent or computed.
+  std::optional<std::vector<int64_t>> ints(size_t i) const;
+  // The axis in [0, rank) of an attribute that inference has accepted.
+  size_t axis(std::string_view name, size_t rank) const;
+};
+
+}  // namespace mnn::cpu

@@ -1,0 +1,170 @@
+#include "libruntime/backends/cpu/matrix.h"
+
+#include <algorithm>
+
+#include "libruntime/backends/cpu/element.h"
+
+namespace mnn::cpu {
+namespace {
+
+// The post-op as an activation of a kernel; nullopt when kernels do not have it.
+std::optional<PostOp> activation(const FusedOp& f) {
+  if (f.operand >= 0) return std::nullopt;
+  Node alone;
+  alone.op = f.op;
+  alone.attributes = f.attributes;
+  const OpDef* def = find_op(f.op);
+  if (def == nullptr) return std::nullopt;
+  const AttributeReader read(alone, *def);
+  auto number = [&](std::string_view name) { return static_cast<float>(read.attr_float(name)); };
+  if (f.op == "Relu") return PostOp{Activation::kRelu, 0, 0};
+  if (f.op == "Clip") {
+    auto bound = [&](std::string_view name, float open) {
+      const auto it = f.attributes.find(name);
+      return it == f.attributes.end() ? open : static_cast<float>(std::get<double>(it->second));
+    };
+    constexpr float kInfinity = __builtin_inff();
+    return PostOp{Activation::kClip, bound("min", -kInfinity), bound("max", kInfinity)};
+  }
+  if (f.op == "LeakyRelu") return PostOp{Activation::kLeakyRelu, number("alpha"), 0};
+  if (f.op == "HardSigmoid") {
+    return PostOp{Activation::kHardSigmoid, number("alpha"), number("beta")};
+  }
+  if (f.op == "HardSwish") return PostOp{Activation::kHardSwish, 0, 0};
+  if (f.op == "Sigmoid") return PostOp{Activation::kSigmoid, 0, 0};
+  if (f.op == "Swish" && number("alpha") == 1.0f) return PostOp{Activation::kSwish, 0, 0};
+  if (f.op == "Tanh") return PostOp{Activation::kTanh, 0, 0};
+  if (f.op == "Elu") return PostOp{Activation::kElu, number("alpha"), 0};
+  if (f.op == "Mish") return PostOp{Activation::kMish, 0, 0};
+  if (f.op == "Gelu") {
+    const bool tanh_form = read.attr_string("approximate") == "tanh";
+    return PostOp{tanh_form ? Activation::kGeluTanh : Activation::kGelu, 0, 0};
+  }
+  return std::nullopt;
+}
+
+// What an int8 kernel can compute bit for bit.
+bool exact(Activation a) {
+  return a == Activation::kRelu || a == Activation::kClip || a == Activation::kLeakyRelu ||
+         a == Activation::kHardSigmoid || a == Activation::kHardSwish;
+}
+
+}  // namespace
+
+size_t fuse_bias(Lowering& l, const Node& node, size_t axis, std::vector<float>& bias) {
+  const Dims out = l.dims(node.outputs[0]);
+  size_t taken = 0;
+  for (const FusedOp& f : node.fused) {
+    if (f.op != "Add" || f.operand < 0) break;
+    const Tensor* t = l.constant(node.inputs[static_cast<size_t>(f.operand)]);
+    if (t == nullptr || t->dtype() != DType::kF32 || t->elements() != out[axis]) break;
+    const size_t behind = out.size() - axis;  // axes from `axis` on
+    if (t->rank() < behind || t->dims()[t->rank() - behind] != out[axis]) break;
+    bias.resize(static_cast<size_t>(out[axis]), 0.0f);
+    for (size_t i = 0; i < bias.size(); ++i) bias[i] += t->data<float>()[i];
+    ++taken;
+  }
+  return taken;
+}
+
+FusedPart fuse(const Lowering& l, const Node& node, size_t from, bool int8, bool bytes) {
+  FusedPart part;
+  part.count = from;
+  const Dims out = l.dims(node.outputs[0]);
+  for (size_t i = from; i < node.fused.size(); ++i) {
+    const FusedOp& f = node.fused[i];
+    Epilogue& e = part.epilogue;
+    if (const auto a = activation(f)) {
+      if (int8 && !exact(a->kind) && (bytes || e.residual)) break;
+      PostOp& place = e.residual ? e.after : e.before;
+      if (place.kind != Activation::kNone || e.after.kind != Activation::kNone) break;
+      place = *a;
+    } else if (f.op == "Add" && f.operand >= 0 && !e.residual) {
+      const ValueId operand = node.inputs[static_cast<size_t>(f.operand)];
+      if (l.dims(operand) != out || l.dtype(operand) != DType::kF32) break;
+      if (int8 && e.before.kind != Activation::kNone && !exact(e.before.kind)) break;
+      e.residual = true;
+      part.residual = operand;
+    } else {
+      break;
+    }
+    ++part.count;
+  }
+  return part;
+}
+
+std::optional<std::string> check_post_ops(const Graph& graph, const Node& node) {
+  for (const FusedOp& f : node.fused) {
+    if (!is_element_post_op(graph, node, f)) return "post-op " + f.op + " has no CPU kernel";
+  }
+  return std::nullopt;
+}
+
+std::optional<ByteWeights> byte_weights(const Lowering& l, ValueId weights, int axis) {
+  const Value& v = l.graph().value(weights);
+  if (v.kind != ValueKind::kConstant || !v.quant) return std::nullopt;
+  const QuantParams& q = *v.quant;
+  if (q.axis >= 0 && q.axis != axis) return std::nullopt;
+  const auto outputs = static_cast<size_t>(v.data.dims()[static_cast<size_t>(axis)]);
+  if (q.axis >= 0 ? q.scale.size() != outputs : q.scale.size() != 1) return std::nullopt;
+  // Unsigned weights around 128 are signed ones around 0.
+  const int32_t zero = q.storage == DType::kU8 ? 128 : 0;
+  if (q.storage != DType::kI8 && q.storage != DType::kU8) return std::nullopt;
+  for (const int32_t z : q.zero_point) {
+    if (z != zero) return std::nullopt;
+  }
+  ByteWeights w;
+  w.scales.assign(outputs, q.scale[0]);
+  if (q.axis >= 0) w.scales = q.scale;
+  w.values = v.data;
+  if (q.storage == DType::kU8) {
+    Result<Tensor> moved = Tensor::allocate(DType::kI8, v.data.dims());
+    if (!moved.ok()) return std::nullopt;
+    const auto* from = v.data.data<uint8_t>();
+    for (int64_t i = 0; i < v.data.elements(); ++i) {
+      moved->data<int8_t>()[i] = static_cast<int8_t>(from[i] - 128);
+    }
+    w.values = *moved;
+  }
+  return w;
+}
+
+QuantU8 quant_of(const Grid& grid) { return {grid.scale, grid.zero}; }
+
+void add_matrix_step(Lowering& l, const Node& node, MatrixKernelPtr kernel, const Array& x,
+                     const Array* b, const Array* residual, const Array& y, bool int8,
+                     int64_t weight_bytes, const Epilogue& epilogue) {
+  const bool early_residual = epilogue.before.kind == Activation::kNone;
+  std::shared_ptr<const MatrixKernel> k = std::move(kernel);
+  l.count_weights(k->packed_bytes());
+  std::vector<Array> in = {x};
+  if (b != nullptr) in.push_back(*b);
+  if (residual != nullptr) in.push_back(*residual);
+  const Array out[] = {y};
+  Step& step = l.add_step(k->name(), in, out, 0, nullptr);
+  step.info.bytes += weight_bytes;
+  step.info.macs = count_macs(l.graph(), node);
+  step.info.int8 = int8;
+  step.phases = k->phases();
+  step.parts = k->parts();
+  // An activation in front of the residual may be applied to y before the residual is read.
+  if (residual != nullptr && early_residual && residual->offset == 0 &&
+      residual->strides == y.strides && residual->item_bytes() == y.item_bytes() &&
+      residual->storage != x.storage && (b == nullptr || residual->storage != b->storage)) {
+    step.in_place = residual->storage;
+  }
+  const int scratch = k->scratch_bytes() > 0 ? l.add_scratch(k->scratch_bytes()) : -1;
+  const Array second = b != nullptr ? *b : Array();
+  const Array added = residual != nullptr ? *residual : Array();
+  l.last_step().run = [k, x, second, added, y, scratch](const Run& run, int phase, int part) {
+    KernelArgs args;
+    args.x = run.bytes(x);
+    if (second.storage >= 0) args.b = run.bytes(second);
+    if (added.storage >= 0) args.residual = run.bytes(added);
+    args.y = run.bytes(y);
+    if (scratch >= 0) args.scratch = run.storage(scratch);
+    k->run(phase, part, args);
+  };
+}
+
+}  // namespace mnn::cpu

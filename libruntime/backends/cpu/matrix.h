@@ -1,0 +1,39 @@
+// What convolutions and products have in common: epilogues, and steps around a MatrixKernel.
+#pragma once
+
+#include "libruntime/backends/cpu/lowering.h"
+#include "libruntime/kernels/conv.h"
+
+namespace mnn::cpu {
+
+// How far a node's post-ops go into a kernel's epilogue.
+struct FusedPart {
+  Epilogue epilogue;
+  ValueId residual = kNoValue;
+  size_t count = 0;  // post-ops taken, those before `from` included
+};
+// `bytes`: the result is stored as bytes, `int8`: by an int8 kernel.
+FusedPart fuse(const Lowering& l, const Node& node, size_t from, bool int8, bool bytes);
+
+// Takes leading post-ops that add a constant number per index of the result's axis `axis` into
+// `bias` (empty: none so far). Returns how many.
+size_t fuse_bias(Lowering& l, const Node& node, size_t axis, std::vector<float>& bias);
+
+// Why the node's post-ops cannot run; nullopt when they can.
+std::optional<std::string> check_post_ops(const Graph& graph, const Node& node);
+
+// Symmetric signed weights of a quantized constant: one scale per index of `axis` or one for all.
+struct ByteWeights {
+  Tensor values;              // i8
+  std::vector<float> scales;  // one per output
+};
+std::optional<ByteWeights> byte_weights(const Lowering& l, ValueId weights, int axis);
+
+QuantU8 quant_of(const Grid& grid);
+
+// A step that runs `kernel` on x (and b, and the residual) into y.
+void add_matrix_step(Lowering& l, const Node& node, MatrixKernelPtr kernel, const Array& x,
+                     const Array* b, const Array* residual, const Array& y, bool int8,
+                     int64_t weight_bytes, const Epilogue& epilogue);
+
+}  // namespace mnn::cpu

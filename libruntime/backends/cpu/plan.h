@@ -1,0 +1,71 @@
+// A compiled segment: storages, and steps that read and write them.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "libruntime/backends/cpu/array.h"
+#include "libruntime/compile/backend.h"
+
+namespace mnn::cpu {
+
+enum class Place : uint8_t { kWorkspace, kInput, kOutput, kConstant };
+
+struct Storage {
+  Place place = Place::kWorkspace;
+  int index = 0;  // of the segment's input or output
+  int64_t bytes = 0;
+  Tensor constant;  // keeps a constant's bytes alive
+};
+
+// What a step sees when it runs.
+class Run {
+ public:
+  Run(std::byte* const* base, std::atomic<const char*>* error) : base_(base), error_(error) {}
+  template <typename T>
+  T* data(const Array& a) const {
+    return reinterpret_cast<T*>(base_[a.storage]) + a.offset;
+  }
+  std::byte* bytes(const Array& a) const { return base_[a.storage] + a.offset * a.item_bytes(); }
+  std::byte* storage(int id) const { return base_[id]; }
+  // The data were wrong: the run ends with this text, which lives for ever.
+  void fail(const char* message) const { error_->store(message, std::memory_order_relaxed); }
+
+ private:
+  std::byte* const* base_;
+  std::atomic<const char*>* error_;
+};
+
+using StepFn = std::function<void(const Run& run, int phase, int part)>;
+
+struct Step {
+  StepInfo info;
+  StepFn run;
+  int phases = 1, parts = 1;
+  std::vector<int> reads, writes;  // storages, scratch among the writes
+  // A storage of `reads` whose bytes the step may overwrite with those of writes[0]; -1: none.
+  int in_place = -1;
+};
+
+struct Plan {
+  std::vector<Storage> storages;
+  std::vector<Step> steps;
+  int64_t weight_bytes = 0;  // packed by kernels or made for them
+};
+
+// Places the plan's storages and wraps it all up.
+Result<std::unique_ptr<Executable>> make_executable(Plan plan, ThreadPool* pool);
+
+// The half-open range of part `part` of `parts` in [0, n), cut at multiples of `grain`.
+struct Range {
+  int64_t begin, end;
+};
+inline Range part_of(int64_t n, int part, int parts, int64_t grain = 1) {
+  const int64_t pieces = (n + grain - 1) / grain;
+  const int64_t begin = pieces * part / parts * grain, end = pieces * (part + 1) / parts * grain;
+  return {begin < n ? begin : n, end < n ? end : n};
+}
+
+}  // namespace mnn::cpu

@@ -1,0 +1,17 @@
+// The operators of each family, for find_row.
+#pragma once
+
+#include "libruntime/backends/cpu/lowering.h"
+
+namespace mnn::cpu {
+
+std::span<const OpRow> conv_rows();
+std::span<const OpRow> matmul_rows();
+std::span<const OpRow> pool_rows();
+std::span<const OpRow> reduce_rows();
+std::span<const OpRow> norm_rows();
+std::span<const OpRow> view_rows();
+std::span<const OpRow> move_rows();
+std::span<const OpRow> resize_rows();
+
+}  // namespace mnn::cpu

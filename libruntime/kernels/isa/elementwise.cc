@@ -1,0 +1,298 @@
+// Elementwise kernels. Tails run through the same vector code as the rest, so that no element's
+// value depends on where its array was cut.
+#include "libruntime/kernels/isa/simd_math2.h"
+#include "libruntime/kernels/isa/vector_parts.h"
+
+namespace mnn::MNN_ISA {
+namespace {
+
+typedef uint8_t VBytes __attribute__((vector_size(kLanes)));
+
+using Function1 = VF (*)(VF x, VF a, VF b);
+using Function2 = VF (*)(VF a, VF b);
+
+template <Function1 F>
+void map1(const float* x, float* y, int64_t n, float a, float b) {
+  const VF va = splat(a), vb = splat(b);
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store(y + i, F(load(x + i), va, vb));
+  if (i < n)
+    store_tail(y + i, F(load_tail(x + i, static_cast<int>(n - i)), va, vb),
+               static_cast<int>(n - i));
+}
+
+template <Function2 F>
+void map2(const float* a, const float* b, float* y, int64_t n) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store(y + i, F(load(a + i), load(b + i)));
+  if (i < n)
+    store_tail(
+        y + i,
+        F(load_tail(a + i, static_cast<int>(n - i)), load_tail(b + i, static_cast<int>(n - i))),
+        static_cast<int>(n - i));
+}
+
+template <float (*F)(float, float)>
+void map1_scalar(const float* x, float* y, int64_t n, float a, float) {
+  for (int64_t i = 0; i < n; ++i) y[i] = F(x[i], a);
+}
+
+static MNN_INLINE VF truth(VI mask) { return from_bits(mask & bits(splat(1.0f))); }
+
+static MNN_INLINE VF relu(VF x, VF, VF) { return vmax(VF{}, x); }
+static MNN_INLINE VF clip(VF x, VF a, VF b) { return vmin(b, vmax(a, x)); }
+static MNN_INLINE VF leaky_relu(VF x, VF a, VF) { return x < 0.0f ? x * a : x; }
+static MNN_INLINE VF thresholded_relu(VF x, VF a, VF) { return x > a ? x : VF{}; }
+static MNN_INLINE VF elu(VF x, VF a, VF) { return x < 0.0f ? a * vexpm1(vmin(x, VF{})) : x; }
+static MNN_INLINE VF selu(VF x, VF a, VF b) {
+  return b * (x > 0.0f ? x : a * vexpm1(vmin(VF{}, x)));
+}
+static MNN_INLINE VF celu(VF x, VF a, VF) { return x > 0.0f ? x : a * vexpm1(vmin(VF{}, x / a)); }
+static MNN_INLINE VF hard_sigmoid(VF x, VF a, VF b) {
+  return vmin(splat(1.0f), vmax(VF{}, x * a + b));
+}
+static MNN_INLINE VF hard_swish(VF x, VF, VF) {
+  return x * vmin(splat(1.0f), vmax(VF{}, x * (1.0f / 6.0f) + 0.5f));
+}
+static MNN_INLINE VF sigmoid1(VF x, VF, VF) { return vsigmoid(x); }
+static MNN_INLINE VF swish(VF x, VF a, VF) { return x * vsigmoid(a * x); }
+static MNN_INLINE VF tanh1(VF x, VF, VF) { return vtanh(x); }
+static MNN_INLINE VF gelu(VF x, VF, VF) { return 0.5f * x * (1.0f + verf(x * 0.70710678118f)); }
+static MNN_INLINE VF gelu_tanh(VF x, VF, VF) {
+  return 0.5f * x * (1.0f + vtanh(0.7978845608f * madd(x * x * x, splat(0.044715f), x)));
+}
+static MNN_INLINE VF mish(VF x, VF, VF) {
+  const VF e = vexp(vmin(splat(20.0f), x));
+  const VF n = e * (e + 2.0f);
+  return x > 20.0f ? x : x * (n / (n + 2.0f));
+}
+static MNN_INLINE VF softplus(VF x, VF, VF) {
+  // vlog(1 + e) with the rounding error of 1 + e put back.
+  const VF e = vexp(-vabs(x));
+  const VF u = 1.0f + e;
+  return vmax(VF{}, x) + (vlog(u) - ((u - 1.0f) - e) / u);
+}
+static MNN_INLINE VF softsign(VF x, VF, VF) { return x / (1.0f + vabs(x)); }
+static MNN_INLINE VF erf1(VF x, VF, VF) { return verf(x); }
+static MNN_INLINE VF exp1(VF x, VF, VF) { return vexp(x); }
+static MNN_INLINE VF log1(VF x, VF, VF) { return vlog(x); }
+static MNN_INLINE VF sqrt1(VF x, VF, VF) { return vsqrt(x); }
+static MNN_INLINE VF rsqrt(VF x, VF, VF) { return 1.0f / vsqrt(x); }
+static MNN_INLINE VF reciprocal(VF x, VF, VF) { return 1.0f / x; }
+static MNN_INLINE VF abs1(VF x, VF, VF) { return vabs(x); }
+static MNN_INLINE VF neg(VF x, VF, VF) { return -x; }
+static MNN_INLINE VF floor1(VF x, VF, VF) { return vfloor(x); }
+static MNN_INLINE VF ceil1(VF x, VF, VF) { return vceil(x); }
+static MNN_INLINE VF round1(VF x, VF, VF) { return vround(x); }
+static MNN_INLINE VF sign(VF x, VF, VF) { return x != x ? x : truth(x > 0.0f) - truth(x < 0.0f); }
+static MNN_INLINE VF square(VF x, VF, VF) { return x * x; }
+static MNN_INLINE VF logical_not(VF x, VF, VF) { return truth(x == 0.0f); }
+static MNN_INLINE VF mul_by(VF x, VF a, VF) { return x * a; }
+static MNN_INLINE VF add_to(VF x, VF a, VF) { return x + a; }
+static MNN_INLINE VF affine(VF x, VF a, VF b) { return x * a + b; }
+static MNN_INLINE VF gate(VF x, VF a, VF b) { return x * vmin(b, vmax(VF{}, x + a)); }
+static MNN_INLINE VF div_by(VF x, VF a, VF) { return x / a; }
+static MNN_INLINE VF divide(VF x, VF a, VF) { return a / x; }
+static MNN_INLINE VF sub_from(VF x, VF a, VF) { return a - x; }
+static MNN_INLINE VF max_with(VF x, VF a, VF) { return vmax(a, x); }
+static MNN_INLINE VF min_with(VF x, VF a, VF) { return vmin(a, x); }
+// The number of the grid point nearest to x, zero point included: what core/quant.h says.
+static MNN_INLINE VF grid_index(VF x, VF scale, VF zero) {
+  VF s = x / scale;
+  s = s != s ? VF{} : s;
+  s = vmin(splat(1024.0f), vmax(splat(-1024.0f), s));
+  s = (s + 12582912.0f) - 12582912.0f;
+  return vmin(splat(255.0f), vmax(VF{}, s + zero));
+}
+static MNN_INLINE VF grid(VF x, VF scale, VF zero) {
+  return (grid_index(x, scale, zero) - zero) * scale;
+}
+static MNN_INLINE VF is_nan(VF x, VF, VF) { return truth(x != x); }
+
+float sin_scalar(float x, float) { return __builtin_sinf(x); }
+float cos_scalar(float x, float) { return __builtin_cosf(x); }
+float pow_scalar(float x, float y) { return __builtin_powf(x, y); }
+
+static MNN_INLINE VF add(VF a, VF b) { return a + b; }
+static MNN_INLINE VF sub(VF a, VF b) { return a - b; }
+static MNN_INLINE VF mul(VF a, VF b) { return a * b; }
+static MNN_INLINE VF div(VF a, VF b) { return a / b; }
+static MNN_INLINE VF max2(VF a, VF b) { return a != a ? a : vmax(a, b); }
+static MNN_INLINE VF min2(VF a, VF b) { return a != a ? a : vmin(a, b); }
+static MNN_INLINE VF prelu(VF x, VF slope) { return x < 0.0f ? x * slope : x; }
+static MNN_INLINE VF equal(VF a, VF b) { return truth(a == b); }
+static MNN_INLINE VF less(VF a, VF b) { return truth(a < b); }
+static MNN_INLINE VF less_equal(VF a, VF b) { return truth(a <= b); }
+static MNN_INLINE VF greater(VF a, VF b) { return truth(a > b); }
+static MNN_INLINE VF greater_equal(VF a, VF b) { return truth(a >= b); }
+static MNN_INLINE VF logical_and(VF a, VF b) { return truth((a != 0.0f) & (b != 0.0f)); }
+static MNN_INLINE VF logical_or(VF a, VF b) { return truth((a != 0.0f) | (b != 0.0f)); }
+static MNN_INLINE VF logical_xor(VF a, VF b) { return truth((a != 0.0f) ^ (b != 0.0f)); }
+
+void pow2(const float* a, const float* b, float* y, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] = __builtin_powf(a[i], b[i]);
+}
+
+void select(const float* c, const float* a, const float* b, float* y, int64_t n) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    store(y + i, load(c + i) != 0.0f ? load(a + i) : load(b + i));
+  }
+  for (; i < n; ++i) y[i] = c[i] != 0.0f ? a[i] : b[i];
+}
+
+void fill(float* y, float value, int64_t n) {
+  const VF v = splat(value);
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store(y + i, v);
+  for (; i < n; ++i) y[i] = value;
+}
+
+static MNN_INLINE VBytes load_bytes(const uint8_t* p) {
+  VBytes v;
+  __builtin_memcpy(&v, p, sizeof(v));
+  return v;
+}
+static MNN_INLINE VBytes load_some_bytes(const uint8_t* p, int64_t n) {
+  VBytes v{};
+  for (int64_t i = 0; i < n; ++i) v[i] = p[i];
+  return v;
+}
+static MNN_INLINE void store_some_bytes(uint8_t* p, VBytes v, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) p[i] = v[i];
+}
+static MNN_INLINE VF widen(VBytes v) { return to_float(__builtin_convertvector(v, VI)); }
+static MNN_INLINE VBytes narrow(VF v) { return __builtin_convertvector(round_to_int(v), VBytes); }
+
+void from_u8(const uint8_t* x, float* y, int64_t n, float scale, int zero) {
+  const VF z = splat(static_cast<float>(zero));
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store(y + i, (widen(load_bytes(x + i)) - z) * scale);
+  for (; i < n; ++i) y[i] = static_cast<float>(x[i] - zero) * scale;
+}
+
+void to_u8(const float* x, uint8_t* y, int64_t n, float scale, int zero) {
+  const VF s = splat(scale), z = splat(static_cast<float>(zero));
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    const VBytes v = narrow(grid_index(load(x + i), s, z));
+    __builtin_memcpy(y + i, &v, sizeof(v));
+  }
+  if (i < n)
+    store_some_bytes(y + i, narrow(grid_index(load_tail(x + i, static_cast<int>(n - i)), s, z)),
+                     static_cast<int>(n - i));
+}
+
+void from_bool(const uint8_t* x, float* y, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] = x[i] != 0 ? 1.0f : 0.0f;
+}
+void to_bool(const float* x, uint8_t* y, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] = x[i] != 0.0f ? 1 : 0;
+}
+
+void lookup(const uint8_t* x, uint8_t* y, int64_t n, const uint8_t* table) {
+  int64_t i = 0;
+  for (; i + 4 <= n; i += 4) {
+    const uint8_t a = table[x[i]], b = table[x[i + 1]], c = table[x[i + 2]], d = table[x[i + 3]];
+    y[i] = a;
+    y[i + 1] = b;
+    y[i + 2] = c;
+    y[i + 3] = d;
+  }
+  for (; i < n; ++i) y[i] = table[x[i]];
+}
+
+// params: scale and zero point of a, of b, of y.
+void add_u8(const uint8_t* a, const uint8_t* b, uint8_t* y, int64_t n, const float* params) {
+  const VF sa = splat(params[0]), za = splat(params[1]), sb = splat(params[2]);
+  const VF zb = splat(params[3]), sy = splat(params[4]), zy = splat(params[5]);
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    const VF v = (widen(load_bytes(a + i)) - za) * sa + (widen(load_bytes(b + i)) - zb) * sb;
+    const VBytes r = narrow(grid_index(v, sy, zy));
+    __builtin_memcpy(y + i, &r, sizeof(r));
+  }
+  if (i < n) {
+    const VF v = (widen(load_some_bytes(a + i, n - i)) - za) * sa +
+                 (widen(load_some_bytes(b + i, n - i)) - zb) * sb;
+    store_some_bytes(y + i, narrow(grid_index(v, sy, zy)), static_cast<int>(n - i));
+  }
+}
+
+}  // namespace
+
+void fill_elementwise(VectorKernels& k) {
+  auto unary = [&](UnaryOp op) -> UnaryFn& { return k.unary[static_cast<int>(op)]; };
+  unary(UnaryOp::kRelu) = map1<relu>;
+  unary(UnaryOp::kClip) = map1<clip>;
+  unary(UnaryOp::kLeakyRelu) = map1<leaky_relu>;
+  unary(UnaryOp::kThresholdedRelu) = map1<thresholded_relu>;
+  unary(UnaryOp::kElu) = map1<elu>;
+  unary(UnaryOp::kSelu) = map1<selu>;
+  unary(UnaryOp::kCelu) = map1<celu>;
+  unary(UnaryOp::kHardSigmoid) = map1<hard_sigmoid>;
+  unary(UnaryOp::kHardSwish) = map1<hard_swish>;
+  unary(UnaryOp::kSigmoid) = map1<sigmoid1>;
+  unary(UnaryOp::kSwish) = map1<swish>;
+  unary(UnaryOp::kTanh) = map1<tanh1>;
+  unary(UnaryOp::kGelu) = map1<gelu>;
+  unary(UnaryOp::kGeluTanh) = map1<gelu_tanh>;
+  unary(UnaryOp::kMish) = map1<mish>;
+  unary(UnaryOp::kSoftplus) = map1<softplus>;
+  unary(UnaryOp::kSoftsign) = map1<softsign>;
+  unary(UnaryOp::kErf) = map1<erf1>;
+  unary(UnaryOp::kExp) = map1<exp1>;
+  unary(UnaryOp::kLog) = map1<log1>;
+  unary(UnaryOp::kSqrt) = map1<sqrt1>;
+  unary(UnaryOp::kRsqrt) = map1<rsqrt>;
+  unary(UnaryOp::kReciprocal) = map1<reciprocal>;
+  unary(UnaryOp::kAbs) = map1<abs1>;
+  unary(UnaryOp::kNeg) = map1<neg>;
+  unary(UnaryOp::kFloor) = map1<floor1>;
+  unary(UnaryOp::kCeil) = map1<ceil1>;
+  unary(UnaryOp::kRound) = map1<round1>;
+  unary(UnaryOp::kSign) = map1<sign>;
+  unary(UnaryOp::kSquare) = map1<square>;
+  unary(UnaryOp::kNot) = map1<logical_not>;
+  unary(UnaryOp::kMulBy) = map1<mul_by>;
+  unary(UnaryOp::kAddTo) = map1<add_to>;
+  unary(UnaryOp::kAffine) = map1<affine>;
+  unary(UnaryOp::kGate) = map1<gate>;
+  unary(UnaryOp::kDivBy) = map1<div_by>;
+  unary(UnaryOp::kDivide) = map1<divide>;
+  unary(UnaryOp::kSubFrom) = map1<sub_from>;
+  unary(UnaryOp::kMaxWith) = map1<max_with>;
+  unary(UnaryOp::kMinWith) = map1<min_with>;
+  unary(UnaryOp::kGrid) = map1<grid>;
+  unary(UnaryOp::kSin) = map1_scalar<sin_scalar>;
+  unary(UnaryOp::kCos) = map1_scalar<cos_scalar>;
+  unary(UnaryOp::kPowBy) = map1_scalar<pow_scalar>;
+  unary(UnaryOp::kIsNaN) = map1<is_nan>;
+  auto binary = [&](BinaryOp op) -> BinaryFn& { return k.binary[static_cast<int>(op)]; };
+  binary(BinaryOp::kAdd) = map2<add>;
+  binary(BinaryOp::kSub) = map2<sub>;
+  binary(BinaryOp::kMul) = map2<mul>;
+  binary(BinaryOp::kDiv) = map2<div>;
+  binary(BinaryOp::kMax) = map2<max2>;
+  binary(BinaryOp::kMin) = map2<min2>;
+  binary(BinaryOp::kPow) = pow2;
+  binary(BinaryOp::kPRelu) = map2<prelu>;
+  binary(BinaryOp::kEqual) = map2<equal>;
+  binary(BinaryOp::kLess) = map2<less>;
+  binary(BinaryOp::kLessOrEqual) = map2<less_equal>;
+  binary(BinaryOp::kGreater) = map2<greater>;
+  binary(BinaryOp::kGreaterOrEqual) = map2<greater_equal>;
+  binary(BinaryOp::kAnd) = map2<logical_and>;
+  binary(BinaryOp::kOr) = map2<logical_or>;
+  binary(BinaryOp::kXor) = map2<logical_xor>;
+  k.select = select;
+  k.fill = fill;
+  k.from_u8 = from_u8;
+  k.to_u8 = to_u8;
+  k.from_bool = from_bool;
+  k.to_bool = to_bool;
+  k.lookup = lookup;
+  k.add_u8 = add_u8;
+}
+
+}  // namespace mnn::MNN_ISA

@@ -1,0 +1,156 @@
+// Pooling and resizing of channels-last rows.
+#include "libruntime/kernels/isa/simd_math.h"
+#include "libruntime/kernels/isa/vector_parts.h"
+
+namespace mnn::MNN_ISA {
+namespace {
+
+typedef uint8_t VBytes __attribute__((vector_size(MNN_VECTOR_BYTES)));
+
+// The taps [low, high) of one window that fall inside the input.
+struct Taps {
+  int64_t low, high;
+};
+static MNN_INLINE Taps inside(int64_t start, int64_t k, int64_t dilation, int64_t size) {
+  int64_t low = 0, high = k;
+  while (low < k && start + low * dilation < 0) ++low;
+  while (high > low && start + (high - 1) * dilation >= size) --high;
+  return {low, high};
+}
+
+struct Max {
+  static MNN_INLINE VF first() { return splat(-__builtin_inff()); }
+  static MNN_INLINE VF next(VF acc, VF x) { return vmax(x, acc); }
+};
+struct Sum {
+  static MNN_INLINE VF first() { return VF{}; }
+  static MNN_INLINE VF next(VF acc, VF x) { return acc + x; }
+};
+
+template <typename Op>
+static MNN_INLINE void pool_row(const float* x, float* y, int64_t oy, const PoolRow& p,
+                                bool average) {
+  const int64_t top = oy * p.stride_h - p.pad_top;
+  const Taps v = inside(top, p.kh, p.dilation_h, p.ih);
+  const int64_t step_y = p.dilation_h * p.iw * p.c, step_x = p.dilation_w * p.c;
+  for (int64_t ox = 0; ox < p.ow; ++ox, y += p.c) {
+    const int64_t left = ox * p.stride_w - p.pad_left;
+    const Taps h = inside(left, p.kw, p.dilation_w, p.iw);
+    float scale = 1;
+    if (average) {
+      int64_t count = (v.high - v.low) * (h.high - h.low);
+      if (p.count_pads) {
+        const Taps all_v = inside(oy * p.stride_h, p.kh, p.dilation_h, p.end_h);
+        const Taps all_h = inside(ox * p.stride_w, p.kw, p.dilation_w, p.end_w);
+        count = all_v.high * all_h.high;
+      }
+      scale = count > 0 ? static_cast<float>(count) : 1.0f;
+    }
+    const float* base =
+        x + (top + v.low * p.dilation_h) * p.iw * p.c + (left + h.low * p.dilation_w) * p.c;
+    int64_t j = 0;
+    for (; j + 2 * kLanes <= p.c; j += 2 * kLanes) {
+      VF a = Op::first(), b = a;
+      const float* row = base + j;
+      for (int64_t ky = v.low; ky < v.high; ++ky, row += step_y) {
+        const float* q = row;
+        for (int64_t kx = h.low; kx < h.high; ++kx, q += step_x) {
+          a = Op::next(a, load(q));
+          b = Op::next(b, load(q + kLanes));
+        }
+      }
+      store(y + j, average ? a / splat(scale) : a);
+      store(y + j + kLanes, average ? b / splat(scale) : b);
+    }
+    for (; j < p.c; j += kLanes) {
+      VF a = Op::first();
+      const float* row = base + j;
+      for (int64_t ky = v.low; ky < v.high; ++ky, row += step_y) {
+        const float* q = row;
+        for (int64_t kx = h.low; kx < h.high; ++kx, q += step_x) {
+          a = Op::next(a, load_part(q, p.c - j));
+        }
+      }
+      store_part(y + j, average ? a / splat(scale) : a, p.c - j);
+    }
+  }
+}
+
+void max_pool(const float* x, float* y, int64_t oy, const PoolRow& p) {
+  pool_row<Max>(x, y, oy, p, false);
+}
+void average_pool(const float* x, float* y, int64_t oy, const PoolRow& p) {
+  pool_row<Sum>(x, y, oy, p, true);
+}
+
+void max_pool_u8(const uint8_t* x, uint8_t* y, int64_t oy, const PoolRow& p) {
+  constexpr int64_t kBytes = MNN_VECTOR_BYTES;
+  const int64_t top = oy * p.stride_h - p.pad_top;
+  const Taps v = inside(top, p.kh, p.dilation_h, p.ih);
+  const int64_t step_y = p.dilation_h * p.iw * p.c, step_x = p.dilation_w * p.c;
+  for (int64_t ox = 0; ox < p.ow; ++ox, y += p.c) {
+    const int64_t left = ox * p.stride_w - p.pad_left;
+    const Taps h = inside(left, p.kw, p.dilation_w, p.iw);
+    const uint8_t* base =
+        x + (top + v.low * p.dilation_h) * p.iw * p.c + (left + h.low * p.dilation_w) * p.c;
+    int64_t j = 0;
+    for (; j + kBytes <= p.c; j += kBytes) {
+      VBytes a{};
+      const uint8_t* row = base + j;
+      for (int64_t ky = v.low; ky < v.high; ++ky, row += step_y) {
+        const uint8_t* q = row;
+        for (int64_t kx = h.low; kx < h.high; ++kx, q += step_x) {
+          VBytes b;
+          __builtin_memcpy(&b, q, sizeof(b));
+          a = a > b ? a : b;
+        }
+      }
+      __builtin_memcpy(y + j, &a, sizeof(a));
+    }
+    for (; j < p.c; ++j) {
+      uint8_t m = 0;
+      for (int64_t ky = v.low; ky < v.high; ++ky) {
+        const uint8_t* q = base + j + (ky - v.low) * step_y;
+        for (int64_t kx = h.low; kx < h.high; ++kx, q += step_x) m = *q > m ? *q : m;
+      }
+      y[j] = m;
+    }
+  }
+}
+
+void bilinear(const float* top, const float* bottom, float ty, const int32_t* left,
+              const int32_t* right, const float* tx, int64_t ow, int64_t c, float* y) {
+  const VF v = splat(ty), u = splat(1.0f) - v;
+  if (c == 1) {
+    for (int64_t ox = 0; ox < ow; ++ox) {
+      const float t = tx[ox], s = 1.0f - t;
+      const float a = top[left[ox]] * s + top[right[ox]] * t;
+      const float b = bottom[left[ox]] * s + bottom[right[ox]] * t;
+      y[ox] = a * (1.0f - ty) + b * ty;
+    }
+    return;
+  }
+  for (int64_t ox = 0; ox < ow; ++ox, y += c) {
+    const VF t = splat(tx[ox]), s = splat(1.0f) - t;
+    const float* a0 = top + left[ox] * c;
+    const float* a1 = top + right[ox] * c;
+    const float* b0 = bottom + left[ox] * c;
+    const float* b1 = bottom + right[ox] * c;
+    for (int64_t j = 0; j < c; j += kLanes) {
+      const VF a = load_part(a0 + j, c - j) * s + load_part(a1 + j, c - j) * t;
+      const VF b = load_part(b0 + j, c - j) * s + load_part(b1 + j, c - j) * t;
+      store_part(y + j, a * u + b * v, c - j);
+    }
+  }
+}
+
+}  // namespace
+
+void fill_image(VectorKernels& k) {
+  k.max_pool = max_pool;
+  k.average_pool = average_pool;
+  k.max_pool_u8 = max_pool_u8;
+  k.bilinear = bilinear;
+}
+
+}  // namespace mnn::MNN_ISA

@@ -1,0 +1,156 @@
+// Kernels on plain arrays: elementwise, reductions, normalization, pooling, resizing, moving. They
+// neither allocate nor know about threads; every element's result is independent of how the caller
+// cuts its work.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace mnn {
+
+// y = f(x; a, b).
+enum class UnaryOp : uint8_t {
+  kRelu,
+  kClip,             // a low, b high
+  kLeakyRelu,        // a slope
+  kThresholdedRelu,  // a
+  kElu,              // a
+  kSelu,             // a alpha, b gamma
+  kCelu,             // a
+  kHardSigmoid,      // a x + b in [0, 1]
+  kHardSwish,
+  kSigmoid,
+  kSwish,  // x sigmoid(a x)
+  kTanh,
+  kGelu,
+  kGeluTanh,
+  kMish,
+  kSoftplus,
+  kSoftsign,
+  kErf,
+  kExp,
+  kLog,
+  kSqrt,
+  kRsqrt,
+  kReciprocal,
+  kAbs,
+  kNeg,
+  kFloor,
+  kCeil,
+  kRound,
+  kSign,
+  kSquare,
+  kNot,      // 1 when x is 0
+  kMulBy,    // x * a
+  kAddTo,    // x + a
+  kAffine,   // x * a + b, rounded twice
+  kGate,     // x * min(max(x + a, 0), b)
+  kDivBy,    // x / a
+  kDivide,   // a / x
+  kSubFrom,  // a - x
+  kMaxWith,
+  kMinWith,
+  kGrid,  // rounded to the u8 grid of scale a, zero point b
+  kSin,
+  kCos,
+  kPowBy,  // x ^ a
+  kIsNaN,
+  kCount,
+};
+// y = f(a, b). Comparisons and logic give 0 or 1.
+enum class BinaryOp : uint8_t {
+  kAdd,
+  kSub,
+  kMul,
+  kDiv,
+  kMax,
+  kMin,
+  kPow,
+  kPRelu,  // b is the slope
+  kEqual,
+  kLess,
+  kLessOrEqual,
+  kGreater,
+  kGreaterOrEqual,
+  kAnd,
+  kOr,
+  kXor,
+  kCount,
+};
+enum class ReduceOp : uint8_t { kSum, kMax, kMin, kSumSquare, kSumAbs, kCount };
+
+using UnaryFn = void (*)(const float* x, float* y, int64_t n, float a, float b);
+using BinaryFn = void (*)(const float* a, const float* b, float* y, int64_t n);
+
+// One output row of a pooling window over NHWC; see pool.cc.
+struct PoolRow {
+  int64_t ih = 1, iw = 1, c = 1, ow = 1;
+  int64_t kh = 1, kw = 1;
+  int64_t stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1;
+  int64_t pad_top = 0, pad_left = 0;
+  // Average: what divides counts pads up to these ends (exclusive, in padded coordinates that may
+  // pass the input), or only real elements.
+  bool count_pads = false;
+  int64_t end_h = 0, end_w = 0;
+};
+
+struct VectorKernels {
+  const char* isa;
+  // x may be y.
+  UnaryFn unary[static_cast<int>(UnaryOp::kCount)];
+  // a or b may be y.
+  BinaryFn binary[static_cast<int>(BinaryOp::kCount)];
+  // y = c != 0 ? a : b.
+  void (*select)(const float* c, const float* a, const float* b, float* y, int64_t n);
+  void (*fill)(float* y, float value, int64_t n);
+
+  // u8 grids: real = (q - zero) * scale; to_u8 divides, rounds half to even and saturates.
+  void (*from_u8)(const uint8_t* x, float* y, int64_t n, float scale, int zero);
+  void (*to_u8)(const float* x, uint8_t* y, int64_t n, float scale, int zero);
+  void (*from_bool)(const uint8_t* x, float* y, int64_t n);
+  void (*to_bool)(const float* x, uint8_t* y, int64_t n);
+  void (*lookup)(const uint8_t* x, uint8_t* y, int64_t n, const uint8_t* table);
+  // y = grid(a op b) for two stored operands.
+  void (*add_u8)(const uint8_t* a, const uint8_t* b, uint8_t* y, int64_t n, const float* params);
+
+  // One row to one number: op over x[0..n), n > 0.
+  float (*reduce_row)(ReduceOp op, const float* x, int64_t n);
+  // y[j] = op over i of x[i * stride + j], j < n. `first` starts y, otherwise y goes on.
+  void (*reduce_column)(ReduceOp op, const float* x, float* y, int64_t rows, int64_t stride,
+                        int64_t n, bool first);
+
+  // Over rows of n: y = softmax(x); log: its logarithm. x may be y.
+  void (*softmax)(const float* x, float* y, int64_t rows, int64_t n, bool log);
+  // Softmax down the n rows of [n, inner], one row every `stride` elements. x may be y.
+  void (*softmax_column)(const float* x, float* y, int64_t n, int64_t inner, int64_t stride,
+                         bool log);
+  // y = (x - mean) / sqrt(var + epsilon) * gamma + beta per row; gamma, beta [n] or null. rms: no
+  // mean is taken.
+  void (*normalize)(const float* x, float* y, int64_t rows, int64_t n, const float* gamma,
+                    const float* beta, float epsilon, bool rms);
+  // y[j] (+)= sum over i of (x[i * stride + j] - mean[j])^2.
+  void (*column_variance)(const float* x, const float* mean, float* y, int64_t rows, int64_t stride,
+                          int64_t n, bool first);
+  // y[r, j] = x[r, j] * scale[j] + shift[j]. x may be y.
+  void (*scale_shift)(const float* x, float* y, int64_t rows, int64_t n, const float* scale,
+                      const float* shift);
+
+  // Output row oy of NHWC pooling: y [ow, c].
+  void (*max_pool)(const float* x, float* y, int64_t oy, const PoolRow& pool);
+  void (*average_pool)(const float* x, float* y, int64_t oy, const PoolRow& pool);
+  void (*max_pool_u8)(const uint8_t* x, uint8_t* y, int64_t oy, const PoolRow& pool);
+
+  // One output row [ow, c] of a bilinear resize: rows `top` and `bottom` mixed by ty, pixels
+  // left[i] and right[i] by tx[i].
+  void (*bilinear)(const float* top, const float* bottom, float ty, const int32_t* left,
+                   const int32_t* right, const float* tx, int64_t ow, int64_t c, float* y);
+
+  // y[c, r] = x[r, c]; strides in elements of 1, 2, 4 or 8 bytes.
+  void (*transpose)(const void* x, void* y, int64_t rows, int64_t cols, int64_t x_stride,
+                    int64_t y_stride, int bytes);
+};
+
+// The kernels of `isa`, a name of available_isas(). Null for any other.
+const VectorKernels* find_vector_kernels(std::string_view isa);
+
+}  // namespace mnn

@@ -1,0 +1,1 @@
+mnn bench dynamic.onnx --iterations 2 --json | grep -c median_ms\"

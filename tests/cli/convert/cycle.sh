@@ -1,0 +1,1 @@
+mnn convert cycle.onnx -o c.mnn

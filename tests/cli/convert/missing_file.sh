@@ -1,0 +1,1 @@
+mnn convert nothing.onnx -o t.mnn

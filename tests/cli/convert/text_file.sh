@@ -1,0 +1,1 @@
+mnn convert text.onnx -o t.mnn

@@ -1,0 +1,1 @@
+mnn convert unsupported.onnx -o u.mnn

@@ -1,0 +1,1 @@
+mnn convert cnn.onnx -o no/such/folder/c.mnn

@@ -1,0 +1,1 @@
+mnn init cnn.onnx --dir p --target toaster

@@ -1,0 +1,1 @@
+mnn inspect --ops | grep -c "^Conv "

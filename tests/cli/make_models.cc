@@ -1,0 +1,175 @@
+// Writes the small models and tensors the command-line cases use into a folder: make_cli_models DIR.
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "libruntime/core/io/npy.h"
+#include "libruntime/core/tensor.h"
+#include "onnx_model.pb.h"
+
+namespace {
+
+using namespace mnn::onnx;
+constexpr int kFloat = 1;
+
+// The same numbers everywhere: no library's random generator.
+class Noise {
+ public:
+  float next() {
+    state_ = state_ * 6364136223846793005ULL + 1442695040888963407ULL;
+    return static_cast<float>(static_cast<double>(state_ >> 40) / (1 << 24)) - 0.5f;
+  }
+
+ private:
+  uint64_t state_ = 7;
+};
+
+class ModelBuilder {
+ public:
+  explicit ModelBuilder(int opset) {
+    model_.set_ir_version(8);
+    model_.set_producer_name("make_cli_models");
+    auto* import = model_.add_opset_import();
+    import->set_domain("");
+    import->set_version(opset);
+    model_.mutable_graph()->set_name("main");
+  }
+  // dims: a number is known, anything else is a symbol.
+  void value(ValueInfoProto* info, const std::string& name, const std::vector<std::string>& dims, int type = kFloat) {
+    info->set_name(name);
+    auto* tensor = info->mutable_type()->mutable_tensor_type();
+    tensor->set_elem_type(type);
+    tensor->mutable_shape();
+    for (const std::string& d : dims) {
+      auto* dim = tensor->mutable_shape()->add_dim();
+      if (d.find_first_not_of("0123456789") == std::string::npos) dim->set_dim_value(std::stoll(d));
+      else dim->set_dim_param(d);
+    }
+  }
+  void input(const std::string& name, const std::vector<std::string>& dims) { value(model_.mutable_graph()->add_input(), name, dims); }
+  void output(const std::string& name, const std::vector<std::string>& dims) { value(model_.mutable_graph()->add_output(), name, dims); }
+  void weights(const std::string& name, const std::vector<int64_t>& dims, float scale, float offset = 0) {
+    auto* t = model_.mutable_graph()->add_initializer();
+    t->set_name(name);
+    t->set_data_type(kFloat);
+    int64_t n = 1;
+    for (const int64_t d : dims) {
+      t->add_dims(d);
+      n *= d;
+    }
+    for (int64_t i = 0; i < n; ++i) t->add_float_data(noise_.next() * scale + offset);
+  }
+  NodeProto* node(const std::string& op, const std::string& name, const std::vector<std::string>& inputs, const std::string& output) {
+    auto* n = model_.mutable_graph()->add_node();
+    n->set_op_type(op);
+    n->set_name(name);
+    for (const std::string& i : inputs) n->add_input(i);
+    n->add_output(output);
+    return n;
+  }
+  static void ints(NodeProto* n, const std::string& name, const std::vector<int64_t>& values) {
+    auto* a = n->add_attribute();
+    a->set_name(name);
+    a->set_type(AttributeProto::INTS);
+    for (const int64_t v : values) a->add_ints(v);
+  }
+  void write(const std::string& path) const {
+    std::ofstream file(path, std::ios::binary);
+    model_.SerializeToOstream(&file);
+  }
+
+ private:
+  ModelProto model_;
+  Noise noise_;
+};
+
+// Conv, BatchNormalization, Relu, a depthwise Conv with a residual, pooling, Gemm, Softmax.
+ModelBuilder small_cnn(const std::string& batch) {
+  ModelBuilder m(13);
+  m.input("x", {batch, "3", "16", "16"});
+  m.output("y", {batch, "10"});
+  m.weights("w1", {16, 3, 3, 3}, 0.6f);
+  m.weights("scale", {16}, 0.2f, 1.0f);
+  m.weights("shift", {16}, 0.2f);
+  m.weights("mean", {16}, 0.2f);
+  m.weights("var", {16}, 0.2f, 1.0f);
+  m.weights("w2", {16, 1, 3, 3}, 0.6f);
+  m.weights("b2", {16}, 0.2f);
+  m.weights("w3", {10, 16}, 0.8f);
+  m.weights("b3", {10}, 0.2f);
+  ModelBuilder::ints(m.node("Conv", "stem", {"x", "w1"}, "c1"), "pads", {1, 1, 1, 1});
+  m.node("BatchNormalization", "stem_bn", {"c1", "scale", "shift", "mean", "var"}, "n1");
+  m.node("Relu", "stem_relu", {"n1"}, "r1");
+  auto* dw = m.node("Conv", "depthwise", {"r1", "w2", "b2"}, "c2");
+  ModelBuilder::ints(dw, "pads", {1, 1, 1, 1});
+  auto* group = dw->add_attribute();
+  group->set_name("group");
+  group->set_type(AttributeProto::INT);
+  group->set_i(16);
+  m.node("Add", "residual", {"c2", "r1"}, "a2");
+  m.node("Relu", "residual_relu", {"a2"}, "r2");
+  m.node("GlobalAveragePool", "pool", {"r2"}, "p");
+  m.node("Flatten", "flatten", {"p"}, "f");
+  auto* fc = m.node("Gemm", "classifier", {"f", "w3", "b3"}, "g");
+  auto* trans = fc->add_attribute();
+  trans->set_name("transB");
+  trans->set_type(AttributeProto::INT);
+  trans->set_i(1);
+  m.node("Softmax", "softmax", {"g"}, "y");
+  return m;
+}
+
+bool write_samples(const std::string& folder, int count) {
+  Noise noise;
+  for (int i = 0; i < count; ++i) {
+    auto t = mnn::Tensor::allocate(mnn::DType::kF32, {1, 3, 16, 16});
+    for (int64_t e = 0; e < t->elements(); ++e) t->data<float>()[e] = 2 * noise.next();
+    if (!mnn::write_npy(folder + "/sample_" + std::to_string(i) + ".npy", *t).ok()) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::cerr << "usage: make_cli_models DIR\n";
+    return 2;
+  }
+  const std::string dir = argv[1];
+  small_cnn("1").write(dir + "/cnn.onnx");
+  small_cnn("n").write(dir + "/dynamic.onnx");
+  {
+    ModelBuilder m(13);
+    m.input("x", {"2", "h"});
+    m.output("y", {"2", "h"});
+    m.node("Relu", "relu", {"x"}, "r");
+    m.node("Sigmoid", "sigmoid", {"r"}, "y");
+    m.write(dir + "/open.onnx");
+  }
+  {
+    ModelBuilder m(13);
+    m.input("x", {"2"});
+    m.output("y", {"2"});
+    m.node("FooBar", "first", {"x"}, "a");
+    m.node("Relu", "fine", {"a"}, "b");
+    m.node("BarFoo", "second", {"b"}, "y");
+    m.write(dir + "/unsupported.onnx");
+  }
+  {
+    ModelBuilder m(13);
+    m.input("x", {"2"});
+    m.output("y", {"2"});
+    m.node("Add", "ahead", {"x", "b"}, "a");
+    m.node("Relu", "back", {"a"}, "b");
+    m.node("Relu", "end", {"b"}, "y");
+    m.write(dir + "/cycle.onnx");
+  }
+  std::ofstream(dir + "/text.onnx") << "this is no model\n";
+  const std::string samples = dir + "/samples";
+  std::filesystem::create_directories(samples);
+  return write_samples(samples, 8) ? 0 : 1;
+}

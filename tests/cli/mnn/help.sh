@@ -1,0 +1,1 @@
+mnn --help | head -1

@@ -1,0 +1,2 @@
+mkdir none
+mnn quant cnn.onnx -o q.mnn --calibration none

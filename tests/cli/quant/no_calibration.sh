@@ -1,0 +1,1 @@
+mnn quant cnn.onnx -o q.mnn

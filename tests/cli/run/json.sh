@@ -1,0 +1,1 @@
+mnn run cnn.onnx --random 3 --json | tr -d " \n"

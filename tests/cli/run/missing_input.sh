@@ -1,0 +1,2 @@
+mkdir in
+mnn run cnn.onnx --inputs in

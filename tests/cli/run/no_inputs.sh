@@ -1,0 +1,1 @@
+mnn run cnn.onnx

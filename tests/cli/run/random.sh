@@ -1,0 +1,2 @@
+mnn run cnn.onnx --random 1 --outputs out
+ls out
