@@ -47,6 +47,28 @@ struct DepthwiseF32 {
   float low = 0, high = 0;
 };
 
+// Input transform of one Winograd tile: pixel pointers row by row (outside the input: zeros),
+// result of frequency f at v + f * v_frequency, channels rounded up to registers.
+struct WinogradInput {
+  const float* const* pixels = nullptr;
+  int64_t channels = 0;
+  float* v = nullptr;
+  int64_t v_frequency = 0;
+};
+
+// Output transform of one tile: the first rows x columns pixels of it are stored,
+// y = clamp(transform(m) + bias [+ residual]).
+struct WinogradOutput {
+  const float* m = nullptr;
+  int64_t m_frequency = 0;
+  const float* bias = nullptr;  // padded to lanes
+  float* y = nullptr;
+  const float* residual = nullptr;
+  int64_t y_step = 0, y_row_step = 0;
+  int64_t rows = 0, columns = 0, channels = 0;
+  float low = 0, high = 0;
+};
+
 // How an int32 sum becomes an output, in float without contraction:
 // v = before(float(sum) * scale[c] + bias[c]) [+ (r - r_zero) * r_scale], v = after(v), then float,
 // or round_half_even((v * factor + offset) * y_inverse) + y_zero saturated to a byte. Activations up
@@ -126,6 +148,10 @@ struct KernelTable {
   // y[i] = x[i] - zero
   void (*widen_u8)(const uint8_t* x, int32_t zero, int16_t* y, int64_t n) = nullptr;
   void (*depthwise_int8)(const DepthwiseInt8&) = nullptr;
+
+  // [0]: F(2x2, 3x3), [1]: F(4x4, 3x3).
+  void (*winograd_input[2])(const WinogradInput&) = {};
+  void (*winograd_output[2])(const WinogradOutput&) = {};
 
   void (*depthwise_f32)(const DepthwiseF32&) = nullptr;
 

@@ -85,14 +85,23 @@ MNN_INLINE Row row_at(const Tile& t, int64_t ky) {
   return {t.pads, 0};
 }
 
+// Without a branch: which columns are outside changes from tile to tile.
+MNN_INLINE const uint8_t* inside_or_pads(const Tile& t, const uint8_t* pixel, int64_t j) {
+  const auto outside = static_cast<uintptr_t>(j < t.left) | static_cast<uintptr_t>(j >= t.right);
+  const auto inner = reinterpret_cast<uintptr_t>(pixel);
+  const auto pads = reinterpret_cast<uintptr_t>(t.pads);
+  return reinterpret_cast<const uint8_t*>(inner ^ ((inner ^ pads) & (0 - outside)));
+}
+
 // kCareful: columns may lie outside the input, or fewer than 16 channels are left.
 template <bool kCareful>
 MNN_INLINE void load_column(const Tile& t, const Row& a, const Row& b, int64_t j,
                             VI (&pairs)[kParts]) {
-  const bool inside = !kCareful || (j >= t.left && j < t.right);
-  const uint8_t* first = inside ? a.x + j * a.column : t.pads;
-  const uint8_t* second = inside ? b.x + j * b.column : t.pads;
+  const uint8_t* first = a.x + j * a.column;
+  const uint8_t* second = b.x + j * b.column;
   if constexpr (kCareful) {
+    first = inside_or_pads(t, first, j);
+    second = inside_or_pads(t, second, j);
     if (t.channels < kChannels) {
       uint8_t bytes[2][kChannels] = {};
       __builtin_memcpy(bytes[0], first, static_cast<size_t>(t.channels));
@@ -115,12 +124,24 @@ template <int kOutputs>
 MNN_INLINE void finish(const Tile& t, VI (&acc)[kOutputs][kParts]) {
   if (t.post->clamp_only && t.channels >= kChannels) {
     auto* y = static_cast<uint8_t*>(t.y);
+    const Clamp clamp(*t.post);
+    const int64_t step = t.y_step;
+    VF scale[kParts], bias[kParts];
 #pragma GCC unroll 4
     for (int p = 0; p < kParts; ++p) {
-      const VF scale = load(t.scale + p * kLanes), bias = load(t.bias + p * kLanes);
+      scale[p] = load(t.scale + p * kLanes);
+      bias[p] = load(t.bias + p * kLanes);
+    }
 #pragma GCC unroll 4
-      for (int i = 0; i < kOutputs; ++i)
-        store_bytes(y + i * t.y_step + p * kLanes, clamp_to_byte(acc[i][p], scale, bias, *t.post));
+    for (int i = 0; i < kOutputs; ++i, y += step) {
+      if constexpr (kParts == 1) {
+        store_bytes(y, clamp(acc[i][0], scale[0], bias[0]));
+      } else {
+#pragma GCC unroll 4
+        for (int p = 0; p < kParts; p += 2)
+          store_bytes(y + p * kLanes, clamp(acc[i][p], scale[p], bias[p]),
+                      clamp(acc[i][p + 1], scale[p + 1], bias[p + 1]));
+      }
     }
     return;
   }
