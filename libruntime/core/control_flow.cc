@@ -7,8 +7,8 @@
 namespace mnn {
 namespace {
 
-// No sound model comes near; they stop loops that never end. Without a trip count only the body says
-// when to stop, which is never for a broken one.
+// No sound model comes near; they stop loops that never end. Without a trip count only the body
+// says when to stop, which is never for a broken one.
 constexpr int64_t kMaxTrips = int64_t{1} << 24;
 constexpr int64_t kMaxUncountedTrips = int64_t{1} << 17;
 
