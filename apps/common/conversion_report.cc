@@ -57,7 +57,8 @@ std::vector<std::pair<std::string, std::string>> headline(const LoadedModel& loa
   std::vector<std::pair<std::string, std::string>> rows;
   std::string source = loaded.format;
   for (const auto& [key, value] : loaded.facts) {
-    if (!value.empty()) source += ", " + key + " " + value;
+    // Labels and other texts of the source's own are in the metadata, not in a headline.
+    if (!value.empty() && key.rfind("metadata.", 0) != 0) source += ", " + key + " " + value;
   }
   rows.emplace_back("source", source);
   if (loaded.format != "mnn") {

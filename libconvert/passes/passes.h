@@ -21,6 +21,9 @@ Result<int> normalize(Graph& graph);
 Result<int> merge_chains(Graph& graph);
 // Moves Transposes through operators that do not mind until they cancel or merge.
 Result<int> sink_transposes(Graph& graph);
+// Chains of Reshape, Squeeze, Unsqueeze and Flatten as one Reshape; those between two Transposes, a
+// Transpose and a Gather, or a matrix operator and its activation or residual step aside.
+Result<int> simplify_views(Graph& graph);
 // HardSigmoid, HardSwish, Swish, Gelu and Mish from the primitives exporters write.
 Result<int> fuse_activations(Graph& graph);
 // LayerNormalization from primitives.

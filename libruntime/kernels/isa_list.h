@@ -3,7 +3,10 @@
 #pragma once
 
 #if defined(__x86_64__)
-#define MNN_ISA_LIST(DO) DO(sse41) DO(avx2) DO(avx512) DO(avx512vnni)
+#define MNN_FULL_ISA_LIST(DO) DO(sse41) DO(avx2) DO(avx512)
+// VNNI brings integer products of its own and takes the rest from AVX-512.
+#define MNN_ISA_LIST(DO) MNN_FULL_ISA_LIST(DO) DO(avx512vnni)
 #else
-#define MNN_ISA_LIST(DO) DO(generic)
+#define MNN_FULL_ISA_LIST(DO) DO(generic)
+#define MNN_ISA_LIST(DO) MNN_FULL_ISA_LIST(DO)
 #endif

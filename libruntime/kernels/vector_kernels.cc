@@ -8,11 +8,12 @@
   namespace mnn::isa {              \
   void fill_vector(VectorKernels&); \
   }
-MNN_ISA_LIST(MNN_DECLARE_ISA)
+MNN_FULL_ISA_LIST(MNN_DECLARE_ISA)
 
 namespace mnn {
 
 const VectorKernels* find_vector_kernels(std::string_view isa) {
+  if (isa == "avx512vnni") isa = "avx512";
   static std::mutex mutex;
   const std::lock_guard lock(mutex);
   // Filling runs no code of the set, but a table is only of use where the CPU has it.
@@ -25,7 +26,7 @@ const VectorKernels* find_vector_kernels(std::string_view isa) {
     }                           \
     return &table;              \
   }
-  MNN_ISA_LIST(MNN_FIND_ISA)
+  MNN_FULL_ISA_LIST(MNN_FIND_ISA)
 #undef MNN_FIND_ISA
   return nullptr;
 }

@@ -42,7 +42,9 @@ struct Product {
   ValueId a = kNoValue, b = kNoValue;
   bool a_transposed = false, b_transposed = false;
   float alpha = 1;
-  const float* bias = nullptr;
+  std::vector<float> bias;  // empty: none
+  size_t fused_from = 0;    // post-ops before it are in the bias
+  const float* bias_data() const { return bias.empty() ? nullptr : bias.data(); }
 };
 
 std::vector<int> swap_last(size_t rank) {
@@ -122,9 +124,9 @@ Result<bool> try_int8(Lowering& l, const Node& node, const Product& p, int64_t r
     MNN_ASSIGN_OR_RETURN(x, l.stored(p.a, row_major(x.rank())));
     flat = as_rows(x);
   }
-  FusedPart part = fuse(l, node, true, out_grid.has_value());
+  FusedPart part = fuse(l, node, p.fused_from, true, out_grid.has_value());
   const bool all = part.count == node.fused.size();
-  if (!all) part = fuse(l, node, true, false);
+  if (!all) part = fuse(l, node, p.fused_from, true, false);
   const bool store_bytes = all && out_grid;
   GemmGeometry g;
   g.m = rows;
@@ -145,8 +147,8 @@ Result<bool> try_int8(Lowering& l, const Node& node, const Product& p, int64_t r
     MNN_ASSIGN_OR_RETURN(
         residual, residual_grid ? l.stored(part.residual, order) : l.real(part.residual, order));
   }
-  Result<MatrixKernelPtr> kernel = make_gemm_int8(g, weights->values.data<int8_t>(), p.bias, quant,
-                                                  part.epilogue, l.kernel_options());
+  Result<MatrixKernelPtr> kernel = make_gemm_int8(g, weights->values.data<int8_t>(), p.bias_data(),
+                                                  quant, part.epilogue, l.kernel_options());
   if (!kernel.ok()) {
     if (kernel.status().code() == Code::kUnsupported) return false;
     return kernel.status();
@@ -199,7 +201,7 @@ Status lower_product(Lowering& l, const Node& node, const Product& p) {
   }
   g.a_stride = row_stride(a);
 
-  const FusedPart part = fuse(l, node, false, false);
+  const FusedPart part = fuse(l, node, p.fused_from, false, false);
   const Order order = row_major(result.size());
   std::optional<Array> residual;
   if (part.residual != kNoValue) {
@@ -218,8 +220,8 @@ Status lower_product(Lowering& l, const Node& node, const Product& p) {
       g.b_offsets = batch_offsets(all, batch);
     }
     weight_bytes = t->bytes();
-    MNN_ASSIGN_OR_RETURN(
-        kernel, make_gemm_f32(g, t->data<float>(), p.bias, part.epilogue, l.kernel_options()));
+    MNN_ASSIGN_OR_RETURN(kernel, make_gemm_f32(g, t->data<float>(), p.bias_data(), part.epilogue,
+                                               l.kernel_options()));
   } else {
     // The matrix may lie either way round.
     const std::vector<int> perm =
@@ -238,7 +240,8 @@ Status lower_product(Lowering& l, const Node& node, const Product& p) {
     g.b_stride = row_stride(g.b_transposed ? turned : view);
     if (g.batch > 1) g.b_offsets = batch_offsets(view, batch);
     b = view;
-    MNN_ASSIGN_OR_RETURN(kernel, make_matmul_f32(g, p.bias, part.epilogue, l.kernel_options()));
+    MNN_ASSIGN_OR_RETURN(kernel,
+                         make_matmul_f32(g, p.bias_data(), part.epilogue, l.kernel_options()));
   }
   const Array y = l.allocate(DType::kF32, result, order);
   add_matrix_step(l, node, std::move(kernel), a, b ? &*b : nullptr, residual ? &*residual : nullptr,
@@ -250,6 +253,11 @@ Status lower_matmul(Lowering& l, const Node& node) {
   Product p;
   p.a = node.inputs[0];
   p.b = node.inputs[1];
+  const Dims out = l.dims(node.outputs[0]);
+  // A column of B, unless B is a vector.
+  if (l.dims(p.b).size() >= 2 && !out.empty()) {
+    p.fused_from = fuse_bias(l, node, out.size() - 1, p.bias);
+  }
   return lower_product(l, node, p);
 }
 
@@ -261,7 +269,6 @@ Status lower_gemm(Lowering& l, const Node& node) {
   p.a_transposed = n.attr_int("transA") != 0;
   p.b_transposed = n.attr_int("transB") != 0;
   p.alpha = static_cast<float>(n.attr_float("alpha"));
-  std::vector<float> bias;
   Node rewritten = node;
   if (n.has_input(2)) {
     if (is_bias(n)) {
@@ -269,9 +276,8 @@ Status lower_gemm(Lowering& l, const Node& node) {
       if (c == nullptr) return internal_error("the bias cannot be read");
       const auto beta = static_cast<float>(n.attr_float("beta"));
       for (int64_t i = 0; i < n.out_dims()[1]; ++i) {
-        bias.push_back(beta * c->data<float>()[c->elements() == 1 ? 0 : i]);
+        p.bias.push_back(beta * c->data<float>()[c->elements() == 1 ? 0 : i]);
       }
-      p.bias = bias.data();
     } else {
       // Another C is added behind the product.
       FusedOp add;
@@ -280,6 +286,7 @@ Status lower_gemm(Lowering& l, const Node& node) {
       rewritten.fused.insert(rewritten.fused.begin(), add);
     }
   }
+  p.fused_from = fuse_bias(l, rewritten, 1, p.bias);
   return lower_product(l, rewritten, p);
 }
 

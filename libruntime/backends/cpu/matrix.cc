@@ -51,10 +51,28 @@ bool exact(Activation a) {
 
 }  // namespace
 
-FusedPart fuse(const Lowering& l, const Node& node, bool int8, bool bytes) {
-  FusedPart part;
+size_t fuse_bias(Lowering& l, const Node& node, size_t axis, std::vector<float>& bias) {
   const Dims out = l.dims(node.outputs[0]);
+  size_t taken = 0;
   for (const FusedOp& f : node.fused) {
+    if (f.op != "Add" || f.operand < 0) break;
+    const Tensor* t = l.constant(node.inputs[static_cast<size_t>(f.operand)]);
+    if (t == nullptr || t->dtype() != DType::kF32 || t->elements() != out[axis]) break;
+    const size_t behind = out.size() - axis;  // axes from `axis` on
+    if (t->rank() < behind || t->dims()[t->rank() - behind] != out[axis]) break;
+    bias.resize(static_cast<size_t>(out[axis]), 0.0f);
+    for (size_t i = 0; i < bias.size(); ++i) bias[i] += t->data<float>()[i];
+    ++taken;
+  }
+  return taken;
+}
+
+FusedPart fuse(const Lowering& l, const Node& node, size_t from, bool int8, bool bytes) {
+  FusedPart part;
+  part.count = from;
+  const Dims out = l.dims(node.outputs[0]);
+  for (size_t i = from; i < node.fused.size(); ++i) {
+    const FusedOp& f = node.fused[i];
     Epilogue& e = part.epilogue;
     if (const auto a = activation(f)) {
       if (int8 && !exact(a->kind) && (bytes || e.residual)) break;

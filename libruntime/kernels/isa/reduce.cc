@@ -145,6 +145,12 @@ void column_variance(const float* x, const float* mean, float* y, int64_t rows, 
       });
 }
 
+// exp(x) for x <= 0; zero where it is nothing beside 1, so that no product of it is subnormal.
+static MNN_INLINE VF exp_below(VF x) {
+  const VF e = vexp(x);
+  return x < splat(-70.0f) ? VF{} : e;
+}
+
 void softmax(const float* x, float* y, int64_t rows, int64_t n, bool log) {
   for (int64_t r = 0; r < rows; ++r, x += n, y += n) {
     const float m = reduce_row_of<ReduceOp::kMax>(x, n);
@@ -155,14 +161,14 @@ void softmax(const float* x, float* y, int64_t rows, int64_t n, bool log) {
       VF acc{};
       int64_t i = b;
       for (; i + kLanes <= end; i += kLanes) {
-        const VF e = vexp(load(x + i) - shift);
+        const VF e = exp_below(load(x + i) - shift);
         if (!log) store(y + i, e);
         acc += e;
       }
       float rest = 0;
       if (i < end) {
         alignas(64) float t[kLanes];
-        store(t, vexp(load_tail(x + i, static_cast<int>(end - i)) - shift));
+        store(t, exp_below(load_tail(x + i, static_cast<int>(end - i)) - shift));
         for (int64_t k = 0; i + k < end; ++k) {
           rest += t[k];
           if (!log) y[i + k] = t[k];
@@ -188,7 +194,7 @@ void softmax_column(const float* x, float* y, int64_t n, int64_t inner, int64_t 
       m = step<ReduceOp::kMax>(m, load_part(x + i * stride + j, width));
     VF total{};
     for (int64_t i = 0; i < n; ++i) {
-      const VF e = vexp(load_part(x + i * stride + j, width) - m);
+      const VF e = exp_below(load_part(x + i * stride + j, width) - m);
       if (!log) store_part(y + i * stride + j, e, width);
       total += e;
     }
