@@ -212,6 +212,21 @@ ValueId fold_after(Builder& b, const Match& m) {
   return rebuild(b, *l->node, weight, bias, l->node->inputs[0]);
 }
 
+// (matmul(x) + bias) * factor, with one factor a column, as matmul'(x) + bias'.
+ValueId fold_through_bias(Builder& b, const Match& m) {
+  const std::optional<Linear> l = linear_of(m.graph, m.node("linear"));
+  if (!l || l->node->op != "MatMul" || !may_copy_weight(m, *l->node, *l->weight)) return kNoValue;
+  const auto factor = along_axis(m.graph, m.at("c"), l->rank, l->axis, l->channels);
+  auto offset = along_axis(m.graph, m.at("bias"), l->rank, l->axis, l->channels);
+  if (!factor || !offset) return kNoValue;
+  for (size_t c = 0; c < factor->size(); ++c) (*offset)[c] *= (*factor)[c];
+  const std::optional<Tensor> weight = scale_outputs(*l, *factor);
+  const std::optional<Tensor> bias = to_f32(*offset, {l->channels});
+  if (!weight || !bias) return kNoValue;
+  const ValueId product = rebuild(b, *l->node, weight, {}, l->node->inputs[0]);
+  return b.op("Add", {product, b.constant(*bias)});
+}
+
 bool has_no_padding(const Node& conv) {
   const std::string auto_pad = attr_string(conv, "auto_pad");
   if (auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER") return false;
@@ -309,6 +324,9 @@ std::vector<Rule> affine_rules() {
       op("Add", {commutative(op("Mul", {any("x"), constant("factor")})), constant("offset")}));
   return {
       {"FoldAffine", commutative(one_of(scalar_ops, {linear, constant("c")})), fold_after, nullptr},
+      {"FoldFactorThroughBias",
+       commutative(op("Mul", {commutative(op("Add", {linear, constant("bias")})), constant("c")})),
+       fold_through_bias, nullptr},
       {"FoldNeg", op("Neg", {linear}), fold_after, nullptr},
       {"FoldBatchNorm",
        op("BatchNormalization",
