@@ -118,36 +118,42 @@ std::optional<Linear> linear_of(const Graph& graph, const Node& node) {
   return l;
 }
 
-// The output channel of weight element `i`.
-class ChannelOf {
- public:
-  explicit ChannelOf(const Linear& l) {
-    const std::vector<int64_t>& dims = l.weight->dims();
-    int64_t kernel = 1;
-    for (size_t i = 2; i < dims.size(); ++i) kernel *= dims[i];
-    if (l.node->op == "Conv") {
-      inner_ = dims[1] * kernel;
-      modulo_ = l.channels;
-    } else if (l.node->op == "ConvTranspose") {
-      inner_ = kernel;
-      modulo_ = dims[1];
-      const int64_t group = attr_int(*l.node, "group");
-      block_ = dims[0] / group * dims[1] * kernel;
-    } else if (l.node->op == "Gemm" && attr_int(*l.node, "transB") != 0) {
-      inner_ = dims[1];
-      modulo_ = l.channels;
-    } else {
-      modulo_ = l.channels;
+// The weights with every output channel times its factor; nullopt when one is not finite then.
+// They are seen as blocks × rows × channels of a block × elements in a row.
+std::optional<Tensor> scale_outputs(const Linear& l, const std::vector<double>& scale) {
+  const std::vector<int64_t>& dims = l.weight->dims();
+  int64_t kernel = 1;
+  for (size_t i = 2; i < dims.size(); ++i) kernel *= dims[i];
+  int64_t rows_per_block = l.weight->elements() / dims.back(), channels = dims.back(), inner = 1;
+  if (l.node->op == "Conv") {
+    rows_per_block = 1;
+    channels = dims[0];
+    inner = dims[1] * kernel;
+  } else if (l.node->op == "ConvTranspose") {
+    rows_per_block = dims[0] / attr_int(*l.node, "group");
+    channels = dims[1];
+    inner = kernel;
+  } else if (l.node->op == "Gemm" && attr_int(*l.node, "transB") != 0) {
+    rows_per_block = 1;
+    channels = dims[0];
+    inner = dims[1];
+  }
+  Result<Tensor> scaled = l.weight->clone();
+  if (!scaled.ok()) return std::nullopt;
+  float* w = scaled->data<float>();
+  const int64_t rows = scaled->elements() / (channels * inner);
+  bool finite = true;
+  for (int64_t row = 0; row < rows; ++row) {
+    const double* factors = scale.data() + row / rows_per_block * channels;
+    for (int64_t c = 0; c < channels; ++c) {
+      for (int64_t i = 0; i < inner; ++i, ++w) {
+        *w = static_cast<float>(*w * factors[c]);
+        finite &= std::isfinite(*w);
+      }
     }
   }
-  size_t operator()(int64_t i) const {
-    const int64_t base = block_ > 0 ? i / block_ * modulo_ : 0;
-    return static_cast<size_t>(base + i / inner_ % modulo_);
-  }
-
- private:
-  int64_t inner_ = 1, modulo_ = 1, block_ = 0;
-};
+  return finite ? std::optional(std::move(scaled).value()) : std::nullopt;
+}
 
 bool all_ones(const std::vector<double>& values) {
   for (const double v : values) {
@@ -188,10 +194,7 @@ ValueId fold_after(Builder& b, const Match& m) {
   std::optional<Tensor> weight, bias;
   if (scales) {
     if (!may_copy_weight(m, *l->node, *l->weight)) return kNoValue;
-    std::vector<double> w = *l->weight->to_doubles();
-    const ChannelOf channel_of(*l);
-    for (size_t i = 0; i < w.size(); ++i) w[i] *= a->scale[channel_of(static_cast<int64_t>(i))];
-    weight = to_f32(w, l->weight->dims());
+    weight = scale_outputs(*l, a->scale);
     if (!weight) return kNoValue;
   }
   if (a->shifts || l->bias) {

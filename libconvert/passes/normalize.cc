@@ -51,7 +51,7 @@ void add_power_rules(std::vector<Rule>& rules) {
                    }});
 }
 
-// Clip from 0 without an upper bound, and one Clip in place of two.
+// Clip from 0 without an upper bound, one Clip in place of two, PRelu with one slope.
 void add_clip_rules(std::vector<Rule>& rules) {
   auto unbounded = [](const Match& m) {
     const ValueId low = input_of(m.root_node(), 1), high = input_of(m.root_node(), 2);
@@ -64,6 +64,18 @@ void add_clip_rules(std::vector<Rule>& rules) {
       {"ClipAsRelu", with_any_inputs("Clip"),
        [](Builder& b, const Match& m) { return b.op("Relu", {m.root_node().inputs[0]}); },
        unbounded});
+  // One slope for all channels.
+  rules.push_back({"PReluAsLeakyRelu", op("PRelu", {any("x"), constant("slope")}),
+                   [](Builder& b, const Match& m) {
+                     const double alpha = m.constant("slope")->data<float>()[0];
+                     return b.op("LeakyRelu", {m.at("x")}, {{"alpha", alpha}});
+                   },
+                   [](const Match& m) {
+                     const Tensor& slope = *m.constant("slope");
+                     return is_f32(m, "x") && slope.dtype() == DType::kF32 &&
+                            slope.elements() > 0 &&
+                            is_filled_with(m.graph, m.at("slope"), slope.data<float>()[0]);
+                   }});
   // min(max(x, low), high), the way without a Clip operator.
   rules.push_back({"MinMaxAsClip",
                    commutative(op("Min", {commutative(op("Max", {any("x"), constant("low")})),

@@ -1,4 +1,6 @@
 // The pipeline: one list, top to bottom, and what holds after each line.
+#include <algorithm>
+
 #include "libconvert/convert.h"
 #include "libconvert/passes/passes.h"
 #include "libruntime/core/fold.h"
@@ -48,7 +50,12 @@ Result<OptimizeReport> optimize(Graph& graph, const OptimizeOptions& options) {
   OptimizeReport report;
   PassOptions watch;
   watch.after = [&](std::string_view pass, int changes, const Graph& now) {
-    report.changes.emplace_back(pass, changes);
+    const auto known = std::ranges::find(report.changes, pass, &std::pair<std::string, int>::first);
+    if (known == report.changes.end()) {
+      report.changes.emplace_back(pass, changes);
+    } else {
+      known->second += changes;
+    }
     if (options.passes.after) options.passes.after(pass, changes, now);
   };
   MNN_RETURN_IF_ERROR(infer_types(graph));

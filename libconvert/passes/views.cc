@@ -44,13 +44,12 @@ std::optional<std::vector<int64_t>> shape_operand(const Type& in, const Type& ou
   return dims;
 }
 
-// Not for values on a grid of their own axis: the axis would move.
-bool has_no_grid(const Match& m, ValueId v) { return !m.graph.value(v).quant; }
-
 // The node that makes `v` when it is a view whose source may be read instead.
 const Node* view_making(const Match& m, ValueId v) {
   const Node* maker = m.producer(v);
-  return maker && is_view(maker->op) && has_no_grid(m, v) ? maker : nullptr;
+  const bool is_free =
+      maker && is_view(maker->op) && adds_no_rounding(m.graph, maker->inputs[0], v);
+  return is_free ? maker : nullptr;
 }
 
 ValueId reshape(Builder& b, ValueId x, const std::vector<int64_t>& dims) {
@@ -97,9 +96,8 @@ std::optional<Transposed> transposed(const Match& m, ValueId v) {
   const Node* view = view_making(m, v);
   const ValueId made = view ? view->inputs[0] : v;
   const Node* first = m.producer(made);
-  if (!first || !has_no_grid(m, made)) return std::nullopt;
-  const std::optional<Perm> perm = perm_of(m.graph, *first);
-  if (!perm) return std::nullopt;
+  const std::optional<Perm> perm = first ? perm_of(m.graph, *first) : std::nullopt;
+  if (!perm || !adds_no_rounding(m.graph, first->inputs[0], made)) return std::nullopt;
   Axes axes(perm->begin(), perm->end());
   // Dims of 1 are all alike: those are labelled by what is left of them.
   const Type& source = type_of(m, first->inputs[0]);
@@ -238,7 +236,7 @@ void add_epilogue_rules(std::vector<Rule>& rules) {
     const Node* maker = m.producer(y);
     const bool is_linear = maker && (maker->op == "Conv" || maker->op == "ConvTranspose" ||
                                      maker->op == "Gemm" || maker->op == "MatMul");
-    return is_linear && m.reads[static_cast<size_t>(y)] == 1 && has_no_grid(m, y) &&
+    return is_linear && m.reads[static_cast<size_t>(y)] == 1 && !m.graph.value(y).quant &&
                    is_tensor_of(m.graph, y, DType::kF32)
                ? y
                : kNoValue;

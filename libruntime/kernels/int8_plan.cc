@@ -60,6 +60,8 @@ Result<Int8Epilogue> plan_int8(const ConvGeometry& g, const ConvQuant& quant,
   e.residual_bytes = post.residual == ByteOrFloat::kFloat ? 4 : 1;
   if (!is_simple(post.before) || (quant.out && !is_simple(post.after)))
     return unsupported("int8 kernels apply only activations without transcendental functions");
+  if (!quant.out && (epilogue.factor != 1 || epilogue.offset != 0))
+    return unsupported("a factor and an offset need byte outputs");
   if (!quant.out) {
     post.output = ByteOrFloat::kFloat;
     e.y_bytes = 4;
@@ -70,9 +72,11 @@ Result<Int8Epilogue> plan_int8(const ConvGeometry& g, const ConvQuant& quant,
   e.y_bytes = 1;
   post.y_inverse = 1.0f / quant.out->scale;
   post.y_zero = quant.out->zero_point;
+  post.factor = epilogue.factor;
+  post.offset = epilogue.offset;
   if (!std::isfinite(post.y_inverse)) return invalid("output scale is too small");
   post.clamp_only = post.before.kind == Activation::kNone && is_clamp(post.after) &&
-                    post.residual == ByteOrFloat::kNone;
+                    post.residual == ByteOrFloat::kNone && post.factor == 1 && post.offset == 0;
   const auto least = static_cast<float>(-post.y_zero);
   const auto most = static_cast<float>(255 - post.y_zero);
   post.low = least;

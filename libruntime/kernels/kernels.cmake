@@ -38,6 +38,7 @@ else()
   mnn_add_isa(generic 16 -DMNN_SIMD_GENERIC)
 endif()
 
+set_property(GLOBAL PROPERTY MNN_ISAS ${MNN_ISAS})
 set(MNN_KERNEL_OBJECTS "")
 foreach(isa ${MNN_ISAS})
   list(APPEND MNN_KERNEL_OBJECTS $<TARGET_OBJECTS:mnn_kernels_${isa}>)

@@ -43,6 +43,8 @@ enum class UnaryOp : uint8_t {
   kNot,      // 1 when x is 0
   kMulBy,    // x * a
   kAddTo,    // x + a
+  kAffine,   // x * a + b, rounded twice
+  kGate,     // x * min(max(x + a, 0), b)
   kDivBy,    // x / a
   kDivide,   // a / x
   kSubFrom,  // a - x

@@ -104,5 +104,35 @@ TEST(CpuInt8, ConvAndGemm) {
       0.05);
 }
 
+TEST(CpuInt8, ConvResidualsAndConcat) {
+  const std::string w =
+      "const w: f32[4,4,3,3] quant i8 scale [0.01] zero [0] = random 3 -127 127\n";
+  const std::string out = "y: f32[1,4,9,8] quant u8 scale [0.05] zero [128] = ";
+  const std::string conv = out + "Conv(x, w) {pads=[1,1,1,1]}";
+  for (const char* ops : {" + Add(r)", " + Add(r) + Relu", " + Relu + Add(r)",
+                          " + Add(r) + Sigmoid", " + Sigmoid + Add(r)"}) {
+    for (const std::string& grid : {kQ, std::string()}) {
+      check_steps("graph g(x: f32[1,4,9,8]" + kQ + ", r: f32[1,4,9,8]" + grid + ") -> (y) {\n" + w +
+                      conv + ops + "\n}",
+                  0.05);
+    }
+  }
+  const std::string q = " quant u8 scale [0.05] zero [128]";
+  check_steps(graph("f32[1,4,9,8]", w + "a: f32[1,4,9,8]" + q + " = Conv(x, w) {pads=[1,1,1,1]}\n" +
+                                        "b: f32[1,4,9,8]" + q +
+                                        " = Conv(x, w) {pads=[1,1,1,1]} + Sigmoid\n" + "y" + q +
+                                        " = Concat(a, b) {axis=1}"),
+              0.05);
+}
+
+TEST(CpuInt8, DepthwiseAndSignedInput) {
+  const std::string w =
+      "const w: f32[24,1,3,3] quant i8 scale [0.01] zero [0] = random 3 -127 127\n";
+  const std::string y = "y: f32[1,24,9,8] quant i8 scale [0.05] zero [2] = ";
+  check_steps("graph g(x: f32[1,24,9,8] quant i8 scale [0.02] zero [-5]) -> (y) {\n" + w + y +
+                  "Conv(x, w) {group=24, pads=[1,1,1,1]} + Relu\n}",
+              0.05);
+}
+
 }  // namespace
 }  // namespace mnn::testing

@@ -56,6 +56,20 @@ TEST(CpuLayout, ChannelsAreSlicedAndJoinedInPlace) {
   EXPECT_EQ(count_steps(run_on_cpu(slice), "copy"), 0);
 }
 
+TEST(CpuLayout, ConvolutionsWriteIntoTheirConcat) {
+  const std::string text =
+      "graph g(x: f32[2,4,10,12]) -> (y, k) {\nconst w: f32[8,4,1,1] = random 3 -1 1\n"
+      "const u: f32[5,4,3,3] = random 4 -1 1\nconst v: f32[6,33,3,3] = random 4 -1 1\n"
+      "const s: f32[8,1,1] = random 5 0 1\n"
+      "a = Conv(x, w) + Relu\nb = Conv(x, u) {pads=[1,1,1,1]} + Relu + Sigmoid\n"
+      "e = Conv(x, w) + Mul(s)\nf = Conv(x, w)\nh = Mul(f, s)\n"
+      "d = Concat(a, b, e, h, x) {axis=1}\ny = Conv(d, v)\nk = Relu(d)\n}";
+  check_on_cpu(text, 1e-5);
+  const CpuRun run = run_on_cpu(text);
+  // Only x is copied into the result.
+  EXPECT_EQ(count_steps(run, "copy"), 1);
+}
+
 TEST(CpuLayout, ChannelShuffle) {
   const std::string text = between(
       "const s: i64[5] = 1 2 4 10 12\na = Reshape(c, s)\n"

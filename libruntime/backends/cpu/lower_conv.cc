@@ -45,6 +45,13 @@ Result<Array> image(Lowering& l, ValueId v, bool bytes) {
   return bytes ? l.stored(v, order) : l.real(v, order);
 }
 
+// Where the kernel writes; a residual must be laid out alike, so that goes with dense results only.
+Array output_of(Lowering& l, ValueId v, const FusedPart& part, const std::optional<Grid>& grid) {
+  const Order order = channels_last(l.dims(v).size());
+  if (part.residual != kNoValue) return l.allocate(DType::kF32, l.dims(v), order, grid);
+  return l.allocate_output(v, order, grid);
+}
+
 Result<ConvGeometry> geometry_of(const NodeView& n, bool transposed) {
   const Dims x = n.in_dims(0), w = n.in_dims(1), y = n.out_dims();
   const size_t space = x.size() - 2;
@@ -125,16 +132,17 @@ Status lower_conv_any(Lowering& l, const Node& node, bool transposed) {
       MNN_ASSIGN_OR_RETURN(
           residual, residual_grid ? l.stored(part.residual, order) : l.real(part.residual, order));
     }
+    const Array y = output_of(l, yv, part, store_bytes ? out_grid : std::nullopt);
+    g.y_pixel_stride = *pixel_stride(y);
     Result<MatrixKernelPtr> kernel = make_conv_int8(g, bytes->values.data<int8_t>(), bias, quant,
                                                     part.epilogue, l.kernel_options());
     if (kernel.ok()) {
-      const Array y =
-          l.allocate(DType::kF32, l.dims(yv), order, store_bytes ? out_grid : std::nullopt);
       add_matrix_step(l, node, std::move(kernel).value(), x, nullptr,
                       residual ? &*residual : nullptr, y, true, bytes->values.bytes(),
                       part.epilogue);
       return l.finish(node, y, part.count);
     }
+    // Sums too long for int32: float after all.
     if (kernel.status().code() != Code::kUnsupported) return kernel.status();
   }
   const FusedPart part = fuse(l, node, from, false, false);
@@ -146,10 +154,11 @@ Status lower_conv_any(Lowering& l, const Node& node, bool transposed) {
   if (part.residual != kNoValue) {
     MNN_ASSIGN_OR_RETURN(residual, l.real(part.residual, order));
   }
+  const Array y = output_of(l, yv, part, std::nullopt);
+  g.y_pixel_stride = *pixel_stride(y);
   const auto make = transposed ? make_conv_transpose_f32 : make_conv_f32;
   MNN_ASSIGN_OR_RETURN(MatrixKernelPtr kernel,
                        make(g, weights->data<float>(), bias, part.epilogue, l.kernel_options()));
-  const Array y = l.allocate(DType::kF32, l.dims(yv), order);
   add_matrix_step(l, node, std::move(kernel), x, nullptr, residual ? &*residual : nullptr, y, false,
                   weights->bytes(), part.epilogue);
   return l.finish(node, y, part.count);

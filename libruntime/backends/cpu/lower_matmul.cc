@@ -147,8 +147,8 @@ Result<bool> try_int8(Lowering& l, const Node& node, const Product& p, int64_t r
     MNN_ASSIGN_OR_RETURN(
         residual, residual_grid ? l.stored(part.residual, order) : l.real(part.residual, order));
   }
-  Result<MatrixKernelPtr> kernel = make_gemm_int8(g, weights->values.data<int8_t>(), p.bias_data(), quant,
-                                                  part.epilogue, l.kernel_options());
+  Result<MatrixKernelPtr> kernel = make_gemm_int8(g, weights->values.data<int8_t>(), p.bias_data(),
+                                                  quant, part.epilogue, l.kernel_options());
   if (!kernel.ok()) {
     if (kernel.status().code() == Code::kUnsupported) return false;
     return kernel.status();
@@ -220,8 +220,8 @@ Status lower_product(Lowering& l, const Node& node, const Product& p) {
       g.b_offsets = batch_offsets(all, batch);
     }
     weight_bytes = t->bytes();
-    MNN_ASSIGN_OR_RETURN(
-        kernel, make_gemm_f32(g, t->data<float>(), p.bias_data(), part.epilogue, l.kernel_options()));
+    MNN_ASSIGN_OR_RETURN(kernel, make_gemm_f32(g, t->data<float>(), p.bias_data(), part.epilogue,
+                                               l.kernel_options()));
   } else {
     // The matrix may lie either way round.
     const std::vector<int> perm =
@@ -240,7 +240,8 @@ Status lower_product(Lowering& l, const Node& node, const Product& p) {
     g.b_stride = row_stride(g.b_transposed ? turned : view);
     if (g.batch > 1) g.b_offsets = batch_offsets(view, batch);
     b = view;
-    MNN_ASSIGN_OR_RETURN(kernel, make_matmul_f32(g, p.bias_data(), part.epilogue, l.kernel_options()));
+    MNN_ASSIGN_OR_RETURN(kernel,
+                         make_matmul_f32(g, p.bias_data(), part.epilogue, l.kernel_options()));
   }
   const Array y = l.allocate(DType::kF32, result, order);
   add_matrix_step(l, node, std::move(kernel), a, b ? &*b : nullptr, residual ? &*residual : nullptr,

@@ -123,8 +123,10 @@ Status lower_space_to_depth(Lowering& l, const Node& node) {
   const NodeView n(l.graph(), node);
   const Dims d = n.in_dims(0);
   const int64_t b = n.attr_int("blocksize");
-  return shuffle_blocks(l, node, {d[0], d[1], d[2] / b, b, d[3] / b, b}, {0, 3, 5, 1, 2, 4},
-                        {0, 4, 5, 1, 2, 3});
+  const bool columns = n.attr_string("mode") == "CRD";
+  const std::vector<int> perm =
+      columns ? std::vector<int>{0, 1, 3, 5, 2, 4} : std::vector<int>{0, 3, 5, 1, 2, 4};
+  return shuffle_blocks(l, node, {d[0], d[1], d[2] / b, b, d[3] / b, b}, perm, {0, 4, 5, 1, 2, 3});
 }
 
 constexpr OpRow kRows[] = {

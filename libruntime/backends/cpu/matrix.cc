@@ -43,6 +43,13 @@ std::optional<PostOp> activation(const FusedOp& f) {
   return std::nullopt;
 }
 
+// The constant number a post-op multiplies by or adds; null when it is none.
+const Tensor* number_of(const Lowering& l, const Node& node, const FusedOp& f) {
+  if (f.operand < 0 || (f.op != "Mul" && f.op != "Add")) return nullptr;
+  const Tensor* t = l.graph().constant(node.inputs[static_cast<size_t>(f.operand)]);
+  return t && t->dtype() == DType::kF32 && t->elements() == 1 ? t : nullptr;
+}
+
 // What an int8 kernel can compute bit for bit.
 bool exact(Activation a) {
   return a == Activation::kRelu || a == Activation::kClip || a == Activation::kLeakyRelu ||
@@ -75,10 +82,22 @@ FusedPart fuse(const Lowering& l, const Node& node, size_t from, bool int8, bool
     const FusedOp& f = node.fused[i];
     Epilogue& e = part.epilogue;
     if (const auto a = activation(f)) {
+      if (e.factor != 1 || e.offset != 0) break;
       if (int8 && !exact(a->kind) && (bytes || e.residual)) break;
       PostOp& place = e.residual ? e.after : e.before;
       if (place.kind != Activation::kNone || e.after.kind != Activation::kNone) break;
       place = *a;
+    } else if (const Tensor* number =
+                   int8 && bytes && !e.residual ? number_of(l, node, f) : nullptr) {
+      if (f.op == "Mul" && e.factor == 1 && e.offset == 0) {
+        e.factor = *number->data<float>();
+      } else if (f.op == "Add" && e.offset == 0) {
+        e.offset = *number->data<float>();
+      } else {
+        break;
+      }
+    } else if (e.factor != 1 || e.offset != 0) {
+      break;
     } else if (f.op == "Add" && f.operand >= 0 && !e.residual) {
       const ValueId operand = node.inputs[static_cast<size_t>(f.operand)];
       if (l.dims(operand) != out || l.dtype(operand) != DType::kF32) break;

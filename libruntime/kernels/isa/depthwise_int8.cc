@@ -1,4 +1,4 @@
-// int8 depthwise convolution, one output row at a time. Bytes of two kernel rows are interleaved
+// int8 depthwise convolution. Bytes of two kernel rows are interleaved
 // and widened to pairs of int16, so one multiply-add of pairs does two taps exactly; each column is
 // prepared once per pair of rows and feeds every output it belongs to.
 #include "libruntime/kernels/isa/families.h"
@@ -56,28 +56,56 @@ MNN_INLINE void load_pairs(const uint8_t* first, const uint8_t* second, VI (&pai
 #endif
 }
 
-struct Place {
+// What one tile of 16 channels needs.
+struct Tile {
+  const uint8_t* x;              // kernel row 0 (which may lie outside), first column of the tile
+  int64_t ky_begin, ky_end, kh;  // kernel rows [ky_begin, ky_end) are inside the input
+  int64_t row_step, column;      // bytes from row to row, column to column
+  int64_t left, right;           // columns [left, right) of the tile are inside
+  int64_t width, stride, dilation;  // of the kernel along x, for the general tile
   const int16_t* w;
-  int64_t c;
-  int64_t x;
+  const uint8_t* pads;
+  const int32_t* start;
+  const float* scale;
+  const float* bias;
+  void* y;
+  const void* residual;
+  int64_t y_step;
+  int64_t channels;
+  const Int8Post* post;
 };
 
-// kCareful: columns may lie outside the input, or fewer than kChannels channels are left.
+// A kernel row: outside the input all its columns are the pads.
+struct Row {
+  const uint8_t* x;
+  int64_t column;
+};
+MNN_INLINE Row row_at(const Tile& t, int64_t ky) {
+  if (ky >= t.ky_begin && ky < t.ky_end) return {t.x + ky * t.row_step, t.column};
+  return {t.pads, 0};
+}
+
+// Without a branch: which columns are outside changes from tile to tile.
+MNN_INLINE const uint8_t* inside_or_pads(const Tile& t, const uint8_t* pixel, int64_t j) {
+  const auto outside = static_cast<uintptr_t>(j < t.left) | static_cast<uintptr_t>(j >= t.right);
+  const auto inner = reinterpret_cast<uintptr_t>(pixel);
+  const auto pads = reinterpret_cast<uintptr_t>(t.pads);
+  return reinterpret_cast<const uint8_t*>(inner ^ ((inner ^ pads) & (0 - outside)));
+}
+
+// kCareful: columns may lie outside the input, or fewer than 16 channels are left.
 template <bool kCareful>
-MNN_INLINE void column(const DepthwiseRowInt8& d, int64_t pair, int64_t ix, int64_t c,
-                       VI (&pairs)[kParts]) {
-  const uint8_t* first = d.row[2 * pair];
-  // Without a second row its weights are zero.
-  const uint8_t* second = 2 * pair + 1 < d.kh ? d.row[2 * pair + 1] : first;
-  const bool inside = !kCareful || (ix >= 0 && ix < d.iw);
-  first = first && inside ? first + ix * d.x_stride + c : d.pads + c;
-  second = second && inside ? second + ix * d.x_stride + c : d.pads + c;
+MNN_INLINE void load_column(const Tile& t, const Row& a, const Row& b, int64_t j,
+                            VI (&pairs)[kParts]) {
+  const uint8_t* first = a.x + j * a.column;
+  const uint8_t* second = b.x + j * b.column;
   if constexpr (kCareful) {
-    const int64_t n = d.channels - c;
-    if (n < kChannels) {
+    first = inside_or_pads(t, first, j);
+    second = inside_or_pads(t, second, j);
+    if (t.channels < kChannels) {
       uint8_t bytes[2][kChannels] = {};
-      __builtin_memcpy(bytes[0], first, static_cast<size_t>(n));
-      __builtin_memcpy(bytes[1], second, static_cast<size_t>(n));
+      __builtin_memcpy(bytes[0], first, static_cast<size_t>(t.channels));
+      __builtin_memcpy(bytes[1], second, static_cast<size_t>(t.channels));
       load_pairs(bytes[0], bytes[1], pairs);
       return;
     }
@@ -86,26 +114,34 @@ MNN_INLINE void column(const DepthwiseRowInt8& d, int64_t pair, int64_t ix, int6
 }
 
 // Any epilogue, over the sums of a tile in memory: one copy of it for all tiles.
-__attribute__((noinline)) void finish_any(const DepthwiseRowInt8& d, const Place& at,
-                                          const int32_t* sums, int64_t outputs) {
-  const int64_t left = d.channels - at.c;
-  const SumBlock block{
-      sums,           outputs,       kChannels,  left < kChannels ? left : kChannels,
-      d.scale + at.c, d.bias + at.c, d.residual, d.y};
-  finish_block(block, *d.post, [&](int64_t i) { return (at.x + i) * d.y_stride + at.c; });
+__attribute__((noinline)) void finish_any(const Tile& t, const int32_t* sums, int64_t outputs) {
+  const int64_t n = t.channels < kChannels ? t.channels : kChannels;
+  const SumBlock block{sums, outputs, kChannels, n, t.scale, t.bias, t.residual, t.y};
+  finish_block(block, *t.post, [&](int64_t i) { return i * t.y_step; });
 }
 
 template <int kOutputs>
-MNN_INLINE void finish(const DepthwiseRowInt8& d, const Place& at, VI (&acc)[kOutputs][kParts]) {
-  if (d.post->clamp_only && d.channels - at.c >= kChannels) {
-    auto* y = static_cast<uint8_t*>(d.y) + at.x * d.y_stride + at.c;
+MNN_INLINE void finish(const Tile& t, VI (&acc)[kOutputs][kParts]) {
+  if (t.post->clamp_only && t.channels >= kChannels) {
+    auto* y = static_cast<uint8_t*>(t.y);
+    const Clamp clamp(*t.post);
+    const int64_t step = t.y_step;
+    VF scale[kParts], bias[kParts];
 #pragma GCC unroll 4
     for (int p = 0; p < kParts; ++p) {
-      const VF scale = load(d.scale + at.c + p * kLanes), bias = load(d.bias + at.c + p * kLanes);
+      scale[p] = load(t.scale + p * kLanes);
+      bias[p] = load(t.bias + p * kLanes);
+    }
 #pragma GCC unroll 4
-      for (int i = 0; i < kOutputs; ++i)
-        store_bytes(y + i * d.y_stride + p * kLanes,
-                    clamp_to_byte(acc[i][p], scale, bias, *d.post));
+    for (int i = 0; i < kOutputs; ++i, y += step) {
+      if constexpr (kParts == 1) {
+        store_bytes(y, clamp(acc[i][0], scale[0], bias[0]));
+      } else {
+#pragma GCC unroll 4
+        for (int p = 0; p < kParts; p += 2)
+          store_bytes(y + p * kLanes, clamp(acc[i][p], scale[p], bias[p]),
+                      clamp(acc[i][p + 1], scale[p + 1], bias[p + 1]));
+      }
     }
     return;
   }
@@ -114,29 +150,30 @@ MNN_INLINE void finish(const DepthwiseRowInt8& d, const Place& at, VI (&acc)[kOu
   for (int i = 0; i < kOutputs; ++i)
 #pragma GCC unroll 4
     for (int p = 0; p < kParts; ++p) store_int(sums + i * kChannels + p * kLanes, acc[i][p]);
-  finish_any(d, at, sums, kOutputs);
+  finish_any(t, sums, kOutputs);
 }
 
 template <int kOutputs>
-MNN_INLINE void begin(const DepthwiseRowInt8& d, const Place& at, VI (&acc)[kOutputs][kParts]) {
+MNN_INLINE void begin(const Tile& t, VI (&acc)[kOutputs][kParts]) {
 #pragma GCC unroll 4
   for (int i = 0; i < kOutputs; ++i)
 #pragma GCC unroll 4
-    for (int p = 0; p < kParts; ++p) acc[i][p] = load_int(d.start + at.c + p * kLanes);
+    for (int p = 0; p < kParts; ++p) acc[i][p] = load_int(t.start + p * kLanes);
 }
 
 template <int kWidth, int kStride, int kOutputs, bool kCareful>
-void tile(const DepthwiseRowInt8& d, const Place& at) {
+void tile(const Tile& t) {
   VI acc[kOutputs][kParts];
-  begin<kOutputs>(d, at, acc);
-  const int64_t ix = at.x * kStride - d.pad;
-  const int64_t pairs = (d.kh + 1) / 2;
-  for (int64_t pair = 0; pair < pairs; ++pair) {
-    const int16_t* w = at.w + pair * kChannels * 2;
+  begin<kOutputs>(t, acc);
+  const int64_t pairs = (t.kh + 1) / 2;
+  const int16_t* w = t.w;
+  for (int64_t pair = 0; pair < pairs; ++pair, w += kChannels * 2) {
+    const Row a = row_at(t, 2 * pair);
+    const Row b = 2 * pair + 1 < t.kh ? row_at(t, 2 * pair + 1) : a;  // or its weights are zero
 #pragma GCC unroll 16
     for (int j = 0; j < (kOutputs - 1) * kStride + kWidth; ++j) {
       VI in[kParts];
-      column<kCareful>(d, pair, ix + j, at.c, in);
+      load_column<kCareful>(t, a, b, j, in);
 #pragma GCC unroll 8
       for (int k = 0; k < kWidth; ++k) {
         if (j < k || (j - k) % kStride != 0 || (j - k) / kStride >= kOutputs) continue;
@@ -149,31 +186,32 @@ void tile(const DepthwiseRowInt8& d, const Place& at) {
       }
     }
   }
-  finish<kOutputs>(d, at, acc);
+  finish<kOutputs>(t, acc);
 }
 
 template <int kOutputs, bool kCareful>
-void any_tile(const DepthwiseRowInt8& d, const Place& at) {
+void any_tile(const Tile& t) {
   VI acc[kOutputs][kParts];
-  begin<kOutputs>(d, at, acc);
-  const int64_t pairs = (d.kh + 1) / 2;
-  const int16_t* w = at.w;
-  for (int64_t k = 0; k < d.kw; ++k)
+  begin<kOutputs>(t, acc);
+  const int64_t pairs = (t.kh + 1) / 2;
+  const int16_t* w = t.w;
+  for (int64_t k = 0; k < t.width; ++k)
     for (int64_t pair = 0; pair < pairs; ++pair, w += kChannels * 2) {
-      const int64_t ix = at.x * d.stride - d.pad + k * d.dilation;
+      const Row a = row_at(t, 2 * pair);
+      const Row b = 2 * pair + 1 < t.kh ? row_at(t, 2 * pair + 1) : a;
 #pragma GCC unroll 4
       for (int i = 0; i < kOutputs; ++i) {
         VI in[kParts];
-        column<kCareful>(d, pair, ix + i * d.stride, at.c, in);
+        load_column<kCareful>(t, a, b, i * t.stride + k * t.dilation, in);
 #pragma GCC unroll 4
         for (int p = 0; p < kParts; ++p)
           acc[i][p] = pair_dot(acc[i][p], in[p], load_int(w + p * kLanes * 2));
       }
     }
-  finish<kOutputs>(d, at, acc);
+  finish<kOutputs>(t, acc);
 }
 
-using TileFn = void (*)(const DepthwiseRowInt8&, const Place&);
+using TileFn = void (*)(const Tile&);
 struct Tiles {
   TileFn plain[kWidest + 1], careful[kWidest + 1];
 };
@@ -201,40 +239,69 @@ constexpr Tiles kTiles3s1 = make_tiles<3, 1>(), kTiles3s2 = make_tiles<3, 2>(),
                 kTiles5s1 = make_tiles<5, 1>(), kTiles5s2 = make_tiles<5, 2>(),
                 kTilesAny = make_tiles<0, 0>();
 
-const Tiles& choose(const DepthwiseRowInt8& d) {
-  if (d.dilation == 1 && d.kw == 3 && d.stride == 1) return kTiles3s1;
-  if (d.dilation == 1 && d.kw == 3 && d.stride == 2) return kTiles3s2;
-  if (d.dilation == 1 && d.kw == 5 && d.stride == 1) return kTiles5s1;
-  if (d.dilation == 1 && d.kw == 5 && d.stride == 2) return kTiles5s2;
+const Tiles& choose(const DepthwiseInt8& d) {
+  if (d.dilation_w == 1 && d.kw == 3 && d.stride_w == 1) return kTiles3s1;
+  if (d.dilation_w == 1 && d.kw == 3 && d.stride_w == 2) return kTiles3s2;
+  if (d.dilation_w == 1 && d.kw == 5 && d.stride_w == 1) return kTiles5s1;
+  if (d.dilation_w == 1 && d.kw == 5 && d.stride_w == 2) return kTiles5s2;
   return kTilesAny;
 }
 
-void row(const DepthwiseRowInt8& d) {
+// All rows of a cache line of channels before the next line.
+void depthwise(const DepthwiseInt8& d) {
   const Tiles& tiles = choose(d);
   const int64_t count = (d.ow + kWidest - 1) / kWidest;
   const int64_t least = d.ow / count, more = d.ow % count;
   const int64_t blocks = (d.channels + kChannels - 1) / kChannels;
   const int64_t block_weights = d.kw * ((d.kh + 1) / 2) * kChannels * 2;
-  const int64_t reach = (d.kw - 1) * d.dilation;
+  const int64_t reach = (d.kw - 1) * d.dilation_w;
+  Tile t;
+  t.kh = d.kh;
+  t.row_step = d.dilation_h * d.x_row_stride;
+  t.column = d.x_stride;
+  t.width = d.kw;
+  t.stride = d.stride_w;
+  t.dilation = d.dilation_w;
+  t.y_step = d.y_stride;
+  t.post = d.post;
   for (int64_t line = 0; line < blocks; line += kLineBlocks) {
     const int64_t end = line + kLineBlocks < blocks ? line + kLineBlocks : blocks;
-    int64_t x = 0;
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t outputs = least + (i < more ? 1 : 0);
-      const int64_t first = x * d.stride - d.pad;
-      const bool inside = first >= 0 && first + (outputs - 1) * d.stride + reach < d.iw;
-      for (int64_t b = line; b < end; ++b) {
-        const Place at = {d.w + b * block_weights, b * kChannels, x};
-        const bool plain = inside && (b + 1) * kChannels <= d.channels;
-        (plain ? tiles.plain : tiles.careful)[outputs](d, at);
+    for (int64_t oy = d.oy_begin; oy < d.oy_end; ++oy) {
+      const int64_t iy = oy * d.stride_h - d.pad_top;
+      t.ky_begin = 0;
+      while (t.ky_begin < d.kh && iy + t.ky_begin * d.dilation_h < d.iy_begin) ++t.ky_begin;
+      t.ky_end = d.kh;
+      while (t.ky_end > t.ky_begin && iy + (t.ky_end - 1) * d.dilation_h >= d.iy_end) --t.ky_end;
+      int64_t x = 0;
+      for (int64_t i = 0; i < count; ++i) {
+        const int64_t outputs = least + (i < more ? 1 : 0);
+        const int64_t ix = x * d.stride_w - d.pad_left;
+        t.left = -ix;
+        t.right = d.iw - ix;
+        const bool inside = ix >= 0 && ix + (outputs - 1) * d.stride_w + reach < d.iw;
+        for (int64_t b = line; b < end; ++b) {
+          const int64_t c = b * kChannels;
+          const int64_t at = (oy - d.oy_begin) * d.y_row_stride + x * d.y_stride + c;
+          t.x = d.x + iy * d.x_row_stride + ix * d.x_stride + c;
+          t.w = d.w + b * block_weights;
+          t.pads = d.pads + c;
+          t.start = d.start + c;
+          t.scale = d.scale + c;
+          t.bias = d.bias + c;
+          t.y = advance(d.y, d.post->output, at);
+          t.residual = d.residual ? advance(d.residual, d.post->residual, at) : nullptr;
+          t.channels = d.channels - c;
+          const bool plain = inside && t.channels >= kChannels;
+          (plain ? tiles.plain : tiles.careful)[outputs](t);
+        }
+        x += outputs;
       }
-      x += outputs;
     }
   }
 }
 
 }  // namespace
 
-void fill_depthwise_int8(KernelTable& table) { table.depthwise_row_int8 = row; }
+void fill_depthwise_int8(KernelTable& table) { table.depthwise_int8 = depthwise; }
 
 }  // namespace mnn::MNN_ISA

@@ -89,6 +89,8 @@ static MNN_INLINE VF square(VF x, VF, VF) { return x * x; }
 static MNN_INLINE VF logical_not(VF x, VF, VF) { return truth(x == 0.0f); }
 static MNN_INLINE VF mul_by(VF x, VF a, VF) { return x * a; }
 static MNN_INLINE VF add_to(VF x, VF a, VF) { return x + a; }
+static MNN_INLINE VF affine(VF x, VF a, VF b) { return x * a + b; }
+static MNN_INLINE VF gate(VF x, VF a, VF b) { return x * vmin(b, vmax(VF{}, x + a)); }
 static MNN_INLINE VF div_by(VF x, VF a, VF) { return x / a; }
 static MNN_INLINE VF divide(VF x, VF a, VF) { return a / x; }
 static MNN_INLINE VF sub_from(VF x, VF a, VF) { return a - x; }
@@ -254,6 +256,8 @@ void fill_elementwise(VectorKernels& k) {
   unary(UnaryOp::kNot) = map1<logical_not>;
   unary(UnaryOp::kMulBy) = map1<mul_by>;
   unary(UnaryOp::kAddTo) = map1<add_to>;
+  unary(UnaryOp::kAffine) = map1<affine>;
+  unary(UnaryOp::kGate) = map1<gate>;
   unary(UnaryOp::kDivBy) = map1<div_by>;
   unary(UnaryOp::kDivide) = map1<divide>;
   unary(UnaryOp::kSubFrom) = map1<sub_from>;

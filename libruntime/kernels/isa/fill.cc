@@ -17,6 +17,7 @@ void fill(KernelTable& table) {
   fill_gemm_f32(table);
   fill_pack_f32(table);
   fill_depthwise_f32(table);
+  fill_winograd_f32(table);
   fill_activation_f32(table);
   fill_depthwise_int8(table);
 #endif

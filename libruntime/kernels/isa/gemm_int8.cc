@@ -88,15 +88,28 @@ void tile(const TileInt8& t) {
     }
   }
 
-  const Int8Post& post = *t.post;
-  if (post.clamp_only && t.n == kVectors * kLanes) {
+  if (t.post->clamp_only && t.n == kVectors * kLanes) {
+    const Clamp clamp(*t.post);
+    uint8_t* y[kRows];
 #pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v) {
-      const VF scale = load(t.scale + v * kLanes), bias = load(t.bias + v * kLanes);
+    for (int m = 0; m < kRows; ++m) y[m] = static_cast<uint8_t*>(t.y) + t.y_offset[m];
+    const float* scales = t.scale;
+    const float* biases = t.bias;
+#pragma GCC unroll 16
+    for (int v = 0; v + 1 < kVectors; v += 2) {
+      const VF scale = load(scales + v * kLanes), next_scale = load(scales + (v + 1) * kLanes);
+      const VF bias = load(biases + v * kLanes), next_bias = load(biases + (v + 1) * kLanes);
 #pragma GCC unroll 16
       for (int m = 0; m < kRows; ++m)
-        store_bytes(static_cast<uint8_t*>(t.y) + t.y_offset[m] + v * kLanes,
-                    clamp_to_byte(acc[m][v], scale, bias, post));
+        store_bytes(y[m] + v * kLanes, clamp(acc[m][v], scale, bias),
+                    clamp(acc[m][v + 1], next_scale, next_bias));
+    }
+    if constexpr (kVectors % 2 != 0) {
+      constexpr int kLast = kVectors - 1;
+      const VF scale = load(scales + kLast * kLanes), bias = load(biases + kLast * kLanes);
+#pragma GCC unroll 16
+      for (int m = 0; m < kRows; ++m)
+        store_bytes(y[m] + kLast * kLanes, clamp(acc[m][kLast], scale, bias));
     }
     return;
   }

@@ -25,6 +25,24 @@ static MNN_INLINE void store_bytes(uint8_t* p, VI v) {
 #endif
 }
 
+// Two registers to neighbouring bytes.
+static MNN_INLINE void store_bytes(uint8_t* p, VI v, VI w) {
+#if defined(MNN_SIMD_GENERIC) || MNN_VECTOR_BYTES == 64
+  store_bytes(p, v);
+  store_bytes(p + kLanes, w);
+#elif MNN_VECTOR_BYTES == 32
+  // The pack works in halves: 0-3 of v, 0-3 of w, 4-7 of v, 4-7 of w.
+  const __m256i words = _mm256_permute4x64_epi64(
+      _mm256_packs_epi32(reinterpret_cast<__m256i>(v), reinterpret_cast<__m256i>(w)), 0xd8);
+  const __m128i bytes =
+      _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
+#else
+  const __m128i words = _mm_packs_epi32(reinterpret_cast<__m128i>(v), reinterpret_cast<__m128i>(w));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
+#endif
+}
+
 static MNN_INLINE void store_bytes_part(uint8_t* p, VI v, int64_t n) {
   if (n >= kLanes) {
     store_bytes(p, v);
@@ -45,23 +63,33 @@ static MNN_INLINE VF load_bytes_part(const uint8_t* p, int64_t n, int32_t zero) 
 }
 
 static MNN_INLINE VI to_byte(VF v, const Int8Post& post) {
+  v = v * splat(post.factor) + splat(post.offset);
   const VF low = splat(static_cast<float>(-post.y_zero));
   const VF high = splat(static_cast<float>(255 - post.y_zero));
   return round_to_int(vmin(high, vmax(low, v * splat(post.y_inverse)))) + splat_int(post.y_zero);
 }
 
-// The clamp-only form: low and high are scaled already and inside what a byte holds.
-static MNN_INLINE VI clamp_to_byte(VI sum, VF scale, VF bias, const Int8Post& post) {
-  const VF v = (to_float(sum) * scale + bias) * splat(post.y_inverse);
-  return round_to_int(vmin(splat(post.high), vmax(splat(post.low), v))) + splat_int(post.y_zero);
-}
+// The clamp-only form: low and high are scaled already and inside what a byte holds. In registers,
+// because after a store of bytes the compiler would load everything again.
+struct Clamp {
+  VF inverse, low, high;
+  VI zero;
+  MNN_INLINE explicit Clamp(const Int8Post& post)
+      : inverse(splat(post.y_inverse)),
+        low(splat(post.low)),
+        high(splat(post.high)),
+        zero(splat_int(post.y_zero)) {}
+  MNN_INLINE VI operator()(VI sum, VF scale, VF bias) const {
+    return round_to_int(vmin(high, vmax(low, (to_float(sum) * scale + bias) * inverse))) + zero;
+  }
+};
 
 // Channels [c, c + lanes) of one pixel; n: how many of them exist. `y` and `residual` point at the
 // first channel.
 static MNN_INLINE void finish_sums(VI sum, VF scale, VF bias, const Int8Post& post,
                                    const void* residual, void* y, int64_t n) {
   if (post.clamp_only) {
-    store_bytes_part(static_cast<uint8_t*>(y), clamp_to_byte(sum, scale, bias, post), n);
+    store_bytes_part(static_cast<uint8_t*>(y), Clamp(post)(sum, scale, bias), n);
     return;
   }
   VF v = simple_activation(post.before, to_float(sum) * scale + bias);
@@ -148,10 +176,16 @@ template <typename Offset>
 static MNN_INLINE void finish_block(const SumBlock& b, const Int8Post& post, const Offset& offset) {
   constexpr ByteOrFloat kByte = ByteOrFloat::kByte, kFloat = ByteOrFloat::kFloat;
   Bounds before, after;
-  const bool swish = post.before.kind == Activation::kHardSwish;
+  // Without a residual there is one activation, wherever it stands.
+  PostOp first = post.before, second = post.after;
+  if (post.residual == ByteOrFloat::kNone && first.kind == Activation::kNone) {
+    first = post.after;
+    second = post.before;
+  }
+  const bool swish = first.kind == Activation::kHardSwish;
   int64_t done = 0;
   // The forms real networks have; what is left of a row, and other activations, go one by one.
-  if ((swish || clamp_bounds(post.before, &before)) && clamp_bounds(post.after, &after)) {
+  if ((swish || clamp_bounds(first, &before)) && clamp_bounds(second, &after)) {
     done = b.n / kLanes * kLanes;
     const bool byte = post.output == kByte;
     if (post.residual == ByteOrFloat::kNone) {
