@@ -2,6 +2,9 @@
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cache="${MNN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/mnn-toolbox}"
 
+# Debian's own Python: the one its packages (python3-pil, python3-pip) belong to.
+python=/usr/bin/python3
+
 say() { printf '== %s\n' "$*" >&2; }
 
 # install_packages NAME…: apt-get install of those that are not installed; nothing when all are.

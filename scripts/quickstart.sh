@@ -10,14 +10,14 @@ bin="$root/build/release/bin"
 work="$root/quickstart"
 mkdir -p "$work"
 
-model="$(python3 "$root/scripts/fetch_model.py" ppocrv4_rec --cache "$cache")"
+model="$("$python" "$root/scripts/fetch_model.py" ppocrv4_rec --cache "$cache")"
 dejavu=/usr/share/fonts/truetype/dejavu
 liberation=/usr/share/fonts/truetype/liberation
 if [ ! -f "$work/holdout/0023.png" ]; then
   say "rendering calibration and held-back images"
-  python3 "$root/scripts/render_text.py" --out "$work/calibration" --count 48 --seed 1 \
+  "$python" "$root/scripts/render_text.py" --out "$work/calibration" --count 48 --seed 1 \
     --font "$dejavu/DejaVuSans.ttf" --font "$dejavu/DejaVuSerif.ttf" --font "$dejavu/DejaVuSans-Bold.ttf"
-  python3 "$root/scripts/render_text.py" --out "$work/holdout" --count 24 --seed 2 \
+  "$python" "$root/scripts/render_text.py" --out "$work/holdout" --count 24 --seed 2 \
     --font "$liberation/LiberationSans-Regular.ttf" --font "$liberation/LiberationSerif-Regular.ttf"
 fi
 
