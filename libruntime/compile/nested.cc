@@ -48,6 +48,7 @@ class Control : public NestedExecutable {
   Control(const Graph& graph, Node node, const PlanOptions& options, int depth)
       : info_(describe_step(graph, node)), node_(std::move(node)) {
     info_.kernel = "control";
+    info_.backend = "session";
     where_ = "node " + display_name(graph, node_) + " (" + node_.op + ")";
     for (const Graph& g : node_.subgraphs) {
       Graph body = g;
