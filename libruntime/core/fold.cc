@@ -114,7 +114,8 @@ class Folder {
       }
       inner = folder.run();
       folded_ += folder.folded();
-      if (!inner.ok() && node.op == "If") inner = {};  // see TypeInference::infer
+      // What inference above let pass: a branch that these shapes make impossible.
+      if (node.op == "If" && inner.code() == Code::kInvalidArgument) inner = {};
       if (!inner.ok()) {
         inner = inner.context("in its sub-graph " + g.name)
                     .context("node " + display_name(graph_, node) + " (" + node.op + ")");

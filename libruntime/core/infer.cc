@@ -143,8 +143,10 @@ Status TypeInference::infer(Node& node) {
   for (Graph& g : node.subgraphs) {
     const Status status = infer_subgraph(node, g);
     if (status.ok()) continue;
-    // A branch that these shapes do not fit may be the one that is never taken.
-    if (node.op != "If" || ++failed == node.subgraphs.size()) return status.context(where());
+    // Exporters guard by an If what only some shapes allow: a branch that these shapes do not allow
+    // stays, and fails if it is ever taken.
+    const bool may_be_dead = node.op == "If" && status.code() == Code::kInvalidArgument;
+    if (!may_be_dead || ++failed == node.subgraphs.size()) return status.context(where());
   }
   auto outputs = infer_one(graph_, node, &known_);
   if (!outputs.ok()) return outputs.status().context(where());

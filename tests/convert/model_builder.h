@@ -90,7 +90,8 @@ void set_tensor(onnx::TensorProto& t, const std::string& name, const std::vector
   t.set_name(name);
   t.set_data_type(static_cast<int>(dtype_of<T>()));
   for (const int64_t d : dims) t.add_dims(d);
-  t.set_raw_data(values.data(), values.size() * sizeof(T));
+  // Element by element: a vector of bool has no data().
+  for (const T v : values) t.mutable_raw_data()->append(reinterpret_cast<const char*>(&v), sizeof(T));
 }
 
 struct ModelBuilder {

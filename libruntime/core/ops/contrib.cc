@@ -185,7 +185,7 @@ struct PackedWeights {
 
 Result<PackedWeights> packed_weights(const AttributeReader& c) {
   PackedWeights w{c.attr_int("K"), c.attr_int("N"), c.attr_int("bits"), c.attr_int("block_size")};
-  constexpr int64_t kMost = int64_t{1} << 31;
+  constexpr int64_t kMost = int64_t{1} << 30;
   if (w.inner < 1 || w.outer < 1 || w.inner > kMost || w.outer > kMost) {
     return invalid("K and N: expected positive numbers, found " + std::to_string(w.inner) +
                    " and " + std::to_string(w.outer));
