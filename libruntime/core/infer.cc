@@ -131,6 +131,19 @@ Status TypeInference::infer_subgraph(const Node& outer, Graph& g) {
   return {};
 }
 
+namespace {
+
+// Infers an If as though its `impossible` branch made what the other one makes.
+Result<std::vector<OpContext::Output>> infer_without(const Graph& graph, const Node& node,
+                                                     const Graph& impossible) {
+  Node twice = node;
+  const size_t skipped = static_cast<size_t>(&impossible - node.subgraphs.data());
+  twice.subgraphs[skipped] = node.subgraphs[1 - skipped];
+  return infer_one(graph, twice, nullptr);
+}
+
+}  // namespace
+
 void TypeInference::learn(ValueId v, ShapeValues values) {
   known_.resize(graph_.values.size());
   known_[static_cast<size_t>(v)] = std::move(values);
@@ -139,16 +152,18 @@ void TypeInference::learn(ValueId v, ShapeValues values) {
 Status TypeInference::infer(Node& node) {
   known_.resize(graph_.values.size());
   auto where = [&] { return "node " + display_name(graph_, node) + " (" + node.op + ")"; };
-  size_t failed = 0;
+  // Shapes may make one branch of an If impossible: exporters guard code that way. Only taking it
+  // is an error, and the other one tells the types.
+  const Graph* impossible = nullptr;
   for (Graph& g : node.subgraphs) {
     const Status status = infer_subgraph(node, g);
     if (status.ok()) continue;
-    // Exporters guard by an If what only some shapes allow: a branch that these shapes do not allow
-    // stays, and fails if it is ever taken.
-    const bool may_be_dead = node.op == "If" && status.code() == Code::kInvalidArgument;
-    if (!may_be_dead || ++failed == node.subgraphs.size()) return status.context(where());
+    const bool may_not_run = node.op == "If" && status.code() == Code::kInvalidArgument;
+    if (!may_not_run || impossible != nullptr) return status.context(where());
+    impossible = &g;
   }
-  auto outputs = infer_one(graph_, node, &known_);
+  auto outputs =
+      impossible ? infer_without(graph_, node, *impossible) : infer_one(graph_, node, &known_);
   if (!outputs.ok()) return outputs.status().context(where());
   for (size_t i = 0; i < node.outputs.size(); ++i) {
     const ValueId v = node.outputs[i];

@@ -233,6 +233,36 @@ TEST(Control, BothBranchesOfAnIf) {
   }
 }
 
+TEST(Control, ABranchThatTheShapesForbid) {
+  // Exporters guard a Squeeze this way. Such a branch is no error until it is taken.
+  const Graph graph = graph_of(R"(graph g(cond: bool[], x: f32[n,3]) -> (y) {
+    y = If(cond) captures(x) {
+      then_branch: graph t() captures(x) -> (r) {
+        a = Neg(x)
+        const axis: i64[1] = 0
+        s = Squeeze(a, axis)
+        r = Relu(s)
+      }
+      else_branch: graph e() captures(x) -> (r) {
+        r = Abs(x)
+      }
+    } name "guard"
+  })");
+  for (const SessionOptions& options : all_options()) {
+    const auto session = session_of(graph, options);
+    const Tensor no = Tensor::scalar(false), yes = Tensor::scalar(true);
+    expect_like_reference(*session, graph, {no, tensor_of("f32[2,3] = -1 2 -3 4 -5 6")}, options);
+    EXPECT_EQ(session->planned().value(session->planned().outputs[0]).type.str(), "f32[2,3]");
+    expect_like_reference(*session, graph, {yes, tensor_of("f32[1,3] = -1 2 -3")}, options);
+    expect_like_reference(*session, graph, {no, tensor_of("f32[1,3] = -1 2 -3")}, options);
+    const std::vector<Tensor> forbidden = {yes, tensor_of("f32[2,3] = 1 2 3 4 5 6")};
+    const auto result = session->run(forbidden);
+    ASSERT_FALSE(result.ok());
+    EXPECT_NE(result.status().message().find("guard"), std::string::npos);
+    EXPECT_NE(result.status().message().find("Squeeze"), std::string::npos);
+  }
+}
+
 TEST(Control, BranchesWithOtherShapes) {
   // What follows such an If is planned when the shape is known.
   const Graph graph = graph_of(R"(graph g(cond: bool[], x: f32[2,2]) -> (y, z, s) {
