@@ -381,21 +381,21 @@ bool substitute(Site& site, NodeId root, ValueId out, ValueId x) {
   return true;
 }
 
-Status infer_added(Graph& graph, size_t first) {
+// Types for the rules that follow in this round. What cannot be inferred, run_passes will judge: it
+// may stand in a branch that is never taken.
+void infer_added(Graph& graph, size_t first) {
   for (size_t n = first; n < graph.nodes.size(); ++n) {
-    auto inferred = infer_node(graph, graph.nodes[n]);
-    if (!inferred.ok()) return inferred.status().context("new " + graph.nodes[n].op);
+    const auto inferred = infer_node(graph, graph.nodes[n]);
+    if (!inferred.ok()) continue;
     for (size_t i = 0; i < graph.nodes[n].outputs.size(); ++i) {
       const ValueId v = graph.nodes[n].outputs[i];
       if (v != kNoValue) refine(graph.value(v).type, (*inferred)[i].type);
     }
   }
-  return {};
 }
 
 // Applies one match. Returns false when the builder declined.
-Result<bool> fire(Site& site, const Rule& rule, const Match& match,
-                  const std::vector<NodeId>& matched) {
+bool fire(Site& site, const Rule& rule, const Match& match, const std::vector<NodeId>& matched) {
   Graph& graph = site.graph();
   const size_t nodes_before = graph.nodes.size(), values_before = graph.values.size();
   const NodeId root = match.root;
@@ -421,13 +421,13 @@ Result<bool> fire(Site& site, const Rule& rule, const Match& match,
   std::iota(made.begin(), made.end(), static_cast<NodeId>(nodes_before));
   site.join_origins(matched, made);
   site.remove(root);  // and with it the inner nodes, which nobody else reads
-  MNN_RETURN_IF_ERROR(infer_added(graph, nodes_before));
+  infer_added(graph, nodes_before);
   return true;
 }
 
 using RulesByRoot = std::unordered_map<std::string_view, std::vector<const Rule*>>;
 
-Result<int> apply_round(Graph& graph, const RulesByRoot& rules, RuleHits& hits) {
+int apply_round(Graph& graph, const RulesByRoot& rules, RuleHits& hits) {
   Site site(graph);
   const size_t count = graph.nodes.size();
   int fired = 0;
@@ -439,9 +439,7 @@ Result<int> apply_round(Graph& graph, const RulesByRoot& rules, RuleHits& hits) 
     for (const Rule* rule : candidates->second) {
       Matcher matcher(site, *rule, root);
       if (!matcher.run()) continue;
-      Result<bool> done = fire(site, *rule, matcher.match(), matcher.matched());
-      if (!done.ok()) return done.status().context("rule " + rule->name);
-      if (!*done) continue;
+      if (!fire(site, *rule, matcher.match(), matcher.matched())) continue;
       ++hits.count[rule->name];
       ++fired;
       break;
@@ -451,15 +449,13 @@ Result<int> apply_round(Graph& graph, const RulesByRoot& rules, RuleHits& hits) 
   return fired;
 }
 
-Status apply_to(Graph& graph, const RulesByRoot& rules, RuleHits& hits) {
+void apply_to(Graph& graph, const RulesByRoot& rules, RuleHits& hits) {
   for (Node& node : graph.nodes) {
-    for (Graph& g : node.subgraphs) MNN_RETURN_IF_ERROR(apply_to(g, rules, hits));
+    for (Graph& g : node.subgraphs) apply_to(g, rules, hits);
   }
   for (int round = 0; round < kMaxRounds; ++round) {
-    MNN_ASSIGN_OR_RETURN(const int fired, apply_round(graph, rules, hits));
-    if (fired == 0) break;
+    if (apply_round(graph, rules, hits) == 0) break;
   }
-  return {};
 }
 
 }  // namespace
@@ -470,7 +466,7 @@ Result<RuleHits> apply_rules(Graph& graph, const std::vector<Rule>& rules) {
     for (const std::string& root_op : rule.pattern.ops) by_root[root_op].push_back(&rule);
   }
   RuleHits hits;
-  MNN_RETURN_IF_ERROR(apply_to(graph, by_root, hits));
+  apply_to(graph, by_root, hits);
   return hits;
 }
 
