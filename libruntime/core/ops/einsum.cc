@@ -314,7 +314,8 @@ Status einsum(KernelContext& c) {
 }  // namespace
 
 std::vector<OpDef> define_einsum() {
-  return {{"Einsum", 1, kVariadic, {{"equation", "", true}}, infer_einsum, einsum}};
+  return {
+      {"Einsum", 1, kVariadic, {{"equation", "", true}}, infer_einsum, einsum, decompose_einsum}};
 }
 
 }  // namespace mnn

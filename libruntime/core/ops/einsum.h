@@ -19,4 +19,8 @@ struct EinsumEquation {
 // `ranks` has the rank of every operand. An implicit output is made explicit.
 Result<EinsumEquation> parse_einsum(std::string_view text, const std::vector<size_t>& ranks);
 
+class Builder;
+// Any equation without diagonals and without broadcast sums, of operands whose ranks are known.
+Result<std::vector<ValueId>> decompose_einsum(Builder& b, const Node& node);
+
 }  // namespace mnn

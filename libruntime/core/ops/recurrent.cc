@@ -74,7 +74,8 @@ Result<RecurrentAttributes> read_recurrent(const AttributeReader& c,
   if (names.empty()) names = defaults;
   const size_t expected = defaults.size() * r.directions;
   if (names.size() == defaults.size() && r.directions == 2) {
-    names.insert(names.end(), names.begin(), names.begin() + static_cast<int64_t>(defaults.size()));
+    const std::vector<std::string> first = names;
+    names.insert(names.end(), first.begin(), first.end());
   }
   if (names.size() != expected) {
     return invalid("activations: expected " + std::to_string(expected) + ", found " +
