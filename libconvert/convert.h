@@ -51,7 +51,7 @@ struct OptimizeReport {
   int64_t nodes_before = 0;             // plan steps of the imported graph: constants and shape arithmetic excluded
   int64_t nodes_unfused = 0;            // after folding and clean-up, without fusion
   int64_t nodes_after = 0;
-  std::vector<std::pair<std::string, int>> changes;  // per pass
+  std::vector<std::pair<std::string, int>> changes;  // per pass, all its runs together
 };
 // Runs the pass pipeline (passes/pipeline.cc) in place.
 Result<OptimizeReport> optimize(Graph& graph, const OptimizeOptions& options = {});

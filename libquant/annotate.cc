@@ -11,7 +11,9 @@ int matmul_bias_operand(const Graph& g, const Node& n) {
   const int operand = n.fused[0].operand;
   if (operand < 0) return -1;
   const Tensor* t = g.constant(n.inputs[static_cast<size_t>(operand)]);
-  return t && t->dtype() == DType::kF32 && t->rank() == 1 ? operand : -1;
+  const int64_t channels = g.value(n.inputs[1]).data.dims().back();
+  return t && t->dtype() == DType::kF32 && t->rank() == 1 && t->elements() == channels ? operand
+                                                                                       : -1;
 }
 
 }  // namespace
@@ -32,7 +34,8 @@ Result<Tensor> bias_of(const Graph& graph, const QuantLayer& layer) {
     const int operand = matmul_bias_operand(graph, node);
     return operand < 0 ? Tensor() : *graph.constant(node.inputs[static_cast<size_t>(operand)]);
   }
-  const int64_t channels = graph.value(layer.weight).data.dims()[static_cast<size_t>(layer.weight_axis)];
+  const int64_t channels =
+      graph.value(layer.weight).data.dims()[static_cast<size_t>(layer.weight_axis)];
   if (layer.bias == kNoValue) return Tensor::allocate(DType::kF32, {channels});
   const Tensor& bias = graph.value(layer.bias).data;
   // Gemm's C may have any shape that broadcasts; only one value per channel can be corrected.
@@ -56,7 +59,8 @@ void set_bias(Graph& graph, const QuantLayer& layer, const Tensor& bias) {
   }
 }
 
-void apply_layer(Graph& graph, const QuantLayer& layer, const QuantDecisions& decisions, size_t index) {
+void apply_layer(Graph& graph, const QuantLayer& layer, const QuantDecisions& decisions,
+                 size_t index) {
   Value value = graph.value(layer.weight);
   value.data = decisions.weights[index].stored;
   value.quant = decisions.weights[index].params;
@@ -75,7 +79,8 @@ Graph annotate(const Graph& graph, const QuantPlan& plan, const QuantDecisions& 
   return g;
 }
 
-Graph annotate_only(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions, size_t index) {
+Graph annotate_only(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions,
+                    size_t index) {
   Graph g = graph;
   const QuantLayer& layer = plan.layers[index];
   // The others go on reading the float input.
@@ -89,7 +94,8 @@ Graph annotate_only(const Graph& graph, const QuantPlan& plan, const QuantDecisi
   identity.outputs = {private_input};
   g.node(layer.node).inputs[0] = private_input;
   apply_layer(g, layer, decisions, index);
-  if (is_planned(plan, layer.output)) g.value(layer.output).quant = params_of(plan, decisions, layer.output);
+  if (is_planned(plan, layer.output))
+    g.value(layer.output).quant = params_of(plan, decisions, layer.output);
   g.add_node(std::move(identity));
   // The new node must stand before its reader; the graph was sorted, so this cannot fail.
   (void)sort_nodes(g);
@@ -97,23 +103,27 @@ Graph annotate_only(const Graph& graph, const QuantPlan& plan, const QuantDecisi
   return g;
 }
 
-Graph annotate_value_only(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions, ValueId v) {
+Graph annotate_value_only(const Graph& graph, const QuantPlan& plan,
+                          const QuantDecisions& decisions, ValueId v) {
   Graph g = graph;
   g.value(v).quant = params_of(plan, decisions, v);
   return g;
 }
 
-Graph annotate_without(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions, size_t index) {
+Graph annotate_without(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions,
+                       size_t index) {
   QuantPlan rest = plan;
   QuantDecisions d = decisions;
   const QuantLayer layer = rest.layers[index];
   rest.layers.erase(rest.layers.begin() + static_cast<long>(index));
   d.weights.erase(d.weights.begin() + static_cast<long>(index));
   d.bias.erase(d.bias.begin() + static_cast<long>(index));
-  const bool input_needed = std::any_of(rest.layers.begin(), rest.layers.end(),
-                                        [&](const QuantLayer& l) { return l.input == layer.input; });
+  const bool input_needed =
+      std::any_of(rest.layers.begin(), rest.layers.end(),
+                  [&](const QuantLayer& l) { return l.input == layer.input; });
   if (!input_needed) {
-    const auto at = std::lower_bound(rest.values.begin(), rest.values.end(), layer.input) - rest.values.begin();
+    const auto at =
+        std::lower_bound(rest.values.begin(), rest.values.end(), layer.input) - rest.values.begin();
     rest.values.erase(rest.values.begin() + at);
     rest.group.erase(rest.group.begin() + at);
   }

@@ -183,7 +183,8 @@ double argmax_agreement(const std::vector<std::vector<Tensor>>& reference,
   for (size_t s = 0; s < reference.size(); ++s) {
     if (reference[s].empty()) return -1;
     const Tensor &r = reference[s][0], &t = test[s][0];
-    if (r.dtype() != DType::kF32 || r.rank() == 0 || r.dims().back() < 2) return -1;
+    // [N,C] and [N,T,C] are scores of classes; in a map of higher rank the last axis is space.
+    if (r.dtype() != DType::kF32 || r.rank() < 2 || r.rank() > 3 || r.dims().back() < 2) return -1;
     const int64_t n = r.dims().back();
     for (int64_t at = 0; at + n <= r.elements(); at += n) {
       const float *a = r.data<float>() + at, *b = t.data<float>() + at;

@@ -99,8 +99,6 @@ Status Session::Impl::open_backends(const SessionOptions& o) {
   }
   for (const std::string& name : wanted) {
     auto backend = make_backend(name);
-    // The default of SessionOptions must work in a build without fast kernels too.
-    if (backend == nullptr && name == "cpu") continue;
     if (backend == nullptr) {
       return usage_error("there is no backend '" + name + "', expected one of " + join(names));
     }
@@ -142,6 +140,9 @@ Session::~Session() = default;
 
 Result<std::unique_ptr<Session>> Session::create(Graph graph, const SessionOptions& options) {
   MNN_RETURN_IF_ERROR(verify(graph));
+  if (!graph.captures.empty()) {
+    return invalid("expected a model, found a sub-graph that captures outer values");
+  }
   auto impl = std::make_unique<Impl>();
   MNN_RETURN_IF_ERROR(impl->open_backends(options));
   impl->given = std::move(graph);

@@ -15,15 +15,15 @@ namespace mnn {
 struct SessionOptions {
   std::vector<std::string> backends = {"cpu"};  // in order of preference; reference takes the rest
   int threads = 1;                              // 0: all the process may use
-  std::string isa;                              // "sse41", "avx2", "avx512", "avx512vnni"; "" = best
+  std::string isa;  // "sse41", "avx2", "avx512", "avx512vnni"; "" = best
   bool winograd = true;
 };
 
 struct MemoryInfo {
-  int64_t arena_bytes = 0;    // planned activations and scratch
-  int64_t weight_bytes = 0;   // constants the file maps
-  int64_t packed_bytes = 0;   // copies in kernel layout
-  bool grows = false;         // shapes that depend on data: the arena is only a lower bound
+  int64_t arena_bytes = 0;   // planned activations and scratch
+  int64_t weight_bytes = 0;  // constants the file maps
+  int64_t packed_bytes = 0;  // copies in kernel layout
+  bool grows = false;        // shapes that depend on data: the arena is only a lower bound
 };
 
 struct StepProfile {
@@ -53,8 +53,8 @@ class Session {
   // State values start fresh again.
   void reset_states();
 
-  const Graph& graph() const;        // as given
-  const Graph& planned() const;      // with shapes bound and folded; after prepare
+  const Graph& graph() const;    // as given
+  const Graph& planned() const;  // with shapes bound and folded; after prepare
   MemoryInfo memory() const;
   std::vector<StepInfo> steps() const;
   // Share of Conv/Gemm/MatMul MACs on int8 kernels, 0…1; 0 without such MACs.

@@ -25,7 +25,8 @@ class ThreadPool {
       if (parts == 1) f(0);
       return;
     }
-    run(parts, [](void* c, int part) { (*static_cast<std::remove_reference_t<F>*>(c))(part); }, &f);
+    run(
+        parts, [](void* c, int part) { (*static_cast<std::remove_reference_t<F>*>(c))(part); }, &f);
   }
 
  private:

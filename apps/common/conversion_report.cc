@@ -56,7 +56,10 @@ std::vector<std::vector<std::string>> op_table(const Graph& graph) {
 std::vector<std::pair<std::string, std::string>> headline(const LoadedModel& loaded, int64_t bytes) {
   std::vector<std::pair<std::string, std::string>> rows;
   std::string source = loaded.format;
-  for (const auto& [key, value] : loaded.facts) source += ", " + key + " " + value;
+  for (const auto& [key, value] : loaded.facts) {
+    // Labels and other texts of the source's own are in the metadata, not in a headline.
+    if (!value.empty() && key.rfind("metadata.", 0) != 0) source += ", " + key + " " + value;
+  }
   rows.emplace_back("source", source);
   if (loaded.format != "mnn") {
     rows.emplace_back("plan steps", std::to_string(loaded.counts.imported) + " imported, " +

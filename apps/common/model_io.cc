@@ -133,9 +133,7 @@ Result<LoadedModel> load_any(const std::string& path, const LoadOptions& options
   LoadedModel loaded;
   loaded.path = path;
   loaded.format = "mnn";
-  Result<Model> model = read_model(path);
-  if (!model.ok()) return model.status().context(path);
-  loaded.model = std::move(model).value();
+  MNN_ASSIGN_OR_RETURN(loaded.model, read_model(path));
   read_metadata(loaded);
   if (loaded.source_inputs.empty()) {
     for (size_t i = 0; i < loaded.model.graph.inputs.size(); ++i) {

@@ -42,6 +42,10 @@ std::optional<Affine> affine_of(const Graph& graph, const Node& node, ValueId x,
   if (node.op == "BatchNormalization") {
     return axis == 1 ? affine_of_norm(graph, node, channels) : std::nullopt;
   }
+  if (node.op == "Neg") {
+    const auto count = static_cast<size_t>(channels);
+    return Affine{std::vector<double>(count, -1.0), std::vector<double>(count, 0.0), false};
+  }
   const bool x_first = node.inputs[0] == x;
   const auto c = along_axis(graph, node.inputs[x_first ? 1 : 0], rank, axis, channels);
   if (!c) return std::nullopt;
@@ -114,36 +118,42 @@ std::optional<Linear> linear_of(const Graph& graph, const Node& node) {
   return l;
 }
 
-// The output channel of weight element `i`.
-class ChannelOf {
- public:
-  explicit ChannelOf(const Linear& l) {
-    const std::vector<int64_t>& dims = l.weight->dims();
-    int64_t kernel = 1;
-    for (size_t i = 2; i < dims.size(); ++i) kernel *= dims[i];
-    if (l.node->op == "Conv") {
-      inner_ = dims[1] * kernel;
-      modulo_ = l.channels;
-    } else if (l.node->op == "ConvTranspose") {
-      inner_ = kernel;
-      modulo_ = dims[1];
-      const int64_t group = attr_int(*l.node, "group");
-      block_ = dims[0] / group * dims[1] * kernel;
-    } else if (l.node->op == "Gemm" && attr_int(*l.node, "transB") != 0) {
-      inner_ = dims[1];
-      modulo_ = l.channels;
-    } else {
-      modulo_ = l.channels;
+// The weights with every output channel times its factor; nullopt when one is not finite then.
+// They are seen as blocks × rows × channels of a block × elements in a row.
+std::optional<Tensor> scale_outputs(const Linear& l, const std::vector<double>& scale) {
+  const std::vector<int64_t>& dims = l.weight->dims();
+  int64_t kernel = 1;
+  for (size_t i = 2; i < dims.size(); ++i) kernel *= dims[i];
+  int64_t rows_per_block = l.weight->elements() / dims.back(), channels = dims.back(), inner = 1;
+  if (l.node->op == "Conv") {
+    rows_per_block = 1;
+    channels = dims[0];
+    inner = dims[1] * kernel;
+  } else if (l.node->op == "ConvTranspose") {
+    rows_per_block = dims[0] / attr_int(*l.node, "group");
+    channels = dims[1];
+    inner = kernel;
+  } else if (l.node->op == "Gemm" && attr_int(*l.node, "transB") != 0) {
+    rows_per_block = 1;
+    channels = dims[0];
+    inner = dims[1];
+  }
+  Result<Tensor> scaled = l.weight->clone();
+  if (!scaled.ok()) return std::nullopt;
+  float* w = scaled->data<float>();
+  const int64_t rows = scaled->elements() / (channels * inner);
+  bool finite = true;
+  for (int64_t row = 0; row < rows; ++row) {
+    const double* factors = scale.data() + row / rows_per_block * channels;
+    for (int64_t c = 0; c < channels; ++c) {
+      for (int64_t i = 0; i < inner; ++i, ++w) {
+        *w = static_cast<float>(*w * factors[c]);
+        finite &= std::isfinite(*w);
+      }
     }
   }
-  size_t operator()(int64_t i) const {
-    const int64_t base = block_ > 0 ? i / block_ * modulo_ : 0;
-    return static_cast<size_t>(base + i / inner_ % modulo_);
-  }
-
- private:
-  int64_t inner_ = 1, modulo_ = 1, block_ = 0;
-};
+  return finite ? std::optional(std::move(scaled).value()) : std::nullopt;
+}
 
 bool all_ones(const std::vector<double>& values) {
   for (const double v : values) {
@@ -184,10 +194,7 @@ ValueId fold_after(Builder& b, const Match& m) {
   std::optional<Tensor> weight, bias;
   if (scales) {
     if (!may_copy_weight(m, *l->node, *l->weight)) return kNoValue;
-    std::vector<double> w = *l->weight->to_doubles();
-    const ChannelOf channel_of(*l);
-    for (size_t i = 0; i < w.size(); ++i) w[i] *= a->scale[channel_of(static_cast<int64_t>(i))];
-    weight = to_f32(w, l->weight->dims());
+    weight = scale_outputs(*l, a->scale);
     if (!weight) return kNoValue;
   }
   if (a->shifts || l->bias) {
@@ -205,6 +212,21 @@ ValueId fold_after(Builder& b, const Match& m) {
   return rebuild(b, *l->node, weight, bias, l->node->inputs[0]);
 }
 
+// (matmul(x) + bias) * factor, with one factor a column, as matmul'(x) + bias'.
+ValueId fold_through_bias(Builder& b, const Match& m) {
+  const std::optional<Linear> l = linear_of(m.graph, m.node("linear"));
+  if (!l || l->node->op != "MatMul" || !may_copy_weight(m, *l->node, *l->weight)) return kNoValue;
+  const auto factor = along_axis(m.graph, m.at("c"), l->rank, l->axis, l->channels);
+  auto offset = along_axis(m.graph, m.at("bias"), l->rank, l->axis, l->channels);
+  if (!factor || !offset) return kNoValue;
+  for (size_t c = 0; c < factor->size(); ++c) (*offset)[c] *= (*factor)[c];
+  const std::optional<Tensor> weight = scale_outputs(*l, *factor);
+  const std::optional<Tensor> bias = to_f32(*offset, {l->channels});
+  if (!weight || !bias) return kNoValue;
+  const ValueId product = rebuild(b, *l->node, weight, {}, l->node->inputs[0]);
+  return b.op("Add", {product, b.constant(*bias)});
+}
+
 bool has_no_padding(const Node& conv) {
   const std::string auto_pad = attr_string(conv, "auto_pad");
   if (auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER") return false;
@@ -214,40 +236,81 @@ bool has_no_padding(const Node& conv) {
   return true;
 }
 
+// Scales the input channels of a convolution's weights and adds what its outputs get from an offset
+// of the input, per input channel, to `sums`.
+std::vector<double> scale_inputs(const Linear& l, const Affine& a, std::vector<double>& sums) {
+  const std::vector<int64_t>& dims = l.weight->dims();
+  std::vector<double> w = *l.weight->to_doubles();
+  const auto per_group = static_cast<size_t>(dims[1]), outputs = static_cast<size_t>(l.channels);
+  const size_t per_output = w.size() / outputs, per_input = per_output / per_group;
+  const size_t outputs_per_group = outputs / static_cast<size_t>(attr_int(*l.node, "group"));
+  for (size_t i = 0; i < w.size(); ++i) {
+    const size_t out = i / per_output;
+    const size_t in = out / outputs_per_group * per_group + i % per_output / per_input;
+    sums[out] += w[i] * a.shift[in];
+    w[i] *= a.scale[in];
+  }
+  return w;
+}
+
+// The convolution of a match as a Linear, when its weights may change and `x`, what it shall read,
+// has one channel for each of theirs.
+std::optional<Linear> conv_reading(const Match& m, ValueId x) {
+  const std::optional<Linear> l = linear_of(m.graph, m.root_node());
+  if (!l || !may_copy_weight(m, *l->node, *l->weight)) return std::nullopt;
+  const int64_t channels = l->weight->dims()[1] * attr_int(*l->node, "group");
+  const Type& type = m.graph.value(x).type;
+  if (!type.shape || type.rank() != l->rank || !(*type.shape)[1].is(channels)) return std::nullopt;
+  return l;
+}
+
+int64_t input_channels(const Linear& l) { return l.weight->dims()[1] * attr_int(*l.node, "group"); }
+
 // conv(x * scale + shift) as one conv. An offset may not meet padding, which it would not reach.
 ValueId fold_before(Builder& b, const Match& m) {
   const Graph& graph = m.graph;
-  const std::optional<Linear> l = linear_of(graph, m.root_node());
-  if (!l) return kNoValue;
-  const std::vector<int64_t>& dims = l->weight->dims();
-  const int64_t group = attr_int(*l->node, "group"), channels = dims[1] * group;
   const Node& before = m.node("affine");
   const ValueId x = before.op == "BatchNormalization" || !graph.constant(before.inputs[0])
                         ? before.inputs[0]
                         : before.inputs[1];
-  const Type& type = graph.value(x).type;
-  if (!type.shape || type.rank() != l->rank || !(*type.shape)[1].is(channels)) return kNoValue;
-  const auto a = affine_of(graph, before, x, l->rank, 1, channels);
+  const std::optional<Linear> l = conv_reading(m, x);
+  if (!l) return kNoValue;
+  const auto a = affine_of(graph, before, x, l->rank, 1, input_channels(*l));
   if (!a || (a->shifts && !has_no_padding(*l->node))) return kNoValue;
-  if (!may_copy_weight(m, *l->node, *l->weight)) return kNoValue;
-  std::vector<double> w = *l->weight->to_doubles();
   std::vector<double> sums(static_cast<size_t>(l->channels), 0.0);
   if (l->bias) sums = *l->bias->to_doubles();
-  const size_t per_output = w.size() / sums.size(),
-               per_input = per_output / static_cast<size_t>(dims[1]);
-  const auto outputs_per_group = static_cast<size_t>(l->channels / group);
-  for (size_t i = 0; i < w.size(); ++i) {
-    const size_t out = i / per_output;
-    const size_t in =
-        out / outputs_per_group * static_cast<size_t>(dims[1]) + i % per_output / per_input;
-    sums[out] += w[i] * a->shift[in];
-    w[i] *= a->scale[in];
-  }
-  const std::optional<Tensor> weight = to_f32(w, dims);
+  const std::vector<double> w = scale_inputs(*l, *a, sums);
+  const std::optional<Tensor> weight = to_f32(w, l->weight->dims());
   std::optional<Tensor> bias;
   if (a->shifts) bias = to_f32(sums, {l->channels});
   if (!weight || (a->shifts && !bias)) return kNoValue;
   return rebuild(b, *l->node, weight, bias, x);
+}
+
+// conv(x * scale + shift) with padding as conv'(x + shift / scale): one step less.
+ValueId fold_factor_before(Builder& b, const Match& m) {
+  const ValueId x = m.at("x");
+  const std::optional<Linear> l = conv_reading(m, x);
+  if (!l) return kNoValue;
+  const int64_t channels = input_channels(*l);
+  const auto factor = along_axis(m.graph, m.at("factor"), l->rank, 1, channels);
+  auto offset = along_axis(m.graph, m.at("offset"), l->rank, 1, channels);
+  if (!factor || !offset) return kNoValue;
+  const Affine a{*factor, std::vector<double>(factor->size(), 0.0), false};
+  for (size_t c = 0; c < factor->size(); ++c) (*offset)[c] /= (*factor)[c];
+  std::vector<int64_t> dims = {};
+  if (m.constant("factor")->elements() > 1 || m.constant("offset")->elements() > 1) {
+    dims.assign(l->rank - 1, 1);
+    dims[0] = channels;
+  } else {
+    offset->resize(1);
+  }
+  std::vector<double> sums(static_cast<size_t>(l->channels), 0.0);
+  const std::optional<Tensor> weight = to_f32(scale_inputs(*l, a, sums), l->weight->dims());
+  const std::optional<Tensor> shift = to_f32(*offset, dims);
+  if (!weight || !shift) return kNoValue;
+  const Node conv = *l->node;  // a copy: the next line moves the nodes
+  return rebuild(b, conv, weight, {}, b.op("Add", {x, b.constant(*shift)}));
 }
 
 std::vector<Rule> affine_rules() {
@@ -256,9 +319,15 @@ std::vector<Rule> affine_rules() {
   // Also for Sub and Div: the matcher may try both orders, affine_of looks which one it was.
   const std::vector<std::string> scalar_ops = {"Mul", "Add", "Sub", "Div"};
   const Pattern binary = commutative(one_of(scalar_ops, {any("x"), constant("c")}, "affine"));
-  Pattern norm = with_any_inputs("BatchNormalization", "affine");
+  const Pattern norm = with_any_inputs("BatchNormalization", "affine");
+  const Pattern scaled = commutative(
+      op("Add", {commutative(op("Mul", {any("x"), constant("factor")})), constant("offset")}));
   return {
       {"FoldAffine", commutative(one_of(scalar_ops, {linear, constant("c")})), fold_after, nullptr},
+      {"FoldFactorThroughBias",
+       commutative(op("Mul", {commutative(op("Add", {linear, constant("bias")})), constant("c")})),
+       fold_through_bias, nullptr},
+      {"FoldNeg", op("Neg", {linear}), fold_after, nullptr},
       {"FoldBatchNorm",
        op("BatchNormalization",
           {linear, constant("scale"), constant("bias"), constant("mean"), constant("var")}),
@@ -269,6 +338,9 @@ std::vector<Rule> affine_rules() {
       {"FoldBatchNormBefore", op("Conv", {norm, constant("w")}), fold_before, nullptr},
       {"FoldBatchNormBeforeBias", op("Conv", {norm, constant("w"), constant("b")}), fold_before,
        nullptr},
+      {"FoldFactorBefore", op("Conv", {scaled, constant("w")}), fold_factor_before, nullptr},
+      {"FoldFactorBeforeBias", op("Conv", {scaled, constant("w"), constant("b")}),
+       fold_factor_before, nullptr},
   };
 }
 

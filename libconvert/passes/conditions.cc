@@ -70,6 +70,11 @@ bool scalar_keeps_shape(const Graph& graph, ValueId x, ValueId c) {
          (t->rank() == 0 || (type.shape && t->rank() <= type.shape->size()));
 }
 
+bool adds_no_rounding(const Graph& graph, ValueId a, ValueId b) {
+  const auto &from = graph.value(a).quant, &to = graph.value(b).quant;
+  return !to || (from == to && to->axis < 0);
+}
+
 int64_t attr_int(const Node& node, std::string_view name) { return reader_of(node).attr_int(name); }
 double attr_float(const Node& node, std::string_view name) {
   return reader_of(node).attr_float(name);

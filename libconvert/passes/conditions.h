@@ -24,6 +24,10 @@ bool same_type(const Graph& graph, ValueId a, ValueId b);
 // Whether x op c has the shape of x for a one-element constant c, whatever x's dims are.
 bool scalar_keeps_shape(const Graph& graph, ValueId x, ValueId c);
 
+// Whether rounding `b`, which holds elements of `a` in another order, changes nothing: `b` has no
+// grid, or both have the same one for the whole tensor.
+bool adds_no_rounding(const Graph& graph, ValueId a, ValueId b);
+
 // Attributes with the defaults of the operator's row.
 int64_t attr_int(const Node& node, std::string_view name);
 double attr_float(const Node& node, std::string_view name);

@@ -1,6 +1,8 @@
 // What a matrix kernel can do while it stores its result moves into Node::fused:
 //   [Add of a constant bias] [activation] [Add of a residual] [activation]
-// A bias only on MatMul, which has no input for one; without a residual one activation only.
+//   [activation] [Mul by a constant number] [Add of a constant number]
+// A bias only on MatMul, which has no input for one; without a residual one activation only. The
+// second form is what is left of a learned affine map after an activation (on Conv only).
 #include <algorithm>
 #include <limits>
 #include <numeric>
@@ -56,6 +58,7 @@ std::optional<FusedOp> activation_of(const Graph& graph, const Node& node) {
 // What of the epilogue of a node is taken.
 struct Epilogue {
   bool bias = false, before = false, residual = false, after = false;
+  bool factor = false, offset = false;
 };
 
 Epilogue epilogue_of(const Graph& graph, const Node& node) {
@@ -64,7 +67,7 @@ Epilogue epilogue_of(const Graph& graph, const Node& node) {
     if (f.operand < 0) {
       (e.residual ? e.after : e.before) = true;
     } else if (graph.constant(node.inputs[static_cast<size_t>(f.operand)])) {
-      e.bias = true;
+      (f.op == "Mul" ? e.factor : e.before ? e.offset : e.bias) = true;
     } else {
       e.residual = true;
     }
@@ -88,7 +91,7 @@ class EpilogueFuser {
       const auto id = static_cast<NodeId>(n);
       const Node& node = graph_.node(id);
       if (!node.subgraphs.empty() || !node.fused.empty() || node.outputs.empty()) continue;
-      const bool done = node.op == "Add" ? fuse_add(id) : fuse_activation(id);
+      const bool done = fuse_number(id) || (node.op == "Add" ? fuse_add(id) : fuse_activation(id));
       if (!done) continue;
       removed_[n] = 1;
       ++fused;
@@ -124,11 +127,35 @@ class EpilogueFuser {
     const NodeId linear = private_linear(input_of(node, 0));
     if (linear < 0) return false;
     const Epilogue e = epilogue_of(graph_, graph_.node(linear));
-    if (e.residual ? e.after : e.before) return false;
+    if ((e.residual ? e.after : e.before) || e.factor || e.offset) return false;
     std::optional<FusedOp> post_op = activation_of(graph_, node);
     if (!post_op) return false;
     absorb(linear, id, std::move(*post_op));
     return true;
+  }
+
+  // A Mul or Add with one constant number after a convolution's activation.
+  bool fuse_number(NodeId id) {
+    const Node& node = graph_.node(id);
+    if ((node.op != "Mul" && node.op != "Add") || node.inputs.size() != 2) return false;
+    for (size_t i = 0; i < 2; ++i) {
+      const ValueId value = node.inputs[i], other = node.inputs[1 - i];
+      const NodeId linear = private_linear(value);
+      const Tensor* number = graph_.constant(other);
+      if (linear < 0 || number == nullptr || number->elements() != 1 ||
+          number->dtype() != DType::kF32 || graph_.node(linear).op != "Conv" ||
+          !same_type(graph_, value, node.outputs[0])) {
+        continue;
+      }
+      const Epilogue e = epilogue_of(graph_, graph_.node(linear));
+      if (!e.before || e.residual || e.offset || (node.op == "Mul" && e.factor)) continue;
+      const std::string op = node.op;
+      Node& l = graph_.node(linear);
+      l.inputs.push_back(other);
+      absorb(linear, id, {op, {}, static_cast<int>(l.inputs.size()) - 1});
+      return true;
+    }
+    return false;
   }
 
   bool fuse_add(NodeId id) {
@@ -151,7 +178,7 @@ class EpilogueFuser {
       return true;
     }
     // The operand cannot depend on `linear`: nobody else reads that one's result.
-    if (e.residual || !same_type(graph_, value, other) ||
+    if (e.residual || e.factor || e.offset || !same_type(graph_, value, other) ||
         !same_type(graph_, value, graph_.node(id).outputs[0])) {
       return false;
     }

@@ -1,5 +1,6 @@
 // LayerNormalization from primitives, in steps: the normalization itself, then its factor, then its
-// offset; and the form x * k + (offset - mean * k) that multiplies the factor in first.
+// offset; and the form x * k + (offset - mean * k) that multiplies the factor in first. And
+// RMSNormalization, which is the same without the mean.
 #include "libconvert/passes/conditions.h"
 #include "libconvert/passes/passes.h"
 
@@ -35,10 +36,14 @@ std::optional<size_t> normalized_axis(const Match& m, const Node& mean) {
   return first;
 }
 
-bool is_layer_norm(const Match& m) {
-  const auto axis = normalized_axis(m, m.node("mean"));
-  return axis && axis == normalized_axis(m, m.node("variance")) &&
+bool is_rms_norm(const Match& m) {
+  return normalized_axis(m, m.node("variance")) &&
          scalar_keeps_shape(m.graph, m.at("variance"), m.at("epsilon"));
+}
+
+bool is_layer_norm(const Match& m) {
+  return is_rms_norm(m) &&
+         normalized_axis(m, m.node("mean")) == normalized_axis(m, m.node("variance"));
 }
 
 std::vector<int64_t> normalized_dims(const Type& type, size_t axis) {
@@ -77,36 +82,38 @@ Tensor ones(const std::vector<int64_t>& dims) {
   return t;
 }
 
-ValueId build_norm(Builder& b, const Match& m, const std::optional<Tensor>& scale,
-                   const std::optional<Tensor>& bias) {
-  const auto axis = static_cast<int64_t>(*normalized_axis(m, m.node("mean")));
+ValueId build_norm(Builder& b, const Match& m, const std::string& norm,
+                   const std::optional<Tensor>& scale, const std::optional<Tensor>& bias) {
+  const auto axis = static_cast<int64_t>(*normalized_axis(m, m.node("variance")));
   const double epsilon = *scalar_of(m.graph, m.at("epsilon"));
   const Type type = m.type("x");
   const std::vector<int64_t> dims = normalized_dims(type, static_cast<size_t>(axis));
   std::vector<ValueId> inputs = {m.at("x"), b.constant(scale ? *scale : ones(dims))};
   if (bias) inputs.push_back(b.constant(*bias));
-  return b.op("LayerNormalization", std::move(inputs),
+  return b.op(norm, std::move(inputs),
               {{"axis", axis - static_cast<int64_t>(type.rank())}, {"epsilon", epsilon}});
 }
 
-// d / sqrt(mean(d^2) + epsilon) with d = x - mean(x).
-void add_core_rules(std::vector<Rule>& rules) {
-  const Pattern d = op("Sub", {any("x"), mean_of(any("x"), "mean")}, "d");
-  for (const Pattern& square : {mul(any("d"), any("d")), op("Pow", {any("d"), constant("two")})}) {
+// x / sqrt(mean(x^2) + epsilon); of x - mean(x) it is the layer norm of x.
+void add_core_rules(std::vector<Rule>& rules, bool centred) {
+  const Pattern d = centred ? op("Sub", {any("x"), mean_of(any("x"), "mean")}, "d") : any("x");
+  const Pattern again = any(centred ? "d" : "x");
+  const std::string norm = centred ? "LayerNormalization" : "RMSNormalization";
+  for (const Pattern& square : {mul(again, again), op("Pow", {again, constant("two")})}) {
     const Pattern deviation = op("Sqrt", {add(mean_of(square, "variance"), constant("epsilon"))});
-    auto build = [](Builder& b, const Match& m) { return build_norm(b, m, {}, {}); };
-    auto when = [](const Match& m) {
+    auto build = [norm](Builder& b, const Match& m) { return build_norm(b, m, norm, {}, {}); };
+    auto when = [centred](const Match& m) {
       const auto two = m.values.find("two");
-      return is_layer_norm(m) && (two == m.values.end() || is_scalar(m.graph, two->second, 2));
+      return (centred ? is_layer_norm(m) : is_rms_norm(m)) &&
+             (two == m.values.end() || is_scalar(m.graph, two->second, 2));
     };
     auto when_one = [when](const Match& m) {
       return when(m) && is_scalar(m.graph, m.at("one"), 1) &&
              scalar_keeps_shape(m.graph, m.at("variance"), m.at("one"));
     };
-    rules.push_back({"LayerNorm", op("Div", {d, deviation}), build, when});
-    rules.push_back({"LayerNorm", mul(d, op("Reciprocal", {deviation})), build, when});
-    rules.push_back(
-        {"LayerNorm", mul(d, op("Div", {constant("one"), deviation})), build, when_one});
+    rules.push_back({norm, op("Div", {d, deviation}), build, when});
+    rules.push_back({norm, mul(d, op("Reciprocal", {deviation})), build, when});
+    rules.push_back({norm, mul(d, op("Div", {constant("one"), deviation})), build, when_one});
   }
 }
 
@@ -119,7 +126,7 @@ ValueId with_factor(Builder& b, const Match& m) {
   for (int64_t i = 0; i < product.elements(); ++i) {
     product.data<float>()[i] *= scale->data<float>()[i];
   }
-  return b.op("LayerNormalization", {norm.inputs[0], b.constant(product)}, norm.attributes);
+  return b.op(norm.op, {norm.inputs[0], b.constant(product)}, norm.attributes);
 }
 
 ValueId with_offset(Builder& b, const Match& m) {
@@ -139,6 +146,7 @@ bool fits(const Match& m, std::string_view c) {
 
 void add_scale_rules(std::vector<Rule>& rules) {
   const Pattern norm = op("LayerNormalization", {any("x"), constant("scale")}, "norm");
+  const Pattern rms = op("RMSNormalization", {any("x"), constant("scale")}, "norm");
   auto when = [](const Match& m, std::string_view c) {
     const Type& scale = m.type("scale");
     const auto axis = static_cast<size_t>(
@@ -146,8 +154,10 @@ void add_scale_rules(std::vector<Rule>& rules) {
         (attr_int(m.node("norm"), "axis") < 0 ? static_cast<int64_t>(m.type("x").rank()) : 0));
     return fits(m, c) && scale.dtype == DType::kF32 && scale.rank() + axis == m.type("x").rank();
   };
-  rules.push_back({"LayerNormScale", mul(norm, constant("factor")), with_factor,
-                   [when](const Match& m) { return fits(m, "factor") && when(m, "factor"); }});
+  for (const Pattern& scaled : {norm, rms}) {
+    rules.push_back({"NormScale", mul(scaled, constant("factor")), with_factor,
+                     [when](const Match& m) { return fits(m, "factor") && when(m, "factor"); }});
+  }
   rules.push_back({"LayerNormBias", add(norm, constant("offset")), with_offset,
                    [when](const Match& m) { return fits(m, "offset") && when(m, "offset"); }});
 }
@@ -173,7 +183,9 @@ void add_multiplied_rules(std::vector<Rule>& rules) {
                          const std::vector<int64_t> dims = normalized_dims(m.type("x"), axis);
                          const auto factor = expanded(m.constant("factor"), dims);
                          const auto bias = expanded(m.constant("offset"), dims);
-                         return factor && bias ? build_norm(b, m, factor, bias) : kNoValue;
+                         return factor && bias
+                                    ? build_norm(b, m, "LayerNormalization", factor, bias)
+                                    : kNoValue;
                        },
                        [](const Match& m) {
                          return is_layer_norm(m) && fits(m, "factor") && fits(m, "offset");
@@ -184,7 +196,8 @@ void add_multiplied_rules(std::vector<Rule>& rules) {
 
 std::vector<Rule> layer_norm_rules() {
   std::vector<Rule> rules;
-  add_core_rules(rules);
+  add_core_rules(rules, true);
+  add_core_rules(rules, false);
   add_scale_rules(rules);
   add_multiplied_rules(rules);
   return rules;

@@ -14,12 +14,16 @@ namespace mnn {
 Result<int> remove_identities(Graph& graph);
 // Merges constants with equal bytes and nodes with equal operator, attributes and inputs.
 Result<int> merge_common(Graph& graph);
-// One spelling for what has several: Pow 2, Flatten and Squeeze as Reshape, means over the image as
-// GlobalAveragePool, Clip from 0 as Relu, MatMul + Add of matrices as Gemm; chains of scalar
-// factors, of offsets and of reshapes as one.
+// One spelling for what has several: Pow 2, means over the image as GlobalAveragePool, Clip from 0 as
+// Relu, MatMul + Add of matrices as Gemm.
 Result<int> normalize(Graph& graph);
+// Constant factors that follow each other as one, and offsets.
+Result<int> merge_chains(Graph& graph);
 // Moves Transposes through operators that do not mind until they cancel or merge.
 Result<int> sink_transposes(Graph& graph);
+// Chains of Reshape, Squeeze, Unsqueeze and Flatten as one Reshape; those between two Transposes, a
+// Transpose and a Gather, or a matrix operator and its activation or residual step aside.
+Result<int> simplify_views(Graph& graph);
 // HardSigmoid, HardSwish, Swish, Gelu and Mish from the primitives exporters write.
 Result<int> fuse_activations(Graph& graph);
 // LayerNormalization from primitives.

@@ -1,4 +1,6 @@
 // The pipeline: one list, top to bottom, and what holds after each line.
+#include <algorithm>
+
 #include "libconvert/convert.h"
 #include "libconvert/passes/passes.h"
 #include "libruntime/core/fold.h"
@@ -29,10 +31,11 @@ std::vector<Pass> fusion() {
       {"fuse-activations", fuse_activations},    // no activation in primitives
       {"sink-transposes", sink_transposes},      // Transposes left are needed
       {"fold-constants", fold},                  // constants in their new layout
+      {"simplify-views", simplify_views},        // no view of a view
       {"fold-pads", fold_pads},                  // no Pad before a convolution
       {"normalize", normalize},                  // also what moved into another layout
       {"fold-affine", fold_affine},              // no BatchNormalization after a convolution
-      {"normalize", normalize},                  // what folding put next to each other
+      {"merge-chains", merge_chains},            // one factor and one offset where several were
       {"remove-identities", remove_identities},  // factors that became 1
       {"fold-affine", fold_affine},              // also through what was merged
       {"merge-common", merge_common},            // folded weights that came out equal
@@ -47,7 +50,12 @@ Result<OptimizeReport> optimize(Graph& graph, const OptimizeOptions& options) {
   OptimizeReport report;
   PassOptions watch;
   watch.after = [&](std::string_view pass, int changes, const Graph& now) {
-    report.changes.emplace_back(pass, changes);
+    const auto known = std::ranges::find(report.changes, pass, &std::pair<std::string, int>::first);
+    if (known == report.changes.end()) {
+      report.changes.emplace_back(pass, changes);
+    } else {
+      known->second += changes;
+    }
     if (options.passes.after) options.passes.after(pass, changes, now);
   };
   MNN_RETURN_IF_ERROR(infer_types(graph));

@@ -50,6 +50,7 @@ class Region {
     if (!is_member(n)) return false;
     const Node& node = graph_.node(n);
     const auto& data = member_[at(n)]->data;
+    if (data.size() == node.inputs.size()) return true;
     // A reader that also wants it as something else needs the old layout as well.
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       if (node.inputs[i] == v && std::ranges::find(data, i) == data.end()) return false;
@@ -227,7 +228,7 @@ class Region {
       }
     }
     const NodeId maker = v_producer(v);
-    if (is_seed(maker) && !graph_.value(v).quant) {
+    if (is_seed(maker) && adds_no_rounding(graph_, seed_source_[at(maker)], v)) {
       return it->second = seed_source_[at(maker)];
     }
     const ValueId made = graph_.add_temporary();
@@ -290,7 +291,8 @@ std::vector<Rule> merge_rules() {
   auto outer = [](const Match& m) { return perm_of(m.graph, m.root_node()); };
   auto inner = [](const Match& m) -> std::optional<Perm> {
     const Node* first = m.producer(m.at("y"));
-    if (!first || m.graph.value(m.at("y")).quant) return std::nullopt;
+    const bool same_grid = first && adds_no_rounding(m.graph, first->inputs[0], m.at("y"));
+    if (!same_grid) return std::nullopt;
     return perm_of(m.graph, *first);
   };
   return {

@@ -51,6 +51,10 @@ class Executable {
   virtual void set_timer(StepTimer timer) { (void)timer; }
 };
 
+// How an executable hands over what it made elsewhere: into the memory of `out` where it has some
+// (type and dims must then agree), else by sharing the tensor.
+Status deliver_output(const Tensor& made, Tensor& out);
+
 struct CompileOptions {
   ThreadPool* pool = nullptr;  // never null when a backend is called
   std::string isa;             // empty: the best this CPU has

@@ -10,6 +10,7 @@ struct BackendRow {
 };
 
 constexpr BackendRow kBackends[] = {
+    {"cpu", make_cpu_backend},
     {"reference", make_reference_backend},
     {"test", make_test_backend},
 };

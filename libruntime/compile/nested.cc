@@ -43,19 +43,6 @@ int64_t profiled_ns(NestedExecutable& executable) {
   return total;
 }
 
-// Into the caller's memory where the step has some, else by handing the tensor over.
-Status deliver(const Tensor& made, Tensor& out) {
-  if (out.raw() == nullptr) {
-    out = made;
-    return {};
-  }
-  if (made.dtype() != out.dtype() || made.dims() != out.dims()) {
-    return invalid("an output was planned as " + out.type_str() + " but is " + made.type_str());
-  }
-  std::copy_n(made.raw(), made.bytes(), out.raw());
-  return {};
-}
-
 class Control : public NestedExecutable {
  public:
   Control(const Graph& graph, Node node, const PlanOptions& options, int depth)
@@ -104,7 +91,7 @@ class Control : public NestedExecutable {
     size_t wanted = 0;
     for (size_t i = 0; i < node_.outputs.size(); ++i) {
       if (node_.outputs[i] == kNoValue) continue;
-      MNN_RETURN_IF_ERROR(deliver(made[i], out[wanted++]));
+      MNN_RETURN_IF_ERROR(deliver_output(made[i], out[wanted++]));
     }
     return {};
   }

@@ -7,6 +7,7 @@
 #include "libruntime/core/memory_plan.h"
 #include "libruntime/core/op.h"
 #include "libruntime/core/quant.h"
+#include "libruntime/process_limits.h"
 
 namespace mnn {
 namespace {
@@ -180,6 +181,11 @@ Status Plan::place() {
   }
   const MemoryPlan placed = plan_memory(lifetimes);
   arena_bytes_ = placed.arena_bytes;
+  // Memory is granted lazily: asking for more than there is would end in a kill, not in an error.
+  if (arena_bytes_ > usable_memory()) {
+    return limit_exceeded("activations need " + std::to_string(arena_bytes_) +
+                          " bytes, the process may use " + std::to_string(usable_memory()));
+  }
   auto arena = Tensor::allocate(DType::kU8, {arena_bytes_});
   if (!arena.ok()) return arena.status().context("activations");
   arena_ = std::make_shared<Tensor>(std::move(arena).value());

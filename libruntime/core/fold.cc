@@ -108,6 +108,10 @@ class Folder {
     Status inner;
     for (Graph& g : node.subgraphs) {
       Folder folder(g, budget_);
+      for (size_t c = 0; c < g.captures.size(); ++c) {
+        const ShapeValues* known = inference_.known(node.captures[c]);
+        if (known != nullptr) folder.inference_.learn(g.captures[c], *known);
+      }
       inner = folder.run();
       folded_ += folder.folded();
       if (!inner.ok()) {

@@ -61,12 +61,9 @@ constexpr int kMaxRounds = 10;
 class Site {
  public:
   explicit Site(Graph& graph) : graph_(graph) {
-    Uses uses = index_uses(graph);
-    producer_ = std::move(uses.producer);
-    consumers_ = std::move(uses.consumers);
-    output_uses_ = std::move(uses.output_uses);
-    reads_.reserve(consumers_.size());
-    for (const auto& list : consumers_) reads_.push_back(static_cast<int>(list.size()));
+    grow();
+    for (size_t n = 0; n < graph.nodes.size(); ++n) index_node(static_cast<NodeId>(n));
+    for (const ValueId v : graph.outputs) ++output_uses_[index(v)];
     removed_.assign(graph.nodes.size(), 0);
     place_.resize(graph.nodes.size());
     std::iota(place_.begin(), place_.end(), size_t{0});
@@ -83,24 +80,11 @@ class Site {
 
   // Takes in the nodes added since the last call; they stand where `root` stands.
   void adopt(NodeId root) {
-    producer_.resize(graph_.values.size(), -1);
-    consumers_.resize(graph_.values.size());
-    reads_.resize(graph_.values.size(), 0);
-    output_uses_.resize(graph_.values.size(), 0);
+    grow();
     for (size_t n = removed_.size(); n < graph_.nodes.size(); ++n) {
       removed_.push_back(0);
       place_.push_back(place_[index(root)]);
-      const Node& node = graph_.nodes[n];
-      for (const ValueId v : node.outputs) {
-        if (v != kNoValue) producer_[index(v)] = static_cast<NodeId>(n);
-      }
-      for (const auto* list : {&node.inputs, &node.captures}) {
-        for (const ValueId v : *list) {
-          if (v == kNoValue) continue;
-          consumers_[index(v)].push_back(static_cast<NodeId>(n));
-          ++reads_[index(v)];
-        }
-      }
+      index_node(static_cast<NodeId>(n));
     }
   }
 
@@ -115,20 +99,16 @@ class Site {
   // Every node that reads `from` reads `to` instead. Graph outputs stay.
   void redirect(ValueId from, ValueId to) {
     if (from == to) return;
-    std::vector<NodeId> readers = std::move(consumers_[index(from)]);
-    consumers_[index(from)].clear();
-    for (const NodeId n : readers) {
-      if (removed(n)) continue;
-      Node& node = graph_.node(n);
-      for (auto* list : {&node.inputs, &node.captures}) {
-        for (ValueId& v : *list) {
-          if (v != from) continue;  // a stale entry, or a second one of this node
-          v = to;
-          --reads_[index(from)];
-          ++reads_[index(to)];
-          consumers_[index(to)].push_back(n);
-        }
-      }
+    std::vector<Reader> readers = std::move(readers_[index(from)]);
+    readers_[index(from)].clear();
+    for (const Reader& r : readers) {
+      if (removed(r.node)) continue;
+      ValueId& v = slot(r);
+      if (v != from) continue;  // it reads another value by now
+      v = to;
+      --reads_[index(from)];
+      ++reads_[index(to)];
+      readers_[index(to)].push_back(r);
     }
   }
 
@@ -188,7 +168,43 @@ class Site {
   }
 
  private:
+  // One read: the inputs of a node count from 0, then its captures.
+  struct Reader {
+    NodeId node;
+    size_t slot;
+  };
+
   static size_t index(int32_t id) { return static_cast<size_t>(id); }
+
+  ValueId& slot(const Reader& r) {
+    Node& node = graph_.node(r.node);
+    const size_t inputs = node.inputs.size();
+    return r.slot < inputs ? node.inputs[r.slot] : node.captures[r.slot - inputs];
+  }
+
+  void grow() {
+    producer_.resize(graph_.values.size(), -1);
+    readers_.resize(graph_.values.size());
+    reads_.resize(graph_.values.size(), 0);
+    output_uses_.resize(graph_.values.size(), 0);
+  }
+
+  void index_node(NodeId n) {
+    const Node& node = graph_.node(n);
+    for (const ValueId v : node.outputs) {
+      if (v != kNoValue) producer_[index(v)] = n;
+    }
+    size_t at = 0;
+    for (const auto* list : {&node.inputs, &node.captures}) {
+      for (const ValueId v : *list) {
+        if (v != kNoValue) {
+          readers_[index(v)].push_back({n, at});
+          ++reads_[index(v)];
+        }
+        ++at;
+      }
+    }
+  }
 
   bool is_dead(NodeId n) const {
     for (const ValueId v : graph_.node(n).outputs) {
@@ -199,7 +215,7 @@ class Site {
 
   Graph& graph_;
   std::vector<NodeId> producer_;
-  std::vector<std::vector<NodeId>> consumers_;  // may hold nodes that are gone or read others now
+  std::vector<std::vector<Reader>> readers_;  // may hold reads that are gone or of others by now
   std::vector<int> reads_, output_uses_;
   std::vector<char> removed_;
   std::vector<size_t> place_;

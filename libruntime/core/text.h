@@ -22,7 +22,7 @@ Result<Graph> parse_graph(std::string_view text,
 
 // One tensor as the text form writes it: "f32[2,2] = 1 2 3 4"; the generators "iota START STEP" and
 // "random SEED LOW HIGH" may stand for the elements. Scalars have type "f32[]".
-Result<Tensor> parse_tensor(std::string_view text);
+Result<Tensor> parse_tensor(std::string_view text, int64_t max_bytes = kMaxTextConstantBytes);
 std::string print_tensor(const Tensor& tensor);
 
 }  // namespace mnn

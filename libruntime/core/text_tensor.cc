@@ -339,8 +339,8 @@ Result<Tensor> TextScanner::elements(DType dtype, const std::vector<int64_t>& di
   return t;
 }
 
-Result<Tensor> parse_tensor(std::string_view text) {
-  TextScanner s(text, kMaxTextConstantBytes);
+Result<Tensor> parse_tensor(std::string_view text, int64_t max_bytes) {
+  TextScanner s(text, max_bytes);
   s.skip_lines();
   MNN_ASSIGN_OR_RETURN(const Type type, s.type());
   if (!type.is_static()) return s.fail("a tensor needs a static type, found " + type.str());

@@ -13,6 +13,8 @@ Result<MatrixKernelPtr> make_conv_f32(const ConvGeometry& geometry, const float*
   MNN_ASSIGN_OR_RETURN(const ConvGeometry g, check_geometry(geometry, 4));
   if (g.groups > 1 && g.groups == g.ic)
     return make_depthwise_f32(g, weights, bias, epilogue, *table, options.threads);
+  if (options.winograd && prefer_winograd(g))
+    return make_winograd_f32(g, weights, bias, epilogue, *table, options.threads);
   DirectGrid grid;
   grid.qh = g.oh;
   grid.qw = g.ow;

@@ -38,7 +38,7 @@ Result<ConvGeometry> check_geometry(const ConvGeometry& geometry, int64_t elemen
   if (!fits({g.n, g.ih, g.iw, g.x_pixel_stride, element_bytes}) ||
       !fits({g.n, g.oh, g.ow, g.y_pixel_stride, 4}) ||
       !fits({g.oc + 64 * g.groups, g.ic / g.groups + 4, g.kh, g.kw, 64}) ||
-      !fits({g.kh, g.dilation_h}) || !fits({g.kw, g.dilation_w}))
+      !fits({g.iw, g.oc, g.kh, 64}) || !fits({g.kh, g.dilation_h}) || !fits({g.kw, g.dilation_w}))
     return limit_exceeded("convolution too large");
   return g;
 }

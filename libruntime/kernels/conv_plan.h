@@ -23,6 +23,11 @@ struct PixelWalk {
     y = 0;
     ++n;
   }
+  // `count` points of the same row, at most to its end.
+  void skip(int64_t count) {
+    x += count - 1;
+    next();
+  }
   int64_t h, w;
   int64_t n, y, x;
 };

@@ -7,12 +7,13 @@
 namespace mnn {
 namespace {
 
-constexpr int64_t kChannelGrain = 16;  // a cache line
+constexpr int64_t kChannelGrain = 16;        // a cache line
+constexpr int64_t kBlockBytes = 128 * 1024;  // input of the rows that are worked on together
 
-class DepthwiseF32 final : public MatrixKernel {
+class DepthwiseConvF32 final : public MatrixKernel {
  public:
-  DepthwiseF32(const ConvGeometry& g, const float* weights, const float* bias,
-               const Epilogue& epilogue, const KernelTable& table, int threads)
+  DepthwiseConvF32(const ConvGeometry& g, const float* weights, const float* bias,
+                   const Epilogue& epilogue, const KernelTable& table, int threads)
       : g_(g), table_(table), epilogue_(epilogue), post_(plan_epilogue(epilogue)) {
     name_ = std::string("conv_f32_depthwise_") + table.isa;
     multiplier_ = g.oc / g.ic;
@@ -32,8 +33,10 @@ class DepthwiseF32 final : public MatrixKernel {
                    rows * g.ow * g.oc * area, threads);
     parts_ = split.parts();
     by_rows_ = split.rows > 1;
-    widened_ = multiplier_ > 1 ? round_up(g.iw * g.oc * 4, 64) : 0;
-    part_scratch_ = round_up(g.kh * 16, 64) + g.kh * widened_;
+    const int64_t row_bytes = g.iw * g.oc * 4 * g.stride_h;
+    block_ = std::clamp<int64_t>(kBlockBytes / row_bytes, 4, g.oh);
+    input_rows_ = (block_ - 1) * g.stride_h + (g.kh - 1) * g.dilation_h + 1;
+    part_scratch_ = multiplier_ > 1 ? round_up(input_rows_ * g.iw * g.oc * 4, 64) : 0;
   }
 
   const char* name() const override { return name_.c_str(); }
@@ -45,68 +48,72 @@ class DepthwiseF32 final : public MatrixKernel {
     const Range rows = by_rows_ ? piece(g_.n * g_.oh, parts_, part) : Range{0, g_.n * g_.oh};
     const Range channels = by_rows_ ? Range{0, g_.oc} : piece(g_.oc, parts_, part, kChannelGrain);
     if (channels.size() == 0) return;
-    std::byte* scratch = args.scratch + part * part_scratch_;
-    const auto** row = reinterpret_cast<const float**>(scratch);
-    auto* ky = reinterpret_cast<int64_t*>(scratch + g_.kh * 8);
+    auto* wide = reinterpret_cast<float*>(args.scratch + part * part_scratch_);
 
-    DepthwiseRowF32 d;
-    d.row = row;
-    d.ky = ky;
+    DepthwiseF32 d;
     d.iw = g_.iw;
     d.ow = g_.ow;
     d.kh = g_.kh;
     d.kw = g_.kw;
-    d.stride = g_.stride_w;
-    d.dilation = g_.dilation_w;
-    d.pad = g_.pad_left;
+    d.stride_h = g_.stride_h;
+    d.stride_w = g_.stride_w;
+    d.dilation_h = g_.dilation_h;
+    d.dilation_w = g_.dilation_w;
+    d.pad_top = g_.pad_top;
+    d.pad_left = g_.pad_left;
     d.x_stride = multiplier_ > 1 ? g_.oc : g_.x_pixel_stride;
+    d.x_row_stride = g_.iw * d.x_stride;
     d.y_stride = g_.y_pixel_stride;
+    d.y_row_stride = g_.ow * d.y_stride;
     d.w = packed_.data() + channels.begin * g_.kh * g_.kw;
     d.bias = bias_.data() + channels.begin;
     d.channels = channels.size();
     d.low = post_.low;
     d.high = post_.high;
-    for (int64_t r = rows.begin; r < rows.end; ++r) {
-      const int64_t n = r / g_.oh, oy = r % g_.oh;
-      d.rows = 0;
-      for (int64_t k = 0; k < g_.kh; ++k) {
-        const int64_t iy = oy * g_.stride_h - g_.pad_top + k * g_.dilation_h;
-        if (iy < 0 || iy >= g_.ih) continue;
-        const float* x =
-            static_cast<const float*>(args.x) + (n * g_.ih + iy) * g_.iw * g_.x_pixel_stride;
-        if (multiplier_ > 1) {
-          auto* wide = reinterpret_cast<float*>(scratch + round_up(g_.kh * 16, 64) + k * widened_);
-          widen(x, wide);
-          x = wide;
-        }
-        row[d.rows] = x + channels.begin;
-        ky[d.rows++] = k;
+    for (int64_t row = rows.begin; row < rows.end;) {
+      const int64_t image = row / g_.oh;
+      d.oy_begin = row % g_.oh;
+      const int64_t left = std::min(rows.end - row, g_.oh - d.oy_begin);
+      const int64_t count = piece(left, ceil_div(left, block_), 0).size();
+      d.oy_end = d.oy_begin + count;
+      const int64_t top = d.oy_begin * g_.stride_h - g_.pad_top;
+      d.iy_begin = std::clamp<int64_t>(top, 0, g_.ih);
+      d.iy_end = std::clamp<int64_t>(
+          top + (count - 1) * g_.stride_h + (g_.kh - 1) * g_.dilation_h + 1, d.iy_begin, g_.ih);
+      const float* x =
+          static_cast<const float*>(args.x) + image * g_.ih * g_.iw * g_.x_pixel_stride;
+      if (multiplier_ > 1) {
+        widen(x + d.iy_begin * g_.iw * g_.x_pixel_stride, (d.iy_end - d.iy_begin) * g_.iw, wide);
+        d.x = wide - d.iy_begin * d.x_row_stride + channels.begin;
+      } else {
+        d.x = x + channels.begin;
       }
-      const int64_t at = r * g_.ow * g_.y_pixel_stride + channels.begin;
+      const int64_t at = row * d.y_row_stride + channels.begin;
       d.y = static_cast<float*>(args.y) + at;
       const float* residual =
           epilogue_.residual ? static_cast<const float*>(args.residual) + at : nullptr;
       d.residual = post_.add_residual ? residual : nullptr;
-      table_.depthwise_row_f32(d);
-      if (post_.any_pass()) finish(residual, d.y, channels.size());
+      table_.depthwise_f32(d);
+      if (post_.any_pass()) finish(residual, d.y, count * g_.ow, channels.size());
+      row += count;
     }
   }
 
  private:
-  void widen(const float* x, float* wide) const {
-    for (int64_t ix = 0; ix < g_.iw; ++ix, x += g_.x_pixel_stride)
+  void widen(const float* x, int64_t pixels, float* wide) const {
+    for (int64_t i = 0; i < pixels; ++i, x += g_.x_pixel_stride)
       for (int64_t c = 0; c < g_.ic; ++c)
         for (int64_t j = 0; j < multiplier_; ++j) *wide++ = x[c];
   }
 
-  void finish(const float* residual, float* y, int64_t channels) const {
+  void finish(const float* residual, float* y, int64_t pixels, int64_t channels) const {
     if (channels == g_.y_pixel_stride) {
-      run_post_pass(table_, epilogue_, post_, residual, y, g_.ow * channels);
+      run_post_pass(table_, epilogue_, post_, residual, y, pixels * channels);
       return;
     }
-    for (int64_t x = 0; x < g_.ow; ++x)
-      run_post_pass(table_, epilogue_, post_, residual ? residual + x * g_.y_pixel_stride : nullptr,
-                    y + x * g_.y_pixel_stride, channels);
+    for (int64_t i = 0; i < pixels; ++i)
+      run_post_pass(table_, epilogue_, post_, residual ? residual + i * g_.y_pixel_stride : nullptr,
+                    y + i * g_.y_pixel_stride, channels);
   }
 
   ConvGeometry g_;
@@ -114,7 +121,7 @@ class DepthwiseF32 final : public MatrixKernel {
   Epilogue epilogue_;
   TilePost post_;
   std::string name_;
-  int64_t multiplier_ = 1, widened_ = 0, part_scratch_ = 0;
+  int64_t multiplier_ = 1, block_ = 1, input_rows_ = 0, part_scratch_ = 0;
   int parts_ = 1;
   bool by_rows_ = false;
   AlignedBuffer<float> packed_, bias_;
@@ -126,7 +133,7 @@ Result<MatrixKernelPtr> make_depthwise_f32(const ConvGeometry& g, const float* w
                                            const float* bias, const Epilogue& epilogue,
                                            const KernelTable& table, int threads) {
   return MatrixKernelPtr(
-      std::make_unique<DepthwiseF32>(g, weights, bias, epilogue, table, threads));
+      std::make_unique<DepthwiseConvF32>(g, weights, bias, epilogue, table, threads));
 }
 
 }  // namespace mnn

@@ -136,47 +136,53 @@ void DirectConvF32::point(const Range& block, const float* x, const float** poin
     return;
   }
   PixelWalk walk(grid_.qh, grid_.qw, block.begin);
-  for (int64_t r = 0; r < block.size(); ++r, walk.next()) {
+  for (int64_t r = 0; r < block.size();) {
+    const int64_t count = std::min(block.size() - r, grid_.qw - walk.x);
     const int64_t oy = grid_.y_first_h + walk.y * grid_.y_step_h;
     const int64_t ox = grid_.y_first_w + walk.x * grid_.y_step_w;
-    y_offset[r] = ((walk.n * g_.oh + oy) * g_.ow + ox) * ys;
+    for (int64_t i = 0; i < count; ++i)
+      y_offset[r + i] = ((walk.n * g_.oh + oy) * g_.ow + ox + i * grid_.y_step_w) * ys;
     const float* image = x + walk.n * g_.ih * g_.iw * xs;
-    const int64_t iy0 = walk.y * g_.stride_h, ix0 = walk.x * g_.stride_w;
-    if (run_ > 1) {
-      point_runs(image, iy0, ix0, pointers + r, copies + r * runs_ * k_);
-      continue;
+    for (int64_t j = 0; j < runs_; ++j) {
+      const DirectGrid::Tap& tap = grid_.taps[static_cast<size_t>(j * run_)];
+      const int64_t iy = walk.y * g_.stride_h + tap.dy;
+      point_row(iy >= 0 && iy < g_.ih ? image + iy * g_.iw * xs : nullptr,
+                walk.x * g_.stride_w + tap.dx, count, pointers + j * block_ + r,
+                copies + (r * runs_ + j) * k_);
     }
-    const float** p = pointers + r;
-    for (const DirectGrid::Tap& tap : grid_.taps) {
-      const int64_t iy = iy0 + tap.dy, ix = ix0 + tap.dx;
-      const bool inside = iy >= 0 && iy < g_.ih && ix >= 0 && ix < g_.iw;
-      *p = inside ? image + (iy * g_.iw + ix) * xs : zeros_.data();
-      p += block_;
-    }
+    r += count;
+    walk.skip(count);
   }
 }
 
-void DirectConvF32::point_runs(const float* image, int64_t iy0, int64_t ix0, const float** p,
-                               float* copy) const {
-  for (int64_t i = 0; i < runs_; ++i, p += block_, copy += k_) {
-    const DirectGrid::Tap& tap = grid_.taps[static_cast<size_t>(i * run_)];
-    const int64_t iy = iy0 + tap.dy, ix = ix0 + tap.dx;
-    const int64_t lo = std::clamp<int64_t>(-ix, 0, run_);
-    const int64_t hi = std::clamp<int64_t>(g_.iw - ix, lo, run_);
-    if (iy < 0 || iy >= g_.ih || lo == hi) {
-      *p = zeros_.data();
-      continue;
-    }
-    const float* row = image + iy * g_.iw * g_.ic;
-    if (lo == 0 && hi == run_) {
-      *p = row + ix * g_.ic;
-      continue;
-    }
-    std::fill_n(copy, k_, 0.0f);
-    std::memcpy(copy + lo * g_.ic, row + (ix + lo) * g_.ic,
-                static_cast<size_t>((hi - lo) * g_.ic) * sizeof(float));
-    *p = copy;
+// The pointers of one run for `count` output pixels in a row, the first of which reads from column
+// `ix` on. `row` null: outside the input.
+void DirectConvF32::point_row(const float* row, int64_t ix, int64_t count, const float** p,
+                              float* copies) const {
+  if (!row) {
+    std::fill_n(p, count, zeros_.data());
+    return;
   }
+  const int64_t step = g_.stride_w, xs = g_.x_pixel_stride;
+  // Pixels [lo, hi) have their whole run inside.
+  const int64_t lo = ix >= 0 ? 0 : std::min(count, ceil_div(-ix, step));
+  const int64_t room = g_.iw - run_ - ix;
+  const int64_t hi = room < 0 ? lo : std::clamp(room / step + 1, lo, count);
+  for (int64_t i = 0; i < lo; ++i) p[i] = edge(row, ix + i * step, copies + i * runs_ * k_);
+  const float* pixel = row + (ix + lo * step) * xs;
+  for (int64_t i = lo; i < hi; ++i, pixel += step * xs) p[i] = pixel;
+  for (int64_t i = hi; i < count; ++i) p[i] = edge(row, ix + i * step, copies + i * runs_ * k_);
+}
+
+// A run that is not wholly inside the row.
+const float* DirectConvF32::edge(const float* row, int64_t ix, float* copy) const {
+  const int64_t lo = std::clamp<int64_t>(-ix, 0, run_);
+  const int64_t hi = std::clamp<int64_t>(g_.iw - ix, lo, run_);
+  if (lo == hi) return zeros_.data();
+  std::fill_n(copy, k_, 0.0f);
+  std::memcpy(copy + lo * g_.ic, row + (ix + lo) * g_.ic,
+              static_cast<size_t>((hi - lo) * g_.ic) * sizeof(float));
+  return copy;
 }
 
 }  // namespace mnn

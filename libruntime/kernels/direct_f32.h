@@ -49,8 +49,8 @@ class DirectConvF32 final : public MatrixKernel {
               const KernelArgs& args) const;
   void point(const Range& block, const float* x, const float** pointers, int64_t* y_offset,
              float* copies) const;
-  void point_runs(const float* image, int64_t iy, int64_t ix, const float** pointers,
-                  float* copy) const;
+  void point_row(const float* row, int64_t ix, int64_t count, const float** p, float* copies) const;
+  const float* edge(const float* row, int64_t ix, float* copy) const;
 
   ConvGeometry g_;
   DirectGrid grid_;
@@ -67,6 +67,13 @@ class DirectConvF32 final : public MatrixKernel {
   AlignedBuffer<float> packed_, bias_, zeros_;
   int64_t pointer_bytes_ = 0, copy_bytes_ = 0, part_scratch_ = 0;
 };
+
+// Whether Winograd is expected to beat the direct kernel on this geometry.
+bool prefer_winograd(const ConvGeometry& checked);
+// 3x3, stride 1, one group.
+Result<MatrixKernelPtr> make_winograd_f32(const ConvGeometry& checked, const float* weights,
+                                          const float* bias, const Epilogue& epilogue,
+                                          const KernelTable& table, int threads);
 
 // y = x * w per channel; needs groups == ic.
 Result<MatrixKernelPtr> make_depthwise_f32(const ConvGeometry& checked, const float* weights,

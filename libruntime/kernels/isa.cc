@@ -3,14 +3,9 @@
 #include <cstdlib>
 #include <mutex>
 
+#include "libruntime/kernels/isa_list.h"
 #include "libruntime/kernels/kernel_table.h"
 
-// Every instruction set of this build (MNN_ISAS in kernels.cmake), narrow first.
-#if defined(__x86_64__)
-#define MNN_ISA_LIST(DO) DO(sse41) DO(avx2) DO(avx512) DO(avx512vnni)
-#else
-#define MNN_ISA_LIST(DO) DO(generic)
-#endif
 #define MNN_DECLARE_ISA(isa) \
   namespace mnn::isa {       \
   void fill(KernelTable&);   \
@@ -72,7 +67,7 @@ std::vector<std::string> available_isas() {
   Registry& r = registry();
   const std::lock_guard lock(r.mutex);
   std::vector<std::string> names;
-  for (const KernelTable* table : r.usable) names.push_back(table->isa);
+  for (const KernelTable* table : r.usable) names.insert(names.begin(), table->isa);
   return names;
 }
 

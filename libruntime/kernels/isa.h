@@ -11,7 +11,7 @@ namespace mnn {
 
 struct KernelTable;  // kernel_table.h: one function pointer per kernel
 
-// Names usable here, best first: of "avx512vnni", "avx512", "avx2", "sse41".
+// Names usable here, worst first: of "avx512vnni", "avx512", "avx2", "sse41".
 std::vector<std::string> available_isas();
 // The table of `isa`; "" means MNN_CPU_ISA when set, otherwise the best. Fails on a name that is
 // unknown or that this CPU lacks.

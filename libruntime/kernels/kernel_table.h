@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "libruntime/kernels/post_op.h"
+
 namespace mnn {
 
 constexpr int kMaxVectors = 8;  // registers across a tile
@@ -27,24 +29,105 @@ struct TileF32 {
   int64_t n = 0;
 };
 
-// One row of outputs of a depthwise convolution, channels [0, channels):
-// y[x][c] = clamp(bias[c] + sum of row[ky][x * stride + kx * dilation - pad][c] * w[c][ky][kx]
-//                 [+ residual]).
-struct DepthwiseRowF32 {
-  const float* const* row = nullptr;  // kernel rows inside the input: their pixel 0
-  const int64_t* ky = nullptr;        // and which kernel row each is
-  int64_t rows = 0;
-  int64_t iw = 0, ow = 0;
-  int64_t kh = 0, kw = 0, stride = 0, dilation = 0, pad = 0;
-  int64_t x_stride = 0, y_stride = 0;  // floats from pixel to pixel
-  const float* w = nullptr;            // [channels / lanes, rounded up][kh][kw][lanes]
-  const float* bias = nullptr;         // padded to lanes
-  const float* residual = nullptr;     // may be null; strides of y
-  float* y = nullptr;
+// Output rows [oy_begin, oy_end) of one image of a depthwise convolution, channels [0, channels):
+// y[oy][ox][c] = clamp(bias[c] + sum over taps inside the input of x * w [+ residual]).
+struct DepthwiseF32 {
+  const float* x = nullptr;  // input pixel (0, 0), channel 0; rows [iy_begin, iy_end) exist
+  int64_t iy_begin = 0, iy_end = 0, iw = 0;
+  int64_t x_row_stride = 0, x_stride = 0;  // floats from row to row and from pixel to pixel
+  int64_t oy_begin = 0, oy_end = 0, ow = 0;
+  float* y = nullptr;               // output pixel (oy_begin, 0)
+  const float* residual = nullptr;  // may be null; strides of y
+  int64_t y_row_stride = 0, y_stride = 0;
+  int64_t kh = 0, kw = 0, stride_h = 0, stride_w = 0, dilation_h = 0, dilation_w = 0;
+  int64_t pad_top = 0, pad_left = 0;
+  const float* w = nullptr;     // [channels / lanes, rounded up][kh][kw][lanes]
+  const float* bias = nullptr;  // padded to lanes
   int64_t channels = 0;
   float low = 0, high = 0;
 };
 
+// Input transform of one Winograd tile: pixel pointers row by row (outside the input: zeros),
+// result of frequency f at v + f * v_frequency, channels rounded up to registers.
+struct WinogradInput {
+  const float* const* pixels = nullptr;
+  int64_t channels = 0;
+  float* v = nullptr;
+  int64_t v_frequency = 0;
+};
+
+// Output transform of one tile: the first rows x columns pixels of it are stored,
+// y = clamp(transform(m) + bias [+ residual]).
+struct WinogradOutput {
+  const float* m = nullptr;
+  int64_t m_frequency = 0;
+  const float* bias = nullptr;  // padded to lanes
+  float* y = nullptr;
+  const float* residual = nullptr;
+  int64_t y_step = 0, y_row_step = 0;
+  int64_t rows = 0, columns = 0, channels = 0;
+  float low = 0, high = 0;
+};
+
+// How an int32 sum becomes an output, in float without contraction:
+// v = before(float(sum) * scale[c] + bias[c]) [+ (r - r_zero) * r_scale], v = after(v), then float,
+// or round_half_even((v * factor + offset) * y_inverse) + y_zero saturated to a byte. Activations up
+// to kHardSwish.
+enum class ByteOrFloat : uint8_t { kNone, kByte, kFloat };
+struct Int8Post {
+  PostOp before, after;
+  ByteOrFloat residual = ByteOrFloat::kNone, output = ByteOrFloat::kByte;
+  float r_scale = 1;
+  int32_t r_zero = 0;
+  float factor = 1, offset = 0;  // byte outputs only
+  float y_inverse = 1;
+  int32_t y_zero = 0;
+  // Set by prepare(): no `before`, no residual, byte output and only clamps: v * y_inverse is
+  // clamped to [low, high].
+  bool clamp_only = false;
+  float low = 0, high = 0;
+};
+
+// As TileF32 with integer operands in groups along k: four (u8 a, s8 w) or two (s16 a and w).
+// sum = start + a * w; w holds [taps][k][vectors * lanes] groups of four bytes.
+struct TileInt8 {
+  const uint8_t* const* a = nullptr;
+  int64_t a_tap_stride = 0;
+  int64_t a_offset = 0;     // bytes
+  int64_t taps = 0, k = 0;  // k: groups
+  const int32_t* w = nullptr;
+  const int32_t* start = nullptr;  // [vectors * lanes], as scale and bias
+  const float* scale = nullptr;
+  const float* bias = nullptr;
+  const int64_t* y_offset = nullptr;  // elements
+  void* y = nullptr;
+  const void* residual = nullptr;
+  const Int8Post* post = nullptr;
+  int64_t n = 0;
+};
+
+// The int8 form of DepthwiseF32. Inputs stay bytes with their zero points: start[c] holds
+// -zero_point * (sum of all w), and taps outside the input read `pads`, one zero point per channel.
+struct DepthwiseInt8 {
+  const uint8_t* x = nullptr;
+  int64_t iy_begin = 0, iy_end = 0, iw = 0;
+  int64_t x_row_stride = 0, x_stride = 0;
+  int64_t oy_begin = 0, oy_end = 0, ow = 0;
+  void* y = nullptr;
+  const void* residual = nullptr;
+  int64_t y_row_stride = 0, y_stride = 0;  // elements
+  int64_t kh = 0, kw = 0, stride_h = 0, stride_w = 0, dilation_h = 0, dilation_w = 0;
+  int64_t pad_top = 0, pad_left = 0;
+  const int16_t* w = nullptr;     // [channels / 16][kw][row pairs][16][2], rounded up
+  const uint8_t* pads = nullptr;  // padded to 16 channels, as all per channel below
+  const int32_t* start = nullptr;
+  const float* scale = nullptr;
+  const float* bias = nullptr;
+  const Int8Post* post = nullptr;
+  int64_t channels = 0;
+};
+
+using TileInt8Fn = void (*)(const TileInt8&);
 using TileF32Fn = void (*)(const TileF32&);
 using UnaryF32Fn = void (*)(const float* x, float* y, int64_t n, float a, float b);
 
@@ -57,7 +140,20 @@ struct KernelTable {
   int rows_f32[kMaxVectors + 1] = {};
   TileF32Fn tile_f32[kMaxVectors + 1][kMaxTileRows + 1] = {};
 
-  void (*depthwise_row_f32)(const DepthwiseRowF32&) = nullptr;
+  // Groups of the integer tiles: 4 (a holds u8) or 2 (a holds s16, zero point subtracted).
+  int group_int8 = 0;
+  int vectors_int8 = 0;
+  int rows_int8[kMaxVectors + 1] = {};
+  TileInt8Fn tile_int8[kMaxVectors + 1][kMaxTileRows + 1] = {};
+  // y[i] = x[i] - zero
+  void (*widen_u8)(const uint8_t* x, int32_t zero, int16_t* y, int64_t n) = nullptr;
+  void (*depthwise_int8)(const DepthwiseInt8&) = nullptr;
+
+  // [0]: F(2x2, 3x3), [1]: F(4x4, 3x3).
+  void (*winograd_input[2])(const WinogradInput&) = {};
+  void (*winograd_output[2])(const WinogradOutput&) = {};
+
+  void (*depthwise_f32)(const DepthwiseF32&) = nullptr;
 
   UnaryF32Fn activation_f32[16] = {};  // by Activation
   // out[k][j] = scale * b[k * stride + j], or b[j * stride + k] when transposed, for k < depth and

@@ -4,15 +4,23 @@ set(MNN_KERNEL_DIR ${CMAKE_CURRENT_LIST_DIR})
 file(GLOB MNN_ISA_SOURCES CONFIGURE_DEPENDS ${MNN_KERNEL_DIR}/isa/*.cc)
 set_property(GLOBAL PROPERTY MNN_ISA_SOURCES ${MNN_ISA_SOURCES})
 
-# mnn_add_isa(NAME BYTES flags…): the object library mnn_kernels_NAME, registers of BYTES bytes.
+# mnn_add_isa(NAME BYTES [BASE isa] flags…): the object library mnn_kernels_NAME, registers of BYTES
+# bytes. With BASE only the integer products are compiled again, the rest is that set's.
 function(mnn_add_isa name bytes)
+  cmake_parse_arguments(ARG "" "BASE" "" ${ARGN})
   get_property(sources GLOBAL PROPERTY MNN_ISA_SOURCES)
+  if(ARG_BASE)
+    list(FILTER sources INCLUDE REGEX "(fill|gemm_int8)[.]cc$")
+  endif()
   add_library(mnn_kernels_${name} OBJECT ${sources})
   target_link_libraries(mnn_kernels_${name} PRIVATE mnn_options)
   # -Wno-psabi: vectors are passed to inlined functions only.
   target_compile_options(mnn_kernels_${name} PRIVATE -O3 -fno-exceptions -fno-rtti -Wno-psabi
-    ${ARGN})
+    ${ARG_UNPARSED_ARGUMENTS})
   target_compile_definitions(mnn_kernels_${name} PRIVATE MNN_ISA=${name} MNN_VECTOR_BYTES=${bytes})
+  if(ARG_BASE)
+    target_compile_definitions(mnn_kernels_${name} PRIVATE MNN_ISA_BASE=${ARG_BASE})
+  endif()
 endfunction()
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
@@ -23,13 +31,14 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   mnn_add_isa(avx2 32 -mavx2 -mfma -mf16c)
   mnn_add_isa(avx512 64 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c
     ${MNN_AVX512_FLAGS})
-  mnn_add_isa(avx512vnni 64 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx2 -mfma
+  mnn_add_isa(avx512vnni 64 BASE avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx2 -mfma
     -mf16c ${MNN_AVX512_FLAGS})
 else()
   set(MNN_ISAS generic)
   mnn_add_isa(generic 16 -DMNN_SIMD_GENERIC)
 endif()
 
+set_property(GLOBAL PROPERTY MNN_ISAS ${MNN_ISAS})
 set(MNN_KERNEL_OBJECTS "")
 foreach(isa ${MNN_ISAS})
   list(APPEND MNN_KERNEL_OBJECTS $<TARGET_OBJECTS:mnn_kernels_${isa}>)

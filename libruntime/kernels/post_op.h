@@ -32,9 +32,11 @@ struct PostOp {
 
 // What happens to a result before it is stored: y = after(before(x) + residual). The residual has
 // the shape of the output; without one only `before` may be set or only `after`, not both.
+// Kernels with byte outputs also do y * factor + offset at the end; the others need 1 and 0.
 struct Epilogue {
   PostOp before, after;
   bool residual = false;
+  float factor = 1, offset = 0;
 };
 
 }  // namespace mnn

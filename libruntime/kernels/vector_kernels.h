@@ -43,6 +43,8 @@ enum class UnaryOp : uint8_t {
   kNot,      // 1 when x is 0
   kMulBy,    // x * a
   kAddTo,    // x + a
+  kAffine,   // x * a + b, rounded twice
+  kGate,     // x * min(max(x + a, 0), b)
   kDivBy,    // x / a
   kDivide,   // a / x
   kSubFrom,  // a - x
@@ -138,8 +140,8 @@ struct VectorKernels {
   void (*average_pool)(const float* x, float* y, int64_t oy, const PoolRow& pool);
   void (*max_pool_u8)(const uint8_t* x, uint8_t* y, int64_t oy, const PoolRow& pool);
 
-  // One output row [ow, c] of a bilinear resize: rows `top` and `bottom` mixed by ty, pixels left[i]
-  // and right[i] by tx[i].
+  // One output row [ow, c] of a bilinear resize: rows `top` and `bottom` mixed by ty, pixels
+  // left[i] and right[i] by tx[i].
   void (*bilinear)(const float* top, const float* bottom, float ty, const int32_t* left,
                    const int32_t* right, const float* tx, int64_t ow, int64_t c, float* y);
 

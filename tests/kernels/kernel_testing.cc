@@ -12,6 +12,9 @@
 namespace mnn::wide {
 void fill(KernelTable&);
 }
+namespace mnn::widevnni {
+void fill(KernelTable&);
+}
 #endif
 
 namespace mnn::testing {
@@ -21,10 +24,13 @@ std::vector<std::string> test_isas() {
 #if defined(MNN_TEST_WIDE)
     const auto usable = available_isas();
     if (std::find(usable.begin(), usable.end(), "avx2") != usable.end()) {
-      static KernelTable table;
+      static KernelTable table, vnni;
       table.isa = "wide";
       wide::fill(table);
       add_kernel_table(&table);
+      vnni.isa = "widevnni";
+      widevnni::fill(vnni);
+      add_kernel_table(&vnni);
     }
 #endif
     return available_isas();

@@ -9,6 +9,7 @@
 #include "libruntime/core/builder.h"
 #include "libruntime/core/op.h"
 #include "libruntime/core/text.h"
+#include "libruntime/session.h"
 #include "tests/ops/op_case.h"
 
 namespace mnn {
@@ -26,11 +27,31 @@ struct Runner {
   double least_tolerance = 0;
 };
 
+Result<std::vector<Tensor>> run_session(const Graph& graph, std::span<const Tensor> inputs,
+                                        const std::string& isa) {
+  SessionOptions options;
+  options.isa = isa;
+  MNN_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, Session::create(graph, options));
+  return session->run(inputs);
+}
+
 const std::vector<Runner>& runners() {
-  static const std::vector<Runner> list = {
+  static std::vector<Runner> list = {
       {"reference",
        [](const Graph& g, std::span<const Tensor> inputs) { return run_reference(g, inputs); }},
   };
+  if (list.size() > 1) return list;
+  // A session for every instruction set; what the CPU backend does not take runs on the reference.
+  for (const std::string& isa : available_isas()) {
+    Runner runner;
+    runner.name = "cpu-" + isa;
+    runner.run = [isa](const Graph& g, std::span<const Tensor> inputs) {
+      return run_session(g, inputs, isa);
+    };
+    // Kernels compute in float where the reference computes in double.
+    runner.least_tolerance = 4e-6;
+    list.push_back(std::move(runner));
+  }
   return list;
 }
 

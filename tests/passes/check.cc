@@ -65,7 +65,8 @@ Result<std::vector<Tensor>> made_up_inputs(const Graph& graph, uint64_t seed) {
   return inputs;
 }
 
-std::string disagreement(const Graph& before, const Graph& after, uint64_t seed, double tolerance) {
+std::string disagreement(const Graph& before, const Graph& after, uint64_t seed, double tolerance,
+                         double least) {
   const auto inputs = made_up_inputs(before, seed);
   if (!inputs.ok()) return inputs.status().message();
   const auto expected = run_reference(before, *inputs);
@@ -82,7 +83,7 @@ std::string disagreement(const Graph& before, const Graph& after, uint64_t seed,
       continue;
     }
     const std::vector<double> a = *e.to_doubles(), b = *f.to_doubles();
-    double largest = 0;
+    double largest = least;
     for (const double v : a) largest = std::isfinite(v) ? std::max(largest, std::abs(v)) : largest;
     for (size_t i = 0; i < a.size(); ++i) {
       if (a[i] == b[i] || (std::isnan(a[i]) && std::isnan(b[i]))) continue;

@@ -145,6 +145,40 @@ TEST(Allocation, NoneInRunOfAStaticPlan) {
 #endif
 }
 
+TEST(Allocation, NoneInRunOnTheCpuBackend) {
+#if !defined(MNN_COUNTS_ALLOCATIONS)
+  GTEST_SKIP() << "allocations cannot be counted here";
+#else
+  SessionOptions options;
+  options.threads = 2;
+  const auto session = session_of(graph_of(R"(graph g(x: f32[n,3,17,19]) -> (y, p) {
+    const w1: f32[8,3,3,3] = random 1 -1 1
+    const w2: f32[8,1,3,3] = random 2 -1 1
+    const w3: f32[10,8] = random 3 -1 1
+    const b: f32[8] = random 4 -1 1
+    c1 = Conv(x, w1, b) {pads=[1,1,1,1], strides=[2,2]} + Relu
+    c2 = Conv(c1, w2) {pads=[1,1,1,1], group=8}
+    s = Sigmoid(c2)
+    m = Mul(s, c1)
+    g = GlobalAveragePool(m)
+    f = Flatten(g)
+    y = Gemm(f, w3) {transB=1}
+    p = Softmax(y)
+  })"),
+                                  options);
+  for (const int64_t n : {1, 3}) {
+    ASSERT_TRUE(session->prepare({{n, 3, 17, 19}}).ok());
+    for (const StepInfo& step : session->steps()) EXPECT_EQ(step.backend, "cpu") << step.op;
+    ASSERT_TRUE(session->run().ok());
+    const int64_t before = allocations.load();
+    for (int i = 0; i < 50; ++i) {
+      if (!session->run().ok()) break;
+    }
+    EXPECT_EQ(allocations.load() - before, 0);
+  }
+#endif
+}
+
 TEST(Allocation, BuffersAreShared) {
   // A chain that changes backend at every node needs two buffers, not a hundred.
   Graph graph;

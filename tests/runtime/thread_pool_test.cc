@@ -9,6 +9,8 @@
 #include <thread>
 #include <vector>
 
+#include "libruntime/process_limits.h"
+
 #if defined(__linux__)
 #include <sched.h>
 #endif
@@ -20,7 +22,7 @@ TEST(ThreadPool, RunsEveryPartOnce) {
   for (const int threads : {1, 2, 3, 7}) {
     ThreadPool pool(threads);
     ASSERT_EQ(pool.threads(), threads);
-    for (int round = 0; round < 2000; ++round) {
+    for (int round = 0; round < 300; ++round) {
       const int parts = round % (threads + 1);
       std::vector<int> hits(static_cast<size_t>(threads), 0);
       pool.parallel(parts, [&](int part) { ++hits[static_cast<size_t>(part)]; });
@@ -93,6 +95,7 @@ class FakeRoot {
     std::ofstream(full) << text << "\n";
   }
   int cpus() const { return usable_cpus(path_.c_str()); }
+  int64_t memory() const { return usable_memory(path_.c_str()); }
 
  private:
   std::filesystem::path path_;
@@ -137,6 +140,22 @@ TEST(UsableCpus, IgnoresGarbage) {
   root.add("sys/fs/cgroup/x/cpu.max", "-5 0");
   root.add("sys/fs/cgroup/cpu.max", "lots");
   EXPECT_EQ(root.cpus(), mask);
+}
+
+TEST(UsableMemory, HonoursCgroups) {
+  FakeRoot root;
+  const int64_t machine = root.memory();
+  EXPECT_GT(machine, 1 << 20);
+  root.add("proc/self/cgroup", "0::/a");
+  root.add("sys/fs/cgroup/a/memory.max", "max");
+  EXPECT_EQ(root.memory(), machine);
+  root.add("sys/fs/cgroup/memory.max", "1048576");
+  EXPECT_EQ(root.memory(), 1048576);
+  root.add("proc/self/cgroup", "7:memory:/b");
+  root.add("sys/fs/cgroup/memory/b/memory.limit_in_bytes", "9223372036854771712");
+  EXPECT_EQ(root.memory(), machine);
+  root.add("sys/fs/cgroup/memory/b/memory.limit_in_bytes", "4096");
+  EXPECT_EQ(root.memory(), 4096);
 }
 
 #if defined(__linux__)

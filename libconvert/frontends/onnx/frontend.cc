@@ -72,29 +72,18 @@ bool recognizes(std::span<const std::byte> head, const std::string&) {
   return telling;
 }
 
-Result<ImportedModel> import_file(const std::string& path, const ImportOptions& options) {
-  MNN_ASSIGN_OR_RETURN(const MappedFile file, map_file(path));
-  ModelProto model;
-  const int limit = options.max_subgraph_depth * kMessagesPerSubgraph + kMessagesBesides;
-  MNN_RETURN_IF_ERROR(parse_message(model, file.bytes, limit, "ONNX"));
-  return Importer(model, path, options).run();
-}
-
 Result<ImportedModel> import(const std::string& path, const ImportOptions& options) {
-  try {
-    return import_file(path, options);
-  } catch (const std::bad_alloc&) {
-    return limit_exceeded("out of memory");
-  }
+  MNN_ASSIGN_OR_RETURN(const MappedFile file, map_file(path));
+  return import_onnx(file.bytes, path, options);
 }
 
-Result<Tensor> read_tensor(const std::string& path, std::string* name) {
-  MNN_ASSIGN_OR_RETURN(const MappedFile file, map_file(path));
+Result<Tensor> parse_tensor(std::span<const std::byte> bytes, const std::string* path,
+                            std::string* name) {
   TensorProto proto;
-  MNN_RETURN_IF_ERROR(parse_message(proto, file.bytes, kMessagesBesides, "TensorProto"));
-  DataFolder folder(path);
+  MNN_RETURN_IF_ERROR(parse_message(proto, bytes, kMessagesBesides, "TensorProto"));
+  DataFolder folder(path != nullptr ? *path : std::string());
   if (name != nullptr) *name = proto.name();
-  return to_tensor(proto, &folder, Ownership::kTake);
+  return to_tensor(proto, path != nullptr ? &folder : nullptr, Ownership::kTake);
 }
 
 }  // namespace
@@ -104,8 +93,26 @@ Frontend onnx_frontend() {
   return {"onnx", onnx::recognizes, onnx::import, onnx::supported_operators};
 }
 
+Result<ImportedModel> import_onnx(std::span<const std::byte> bytes, const std::string& path,
+                                  const ImportOptions& options) {
+  try {
+    onnx::ModelProto model;
+    const int limit =
+        options.max_subgraph_depth * onnx::kMessagesPerSubgraph + onnx::kMessagesBesides;
+    MNN_RETURN_IF_ERROR(onnx::parse_message(model, bytes, limit, "ONNX"));
+    return onnx::Importer(model, path, options).run();
+  } catch (const std::bad_alloc&) {
+    return limit_exceeded("out of memory");
+  }
+}
+
+Result<Tensor> parse_tensor_pb(std::span<const std::byte> bytes, std::string* name) {
+  return onnx::parse_tensor(bytes, nullptr, name);
+}
+
 Result<Tensor> read_tensor_pb(const std::string& path, std::string* name) {
-  Result<Tensor> tensor = onnx::read_tensor(path, name);
+  MNN_ASSIGN_OR_RETURN(const MappedFile file, map_file(path));
+  Result<Tensor> tensor = onnx::parse_tensor(file.bytes, &path, name);
   if (!tensor.ok()) return tensor.status().context(path);
   return tensor;
 }

@@ -102,6 +102,7 @@ Status Importer::add_call(NodeProto& call, FunctionProto& function, const std::s
   MNN_ASSIGN_OR_RETURN(const std::vector<ValueId> arguments, resolve_inputs(call, scope));
   Scope body(scope.draft, nullptr);
   body.depth = scope.depth;
+  body.live = scope.node_live;
   for (int i = 0; i < function.input_size(); ++i) {
     const auto at = static_cast<size_t>(i);
     const ValueId id = at < arguments.size() ? arguments[at] : kNoValue;
@@ -111,19 +112,33 @@ Status Importer::add_call(NodeProto& call, FunctionProto& function, const std::s
   const std::vector<std::string_view> outputs(function.output().begin(), function.output().end());
   const size_t first_node = scope.draft.graph.nodes.size();
   MNN_RETURN_IF_ERROR(add_nodes(*function.mutable_node(), outputs, body, inside));
-  std::unordered_set<ValueId> made;
-  for (size_t n = first_node; n < scope.draft.graph.nodes.size(); ++n) {
-    const Node& node = scope.draft.graph.nodes[n];
-    made.insert(node.outputs.begin(), node.outputs.end());
-  }
+  std::vector<ValueId> results;
   for (int i = 0; i < call.output_size(); ++i) {
-    if (call.output(i).empty()) continue;
+    if (call.output(i).empty()) {
+      results.push_back(kNoValue);
+      continue;
+    }
     Result<ValueId> id = resolve(body, function.output(i));
     if (!id.ok()) return id.status().context("function " + function.name());
     if (*id == kNoValue) return invalid("output '" + call.output(i) + "' is an absent input");
+    results.push_back(*id);
+  }
+  return bind_outputs(call, results, first_node, scope, frame);
+}
+
+Status Importer::bind_outputs(const NodeProto& proto, const std::vector<ValueId>& results,
+                              size_t first_node, Scope& scope, const Frame& frame) {
+  Graph& graph = scope.draft.graph;
+  std::unordered_set<ValueId> made;
+  for (size_t n = first_node; n < graph.nodes.size(); ++n) {
+    made.insert(graph.nodes[n].outputs.begin(), graph.nodes[n].outputs.end());
+  }
+  for (int i = 0; i < proto.output_size(); ++i) {
+    const ValueId id = results[static_cast<size_t>(i)];
+    if (proto.output(i).empty() || id == kNoValue) continue;
     // The caller's name is the one reports and graph outputs know; an input keeps its own.
-    if (made.erase(*id) > 0) scope.draft.graph.value(*id).name = frame.prefix + call.output(i);
-    MNN_RETURN_IF_ERROR(define(scope, call.output(i), *id));
+    if (made.erase(id) > 0) graph.value(id).name = frame.prefix + proto.output(i);
+    MNN_RETURN_IF_ERROR(define(scope, proto.output(i), id));
   }
   return {};
 }

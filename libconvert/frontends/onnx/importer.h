@@ -32,8 +32,10 @@ struct Frame {
 struct Scope {
   Scope(GraphDraft& d, Scope* enclosing) : draft(d), outer(enclosing) {}
   GraphDraft& draft;
-  Scope* outer;   // of a sub-graph: where it stands
-  int depth = 0;  // sub-graphs around this one
+  Scope* outer;           // of a sub-graph: where it stands
+  int depth = 0;          // sub-graphs around this one
+  bool live = true;       // an output of the model depends on it
+  bool node_live = true;  // the same of the node being added
   std::unordered_map<std::string, ValueId> names;
   std::unordered_map<std::string_view, const TypeProto*> declared;
   std::unordered_set<std::string_view> read;
@@ -63,11 +65,13 @@ class Importer {
   Status add_nodes(Nodes& nodes, const std::vector<std::string_view>& outputs, Scope& scope,
                    const Frame& frame);
   // Only a limit stops the import; every other error is reported and the outputs stay undefined.
-  Status add_node(NodeProto& proto, Scope& scope, const Frame& frame, bool live);
+  Status add_node(NodeProto& proto, Scope& scope, const Frame& frame);
   Status build_node(NodeProto& proto, const std::string& name, Scope& scope, const Frame& frame);
   Status add_constant(NodeProto& proto, Scope& scope, const Frame& frame);
   Status add_operator(NodeProto& proto, const OpRow& row, const std::string& name, Scope& scope,
                       const Frame& frame);
+  // An error of a live node fails the import in the end; one of a dead node is a warning.
+  void report(const NodeProto& proto, const std::string& name, const Status& why, bool live);
   Result<Attribute> read_attribute(AttributeProto& proto, const Frame& frame);
   // The attribute a node has in this call: its own, or the one of the call it refers to; null when
   // the call has none.
@@ -81,6 +85,13 @@ class Importer {
 
   // subgraphs.cc
   Status add_subgraphs(NodeProto& proto, NodeUpgrade& u, Scope& scope, const Frame& frame);
+  // Puts the branch that is taken in place of an If whose condition is known.
+  Status inline_branch(NodeProto& proto, NodeUpgrade& u, Scope& scope, const Frame& frame);
+  // The outputs of nodes that were put in place of one go by the names of its outputs.
+  Status bind_outputs(const NodeProto& proto, const std::vector<ValueId>& results,
+                      size_t first_node, Scope& scope, const Frame& frame);
+  // Names the unsupported operators of sub-graphs that cannot be read.
+  void scan_subgraphs(const NodeProto& proto, const Scope& scope, const Frame& frame);
   Result<Graph> read_subgraph(GraphProto& proto, const std::vector<Type>& inputs, Scope& child,
                               const Frame& frame);
 
@@ -98,6 +109,7 @@ class Importer {
   DimSymbols symbols_;
   std::map<std::string, FunctionProto*> functions_;  // by key
   std::set<std::string> used_names_;                 // of nodes
+  size_t errors_ = 0;                                // reported so far
   bool shapes_given_ = false;                        // the caller changed a declared dimension
 };
 

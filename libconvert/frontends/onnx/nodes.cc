@@ -12,7 +12,9 @@ Result<ValueId> Importer::resolve(Scope& scope, const std::string& name) {
   }
   MNN_ASSIGN_OR_RETURN(const ValueId outer, resolve(*scope.outer, name));
   ValueId inner = kNoValue;
-  if (outer != kNoValue) {
+  if (&scope.outer->draft == &scope.draft) {
+    inner = outer;  // a branch that was put in place
+  } else if (outer != kNoValue) {
     const Value& v = scope.outer->draft.graph.value(outer);
     if (v.kind == ValueKind::kConstant && !v.quant) {
       // The bytes are shared; a constant inside lets inference and folding see it.
@@ -50,6 +52,13 @@ std::string Importer::unique_name(const NodeProto& proto, const Frame& frame) {
     name = base + "_" + std::to_string(n);
   }
   return name;
+}
+
+void Importer::report(const NodeProto& proto, const std::string& name, const Status& why,
+                      bool live) {
+  out_.diagnostics.add({live ? Severity::kError : Severity::kWarning, why.code(), name,
+                        op_text(proto), why.message()});
+  errors_ += live;
 }
 
 // Of declared types only the rank is believed, and only where inference knows nothing: files whose
@@ -200,7 +209,9 @@ Status Importer::add_operator(NodeProto& proto, const OpRow& row, const std::str
   }
   MNN_ASSIGN_OR_RETURN(u.inputs, resolve_inputs(proto, scope));
   for (const ValueId v : u.inputs) {
-    if (is_undefined(scope, v)) return {};
+    if (!is_undefined(scope, v)) continue;
+    scan_subgraphs(proto, scope, frame);
+    return {};
   }
   if (row.name == "Identity" && u.inputs.size() == 1 && proto.output_size() == 1 &&
       graph.constant(u.inputs[0]) != nullptr && !scope.border.contains(proto.output(0))) {
@@ -225,7 +236,13 @@ Status Importer::add_operator(NodeProto& proto, const OpRow& row, const std::str
       u.wanted[static_cast<size_t>(i)] = !proto.output(i).empty();
     }
   }
+  if (row.name == "If") {
+    MNN_RETURN_IF_ERROR(inline_branch(proto, u, scope, frame));
+    if (!u.results.empty()) return {};
+  }
+  const size_t errors = errors_;
   MNN_RETURN_IF_ERROR(add_subgraphs(proto, u, scope, frame));
+  if (errors_ > errors) return {};  // said already
   for (const ValueId v : u.captures) {
     if (is_undefined(scope, v)) return {};
   }
@@ -271,27 +288,23 @@ Status Importer::build_node(NodeProto& proto, const std::string& name, Scope& sc
     if (FunctionProto* function = find_function(proto)) {
       return add_call(proto, *function, name, scope, frame);
     }
-    return unsupported(row != nullptr ? "the operator is not supported"
-                                      : "the operator is not known");
+    return not_supported(row);
   }
   if (row->name == "Constant") return add_constant(proto, scope, frame);
   return add_operator(proto, *row, name, scope, frame);
 }
 
-Status Importer::add_node(NodeProto& proto, Scope& scope, const Frame& frame, bool live) {
+Status Importer::add_node(NodeProto& proto, Scope& scope, const Frame& frame) {
   const std::string name = unique_name(proto, frame);
   for (const std::string& output : proto.output()) {
     if (!scope.names.contains(output)) continue;
-    out_.diagnostics.add({Severity::kError, Code::kInvalidArgument, name, op_text(proto),
-                          "its output '" + output + "' is an input or initializer already"});
+    report(proto, name, invalid("its output '" + output + "' is an input or initializer already"),
+           true);
     return {};
   }
   const Status status = build_node(proto, name, scope, frame);
   if (status.code() == Code::kLimit) return status.context("node " + name);
-  if (!status.ok()) {
-    out_.diagnostics.add({live ? Severity::kError : Severity::kWarning, status.code(), name,
-                          op_text(proto), status.message()});
-  }
+  if (!status.ok()) report(proto, name, status, scope.node_live);
   // Outputs that were not made stay undefined; who reads them is passed over in silence.
   for (const std::string& output : proto.output()) {
     if (output.empty() || scope.names.contains(output)) continue;
@@ -305,8 +318,8 @@ Status Importer::add_nodes(Nodes& nodes, const std::vector<std::string_view>& ou
   MNN_ASSIGN_OR_RETURN(NodeOrder order, order_nodes(nodes, outputs));
   scope.read = std::move(order.read);
   for (const int n : order.sequence) {
-    MNN_RETURN_IF_ERROR(
-        add_node(*nodes.Mutable(n), scope, frame, order.live[static_cast<size_t>(n)] != 0));
+    scope.node_live = scope.live && order.live[static_cast<size_t>(n)] != 0;
+    MNN_RETURN_IF_ERROR(add_node(*nodes.Mutable(n), scope, frame));
   }
   return {};
 }

@@ -61,6 +61,7 @@ constexpr OpRow kAiOnnx[] = {
     {"Div", "1 6 7 13 14", upgrade_binary},
     {"Dropout", "1 6 7 10 12 13 22", upgrade_dropout},
     {"DynamicQuantizeLinear", "11"},
+    {"DynamicSlice", "1", nullptr, "Slice"},
     {"Einsum", "12 28"},
     {"Elu", "1 6 22", upgrade_consumed},
     {"Equal", "1 7 11 13 19", upgrade_binary},
@@ -179,6 +180,7 @@ constexpr OpRow kAiOnnx[] = {
     {"Shrink", "9"},
     {"Sigmoid", "1 6 13", upgrade_consumed},
     {"Sign", "9 13"},
+    {"SimplifiedLayerNormalization", "1", contrib_rms_norm, "RMSNormalization"},
     {"Sin", "7 22"},
     {"Sinh", "9 22"},
     {"Size", "1 13 19 21 23 24 25"},
@@ -214,6 +216,49 @@ constexpr OpRow kAiOnnx[] = {
     {"Where", "9 16"},
     {"Xor", "1 7", upgrade_binary},
 };
+
+constexpr OpRow kMicrosoft[] = {
+    {"Attention", "1", contrib_attention, "Attention"},
+    {"BiasGelu", "1"},
+    {"BiasSplitGelu", "1", contrib_bias_split_gelu, "Gelu"},
+    {"DequantizeLinear", "1"},
+    {"DynamicQuantizeLSTM", "1", contrib_dynamic_quantize_lstm, "LSTM"},
+    {"DynamicQuantizeMatMul", "1", contrib_dynamic_quantize_matmul, "MatMulInteger"},
+    {"EmbedLayerNormalization", "1", contrib_embed_layer_norm, "LayerNormalization"},
+    {"ExpandDims", "1", contrib_expand_dims, "Unsqueeze"},
+    {"FastGelu", "1"},
+    {"FusedConv", "1", contrib_fused_conv, "Conv"},
+    {"FusedGemm", "1", contrib_fused_gemm, "Gemm"},
+    {"FusedMatMul", "1"},
+    {"Gelu", "1"},
+    {"GridSample", "1", upgrade_grid_sample},
+    {"GroupNorm", "1", contrib_group_norm, "GroupNormalization"},
+    {"GroupQueryAttention", "1", contrib_group_query_attention, "Attention"},
+    {"MatMulIntegerToFloat", "1", contrib_matmul_integer_to_float, "MatMulInteger"},
+    {"MatMulNBits", "1"},
+    {"MultiHeadAttention", "1", contrib_multi_head_attention, "Attention"},
+    {"NhwcConv", "1", contrib_nhwc, "Conv"},
+    {"NhwcMaxPool", "1", contrib_nhwc, "MaxPool"},
+    {"Pad", "1", contrib_pad},
+    {"QGemm", "1", contrib_qgemm, "Gemm"},
+    {"QLinearAdd", "1", contrib_qlinear_binary, "Add"},
+    {"QLinearAveragePool", "1", contrib_qlinear_unary, "AveragePool"},
+    {"QLinearConcat", "1", contrib_qlinear_concat, "Concat"},
+    {"QLinearGlobalAveragePool", "1", contrib_qlinear_unary, "GlobalAveragePool"},
+    {"QLinearLeakyRelu", "1", contrib_qlinear_unary, "LeakyRelu"},
+    {"QLinearMul", "1", contrib_qlinear_binary, "Mul"},
+    {"QLinearReduceMean", "1", contrib_qlinear_unary, "ReduceMean"},
+    {"QLinearSigmoid", "1", contrib_qlinear_unary, "Sigmoid"},
+    {"QLinearSoftmax", "1", contrib_qlinear_unary, "Softmax"},
+    {"QLinearWhere", "1", contrib_qlinear_where, "Where"},
+    {"QuantizeLinear", "1"},
+    {"QuickGelu", "1"},
+    {"Range", "1"},
+    {"RotaryEmbedding", "1", contrib_rotary_embedding},
+    {"SkipLayerNormalization", "1"},
+    {"SkipSimplifiedLayerNormalization", "1"},
+    {"Trilu", "1"},
+};
 // clang-format on
 
 struct Domain {
@@ -222,7 +267,8 @@ struct Domain {
   std::span<const OpRow> rows;
 };
 
-constexpr Domain kDomains[] = {{"", "ai.onnx", kAiOnnx}};
+constexpr Domain kDomains[] = {{"", "ai.onnx", kAiOnnx},
+                               {"com.microsoft", "com.microsoft", kMicrosoft}};
 
 int last_version(const OpRow& row) {
   const size_t space = row.since.rfind(' ');
@@ -254,6 +300,11 @@ int first_version(const OpRow& row) {
 
 bool is_supported(const OpRow& row) {
   return row.name == "Constant" || find_op(row.target.empty() ? row.name : row.target) != nullptr;
+}
+
+Status not_supported(const OpRow* row) {
+  return unsupported(row != nullptr ? "the operator is not supported"
+                                    : "the operator is not known");
 }
 
 std::vector<std::string> supported_operators() {

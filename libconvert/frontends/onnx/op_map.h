@@ -24,6 +24,8 @@ const OpRow* find_row(std::string_view domain, std::string_view name);
 int first_version(const OpRow& row);
 // Whether the IR has what the row needs.
 bool is_supported(const OpRow& row);
+// What to say of an operator with an unsupported row, or none.
+Status not_supported(const OpRow* row);
 // "ai.onnx::Conv 1-22", by domain and name, supported ones only.
 std::vector<std::string> supported_operators();
 

@@ -123,6 +123,57 @@ Result<Graph> Importer::read_subgraph(GraphProto& proto, const std::vector<Type>
   return std::move(graph);
 }
 
+Status Importer::inline_branch(NodeProto& proto, NodeUpgrade& u, Scope& scope, const Frame& frame) {
+  const Tensor* constant = u.constant(0);
+  const ShapeValues* known = u.has(0) ? scope.draft.types.known(u.inputs[0]) : nullptr;
+  std::optional<bool> condition;
+  if (constant != nullptr && constant->dtype() == DType::kBool && constant->elements() == 1) {
+    condition = constant->data<bool>()[0];
+  } else if (known != nullptr && known->size() == 1 && (*known)[0].known()) {
+    condition = !(*known)[0].is(0);
+  }
+  if (!condition) return {};
+  GraphProto* taken = nullptr;
+  int branches = 0;
+  for (AttributeProto& a : *proto.mutable_attribute()) {
+    MNN_ASSIGN_OR_RETURN(AttributeProto * bound, bound_attribute(a, frame));
+    if (bound == nullptr || !bound->has_g()) continue;
+    const bool is_then = a.name() == "then_branch";
+    if (bound->g().output_size() != proto.output_size()) return {};  // its own check says so
+    branches += is_then || a.name() == "else_branch";
+    if (is_then == *condition) taken = bound->mutable_g();
+  }
+  if (branches != 2 || taken == nullptr || taken->input_size() > 0) return {};
+  if (scope.depth + 1 > options_.max_subgraph_depth) return {};
+  Scope branch(scope.draft, &scope);
+  branch.depth = scope.depth + 1;
+  branch.live = scope.node_live;
+  const size_t first_node = scope.draft.graph.nodes.size();
+  MNN_RETURN_IF_ERROR(add_initializers(*taken, branch, frame));
+  std::vector<std::string_view> outputs;
+  for (const ValueInfoProto& v : taken->output()) outputs.push_back(v.name());
+  for (const ValueInfoProto& v : taken->value_info()) branch.declared.emplace(v.name(), &v.type());
+  MNN_RETURN_IF_ERROR(add_nodes(*taken->mutable_node(), outputs, branch, frame));
+  for (const std::string_view name : outputs) {
+    Result<ValueId> id = resolve(branch, std::string(name));
+    if (!id.ok()) return id.status().context("output of the sub-graph " + taken->name());
+    u.results.push_back(*id);
+  }
+  return bind_outputs(proto, u.results, first_node, scope, frame);
+}
+
+void Importer::scan_subgraphs(const NodeProto& proto, const Scope& scope, const Frame& frame) {
+  for (const AttributeProto& a : proto.attribute()) {
+    for (const NodeProto& node : a.g().node()) {
+      const OpRow* row = find_row(domain_of(node.domain()), node.op_type());
+      if ((row == nullptr || !is_supported(*row)) && find_function(node) == nullptr) {
+        report(node, unique_name(node, frame), not_supported(row), scope.node_live);
+      }
+      scan_subgraphs(node, scope, frame);
+    }
+  }
+}
+
 Status Importer::add_subgraphs(NodeProto& proto, NodeUpgrade& u, Scope& scope, const Frame& frame) {
   std::vector<std::string> wanted;
   if (u.op == "If") wanted = {"then_branch", "else_branch"};
@@ -159,6 +210,7 @@ Status Importer::add_subgraphs(NodeProto& proto, NodeUpgrade& u, Scope& scope, c
     GraphDraft draft(graph);
     Scope child(draft, &scope);
     child.depth = scope.depth + 1;
+    child.live = scope.node_live;
     MNN_ASSIGN_OR_RETURN(Graph built, read_subgraph(*it->second, inputs, child, frame));
     u.subgraphs.push_back(std::move(built));
     captured.push_back(std::move(child.captured));

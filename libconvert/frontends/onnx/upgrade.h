@@ -53,7 +53,11 @@ class NodeUpgrade {
   bool has(size_t i) const { return i < inputs.size() && inputs[i] != kNoValue; }
   ValueId in(size_t i) const { return has(i) ? inputs[i] : kNoValue; }
   bool wants(size_t i) const { return i < wanted.size() && wanted[i]; }
-  const Type& type_of(ValueId id) const { return graph.value(id).type; }
+  // Undefined for an absent value.
+  const Type& type_of(ValueId id) const {
+    static const Type kNone;
+    return id == kNoValue ? kNone : graph.value(id).type;
+  }
   // Undefined for an absent input.
   DType dtype(size_t i) const { return has(i) ? type_of(inputs[i]).dtype : DType::kUndefined; }
   std::optional<size_t> rank(size_t i) const;

@@ -21,6 +21,17 @@ void drop_empty_input(NodeUpgrade& u, size_t index) {
   if (type.shape && type.rank() == 1 && (*type.shape)[0].is(0)) u.inputs[index] = kNoValue;
 }
 
+// Resize 10 rounded up where it made images smaller.
+bool shrinks(const Tensor* scales) {
+  if (scales == nullptr || scales->dtype() != DType::kF32) return false;
+  bool smaller = false;
+  for (const float s : scales->span<float>()) {
+    if (s > 1) return false;
+    smaller |= s < 1;
+  }
+  return smaller;
+}
+
 }  // namespace
 
 // Squeeze and Unsqueeze.
@@ -60,10 +71,12 @@ void upgrade_resize(NodeUpgrade& u) {
   if (u.version < 11) {
     if (u.inputs.size() == 2) u.inputs.insert(u.inputs.begin() + 1, kNoValue);
     u.attributes["coordinate_transformation_mode"] = std::string("asymmetric");
-    u.attributes["nearest_mode"] = std::string("floor");
+    u.attributes["nearest_mode"] = std::string(shrinks(u.constant(2)) ? "ceil" : "floor");
     return;
   }
   for (size_t i = 1; i < 4; ++i) drop_empty_input(u, i);
+  // Versions 11 and 12 had no absent scales: beside sizes they are empty, known to be so or not.
+  if (u.version < 13 && u.has(3) && u.constant(2) == nullptr) u.set_input(2, kNoValue);
   // Version 11 had one rule more: (x + 0.5) / scale, which is half_pixel moved by a half.
   std::string* mode = u.find_attr<std::string>("coordinate_transformation_mode");
   if (mode == nullptr || *mode != "tf_half_pixel_for_nn") return;

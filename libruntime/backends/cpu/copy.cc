@@ -60,8 +60,7 @@ StridedCopy::StridedCopy(const Array& from, const Array& to, const VectorKernels
   outer_ = product(extents_);
 }
 
-void StridedCopy::run_item(const std::byte* from, std::byte* to, int64_t begin,
-                           int64_t end) const {
+void StridedCopy::run_item(const std::byte* from, std::byte* to, int64_t begin, int64_t end) const {
   const int64_t n = end - begin;
   switch (kind_) {
     case Kind::kRuns:
@@ -195,7 +194,8 @@ Result<Array> Lowering::requantize(const Array& a, const Grid& grid) {
   const int64_t n = from.elements();
   const Array in[] = {from, table}, out[] = {to};
   Step& step = add_step("requantize", in, out, n / 2, nullptr);
-  step.run = [from, to, table, n, parts = step.parts, k = &kernels_](const Run& run, int, int part) {
+  step.run = [from, to, table, n, parts = step.parts, k = &kernels_](const Run& run, int,
+                                                                     int part) {
     const Range r = part_of(n, part, parts, 64);
     k->lookup(run.data<uint8_t>(from) + r.begin, run.data<uint8_t>(to) + r.begin, r.end - r.begin,
               run.data<uint8_t>(table));

@@ -87,7 +87,8 @@ class CpuBackend : public Backend {
                                               const CompileOptions& options) const override {
     MNN_ASSIGN_OR_RETURN(const KernelTable* table, find_kernels(options.isa));
     const VectorKernels* kernels = find_vector_kernels(table->isa);
-    if (kernels == nullptr) return internal_error("no vector kernels for " + std::string(table->isa));
+    if (kernels == nullptr)
+      return internal_error("no vector kernels for " + std::string(table->isa));
     Lowering lowering(segment, options, table->isa, *kernels);
     MNN_ASSIGN_OR_RETURN(Plan plan, lowering.run());
     return make_executable(std::move(plan), options.pool);

@@ -206,7 +206,8 @@ void ExpressionLoop::run(const Run& run, float* scratch, int part, int parts) co
   for (int64_t item = range.begin; item < range.end; ++item) {
     const int64_t col = item % col_tiles * tile_cols_;
     const int64_t row = item / col_tiles % row_tiles * tile_rows_;
-    const int64_t cols = std::min(tile_cols_, cols_ - col), rows = std::min(tile_rows_, rows_ - row);
+    const int64_t cols = std::min(tile_cols_, cols_ - col),
+                  rows = std::min(tile_rows_, rows_ - row);
     int64_t at[kMaxDepth];
     int64_t rest = item / col_tiles / row_tiles;
     for (size_t d = outer_.size(); d-- > 0;) {
@@ -221,7 +222,8 @@ void ExpressionLoop::run(const Run& run, float* scratch, int part, int parts) co
     for (size_t s = 0; s < count; ++s) {
       const Source& source = sources_[s];
       const int64_t from = position(source.outer, source.row_step, source.step);
-      if (source.slot >= 0 && held_at[s] == from && held_rows[s] >= rows && col_tiles == 1) continue;
+      if (source.slot >= 0 && held_at[s] == from && held_rows[s] >= rows && col_tiles == 1)
+        continue;
       registers[s] = fetch(run, s, from, rows, cols, scratch);
       held_at[s] = from;
       held_rows[s] = rows;

@@ -24,7 +24,8 @@ class CpuExecutable : public Executable {
     for (size_t s = 0; s < plan_.storages.size(); ++s) {
       const Storage& storage = plan_.storages[s];
       if (storage.place == Place::kWorkspace) base_[s] = workspace + offset_[s];
-      if (storage.place == Place::kConstant) base_[s] = const_cast<std::byte*>(storage.constant.raw());
+      if (storage.place == Place::kConstant)
+        base_[s] = const_cast<std::byte*>(storage.constant.raw());
     }
     return {};
   }

@@ -38,11 +38,18 @@ std::optional<int64_t> pixel_stride(const Array& a) {
 }
 
 Result<Array> image(Lowering& l, ValueId v, bool bytes) {
-  const Array* form =
-      l.find_form(v, [&](const Array& a) { return a.grid.has_value() == bytes && pixel_stride(a); });
+  const Array* form = l.find_form(
+      v, [&](const Array& a) { return a.grid.has_value() == bytes && pixel_stride(a); });
   if (form != nullptr) return *form;
   const Order order = channels_last(l.dims(v).size());
   return bytes ? l.stored(v, order) : l.real(v, order);
+}
+
+// Where the kernel writes; a residual must be laid out alike, so that goes with dense results only.
+Array output_of(Lowering& l, ValueId v, const FusedPart& part, const std::optional<Grid>& grid) {
+  const Order order = channels_last(l.dims(v).size());
+  if (part.residual != kNoValue) return l.allocate(DType::kF32, l.dims(v), order, grid);
+  return l.allocate_output(v, order, grid);
 }
 
 Result<ConvGeometry> geometry_of(const NodeView& n, bool transposed) {
@@ -93,21 +100,23 @@ Status lower_conv_any(Lowering& l, const Node& node, bool transposed) {
   const NodeView n(l.graph(), node);
   MNN_ASSIGN_OR_RETURN(ConvGeometry g, geometry_of(n, transposed));
   const ValueId xv = node.inputs[0], yv = node.outputs[0];
-  const float* bias = nullptr;
+  std::vector<float> sum;
   if (n.has_input(2)) {
     const Tensor* t = l.constant(node.inputs[2]);
     if (t == nullptr) return internal_error("the bias cannot be read");
-    bias = t->data<float>();
+    sum.assign(t->data<float>(), t->data<float>() + t->elements());
   }
+  const size_t from = fuse_bias(l, node, 1, sum);
+  const float* bias = sum.empty() ? nullptr : sum.data();
   const Order order = channels_last(l.dims(xv).size());
   const std::optional<Grid> in_grid = l.grid(xv), out_grid = l.grid(yv);
   std::optional<ByteWeights> bytes;
   if (in_grid && !transposed) bytes = byte_weights(l, node.inputs[1], 0);
   if (bytes) {
-    FusedPart part = fuse(l, node, true, out_grid.has_value());
+    FusedPart part = fuse(l, node, from, true, out_grid.has_value());
     // What the kernel cannot apply before it stores bytes runs on its float result.
     const bool all = part.count == node.fused.size();
-    if (!all) part = fuse(l, node, true, false);
+    if (!all) part = fuse(l, node, from, true, false);
     const bool store_bytes = all && out_grid;
     MNN_ASSIGN_OR_RETURN(const Array x, image(l, xv, true));
     g.x_pixel_stride = *pixel_stride(x);
@@ -120,21 +129,23 @@ Status lower_conv_any(Lowering& l, const Node& node, bool transposed) {
       const auto residual_grid = l.grid(part.residual);
       quant.residual_type = residual_grid ? ResidualType::kU8 : ResidualType::kF32;
       if (residual_grid) quant.residual = quant_of(*residual_grid);
-      MNN_ASSIGN_OR_RETURN(residual, residual_grid ? l.stored(part.residual, order)
-                                                   : l.real(part.residual, order));
+      MNN_ASSIGN_OR_RETURN(
+          residual, residual_grid ? l.stored(part.residual, order) : l.real(part.residual, order));
     }
+    const Array y = output_of(l, yv, part, store_bytes ? out_grid : std::nullopt);
+    g.y_pixel_stride = *pixel_stride(y);
     Result<MatrixKernelPtr> kernel = make_conv_int8(g, bytes->values.data<int8_t>(), bias, quant,
                                                     part.epilogue, l.kernel_options());
     if (kernel.ok()) {
-      const Array y = l.allocate(DType::kF32, l.dims(yv), order,
-                                 store_bytes ? out_grid : std::nullopt);
       add_matrix_step(l, node, std::move(kernel).value(), x, nullptr,
-                      residual ? &*residual : nullptr, y, true, bytes->values.bytes());
+                      residual ? &*residual : nullptr, y, true, bytes->values.bytes(),
+                      part.epilogue);
       return l.finish(node, y, part.count);
     }
+    // Sums too long for int32: float after all.
     if (kernel.status().code() != Code::kUnsupported) return kernel.status();
   }
-  const FusedPart part = fuse(l, node, false, false);
+  const FusedPart part = fuse(l, node, from, false, false);
   const Tensor* weights = l.constant(node.inputs[1]);
   if (weights == nullptr) return internal_error("the weights cannot be read");
   MNN_ASSIGN_OR_RETURN(const Array x, image(l, xv, false));
@@ -143,19 +154,18 @@ Status lower_conv_any(Lowering& l, const Node& node, bool transposed) {
   if (part.residual != kNoValue) {
     MNN_ASSIGN_OR_RETURN(residual, l.real(part.residual, order));
   }
+  const Array y = output_of(l, yv, part, std::nullopt);
+  g.y_pixel_stride = *pixel_stride(y);
   const auto make = transposed ? make_conv_transpose_f32 : make_conv_f32;
   MNN_ASSIGN_OR_RETURN(MatrixKernelPtr kernel,
                        make(g, weights->data<float>(), bias, part.epilogue, l.kernel_options()));
-  const Array y = l.allocate(DType::kF32, l.dims(yv), order);
   add_matrix_step(l, node, std::move(kernel), x, nullptr, residual ? &*residual : nullptr, y, false,
-                  weights->bytes());
+                  weights->bytes(), part.epilogue);
   return l.finish(node, y, part.count);
 }
 
 Status lower_conv(Lowering& l, const Node& node) { return lower_conv_any(l, node, false); }
-Status lower_conv_transpose(Lowering& l, const Node& node) {
-  return lower_conv_any(l, node, true);
-}
+Status lower_conv_transpose(Lowering& l, const Node& node) { return lower_conv_any(l, node, true); }
 
 constexpr OpRow kRows[] = {
     {"Conv", supports_conv, lower_conv},

@@ -264,6 +264,11 @@ class ExpressionBuilder {
     const float number[] = {x.number};
     return array(l_.constant_array(Tensor::of<float>({}, number))).reg;
   }
+  bool is_unary(const Expression::Op& e, UnaryOp op) const {
+    return e.kind == Expression::Kind::kUnary &&
+           e.unary == l_.kernels().unary[static_cast<int>(op)];
+  }
+  void simplify();
   Operand push(Expression::Op e) {
     e.out = kFirst + temporaries_++;
     expression.ops.push_back(e);
@@ -273,7 +278,7 @@ class ExpressionBuilder {
   static constexpr int kFirst = 1000;  // registers from here on are temporaries
   Lowering& l_;
   Dims dims_;
-  std::vector<ValueId> ids_;    // of the sources; kNoValue for given arrays
+  std::vector<ValueId> ids_;  // of the sources; kNoValue for given arrays
   std::vector<Array> arrays_;
   int temporaries_ = 0;
 };
@@ -413,8 +418,50 @@ Operand ExpressionBuilder::post_ops(const Node& n, Operand x, size_t from) {
   return x;
 }
 
+// Joins operators that one kernel does: x * clip(x + a, 0, b), and x * a + b.
+void ExpressionBuilder::simplify() {
+  std::map<int, int> reads;
+  for (const Expression::Op& e : expression.ops) {
+    ++reads[e.x];
+    if (e.kind != Expression::Kind::kUnary) ++reads[e.y];
+  }
+  auto& ops = expression.ops;
+  const UnaryFn gate = l_.kernels().unary[static_cast<int>(UnaryOp::kGate)];
+  const BinaryFn mul = l_.kernels().binary[static_cast<int>(BinaryOp::kMul)];
+  for (size_t i = 0; i + 2 < ops.size(); ++i) {
+    const Expression::Op &add = ops[i], &clip = ops[i + 1], &product = ops[i + 2];
+    if (!is_unary(add, UnaryOp::kAddTo) || !is_unary(clip, UnaryOp::kClip) || clip.a != 0.0f ||
+        clip.x != add.out || product.kind != Expression::Kind::kBinary || product.binary != mul) {
+      continue;
+    }
+    const bool gated = (product.x == add.x && product.y == clip.out) ||
+                       (product.y == add.x && product.x == clip.out);
+    if (!gated || reads[add.out] != 1 || reads[clip.out] != 1) continue;
+    Expression::Op joined;
+    joined.unary = gate;
+    joined.a = add.a;
+    joined.b = clip.b;
+    joined.x = add.x;
+    joined.out = product.out;
+    ops[i] = joined;
+    ops.erase(ops.begin() + static_cast<long>(i) + 1, ops.begin() + static_cast<long>(i) + 3);
+  }
+  for (size_t i = 0; i + 1 < ops.size(); ++i) {
+    const Expression::Op& next = ops[i + 1];
+    if (!is_unary(ops[i], UnaryOp::kMulBy) || !is_unary(next, UnaryOp::kAddTo) ||
+        next.x != ops[i].out || reads[next.x] != 1) {
+      continue;
+    }
+    ops[i].unary = l_.kernels().unary[static_cast<int>(UnaryOp::kAffine)];
+    ops[i].b = next.a;
+    ops[i].out = next.out;
+    ops.erase(ops.begin() + static_cast<long>(i) + 1);
+  }
+}
+
 Status ExpressionBuilder::finish(Operand result) {
   if (result.reg < kFirst) result = unary(UnaryOp::kMulBy, result, 1.0f);
+  simplify();
   // The order of axes most bytes have; channels last wins a tie.
   const int64_t elements = product(dims_);
   std::vector<std::pair<Order, int64_t>> votes;
@@ -520,8 +567,8 @@ void add_expression(Lowering& l, Expression expression, const std::vector<const 
   Step& step = l.add_step("expression", in, outs, loop->work(), nullptr);
   // The result may take the place of a source that is walked in the same way.
   for (const Array& a : in) {
-    const auto same = std::count_if(in.begin(), in.end(),
-                                    [&](const Array& b) { return b.storage == a.storage; });
+    const auto same =
+        std::count_if(in.begin(), in.end(), [&](const Array& b) { return b.storage == a.storage; });
     if (same == 1 && a.offset == 0 && out.offset == 0 && a.item_bytes() == out.item_bytes() &&
         a.strides == out.strides) {
       step.in_place = a.storage;
@@ -534,7 +581,8 @@ void add_expression(Lowering& l, Expression expression, const std::vector<const 
   int scratch = -1;
   if (floats > 0) scratch = l.add_scratch(floats * parts * static_cast<int64_t>(sizeof(float)));
   l.last_step().run = [loop, scratch, floats, parts](const Run& run, int, int part) {
-    float* own = scratch < 0 ? nullptr : reinterpret_cast<float*>(run.storage(scratch)) + floats * part;
+    float* own =
+        scratch < 0 ? nullptr : reinterpret_cast<float*>(run.storage(scratch)) + floats * part;
     loop->run(run, own, part, parts);
   };
 }
@@ -552,14 +600,14 @@ Status lower_elementwise(Lowering& l, const Node& node) {
     const Array& x = e.sources[0];
     if (x.elements() == product(x.dims) && is_dense(x) && order_of(x) == b.order) {
       MNN_ASSIGN_OR_RETURN(const Array table, make_table(l, e, *x.grid, *grid));
-      const Array y = l.allocate_stored(v, b.order);
+      const Array y = l.allocate(DType::kF32, l.dims(v), b.order, grid);
       const Array in[] = {x, table}, out[] = {y};
       const int64_t n = y.elements();
       Step& step = l.add_step("lookup_u8", in, out, n / 2, nullptr);
       describe(l, b.nodes, step.info);
       if (x.offset == 0) step.in_place = x.storage;
       step.run = [x, y, table, n, parts = step.parts, k = &l.kernels()](const Run& run, int,
-                                                                       int part) {
+                                                                        int part) {
         const Range r = part_of(n, part, parts, 64);
         k->lookup(run.data<uint8_t>(x) + r.begin, run.data<uint8_t>(y) + r.begin, r.end - r.begin,
                   run.data<uint8_t>(table));
@@ -568,7 +616,7 @@ Status lower_elementwise(Lowering& l, const Node& node) {
       return {};
     }
   }
-  const Array y = l.allocate_stored(v, b.order);
+  const Array y = l.allocate_output(v, b.order, l.grid(v));
   add_expression(l, std::move(b.expression), b.nodes, y);
   l.define(v, y);
   return {};
@@ -579,7 +627,7 @@ Status apply_post_ops(Lowering& l, const Node& node, Array y, size_t from) {
   ExpressionBuilder b(l, l.dims(v));
   const Operand result = b.post_ops(node, b.array(y), from);
   MNN_RETURN_IF_ERROR(b.finish(result));
-  const Array out = l.grid(v) ? l.allocate_stored(v, order_of(y)) : y;
+  const Array out = l.grid(v) ? l.allocate_output(v, order_of(y), l.grid(v)) : y;
   add_expression(l, std::move(b.expression), b.nodes, out);
   l.define(v, out);
   return {};

@@ -22,8 +22,7 @@ std::optional<std::string> supports_matmul(const Graph& graph, const Node& node)
 bool is_bias(const NodeView& n) {
   const Dims c = n.in_dims(2);
   const int64_t columns = n.out_dims()[1];
-  return n.is_constant(2) &&
-         (product(c) == 1 || (product(c) == columns && c.back() == columns));
+  return n.is_constant(2) && (product(c) == 1 || (product(c) == columns && c.back() == columns));
 }
 
 std::optional<std::string> supports_gemm(const Graph& graph, const Node& node) {
@@ -43,7 +42,9 @@ struct Product {
   ValueId a = kNoValue, b = kNoValue;
   bool a_transposed = false, b_transposed = false;
   float alpha = 1;
-  const float* bias = nullptr;
+  std::vector<float> bias;  // empty: none
+  size_t fused_from = 0;    // post-ops before it are in the bias
+  const float* bias_data() const { return bias.empty() ? nullptr : bias.data(); }
 };
 
 std::vector<int> swap_last(size_t rank) {
@@ -56,8 +57,7 @@ std::vector<int> swap_last(size_t rank) {
 // A value as a stack of matrices [batch…, rows, columns] with contiguous rows.
 Result<Array> row_matrix(Lowering& l, ValueId v, bool transposed_view, bool bytes) {
   const size_t rank = l.dims(v).size();
-  const std::vector<int> perm =
-      transposed_view ? swap_last(rank) : row_major(rank);
+  const std::vector<int> perm = transposed_view ? swap_last(rank) : row_major(rank);
   const Array* form = l.find_form(v, [&](const Array& a) {
     return a.grid.has_value() == bytes && rows_contiguous(transposed(a, perm));
   });
@@ -71,7 +71,8 @@ int64_t row_stride(const Array& a) {
   return a.dims[rank - 2] == 1 ? a.dims[rank - 1] : a.strides[rank - 2];
 }
 
-// Leading axes and rows as one axis, when strides allow it; a row is at least as long as its stride.
+// Leading axes and rows as one axis, when strides allow it; a row is at least as long as its
+// stride.
 std::optional<Array> as_rows(const Array& a) {
   const int64_t k = a.dims.back();
   const std::optional<Array> flat = reshaped(a, {product(a.dims) / k, k});
@@ -123,9 +124,9 @@ Result<bool> try_int8(Lowering& l, const Node& node, const Product& p, int64_t r
     MNN_ASSIGN_OR_RETURN(x, l.stored(p.a, row_major(x.rank())));
     flat = as_rows(x);
   }
-  FusedPart part = fuse(l, node, true, out_grid.has_value());
+  FusedPart part = fuse(l, node, p.fused_from, true, out_grid.has_value());
   const bool all = part.count == node.fused.size();
-  if (!all) part = fuse(l, node, true, false);
+  if (!all) part = fuse(l, node, p.fused_from, true, false);
   const bool store_bytes = all && out_grid;
   GemmGeometry g;
   g.m = rows;
@@ -143,19 +144,18 @@ Result<bool> try_int8(Lowering& l, const Node& node, const Product& p, int64_t r
     const auto residual_grid = l.grid(part.residual);
     quant.residual_type = residual_grid ? ResidualType::kU8 : ResidualType::kF32;
     if (residual_grid) quant.residual = quant_of(*residual_grid);
-    MNN_ASSIGN_OR_RETURN(residual, residual_grid ? l.stored(part.residual, order)
-                                                 : l.real(part.residual, order));
+    MNN_ASSIGN_OR_RETURN(
+        residual, residual_grid ? l.stored(part.residual, order) : l.real(part.residual, order));
   }
-  Result<MatrixKernelPtr> kernel = make_gemm_int8(g, weights->values.data<int8_t>(), p.bias, quant,
-                                                  part.epilogue, l.kernel_options());
+  Result<MatrixKernelPtr> kernel = make_gemm_int8(g, weights->values.data<int8_t>(), p.bias_data(),
+                                                  quant, part.epilogue, l.kernel_options());
   if (!kernel.ok()) {
     if (kernel.status().code() == Code::kUnsupported) return false;
     return kernel.status();
   }
-  const Array y =
-      l.allocate(DType::kF32, result, order, store_bytes ? out_grid : std::nullopt);
+  const Array y = l.allocate(DType::kF32, result, order, store_bytes ? out_grid : std::nullopt);
   add_matrix_step(l, node, std::move(kernel).value(), *flat, nullptr,
-                  residual ? &*residual : nullptr, y, true, weights->values.bytes());
+                  residual ? &*residual : nullptr, y, true, weights->values.bytes(), part.epilogue);
   MNN_RETURN_IF_ERROR(l.finish(node, y, part.count));
   return true;
 }
@@ -201,7 +201,7 @@ Status lower_product(Lowering& l, const Node& node, const Product& p) {
   }
   g.a_stride = row_stride(a);
 
-  const FusedPart part = fuse(l, node, false, false);
+  const FusedPart part = fuse(l, node, p.fused_from, false, false);
   const Order order = row_major(result.size());
   std::optional<Array> residual;
   if (part.residual != kNoValue) {
@@ -220,16 +220,19 @@ Status lower_product(Lowering& l, const Node& node, const Product& p) {
       g.b_offsets = batch_offsets(all, batch);
     }
     weight_bytes = t->bytes();
-    MNN_ASSIGN_OR_RETURN(
-        kernel, make_gemm_f32(g, t->data<float>(), p.bias, part.epilogue, l.kernel_options()));
+    MNN_ASSIGN_OR_RETURN(kernel, make_gemm_f32(g, t->data<float>(), p.bias_data(), part.epilogue,
+                                               l.kernel_options()));
   } else {
     // The matrix may lie either way round.
-    const std::vector<int> perm = p.b_transposed ? swap_last(b_dims.size()) : row_major(b_dims.size());
+    const std::vector<int> perm =
+        p.b_transposed ? swap_last(b_dims.size()) : row_major(b_dims.size());
     MNN_ASSIGN_OR_RETURN(Array view, l.real(p.b));
     view = transposed(view, perm);
     if (view.rank() == 1) view = with_trailing_one(view);
     const auto turned = transposed(view, swap_last(view.rank()));
-    auto usable = [](const Array& m) { return rows_contiguous(m) && row_stride(m) >= m.dims.back(); };
+    auto usable = [](const Array& m) {
+      return rows_contiguous(m) && row_stride(m) >= m.dims.back();
+    };
     if (!usable(view) && !usable(turned)) {
       MNN_ASSIGN_OR_RETURN(view, l.copy(view, row_major(view.rank())));
     }
@@ -237,11 +240,12 @@ Status lower_product(Lowering& l, const Node& node, const Product& p) {
     g.b_stride = row_stride(g.b_transposed ? turned : view);
     if (g.batch > 1) g.b_offsets = batch_offsets(view, batch);
     b = view;
-    MNN_ASSIGN_OR_RETURN(kernel, make_matmul_f32(g, p.bias, part.epilogue, l.kernel_options()));
+    MNN_ASSIGN_OR_RETURN(kernel,
+                         make_matmul_f32(g, p.bias_data(), part.epilogue, l.kernel_options()));
   }
   const Array y = l.allocate(DType::kF32, result, order);
   add_matrix_step(l, node, std::move(kernel), a, b ? &*b : nullptr, residual ? &*residual : nullptr,
-                  y, false, weight_bytes);
+                  y, false, weight_bytes, part.epilogue);
   return l.finish(node, y, part.count);
 }
 
@@ -249,6 +253,11 @@ Status lower_matmul(Lowering& l, const Node& node) {
   Product p;
   p.a = node.inputs[0];
   p.b = node.inputs[1];
+  const Dims out = l.dims(node.outputs[0]);
+  // A column of B, unless B is a vector.
+  if (l.dims(p.b).size() >= 2 && !out.empty()) {
+    p.fused_from = fuse_bias(l, node, out.size() - 1, p.bias);
+  }
   return lower_product(l, node, p);
 }
 
@@ -260,7 +269,6 @@ Status lower_gemm(Lowering& l, const Node& node) {
   p.a_transposed = n.attr_int("transA") != 0;
   p.b_transposed = n.attr_int("transB") != 0;
   p.alpha = static_cast<float>(n.attr_float("alpha"));
-  std::vector<float> bias;
   Node rewritten = node;
   if (n.has_input(2)) {
     if (is_bias(n)) {
@@ -268,9 +276,8 @@ Status lower_gemm(Lowering& l, const Node& node) {
       if (c == nullptr) return internal_error("the bias cannot be read");
       const auto beta = static_cast<float>(n.attr_float("beta"));
       for (int64_t i = 0; i < n.out_dims()[1]; ++i) {
-        bias.push_back(beta * c->data<float>()[c->elements() == 1 ? 0 : i]);
+        p.bias.push_back(beta * c->data<float>()[c->elements() == 1 ? 0 : i]);
       }
-      p.bias = bias.data();
     } else {
       // Another C is added behind the product.
       FusedOp add;
@@ -279,6 +286,7 @@ Status lower_gemm(Lowering& l, const Node& node) {
       rewritten.fused.insert(rewritten.fused.begin(), add);
     }
   }
+  p.fused_from = fuse_bias(l, rewritten, 1, p.bias);
   return lower_product(l, rewritten, p);
 }
 

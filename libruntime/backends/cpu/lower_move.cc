@@ -22,11 +22,13 @@ Status lower_concat(Lowering& l, const Node& node) {
   const ValueId yv = node.outputs[0];
   const Dims dims = l.dims(yv);
   const size_t axis = n.axis("axis", dims.size());
+  bool placed = false;
   // The order of axes most elements have; channels last wins a tie.
   std::vector<std::pair<Order, int64_t>> votes;
   const size_t count = node.own_inputs();
   for (size_t i = 0; i < count; ++i) {
     const Array& a = l.stored(node.inputs[i]);
+    placed = placed || l.placed(node.inputs[i]);
     if (l.constant_storage(a)) continue;
     const Order o = order_of(a);
     const auto at = std::find_if(votes.begin(), votes.end(), [&](auto& v) { return v.first == o; });
@@ -44,12 +46,24 @@ Status lower_concat(Lowering& l, const Node& node) {
       best = weight;
     }
   }
+  if (placed) order = channels_last(dims.size());
   // Post-ops come before the rounding to a grid.
   const std::optional<Grid> grid = node.fused.empty() ? l.grid(yv) : std::nullopt;
-  const Array y = l.allocate(l.dtype(yv), dims, order, grid);
+  const Array y = l.concat_output(node, order);
   Array place = y;
   for (size_t i = 0; i < count; ++i) {
-    MNN_ASSIGN_OR_RETURN(const Array x, l.on_grid(node.inputs[i], grid));
+    if (l.placed(node.inputs[i])) {
+      place.offset += l.dims(node.inputs[i])[axis] * place.strides[axis];
+      continue;
+    }
+    const ValueId v = node.inputs[i];
+    Array x;
+    if (const Array* form =
+            l.find_form(v, [&](const Array& a) { return a.grid == grid && is_dense(a, order); })) {
+      x = *form;
+    } else {
+      MNN_ASSIGN_OR_RETURN(x, l.on_grid(v, grid));
+    }
     place.dims = x.dims;
     l.copy_into(x, place);
     place.offset += x.dims[axis] * place.strides[axis];
@@ -199,7 +213,8 @@ Status lower_gather(Lowering& l, const Node& node) {
   if (!is_dense(x, row_major(x.rank()))) {
     MNN_ASSIGN_OR_RETURN(x, l.copy(x, row_major(x.rank())));
   }
-  MNN_ASSIGN_OR_RETURN(const Array at, l.real(node.inputs[1], row_major(l.dims(node.inputs[1]).size())));
+  MNN_ASSIGN_OR_RETURN(const Array at,
+                       l.real(node.inputs[1], row_major(l.dims(node.inputs[1]).size())));
   const int64_t extent = x.dims[axis], count = at.elements();
   const int64_t outer = product(std::span(x.dims).first(axis));
   const int64_t row = product(std::span(x.dims).subspan(axis + 1)) * x.item_bytes();

@@ -55,7 +55,7 @@ Status lower_layer_norm(Lowering& l, const Node& node) {
   Step& step = l.add_step(rms ? "rms_norm" : "layer_norm", in, out, x.elements() * 2, nullptr);
   if (x.offset == 0) step.in_place = x.storage;
   step.run = [=, g = in[1], b = in[2], parts = step.parts, k = &l.kernels()](const Run& run, int,
-                                                                            int part) {
+                                                                             int part) {
     const Range r = part_of(rows, part, parts);
     k->normalize(run.data<float>(x) + r.begin * size, run.data<float>(y) + r.begin * size,
                  r.end - r.begin, size, gain ? run.data<float>(g) : nullptr,

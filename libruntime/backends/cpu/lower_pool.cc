@@ -58,16 +58,17 @@ Status lower_pool(Lowering& l, const Node& node) {
   // The greatest byte is the greatest number, as long as both use one grid.
   const bool bytes = !average && in_grid && out_grid && *in_grid == *out_grid && node.fused.empty();
   MNN_ASSIGN_OR_RETURN(const Array x, bytes ? l.stored(xv, order) : l.real(xv, order));
-  const Array y =
-      l.allocate(DType::kF32, l.dims(yv), order, bytes ? out_grid : std::nullopt);
+  const Array y = l.allocate(DType::kF32, l.dims(yv), order, bytes ? out_grid : std::nullopt);
   const Array in[] = {x}, out[] = {y};
   const int64_t work = y.elements() * p.kh * p.kw / (bytes ? 16 : 4);
-  Step& step = l.add_step(average ? "average_pool" : bytes ? "max_pool_u8" : "max_pool", in, out,
-                          work, nullptr);
+  Step& step = l.add_step(average ? "average_pool"
+                          : bytes ? "max_pool_u8"
+                                  : "max_pool",
+                          in, out, work, nullptr);
   const int64_t rows = l.dims(xv)[0] * oh;
   const int64_t image = p.ih * p.iw * p.c, row = p.ow * p.c;
-  step.run = [p, x, y, rows, oh, image, row, average, bytes, parts = step.parts,
-              k = &l.kernels()](const Run& run, int, int part) {
+  step.run = [p, x, y, rows, oh, image, row, average, bytes, parts = step.parts, k = &l.kernels()](
+                 const Run& run, int, int part) {
     const Range r = part_of(rows, part, parts);
     for (int64_t i = r.begin; i < r.end; ++i) {
       if (bytes) {

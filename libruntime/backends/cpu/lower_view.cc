@@ -17,7 +17,8 @@ Status lower_identity(Lowering& l, const Node& node) {
 Status lower_reshape(Lowering& l, const Node& node) {
   const Dims dims = l.dims(node.outputs[0]);
   const ValueId v = node.inputs[0];
-  if (const Array* form = l.find_form(v, [&](const Array& a) { return reshaped(a, dims).has_value(); })) {
+  if (const Array* form =
+          l.find_form(v, [&](const Array& a) { return reshaped(a, dims).has_value(); })) {
     return l.define_view(node, *reshaped(*form, dims));
   }
   const Array a = l.stored(v);
@@ -97,8 +98,8 @@ Status lower_expand(Lowering& l, const Node& node) {
 }
 
 // Splits axes into blocks, permutes, moves into channels-last order, and merges.
-Status shuffle_blocks(Lowering& l, const Node& node, const Dims& split, const std::vector<int>& perm,
-                      const Order& order) {
+Status shuffle_blocks(Lowering& l, const Node& node, const Dims& split,
+                      const std::vector<int>& perm, const Order& order) {
   const std::optional<Array> blocks = reshaped(l.stored(node.inputs[0]), split);
   if (!blocks) return internal_error("an axis cannot be split");
   MNN_ASSIGN_OR_RETURN(const Array moved, l.copy(transposed(*blocks, perm), order));
@@ -122,8 +123,10 @@ Status lower_space_to_depth(Lowering& l, const Node& node) {
   const NodeView n(l.graph(), node);
   const Dims d = n.in_dims(0);
   const int64_t b = n.attr_int("blocksize");
-  return shuffle_blocks(l, node, {d[0], d[1], d[2] / b, b, d[3] / b, b}, {0, 3, 5, 1, 2, 4},
-                        {0, 4, 5, 1, 2, 3});
+  const bool columns = n.attr_string("mode") == "CRD";
+  const std::vector<int> perm =
+      columns ? std::vector<int>{0, 1, 3, 5, 2, 4} : std::vector<int>{0, 3, 5, 1, 2, 4};
+  return shuffle_blocks(l, node, {d[0], d[1], d[2] / b, b, d[3] / b, b}, perm, {0, 4, 5, 1, 2, 3});
 }
 
 constexpr OpRow kRows[] = {

@@ -40,7 +40,9 @@ Lowering::Lowering(const Graph& graph, const CompileOptions& options, std::strin
       kernels_(kernels),
       forms_(graph.values.size()),
       reals_(graph.values.size()),
-      absorbed_(graph.nodes.size(), false) {}
+      absorbed_(graph.nodes.size(), false),
+      slots_(graph.values.size()),
+      placed_(graph.values.size(), false) {}
 
 KernelOptions Lowering::kernel_options() const {
   KernelOptions options;
@@ -65,6 +67,7 @@ Result<Plan> Lowering::run() {
     define(v, a);
   }
   find_absorbed();
+  find_places();
   for (size_t n = 0; n < graph_.nodes.size(); ++n) {
     if (absorbed_[n]) continue;
     const Node& node = graph_.nodes[n];
@@ -101,6 +104,31 @@ void Lowering::find_absorbed() {
     if (size[n] + size[static_cast<size_t>(reader)] > kMaxExpression) continue;
     size[static_cast<size_t>(reader)] += size[n];
     absorbed_[n] = true;
+  }
+}
+
+// What a convolution or an elementwise node makes for one Concat of channels alone can be written
+// right into the result.
+void Lowering::find_places() {
+  for (size_t n = 0; n < graph_.nodes.size(); ++n) {
+    const Node& node = graph_.nodes[n];
+    if (node.op != "Concat" || !node.fused.empty()) continue;
+    const NodeView view(graph_, node);
+    const Dims out = view.out_dims();
+    if (out.size() < 3 || out.size() > 4 || view.axis("axis", out.size()) != 1) continue;
+    int64_t channel = 0;
+    bool convolution = false;
+    for (const ValueId v : node.inputs) {
+      convolution = convolution || (made_here(v) && maker(v).op == "Conv");
+    }
+    for (const ValueId v : node.inputs) {
+      const int64_t first = channel;
+      channel += dims(v)[1];
+      if (!convolution || !made_here(v) || single_reader(maker(v)) != static_cast<NodeId>(n)) {
+        continue;
+      }
+      slots_[static_cast<size_t>(v)] = {static_cast<NodeId>(n), first};
+    }
   }
 }
 
@@ -191,8 +219,29 @@ Array Lowering::allocate(DType dtype, const Dims& dims, const Order& order,
   return a;
 }
 
-Array Lowering::allocate_stored(ValueId v, const Order& order) {
-  return allocate(dtype(v), dims(v), order, grid(v));
+Array Lowering::allocate_output(ValueId v, const Order& order, const std::optional<Grid>& grid) {
+  const Slot& slot = slots_[static_cast<size_t>(v)];
+  const Dims d = dims(v);
+  if (slot.concat < 0 || order != channels_last(d.size())) {
+    return allocate(dtype(v), d, order, grid);
+  }
+  const Node& concat = graph_.node(slot.concat);
+  if (grid != this->grid(v) || grid != this->grid(concat.outputs[0])) {
+    return allocate(dtype(v), d, order, grid);
+  }
+  Array place = concat_output(concat, order);
+  place.offset += slot.channel * place.strides[1];
+  place.dims = d;
+  placed_[static_cast<size_t>(v)] = true;
+  return place;
+}
+
+Array Lowering::concat_output(const Node& concat, const Order& order) {
+  const ValueId v = concat.outputs[0];
+  const auto it = concats_.find(v);
+  if (it != concats_.end()) return it->second;
+  const std::optional<Grid> on = concat.fused.empty() ? grid(v) : std::nullopt;
+  return concats_.emplace(v, allocate(dtype(v), dims(v), order, on)).first->second;
 }
 
 Array Lowering::constant_array(Tensor tensor) {
@@ -295,13 +344,15 @@ Status Lowering::store_outputs() {
     MNN_ASSIGN_OR_RETURN(const Array a, real(v, order));
     const auto s = static_cast<size_t>(a.storage);
     taken.resize(plan_.storages.size(), false);
-    if (a.offset == 0 && !taken[s] && plan_.storages[s].place == Place::kWorkspace && plan_.storages[s].bytes == a.bytes()) {
+    if (a.offset == 0 && !taken[s] && plan_.storages[s].place == Place::kWorkspace &&
+        plan_.storages[s].bytes == a.bytes()) {
       plan_.storages[s].place = Place::kOutput;
       plan_.storages[s].index = static_cast<int>(i);
       taken[s] = true;
       continue;
     }
-    MNN_ASSIGN_OR_RETURN(const Array made, copy(a, order));
+    const Array made = allocate(a.dtype, a.dims, order);
+    copy_into(a, made);
     plan_.storages[static_cast<size_t>(made.storage)].place = Place::kOutput;
     plan_.storages[static_cast<size_t>(made.storage)].index = static_cast<int>(i);
   }

@@ -53,8 +53,13 @@ class Lowering {
   // Room for `dims` elements, dense in `order`.
   Array allocate(DType dtype, const Dims& dims, const Order& order,
                  std::optional<Grid> grid = std::nullopt);
-  // Room for the output `v` of a node, as it is to be stored.
-  Array allocate_stored(ValueId v, const Order& order);
+  // Room for the output `v` of a node, dense in `order` or a slice of the channels of the Concat it
+  // goes into: its neighbours along the last axis of `order` are neighbours in memory.
+  Array allocate_output(ValueId v, const Order& order, const std::optional<Grid>& grid);
+  // Whether allocate_output gave `v` its place in the result of the Concat that reads it.
+  bool placed(ValueId v) const { return placed_[static_cast<size_t>(v)]; }
+  // The whole result of a Concat some of whose inputs may have been placed already.
+  Array concat_output(const Node& concat, const Order& order);
   Array constant_array(Tensor tensor);
   bool constant_storage(const Array& a) const {
     return plan_.storages[static_cast<size_t>(a.storage)].place == Place::kConstant;
@@ -101,6 +106,7 @@ class Lowering {
   Status lower_node(NodeId n);
   Status store_outputs();
   void find_absorbed();
+  void find_places();
 
   const Graph& graph_;
   const Uses uses_;
@@ -112,6 +118,14 @@ class Lowering {
   std::vector<std::vector<Array>> forms_;
   std::vector<Tensor> reals_;  // dequantized constants
   std::vector<bool> absorbed_;
+  // Per value: the Concat whose result it may be written into (-1: none), and its first channel.
+  struct Slot {
+    NodeId concat = -1;
+    int64_t channel = 0;
+  };
+  std::vector<Slot> slots_;
+  std::vector<bool> placed_;
+  std::map<ValueId, Array> concats_;  // results allocated before their Concat is lowered
   const Node* current_ = nullptr;
 };
 

@@ -43,6 +43,13 @@ std::optional<PostOp> activation(const FusedOp& f) {
   return std::nullopt;
 }
 
+// The constant number a post-op multiplies by or adds; null when it is none.
+const Tensor* number_of(const Lowering& l, const Node& node, const FusedOp& f) {
+  if (f.operand < 0 || (f.op != "Mul" && f.op != "Add")) return nullptr;
+  const Tensor* t = l.graph().constant(node.inputs[static_cast<size_t>(f.operand)]);
+  return t && t->dtype() == DType::kF32 && t->elements() == 1 ? t : nullptr;
+}
+
 // What an int8 kernel can compute bit for bit.
 bool exact(Activation a) {
   return a == Activation::kRelu || a == Activation::kClip || a == Activation::kLeakyRelu ||
@@ -51,16 +58,46 @@ bool exact(Activation a) {
 
 }  // namespace
 
-FusedPart fuse(const Lowering& l, const Node& node, bool int8, bool bytes) {
-  FusedPart part;
+size_t fuse_bias(Lowering& l, const Node& node, size_t axis, std::vector<float>& bias) {
   const Dims out = l.dims(node.outputs[0]);
+  size_t taken = 0;
   for (const FusedOp& f : node.fused) {
+    if (f.op != "Add" || f.operand < 0) break;
+    const Tensor* t = l.constant(node.inputs[static_cast<size_t>(f.operand)]);
+    if (t == nullptr || t->dtype() != DType::kF32 || t->elements() != out[axis]) break;
+    const size_t behind = out.size() - axis;  // axes from `axis` on
+    if (t->rank() < behind || t->dims()[t->rank() - behind] != out[axis]) break;
+    bias.resize(static_cast<size_t>(out[axis]), 0.0f);
+    for (size_t i = 0; i < bias.size(); ++i) bias[i] += t->data<float>()[i];
+    ++taken;
+  }
+  return taken;
+}
+
+FusedPart fuse(const Lowering& l, const Node& node, size_t from, bool int8, bool bytes) {
+  FusedPart part;
+  part.count = from;
+  const Dims out = l.dims(node.outputs[0]);
+  for (size_t i = from; i < node.fused.size(); ++i) {
+    const FusedOp& f = node.fused[i];
     Epilogue& e = part.epilogue;
     if (const auto a = activation(f)) {
+      if (e.factor != 1 || e.offset != 0) break;
       if (int8 && !exact(a->kind) && (bytes || e.residual)) break;
       PostOp& place = e.residual ? e.after : e.before;
       if (place.kind != Activation::kNone || e.after.kind != Activation::kNone) break;
       place = *a;
+    } else if (const Tensor* number =
+                   int8 && bytes && !e.residual ? number_of(l, node, f) : nullptr) {
+      if (f.op == "Mul" && e.factor == 1 && e.offset == 0) {
+        e.factor = *number->data<float>();
+      } else if (f.op == "Add" && e.offset == 0) {
+        e.offset = *number->data<float>();
+      } else {
+        break;
+      }
+    } else if (e.factor != 1 || e.offset != 0) {
+      break;
     } else if (f.op == "Add" && f.operand >= 0 && !e.residual) {
       const ValueId operand = node.inputs[static_cast<size_t>(f.operand)];
       if (l.dims(operand) != out || l.dtype(operand) != DType::kF32) break;
@@ -115,7 +152,8 @@ QuantU8 quant_of(const Grid& grid) { return {grid.scale, grid.zero}; }
 
 void add_matrix_step(Lowering& l, const Node& node, MatrixKernelPtr kernel, const Array& x,
                      const Array* b, const Array* residual, const Array& y, bool int8,
-                     int64_t weight_bytes) {
+                     int64_t weight_bytes, const Epilogue& epilogue) {
+  const bool early_residual = epilogue.before.kind == Activation::kNone;
   std::shared_ptr<const MatrixKernel> k = std::move(kernel);
   l.count_weights(k->packed_bytes());
   std::vector<Array> in = {x};
@@ -128,9 +166,10 @@ void add_matrix_step(Lowering& l, const Node& node, MatrixKernelPtr kernel, cons
   step.info.int8 = int8;
   step.phases = k->phases();
   step.parts = k->parts();
-  if (residual != nullptr && residual->offset == 0 && residual->strides == y.strides &&
-      residual->item_bytes() == y.item_bytes() && residual->storage != x.storage &&
-      (b == nullptr || residual->storage != b->storage)) {
+  // An activation in front of the residual may be applied to y before the residual is read.
+  if (residual != nullptr && early_residual && residual->offset == 0 &&
+      residual->strides == y.strides && residual->item_bytes() == y.item_bytes() &&
+      residual->storage != x.storage && (b == nullptr || residual->storage != b->storage)) {
     step.in_place = residual->storage;
   }
   const int scratch = k->scratch_bytes() > 0 ? l.add_scratch(k->scratch_bytes()) : -1;

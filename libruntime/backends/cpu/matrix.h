@@ -10,10 +10,14 @@ namespace mnn::cpu {
 struct FusedPart {
   Epilogue epilogue;
   ValueId residual = kNoValue;
-  size_t count = 0;  // post-ops taken
+  size_t count = 0;  // post-ops taken, those before `from` included
 };
 // `bytes`: the result is stored as bytes, `int8`: by an int8 kernel.
-FusedPart fuse(const Lowering& l, const Node& node, bool int8, bool bytes);
+FusedPart fuse(const Lowering& l, const Node& node, size_t from, bool int8, bool bytes);
+
+// Takes leading post-ops that add a constant number per index of the result's axis `axis` into
+// `bias` (empty: none so far). Returns how many.
+size_t fuse_bias(Lowering& l, const Node& node, size_t axis, std::vector<float>& bias);
 
 // Why the node's post-ops cannot run; nullopt when they can.
 std::optional<std::string> check_post_ops(const Graph& graph, const Node& node);
@@ -30,6 +34,6 @@ QuantU8 quant_of(const Grid& grid);
 // A step that runs `kernel` on x (and b, and the residual) into y.
 void add_matrix_step(Lowering& l, const Node& node, MatrixKernelPtr kernel, const Array& x,
                      const Array* b, const Array* residual, const Array& y, bool int8,
-                     int64_t weight_bytes);
+                     int64_t weight_bytes, const Epilogue& epilogue);
 
 }  // namespace mnn::cpu

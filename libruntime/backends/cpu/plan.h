@@ -15,9 +15,9 @@ enum class Place : uint8_t { kWorkspace, kInput, kOutput, kConstant };
 
 struct Storage {
   Place place = Place::kWorkspace;
-  int index = 0;      // of the segment's input or output
+  int index = 0;  // of the segment's input or output
   int64_t bytes = 0;
-  Tensor constant;    // keeps a constant's bytes alive
+  Tensor constant;  // keeps a constant's bytes alive
 };
 
 // What a step sees when it runs.
@@ -28,9 +28,7 @@ class Run {
   T* data(const Array& a) const {
     return reinterpret_cast<T*>(base_[a.storage]) + a.offset;
   }
-  std::byte* bytes(const Array& a) const {
-    return base_[a.storage] + a.offset * a.item_bytes();
-  }
+  std::byte* bytes(const Array& a) const { return base_[a.storage] + a.offset * a.item_bytes(); }
   std::byte* storage(int id) const { return base_[id]; }
   // The data were wrong: the run ends with this text, which lives for ever.
   void fail(const char* message) const { error_->store(message, std::memory_order_relaxed); }

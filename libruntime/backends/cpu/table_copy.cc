@@ -37,8 +37,8 @@ TableCopy::TableCopy(const std::vector<Dims>& tables, const Array& to, uint64_t 
     const int64_t p = places[static_cast<size_t>(i)];
     if (!pieces_.empty()) {
       Piece& last = pieces_.back();
-      const bool joins =
-          p == kOutside ? last.from == kOutside : last.from != kOutside && last.from + last.length == p;
+      const bool joins = p == kOutside ? last.from == kOutside
+                                       : last.from != kOutside && last.from + last.length == p;
       if (joins) {
         ++last.length;
         continue;

@@ -24,8 +24,8 @@ class TableCopy {
 
   int bytes_;
   uint64_t fill_;
-  std::vector<Dims> outer_;     // tables of the outer axes, outermost first
-  std::vector<Piece> pieces_;   // of one row: the inner axes together
+  std::vector<Dims> outer_;    // tables of the outer axes, outermost first
+  std::vector<Piece> pieces_;  // of one row: the inner axes together
   int64_t row_ = 1, rows_ = 1;
 };
 

@@ -1,7 +1,6 @@
 #include "libruntime/backends/reference/interpreter.h"
 
 #include <chrono>
-#include <cstring>
 
 #include "libruntime/core/control_flow.h"
 #include "libruntime/core/op.h"
@@ -70,8 +69,8 @@ class Interpreter : public Executable {
       }
     }
     for (size_t i = 0; i < out.size(); ++i) {
-      Tensor& value = values_[static_cast<size_t>(graph_.outputs[i])];
-      deliver(value, out[i]);
+      const Tensor& value = values_[static_cast<size_t>(graph_.outputs[i])];
+      MNN_RETURN_IF_ERROR(deliver_output(value, out[i]));
     }
     for (const ValueId v : graph_.outputs) release(v);
     for (const auto* list : {&graph_.inputs, &graph_.captures}) {
@@ -98,18 +97,6 @@ class Interpreter : public Executable {
     if (kind == ValueKind::kTemporary || kind == ValueKind::kInput) {
       values_[static_cast<size_t>(v)] = {};
     }
-  }
-
-  // Into the caller's memory where that has the right size, else by handing over the tensor.
-  static void deliver(const Tensor& value, Tensor& out) {
-    if (value.dtype() != DType::kString && out.dtype() == value.dtype() &&
-        out.dims() == value.dims() && (out.raw() != nullptr || value.bytes() == 0)) {
-      if (value.bytes() > 0) {
-        std::memmove(out.raw(), value.raw(), static_cast<size_t>(value.bytes()));
-      }
-      return;
-    }
-    out = value;
   }
 
   Status round_value(ValueId v) {

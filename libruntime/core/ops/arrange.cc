@@ -41,7 +41,7 @@ Status infer_transpose(OpContext& c) {
   MNN_ASSIGN_OR_RETURN(const auto perm, permutation(c, shape.size()));
   Shape out;
   for (const size_t p : perm) out.push_back(shape[p]);
-  if (const auto v = c.values(0); v && all_known(shape)) {
+  if (const auto v = shaped_values(c, 0)) {
     const auto strides = row_major_strides(known_dims(shape));
     std::vector<int64_t> moved;
     for (const size_t p : perm) moved.push_back(strides[p]);

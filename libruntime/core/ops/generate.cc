@@ -117,6 +117,13 @@ Status reference_range(KernelContext& c) {
   MNN_ASSIGN_OR_RETURN(const int64_t count, range_count(*c.in[0], *c.in[1], *c.in[2]));
   MNN_ASSIGN_OR_RETURN(Tensor * y, c.make(0, c.in[0]->dtype(), {count}));
   const bool done = dispatch_numeric(y->dtype(), [&]<typename T>() {
+    if constexpr (std::is_integral_v<T>) {
+      // The steps of a narrow type may leave it on their way.
+      const auto first = static_cast<int64_t>(c.in[0]->data<T>()[0]);
+      const auto step = static_cast<int64_t>(c.in[2]->data<T>()[0]);
+      for (int64_t i = 0; i < count; ++i) y->data<T>()[i] = static_cast<T>(first + i * step);
+      return;
+    }
     const auto start = load_as_compute(c.in[0]->data<T>()[0]);
     const auto delta = load_as_compute(c.in[2]->data<T>()[0]);
     for (int64_t i = 0; i < count; ++i) {

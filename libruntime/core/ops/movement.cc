@@ -116,6 +116,14 @@ std::optional<ShapeValues> values_or_unknown(const OpContext& c, size_t i) {
   return ShapeValues(static_cast<size_t>(*count), Dim::unknown());
 }
 
+std::optional<ShapeValues> shaped_values(const OpContext& c, size_t i) {
+  auto values = c.values(i);
+  if (!values || !c.has_input(i) || !c.in[i].is_static()) return std::nullopt;
+  const auto count = checked_elements(known_dims(*c.in[i].shape));
+  if (count != static_cast<int64_t>(values->size())) return std::nullopt;
+  return values;
+}
+
 Status expect_integers(const OpContext& c, size_t i, std::string_view what) {
   if (!c.has_input(i)) return invalid("its input " + std::string(what) + " is missing");
   if (!is_integer(c.in[i].dtype)) {

@@ -114,6 +114,8 @@ Result<std::vector<int64_t>> index_tuple_offsets(const std::vector<int64_t>& dim
 // The elements input `i` would have: from values(), else all unknown when it is a small integer
 // tensor of known shape, else nullopt.
 std::optional<ShapeValues> values_or_unknown(const OpContext& c, size_t i);
+// values(i) when their number is that of the known shape: safe to index by it.
+std::optional<ShapeValues> shaped_values(const OpContext& c, size_t i);
 // Fails unless input `i` is present and of an integer type (bool is none).
 Status expect_integers(const OpContext& c, size_t i, std::string_view what);
 // The `i`-th input as int64 numbers; an error names `what`.

@@ -51,7 +51,7 @@ Result<Granularity> granularity(const AttributeReader& c, const std::vector<int6
   g.block = block;
   g.scales_along = scale_dims[axis];
   for (size_t d = 0; d < dims.size(); ++d) {
-    const int64_t expected = d == axis ? (dims[d] + block - 1) / block : dims[d];
+    const int64_t expected = d == axis ? dims[d] / block + (dims[d] % block != 0) : dims[d];
     if (scale_dims[d] != expected) {
       return invalid(found + " in blocks of " + std::to_string(block) + " along axis " +
                      std::to_string(axis));

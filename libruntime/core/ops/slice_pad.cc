@@ -114,7 +114,7 @@ Status infer_slice(OpContext& c) {
     exact = false;
     out[list[i]] = step.known() ? symbolic_slice(dim, start, end, step.value()) : Dim::unknown();
   }
-  if (const auto v = c.values(0); v && exact && all_known(shape)) {
+  if (const auto v = shaped_values(c, 0); v && exact) {
     const auto strides = row_major_strides(known_dims(shape));
     std::vector<int64_t> moved(rank);
     int64_t first = 0;

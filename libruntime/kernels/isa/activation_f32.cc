@@ -1,31 +1,11 @@
-// y[i] = act(x[i]) for every PostOp. HardSigmoid, HardSwish and LeakyRelu use no fused
-// multiply-add: they are the same on every instruction set, which int8 results rely on.
+// y[i] = act(x[i]) for every PostOp.
 #include "libruntime/kernels/isa/families.h"
 #include "libruntime/kernels/isa/simd_math.h"
-#include "libruntime/kernels/post_op.h"
+#include "libruntime/kernels/isa/simple_activation.h"
 
 namespace mnn::MNN_ISA {
 namespace {
 
-struct Relu {
-  static MNN_INLINE VF at(VF x, VF, VF) { return vmax(splat(0.0f), x); }
-};
-struct Clip {
-  static MNN_INLINE VF at(VF x, VF a, VF b) { return vmin(b, vmax(a, x)); }
-};
-struct LeakyRelu {
-  static MNN_INLINE VF at(VF x, VF a, VF) { return x < splat(0.0f) ? x * a : x; }
-};
-struct HardSigmoid {
-  static MNN_INLINE VF at(VF x, VF a, VF b) {
-    return vmin(splat(1.0f), vmax(splat(0.0f), x * a + b));
-  }
-};
-struct HardSwish {
-  static MNN_INLINE VF at(VF x, VF, VF) {
-    return x * HardSigmoid::at(x, splat(1.0f / 6), splat(0.5f));
-  }
-};
 struct Sigmoid {
   static MNN_INLINE VF at(VF x, VF, VF) { return vsigmoid(x); }
 };

@@ -16,14 +16,20 @@ void map1(const float* x, float* y, int64_t n, float a, float b) {
   const VF va = splat(a), vb = splat(b);
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) store(y + i, F(load(x + i), va, vb));
-  if (i < n) store_tail(y + i, F(load_tail(x + i, static_cast<int>(n - i)), va, vb), static_cast<int>(n - i));
+  if (i < n)
+    store_tail(y + i, F(load_tail(x + i, static_cast<int>(n - i)), va, vb),
+               static_cast<int>(n - i));
 }
 
 template <Function2 F>
 void map2(const float* a, const float* b, float* y, int64_t n) {
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) store(y + i, F(load(a + i), load(b + i)));
-  if (i < n) store_tail(y + i, F(load_tail(a + i, static_cast<int>(n - i)), load_tail(b + i, static_cast<int>(n - i))), static_cast<int>(n - i));
+  if (i < n)
+    store_tail(
+        y + i,
+        F(load_tail(a + i, static_cast<int>(n - i)), load_tail(b + i, static_cast<int>(n - i))),
+        static_cast<int>(n - i));
 }
 
 template <float (*F)(float, float)>
@@ -41,9 +47,7 @@ static MNN_INLINE VF elu(VF x, VF a, VF) { return x < 0.0f ? a * vexpm1(vmin(x, 
 static MNN_INLINE VF selu(VF x, VF a, VF b) {
   return b * (x > 0.0f ? x : a * vexpm1(vmin(VF{}, x)));
 }
-static MNN_INLINE VF celu(VF x, VF a, VF) {
-  return x > 0.0f ? x : a * vexpm1(vmin(VF{}, x / a));
-}
+static MNN_INLINE VF celu(VF x, VF a, VF) { return x > 0.0f ? x : a * vexpm1(vmin(VF{}, x / a)); }
 static MNN_INLINE VF hard_sigmoid(VF x, VF a, VF b) {
   return vmin(splat(1.0f), vmax(VF{}, x * a + b));
 }
@@ -80,13 +84,13 @@ static MNN_INLINE VF neg(VF x, VF, VF) { return -x; }
 static MNN_INLINE VF floor1(VF x, VF, VF) { return vfloor(x); }
 static MNN_INLINE VF ceil1(VF x, VF, VF) { return vceil(x); }
 static MNN_INLINE VF round1(VF x, VF, VF) { return vround(x); }
-static MNN_INLINE VF sign(VF x, VF, VF) {
-  return x != x ? x : truth(x > 0.0f) - truth(x < 0.0f);
-}
+static MNN_INLINE VF sign(VF x, VF, VF) { return x != x ? x : truth(x > 0.0f) - truth(x < 0.0f); }
 static MNN_INLINE VF square(VF x, VF, VF) { return x * x; }
 static MNN_INLINE VF logical_not(VF x, VF, VF) { return truth(x == 0.0f); }
 static MNN_INLINE VF mul_by(VF x, VF a, VF) { return x * a; }
 static MNN_INLINE VF add_to(VF x, VF a, VF) { return x + a; }
+static MNN_INLINE VF affine(VF x, VF a, VF b) { return x * a + b; }
+static MNN_INLINE VF gate(VF x, VF a, VF b) { return x * vmin(b, vmax(VF{}, x + a)); }
 static MNN_INLINE VF div_by(VF x, VF a, VF) { return x / a; }
 static MNN_INLINE VF divide(VF x, VF a, VF) { return a / x; }
 static MNN_INLINE VF sub_from(VF x, VF a, VF) { return a - x; }
@@ -100,7 +104,9 @@ static MNN_INLINE VF grid_index(VF x, VF scale, VF zero) {
   s = (s + 12582912.0f) - 12582912.0f;
   return vmin(splat(255.0f), vmax(VF{}, s + zero));
 }
-static MNN_INLINE VF grid(VF x, VF scale, VF zero) { return (grid_index(x, scale, zero) - zero) * scale; }
+static MNN_INLINE VF grid(VF x, VF scale, VF zero) {
+  return (grid_index(x, scale, zero) - zero) * scale;
+}
 static MNN_INLINE VF is_nan(VF x, VF, VF) { return truth(x != x); }
 
 float sin_scalar(float x, float) { return __builtin_sinf(x); }
@@ -172,7 +178,9 @@ void to_u8(const float* x, uint8_t* y, int64_t n, float scale, int zero) {
     const VBytes v = narrow(grid_index(load(x + i), s, z));
     __builtin_memcpy(y + i, &v, sizeof(v));
   }
-  if (i < n) store_some_bytes(y + i, narrow(grid_index(load_tail(x + i, static_cast<int>(n - i)), s, z)), static_cast<int>(n - i));
+  if (i < n)
+    store_some_bytes(y + i, narrow(grid_index(load_tail(x + i, static_cast<int>(n - i)), s, z)),
+                     static_cast<int>(n - i));
 }
 
 void from_bool(const uint8_t* x, float* y, int64_t n) {
@@ -248,6 +256,8 @@ void fill_elementwise(VectorKernels& k) {
   unary(UnaryOp::kNot) = map1<logical_not>;
   unary(UnaryOp::kMulBy) = map1<mul_by>;
   unary(UnaryOp::kAddTo) = map1<add_to>;
+  unary(UnaryOp::kAffine) = map1<affine>;
+  unary(UnaryOp::kGate) = map1<gate>;
   unary(UnaryOp::kDivBy) = map1<div_by>;
   unary(UnaryOp::kDivide) = map1<divide>;
   unary(UnaryOp::kSubFrom) = map1<sub_from>;

@@ -8,7 +8,10 @@ namespace mnn::MNN_ISA {
 void fill_gemm_f32(KernelTable& table);
 void fill_pack_f32(KernelTable& table);
 void fill_depthwise_f32(KernelTable& table);
+void fill_winograd_f32(KernelTable& table);
 void fill_activation_f32(KernelTable& table);
+void fill_gemm_int8(KernelTable& table);
+void fill_depthwise_int8(KernelTable& table);
 
 void fill(KernelTable& table);
 

@@ -6,6 +6,12 @@
 namespace mnn::MNN_ISA {
 namespace {
 
+#if defined(MNN_SIMD_GENERIC)
+constexpr int kDepthUnroll = 1;
+#else
+constexpr int kDepthUnroll = 4;
+#endif
+
 template <int kRows, int kVectors>
 void tile(const TileF32& t) {
   VF acc[kRows][kVectors];
@@ -21,7 +27,7 @@ void tile(const TileF32& t) {
     const float* row[kRows];
 #pragma GCC unroll 16
     for (int m = 0; m < kRows; ++m) row[m] = a[m] + t.a_offset;
-#pragma GCC unroll 4
+#pragma GCC unroll kDepthUnroll
     for (int64_t k = 0; k < depth; ++k, w += w_stride) {
       VF b[kVectors];
 #pragma GCC unroll 16

@@ -28,7 +28,8 @@ struct Sum {
 };
 
 template <typename Op>
-static MNN_INLINE void pool_row(const float* x, float* y, int64_t oy, const PoolRow& p, bool average) {
+static MNN_INLINE void pool_row(const float* x, float* y, int64_t oy, const PoolRow& p,
+                                bool average) {
   const int64_t top = oy * p.stride_h - p.pad_top;
   const Taps v = inside(top, p.kh, p.dilation_h, p.ih);
   const int64_t step_y = p.dilation_h * p.iw * p.c, step_x = p.dilation_w * p.c;
@@ -45,8 +46,8 @@ static MNN_INLINE void pool_row(const float* x, float* y, int64_t oy, const Pool
       }
       scale = count > 0 ? static_cast<float>(count) : 1.0f;
     }
-    const float* base = x + (top + v.low * p.dilation_h) * p.iw * p.c +
-                        (left + h.low * p.dilation_w) * p.c;
+    const float* base =
+        x + (top + v.low * p.dilation_h) * p.iw * p.c + (left + h.low * p.dilation_w) * p.c;
     int64_t j = 0;
     for (; j + 2 * kLanes <= p.c; j += 2 * kLanes) {
       VF a = Op::first(), b = a;
@@ -90,8 +91,8 @@ void max_pool_u8(const uint8_t* x, uint8_t* y, int64_t oy, const PoolRow& p) {
   for (int64_t ox = 0; ox < p.ow; ++ox, y += p.c) {
     const int64_t left = ox * p.stride_w - p.pad_left;
     const Taps h = inside(left, p.kw, p.dilation_w, p.iw);
-    const uint8_t* base = x + (top + v.low * p.dilation_h) * p.iw * p.c +
-                          (left + h.low * p.dilation_w) * p.c;
+    const uint8_t* base =
+        x + (top + v.low * p.dilation_h) * p.iw * p.c + (left + h.low * p.dilation_w) * p.c;
     int64_t j = 0;
     for (; j + kBytes <= p.c; j += kBytes) {
       VBytes a{};

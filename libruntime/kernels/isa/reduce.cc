@@ -75,7 +75,8 @@ float reduce_row_of(const float* x, int64_t n) {
   }
   double total = 0;
   for (int64_t i = 0; i < n; i += kBlock) {
-    total += static_cast<double>(lane_sum(reduce_block<op>(x + i, n - i < kBlock ? n - i : kBlock)));
+    total +=
+        static_cast<double>(lane_sum(reduce_block<op>(x + i, n - i < kBlock ? n - i : kBlock)));
   }
   return static_cast<float>(total);
 }
@@ -92,8 +93,8 @@ float reduce_row(ReduceOp op, const float* x, int64_t n) {
 
 // F(acc, x, j) takes one row into the accumulator of columns j….
 template <ReduceOp op, typename F>
-static MNN_INLINE void reduce_columns(const float* x, float* y, int64_t rows, int64_t stride, int64_t n,
-                               bool first, F&& take) {
+static MNN_INLINE void reduce_columns(const float* x, float* y, int64_t rows, int64_t stride,
+                                      int64_t n, bool first, F&& take) {
   for (int64_t j = 0; j < n; j += kLanes) {
     const int64_t width = n - j < kLanes ? n - j : kLanes;
     VF total = first ? start<op>() : load_part(y + j, width);
@@ -115,8 +116,10 @@ static MNN_INLINE void reduce_columns(const float* x, float* y, int64_t rows, in
 template <ReduceOp op>
 void reduce_column_of(const float* x, float* y, int64_t rows, int64_t stride, int64_t n,
                       bool first) {
-  reduce_columns<op>(x, y, rows, stride, n, first,
-                     [](VF acc, VF v, int64_t, int64_t) __attribute__((always_inline)) { return step<op>(acc, v); });
+  reduce_columns<op>(
+      x, y, rows, stride, n, first,
+      [](VF acc, VF v, int64_t, int64_t)
+          __attribute__((always_inline)) { return step<op>(acc, v); });
 }
 
 void reduce_column(ReduceOp op, const float* x, float* y, int64_t rows, int64_t stride, int64_t n,
@@ -126,7 +129,8 @@ void reduce_column(ReduceOp op, const float* x, float* y, int64_t rows, int64_t 
     case ReduceOp::kMin: return reduce_column_of<ReduceOp::kMin>(x, y, rows, stride, n, first);
     case ReduceOp::kSumSquare:
       return reduce_column_of<ReduceOp::kSumSquare>(x, y, rows, stride, n, first);
-    case ReduceOp::kSumAbs: return reduce_column_of<ReduceOp::kSumAbs>(x, y, rows, stride, n, first);
+    case ReduceOp::kSumAbs:
+      return reduce_column_of<ReduceOp::kSumAbs>(x, y, rows, stride, n, first);
     default: return reduce_column_of<ReduceOp::kSum>(x, y, rows, stride, n, first);
   }
 }
@@ -134,11 +138,17 @@ void reduce_column(ReduceOp op, const float* x, float* y, int64_t rows, int64_t 
 void column_variance(const float* x, const float* mean, float* y, int64_t rows, int64_t stride,
                      int64_t n, bool first) {
   reduce_columns<ReduceOp::kSum>(
-      x, y, rows, stride, n, first,
-      [mean](VF acc, VF v, int64_t j, int64_t width) __attribute__((always_inline)) {
+      x, y, rows, stride, n,
+      first, [mean](VF acc, VF v, int64_t j, int64_t width) __attribute__((always_inline)) {
         const VF d = v - load_part(mean + j, width);
         return madd(d, d, acc);
       });
+}
+
+// exp(x) for x <= 0; zero where it is nothing beside 1, so that no product of it is subnormal.
+static MNN_INLINE VF exp_below(VF x) {
+  const VF e = vexp(x);
+  return x < splat(-70.0f) ? VF{} : e;
 }
 
 void softmax(const float* x, float* y, int64_t rows, int64_t n, bool log) {
@@ -151,14 +161,14 @@ void softmax(const float* x, float* y, int64_t rows, int64_t n, bool log) {
       VF acc{};
       int64_t i = b;
       for (; i + kLanes <= end; i += kLanes) {
-        const VF e = vexp(load(x + i) - shift);
+        const VF e = exp_below(load(x + i) - shift);
         if (!log) store(y + i, e);
         acc += e;
       }
       float rest = 0;
       if (i < end) {
         alignas(64) float t[kLanes];
-        store(t, vexp(load_tail(x + i, static_cast<int>(end - i)) - shift));
+        store(t, exp_below(load_tail(x + i, static_cast<int>(end - i)) - shift));
         for (int64_t k = 0; i + k < end; ++k) {
           rest += t[k];
           if (!log) y[i + k] = t[k];
@@ -180,10 +190,11 @@ void softmax_column(const float* x, float* y, int64_t n, int64_t inner, int64_t 
   for (int64_t j = 0; j < inner; j += kLanes) {
     const int64_t width = inner - j;
     VF m = splat(-__builtin_inff());
-    for (int64_t i = 0; i < n; ++i) m = step<ReduceOp::kMax>(m, load_part(x + i * stride + j, width));
+    for (int64_t i = 0; i < n; ++i)
+      m = step<ReduceOp::kMax>(m, load_part(x + i * stride + j, width));
     VF total{};
     for (int64_t i = 0; i < n; ++i) {
-      const VF e = vexp(load_part(x + i * stride + j, width) - m);
+      const VF e = exp_below(load_part(x + i * stride + j, width) - m);
       if (!log) store_part(y + i * stride + j, e, width);
       total += e;
     }

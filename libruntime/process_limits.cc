@@ -1,7 +1,11 @@
-// How many CPUs this process may use: its affinity mask and the CPU quotas of its cgroups.
+// How many CPUs and how much memory this process may use: what the machine has, its affinity mask
+// and the limits of its cgroups.
+#include "libruntime/process_limits.h"
+
 #include <algorithm>
 #include <cstdint>
 #include <fstream>
+#include <limits>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -12,6 +16,9 @@
 
 #if defined(__linux__)
 #include <sched.h>
+#endif
+#if defined(__unix__)
+#include <unistd.h>
 #endif
 
 namespace mnn {
@@ -65,30 +72,38 @@ std::optional<int64_t> quota_v1(const std::string& folder) {
                  parse_int(first_line(folder + "/cpu.cfs_period_us")));
 }
 
-// The least quota of the group and of all groups above it. Inside a container the path of the host
+std::optional<int64_t> memory_v2(const std::string& folder) {
+  return parse_int(first_line(folder + "/memory.max"));
+}
+
+std::optional<int64_t> memory_v1(const std::string& folder) {
+  return parse_int(first_line(folder + "/memory.limit_in_bytes"));
+}
+
+// The least limit of the group and of all groups above it. Inside a container the path of the host
 // often does not exist; then only the mount point answers.
-template <typename Quota>
-void apply_groups(const std::string& mount, std::string path, Quota quota, int64_t& cpus) {
+template <typename Limit>
+void apply_groups(const std::string& mount, std::string path, Limit limit, int64_t& least) {
   for (;;) {
-    if (const auto q = quota(mount + path)) cpus = std::min(cpus, *q);
+    if (const auto l = limit(mount + path); l && *l > 0) least = std::min(least, *l);
     const size_t slash = path.rfind('/');
     if (slash == std::string::npos) return;
     path.resize(slash);
   }
 }
 
-bool lists_cpu(const std::string& controllers) {
+bool lists(const std::string& controllers, std::string_view wanted) {
   std::istringstream list(controllers);
   for (std::string name; std::getline(list, name, ',');) {
-    if (name == "cpu") return true;
+    if (name == wanted) return true;
   }
   return false;
 }
 
-}  // namespace
-
-int usable_cpus(const char* root) {
-  int64_t cpus = cpus_in_mask();
+// Lowers `least` to the limits of every cgroup this process is in.
+template <typename LimitV1, typename LimitV2>
+void apply_cgroups(const char* root, std::string_view controller, LimitV1 v1, LimitV2 v2,
+                   int64_t& least) {
   const std::string base = std::string(root) + "/sys/fs/cgroup";
   // Lines "id:controllers:path"; v2 has id 0 and no controllers.
   std::ifstream groups(std::string(root) + "/proc/self/cgroup");
@@ -100,14 +115,33 @@ int usable_cpus(const char* root) {
     std::string path = line.substr(second + 1);
     if (path == "/") path.clear();
     if (controllers.empty()) {
-      apply_groups(base, path, quota_v2, cpus);
-      apply_groups(base + "/unified", path, quota_v2, cpus);
-    } else if (lists_cpu(controllers)) {
-      apply_groups(base + "/cpu", path, quota_v1, cpus);
-      if (controllers != "cpu") apply_groups(base + "/" + controllers, path, quota_v1, cpus);
+      apply_groups(base, path, v2, least);
+      apply_groups(base + "/unified", path, v2, least);
+    } else if (lists(controllers, controller)) {
+      const std::string alone = "/" + std::string(controller);
+      apply_groups(base + alone, path, v1, least);
+      if (controllers != controller) apply_groups(base + "/" + controllers, path, v1, least);
     }
   }
+}
+
+}  // namespace
+
+int usable_cpus(const char* root) {
+  int64_t cpus = cpus_in_mask();
+  apply_cgroups(root, "cpu", quota_v1, quota_v2, cpus);
   return static_cast<int>(cpus);
+}
+
+int64_t usable_memory(const char* root) {
+  int64_t bytes = std::numeric_limits<int64_t>::max();
+#if defined(_SC_PHYS_PAGES) && defined(_SC_PAGESIZE)
+  const int64_t pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+  int64_t all = 0;
+  if (pages > 0 && size > 0 && !__builtin_mul_overflow(pages, size, &all)) bytes = all;
+#endif
+  apply_cgroups(root, "memory", memory_v1, memory_v2, bytes);
+  return bytes;
 }
 
 }  // namespace mnn

@@ -1,0 +1,325 @@
+// Direct int8 convolution and product. A block of output rows has the input it needs copied into a
+// buffer with its border, as int16 minus the zero point or (VNNI) as bytes: then neighbouring taps
+// are neighbours in memory, borders need no tests, and the copy stays in cache for all panels.
+#include <algorithm>
+#include <cstring>
+
+#include "libruntime/kernels/conv_plan.h"
+#include "libruntime/kernels/gemm.h"
+#include "libruntime/kernels/int8_plan.h"
+#include "libruntime/kernels/isa.h"
+
+namespace mnn {
+namespace {
+
+constexpr int64_t kBufferBytes = 96 * 1024;        // of a block's input, to stay in L2
+constexpr int64_t kLargeBufferBytes = 192 * 1024;  // with weights that do not stay there anyway
+constexpr int64_t kChunkBytes = 16 * 1024;         // of it used at a time, to stay in L1
+constexpr int64_t kSmallWeights = 192 * 1024;      // weights up to this stay in L2
+constexpr int64_t kMostBuffer = int64_t{1} << 28;
+constexpr int64_t kTileRows = 6;
+
+class DirectConvInt8 final : public MatrixKernel {
+ public:
+  DirectConvInt8(const ConvGeometry& g, const KernelTable& table, const ConvQuant& quant,
+                 const Int8Epilogue& epilogue)
+      : g_(g), table_(table), epilogue_(epilogue), zero_(quant.in.zero_point) {
+    name_ = std::string("conv_int8_direct_") + table.isa;
+    const bool pointwise = g.kh == 1 && g.kw == 1 && g.pad_top == 0 && g.pad_left == 0;
+    if (pointwise && g.stride_h == 1 && g.stride_w == 1 && g.oh == g.ih && g.ow == g.iw) {
+      // Pixels are alike: one column of them.
+      g_.ih = g_.oh = g.n * g.ih * g.iw;
+      g_.n = g_.iw = g_.ow = 1;
+    }
+    group_inputs_ = g.ic / g.groups;
+    group_ = table.group_int8;
+    element_ = group_ == 4 ? 1 : 2;
+    in_place_ = group_ == 4 && pointwise && group_inputs_ % 4 == 0 &&
+                (g_.oh - 1) * g_.stride_h < g_.ih && (g_.ow - 1) * g_.stride_w < g_.iw;
+    run_ = g.groups == 1 && g.dilation_w == 1 ? g.kw : 1;
+    runs_ = g.kh * g.kw / run_;
+    k_ = ceil_div(run_ * group_inputs_, group_);
+    buffer_width_ = (g_.ow - 1) * g_.stride_w + (g_.kw - 1) * g_.dilation_w + 1;
+  }
+
+  // Chooses blocks and panels; fails when the buffer would be out of proportion.
+  Status plan(int threads) {
+    const int64_t outputs = g_.oc / g_.groups;
+    const int64_t span = (g_.kh - 1) * g_.dilation_h + 1;
+    row_bytes_ = buffer_width_;
+    int64_t least = 0;
+    if (checked_mul(&row_bytes_, g_.ic * element_)) least = row_bytes_;
+    if (least == 0 || !checked_mul(&least, std::max(span, g_.stride_h)) || least > kMostBuffer)
+      return unsupported("int8 convolution whose window covers more than 256 MiB of input");
+    const int64_t weight_bytes = runs_ * k_ * 4 * outputs;
+    const bool small_weights = weight_bytes <= kSmallWeights;
+    const int64_t fit =
+        (small_weights ? kBufferBytes : kLargeBufferBytes) / (row_bytes_ * g_.stride_h);
+    block_rows_ = std::clamp<int64_t>(fit, std::min<int64_t>(4, g_.oh), g_.oh);
+    if (row_bytes_ * g_.stride_h * block_rows_ > kMostBuffer) block_rows_ = 1;
+    const int64_t m = g_.n * g_.oh * g_.ow;
+    int widest = table_.vectors_int8;
+    for (int v = widest + 1; v <= kMaxVectors; ++v)
+      if (m <= table_.rows_int8[v]) widest = v;
+    panels_ = split_columns(outputs, g_.groups, group_inputs_, table_.lanes, widest);
+    split_ = split_work(g_.n * g_.oh * (g_.ow == 1 ? 1 : kTileRows),
+                        static_cast<int64_t>(panels_.size()),
+                        m * g_.oc * group_inputs_ * g_.kh * g_.kw / 2, threads);
+    chunk_ = block_rows_ * g_.ow;
+    if (small_weights) {
+      const int64_t pixel = std::max<int64_t>(1, g_.ic * element_ * g_.stride_h * g_.stride_w);
+      chunk_ = std::min(chunk_, round_up(std::max<int64_t>(kChunkBytes / pixel, 12), kTileRows));
+    }
+    chunk_ = std::min<int64_t>(chunk_, 1200);
+    buffer_bytes_ =
+        in_place_ ? 0 : round_up(((block_rows_ - 1) * g_.stride_h + span) * row_bytes_ + 64, 64);
+    pointer_bytes_ = round_up(runs_ * chunk_ * 8, 64);
+    part_scratch_ = buffer_bytes_ + pointer_bytes_ + round_up(chunk_ * 8, 64);
+    return {};
+  }
+
+  void pack(const int8_t* weights, const float* bias, const ConvQuant& quant) {
+    const int64_t columns = padded_columns(panels_, table_.lanes), depth = runs_ * k_;
+    packed_ = AlignedBuffer<int32_t>(columns * depth);
+    start_ = AlignedBuffer<int32_t>(columns);
+    scale_ = AlignedBuffer<float>(columns);
+    bias_ = AlignedBuffer<float>(columns);
+    const int64_t area = g_.kh * g_.kw;
+    for (const Panel& p : panels_) {
+      const int64_t nr = int64_t{p.vectors} * table_.lanes;
+      int32_t* out = packed_.data() + p.column * depth;
+      for (int64_t j = 0; j < p.width; ++j) {
+        const int64_t o = p.n0 + j;
+        int64_t sum = 0;
+        for (int64_t run = 0; run < runs_; ++run)
+          for (int64_t e = 0; e < run_ * group_inputs_; ++e) {
+            const int64_t tap = run * run_ + e / group_inputs_, c = e % group_inputs_;
+            const int8_t w = weights[(o * group_inputs_ + c) * area + tap];
+            sum += w;
+            int32_t* cell = out + (run * k_ + e / group_) * nr + j;
+            put(cell, e % group_, w);
+          }
+        // With int16 the zero point is taken off the inputs already.
+        if (group_ == 4) start_[p.column + j] = static_cast<int32_t>(-sum * zero_);
+        scale_[p.column + j] = quant.in.scale * quant.weight_scales[o];
+        if (bias) bias_[p.column + j] = bias[o];
+      }
+    }
+  }
+
+  const char* name() const override { return name_.c_str(); }
+  int64_t packed_bytes() const override {
+    return packed_.bytes() + start_.bytes() + scale_.bytes() + bias_.bytes();
+  }
+  int64_t scratch_bytes() const override { return part_scratch_ * parts(); }
+  int parts() const override { return split_.parts(); }
+
+  void run(int, int part, const KernelArgs& args) const override {
+    const Range rows =
+        piece(g_.n * g_.oh, split_.rows, part / split_.panels, g_.ow == 1 ? kTileRows : 1);
+    const Range panels =
+        piece(static_cast<int64_t>(panels_.size()), split_.panels, part % split_.panels);
+    if (panels.size() == 0) return;
+    std::byte* scratch = args.scratch + part * part_scratch_;
+    for (int64_t row = rows.begin; row < rows.end;) {
+      const int64_t image = row / g_.oh, first = row % g_.oh;
+      const int64_t left = std::min(rows.end - row, g_.oh - first);
+      const Range block = piece(left, ceil_div(left, block_rows_), 0);
+      run_block(image, first, block.size(), panels, args, scratch);
+      row += block.size();
+    }
+  }
+
+ private:
+  void put(int32_t* cell, int64_t index, int8_t w) const {
+    if (group_ == 4) {
+      reinterpret_cast<int8_t*>(cell)[index] = w;
+    } else {
+      reinterpret_cast<int16_t*>(cell)[index] = w;
+    }
+  }
+
+  void run_block(int64_t image, int64_t first, int64_t rows, const Range& panels,
+                 const KernelArgs& args, std::byte* scratch) const {
+    auto* buffer = reinterpret_cast<uint8_t*>(scratch);
+    const auto** pointers = reinterpret_cast<const uint8_t**>(scratch + buffer_bytes_);
+    auto* y_offset = reinterpret_cast<int64_t*>(scratch + buffer_bytes_ + pointer_bytes_);
+    const auto* x = static_cast<const uint8_t*>(args.x) + image * g_.ih * g_.iw * g_.x_pixel_stride;
+    if (!in_place_) fill(x, first, rows, buffer);
+    const int64_t pixels = rows * g_.ow, chunks = ceil_div(pixels, chunk_);
+    const int64_t m0 = (image * g_.oh + first) * g_.ow;
+    for (int64_t i = 0; i < chunks; ++i) {
+      const Range chunk = piece(pixels, chunks, i, kTileRows);
+      point(x, first, chunk, buffer, pointers);
+      for (int64_t r = 0; r < chunk.size(); ++r)
+        y_offset[r] = (m0 + chunk.begin + r) * g_.y_pixel_stride;
+      for (int64_t p = panels.begin; p < panels.end; ++p)
+        run_panel(panels_[static_cast<size_t>(p)], chunk.size(), pointers, y_offset, args);
+      if (epilogue_.pass.kind != Activation::kNone) finish(y_offset, chunk.size(), panels, args);
+    }
+  }
+
+  // The input of output rows [first, first + rows) with its border; buffer row i is input row
+  // first * stride - pad_top + i.
+  void fill(const uint8_t* x, int64_t first, int64_t rows, uint8_t* buffer) const {
+    const int64_t top = first * g_.stride_h - g_.pad_top;
+    const int64_t count = (rows - 1) * g_.stride_h + (g_.kh - 1) * g_.dilation_h + 1;
+    const int64_t lo = std::clamp<int64_t>(g_.pad_left, 0, buffer_width_);
+    const int64_t hi = std::clamp<int64_t>(g_.iw + g_.pad_left, lo, buffer_width_);
+    const bool dense = g_.x_pixel_stride == g_.ic;
+    if (dense && lo == 0 && hi == buffer_width_ && buffer_width_ == g_.iw && g_.pad_left == 0 &&
+        top >= 0 && top + count <= g_.ih && g_.kh >= g_.stride_h) {
+      copy(x + top * g_.iw * g_.ic, count * g_.iw * g_.ic, buffer);
+      return;
+    }
+    for (int64_t i = 0; i < count; ++i, buffer += row_bytes_) {
+      if (!is_read(i)) continue;
+      const int64_t iy = top + i;
+      if (iy < 0 || iy >= g_.ih) {
+        fill_pad(buffer, row_bytes_);
+        continue;
+      }
+      const uint8_t* row = x + (iy * g_.iw + lo - g_.pad_left) * g_.x_pixel_stride;
+      const int64_t pixel = g_.ic * element_;
+      fill_pad(buffer, lo * pixel);
+      if (dense) {
+        copy(row, (hi - lo) * g_.ic, buffer + lo * pixel);
+      } else {
+        for (int64_t j = lo; j < hi; ++j, row += g_.x_pixel_stride)
+          copy(row, g_.ic, buffer + j * pixel);
+      }
+      fill_pad(buffer + hi * pixel, (buffer_width_ - hi) * pixel);
+    }
+  }
+
+  // Whether some tap of some output row reads buffer row i.
+  bool is_read(int64_t i) const {
+    for (int64_t ky = 0; ky < g_.kh && ky * g_.dilation_h <= i; ++ky)
+      if ((i - ky * g_.dilation_h) % g_.stride_h == 0) return true;
+    return false;
+  }
+
+  void fill_pad(uint8_t* out, int64_t bytes) const {
+    std::memset(out, group_ == 4 ? zero_ : 0, static_cast<size_t>(bytes));
+  }
+
+  void copy(const uint8_t* x, int64_t count, uint8_t* out) const {
+    if (group_ == 4) {
+      std::memcpy(out, x, static_cast<size_t>(count));
+    } else {
+      table_.widen_u8(x, zero_, reinterpret_cast<int16_t*>(out), count);
+    }
+  }
+
+  void point(const uint8_t* x, int64_t first, const Range& chunk, const uint8_t* buffer,
+             const uint8_t** pointers) const {
+    PixelWalk walk(g_.oh, g_.ow, chunk.begin);
+    const int64_t pixel = g_.ic * element_;
+    for (int64_t r = 0; r < chunk.size(); ++r, walk.next()) {
+      if (in_place_) {
+        const int64_t iy = (first + walk.y) * g_.stride_h, ix = walk.x * g_.stride_w;
+        pointers[r] = x + (iy * g_.iw + ix) * g_.x_pixel_stride;
+        continue;
+      }
+      const uint8_t* at = buffer + walk.y * g_.stride_h * row_bytes_ + walk.x * g_.stride_w * pixel;
+      const uint8_t** p = pointers + r;
+      for (int64_t run = 0; run < runs_; ++run, p += chunk_) {
+        const int64_t ky = run * run_ / g_.kw, kx = run * run_ % g_.kw;
+        *p = at + ky * g_.dilation_h * row_bytes_ + kx * g_.dilation_w * pixel;
+      }
+    }
+  }
+
+  void run_panel(const Panel& p, int64_t rows, const uint8_t* const* pointers,
+                 const int64_t* y_offset, const KernelArgs& args) const {
+    TileInt8 t;
+    t.a_tap_stride = chunk_;
+    t.a_offset = p.a_offset * element_;
+    t.taps = runs_;
+    t.k = k_;
+    t.w = packed_.data() + p.column * runs_ * k_;
+    t.start = start_.data() + p.column;
+    t.scale = scale_.data() + p.column;
+    t.bias = bias_.data() + p.column;
+    t.y = static_cast<std::byte*>(args.y) + p.n0 * epilogue_.y_bytes;
+    if (epilogue_.post.residual != ByteOrFloat::kNone)
+      t.residual = static_cast<const std::byte*>(args.residual) + p.n0 * epilogue_.residual_bytes;
+    t.post = &epilogue_.post;
+    t.n = p.width;
+    const int64_t tiles = ceil_div(rows, table_.rows_int8[p.vectors]);
+    for (int64_t i = 0; i < tiles; ++i) {
+      const Range r = piece(rows, tiles, i);
+      t.a = pointers + r.begin;
+      t.y_offset = y_offset + r.begin;
+      table_.tile_int8[p.vectors][r.size()](t);
+    }
+  }
+
+  void finish(const int64_t* y_offset, int64_t rows, const Range& panels,
+              const KernelArgs& args) const {
+    const int64_t first = panels_[static_cast<size_t>(panels.begin)].n0;
+    const Panel& last = panels_[static_cast<size_t>(panels.end - 1)];
+    const PostOp& op = epilogue_.pass;
+    for (int64_t r = 0; r < rows; ++r) {
+      float* y = static_cast<float*>(args.y) + y_offset[r] + first;
+      table_.activation_f32[static_cast<int>(op.kind)](y, y, last.n0 + last.width - first, op.a,
+                                                       op.b);
+    }
+  }
+
+  ConvGeometry g_;
+  const KernelTable& table_;
+  Int8Epilogue epilogue_;
+  int zero_;
+  std::string name_;
+  int64_t group_inputs_ = 0, group_ = 0, element_ = 0;
+  bool in_place_ = false;
+  int64_t run_ = 1, runs_ = 0, k_ = 0;
+  int64_t buffer_width_ = 0, row_bytes_ = 0, block_rows_ = 0, chunk_ = 0;
+  int64_t buffer_bytes_ = 0, pointer_bytes_ = 0, part_scratch_ = 0;
+  std::vector<Panel> panels_;
+  Split split_;
+  AlignedBuffer<int32_t> packed_, start_;
+  AlignedBuffer<float> scale_, bias_;
+};
+
+}  // namespace
+
+Result<MatrixKernelPtr> make_conv_int8(const ConvGeometry& geometry, const int8_t* weights,
+                                       const float* bias, const ConvQuant& quant,
+                                       const Epilogue& epilogue, const KernelOptions& options) {
+  MNN_ASSIGN_OR_RETURN(const KernelTable* table, find_kernels(options.isa));
+  MNN_ASSIGN_OR_RETURN(const ConvGeometry g, check_geometry(geometry, 1));
+  MNN_ASSIGN_OR_RETURN(const Int8Epilogue e,
+                       plan_int8(g, quant, epilogue, g.ic / g.groups * g.kh * g.kw));
+  if (g.groups > 1 && g.groups == g.ic)
+    return make_depthwise_int8(g, weights, bias, quant, e, *table, options.threads);
+  auto kernel = std::make_unique<DirectConvInt8>(g, *table, quant, e);
+  MNN_RETURN_IF_ERROR(kernel->plan(options.threads));
+  kernel->pack(weights, bias, quant);
+  return MatrixKernelPtr(std::move(kernel));
+}
+
+Result<MatrixKernelPtr> make_gemm_int8(const GemmGeometry& geometry, const int8_t* b,
+                                       const float* bias, const ConvQuant& quant,
+                                       const Epilogue& epilogue, const KernelOptions& options) {
+  GemmGeometry g = geometry;
+  if (g.batch != 1 || g.alpha != 1) return invalid("int8 product with a batch or a factor");
+  ConvGeometry c;
+  c.iw = c.ow = g.m;
+  c.ic = g.k;
+  c.oc = g.n;
+  c.x_pixel_stride = g.a_stride;
+  c.y_pixel_stride = g.c_stride;
+  MNN_RETURN_IF_ERROR(check_geometry(c, 1).status());
+  const int64_t stride = g.b_stride ? g.b_stride : (g.b_transposed ? g.k : g.n);
+  if (stride < (g.b_transposed ? g.k : g.n))
+    return invalid("matrix row strides must not be below the row");
+  AlignedBuffer<int8_t> weights(g.n * g.k);
+  for (int64_t n = 0; n < g.n; ++n)
+    for (int64_t k = 0; k < g.k; ++k)
+      weights[n * g.k + k] = b[g.b_transposed ? n * stride + k : k * stride + n];
+  return make_conv_int8(c, weights.data(), bias, quant, epilogue, options);
+}
+
+}  // namespace mnn

@@ -1,0 +1,28 @@
+// What the int8 kernels share: checks and the constants of requantization.
+#pragma once
+
+#include "libruntime/kernels/conv.h"
+#include "libruntime/kernels/kernel_table.h"
+#include "libruntime/kernels/plan.h"
+
+namespace mnn {
+
+// The epilogue of an int8 kernel: `post` runs in the kernel, `pass` over stored floats after it
+// (kNone: nothing is left to do).
+struct Int8Epilogue {
+  Int8Post post;
+  PostOp pass;
+  int64_t residual_bytes = 0, y_bytes = 0;  // of an element
+};
+
+// Fails on scales that are not positive, zero points that are no bytes and activations that an int8
+// kernel does not have. `depth` products are summed: above 65793 int32 could overflow.
+Result<Int8Epilogue> plan_int8(const ConvGeometry& g, const ConvQuant& quant,
+                               const Epilogue& epilogue, int64_t depth);
+
+Result<MatrixKernelPtr> make_depthwise_int8(const ConvGeometry& g, const int8_t* weights,
+                                            const float* bias, const ConvQuant& quant,
+                                            const Int8Epilogue& epilogue, const KernelTable& table,
+                                            int threads);
+
+}  // namespace mnn

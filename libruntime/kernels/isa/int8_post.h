@@ -1,0 +1,218 @@
+// From int32 sums to outputs; see Int8Post.
+#pragma once
+
+#include "libruntime/kernels/isa/simple_activation.h"
+#include "libruntime/kernels/kernel_table.h"
+
+namespace mnn::MNN_ISA {
+
+// Stores kLanes values in [0, 255] as bytes.
+static MNN_INLINE void store_bytes(uint8_t* p, VI v) {
+#if defined(MNN_SIMD_GENERIC)
+  for (int i = 0; i < kLanes; ++i) p[i] = static_cast<uint8_t>(v[i]);
+#elif MNN_VECTOR_BYTES == 64
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                   _mm512_cvtepi32_epi8(reinterpret_cast<__m512i>(v)));
+#elif MNN_VECTOR_BYTES == 32
+  const __m256i x = reinterpret_cast<__m256i>(v);
+  const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
+#else
+  const __m128i x = reinterpret_cast<__m128i>(v);
+  const __m128i words = _mm_packus_epi32(x, x);
+  const int four = _mm_cvtsi128_si32(_mm_packus_epi16(words, words));
+  __builtin_memcpy(p, &four, 4);
+#endif
+}
+
+// Two registers to neighbouring bytes.
+static MNN_INLINE void store_bytes(uint8_t* p, VI v, VI w) {
+#if defined(MNN_SIMD_GENERIC) || MNN_VECTOR_BYTES == 64
+  store_bytes(p, v);
+  store_bytes(p + kLanes, w);
+#elif MNN_VECTOR_BYTES == 32
+  // The pack works in halves: 0-3 of v, 0-3 of w, 4-7 of v, 4-7 of w.
+  const __m256i words = _mm256_permute4x64_epi64(
+      _mm256_packs_epi32(reinterpret_cast<__m256i>(v), reinterpret_cast<__m256i>(w)), 0xd8);
+  const __m128i bytes =
+      _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
+#else
+  const __m128i words = _mm_packs_epi32(reinterpret_cast<__m128i>(v), reinterpret_cast<__m128i>(w));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
+#endif
+}
+
+static MNN_INLINE void store_bytes_part(uint8_t* p, VI v, int64_t n) {
+  if (n >= kLanes) {
+    store_bytes(p, v);
+    return;
+  }
+  uint8_t bytes[kLanes];
+  store_bytes(bytes, v);
+  for (int64_t i = 0; i < n; ++i) p[i] = bytes[i];
+}
+
+static MNN_INLINE VF load_bytes_part(const uint8_t* p, int64_t n, int32_t zero) {
+  uint8_t bytes[kLanes] = {};
+  __builtin_memcpy(bytes, p, static_cast<size_t>(n < kLanes ? n : kLanes));
+  typedef uint8_t Bytes __attribute__((vector_size(kLanes)));
+  Bytes x;
+  __builtin_memcpy(&x, bytes, sizeof(x));
+  return to_float(__builtin_convertvector(x, VI) - splat_int(zero));
+}
+
+static MNN_INLINE VI to_byte(VF v, const Int8Post& post) {
+  v = v * splat(post.factor) + splat(post.offset);
+  const VF low = splat(static_cast<float>(-post.y_zero));
+  const VF high = splat(static_cast<float>(255 - post.y_zero));
+  return round_to_int(vmin(high, vmax(low, v * splat(post.y_inverse)))) + splat_int(post.y_zero);
+}
+
+// The clamp-only form: low and high are scaled already and inside what a byte holds. In registers,
+// because after a store of bytes the compiler would load everything again.
+struct Clamp {
+  VF inverse, low, high;
+  VI zero;
+  MNN_INLINE explicit Clamp(const Int8Post& post)
+      : inverse(splat(post.y_inverse)),
+        low(splat(post.low)),
+        high(splat(post.high)),
+        zero(splat_int(post.y_zero)) {}
+  MNN_INLINE VI operator()(VI sum, VF scale, VF bias) const {
+    return round_to_int(vmin(high, vmax(low, (to_float(sum) * scale + bias) * inverse))) + zero;
+  }
+};
+
+// Channels [c, c + lanes) of one pixel; n: how many of them exist. `y` and `residual` point at the
+// first channel.
+static MNN_INLINE void finish_sums(VI sum, VF scale, VF bias, const Int8Post& post,
+                                   const void* residual, void* y, int64_t n) {
+  if (post.clamp_only) {
+    store_bytes_part(static_cast<uint8_t*>(y), Clamp(post)(sum, scale, bias), n);
+    return;
+  }
+  VF v = simple_activation(post.before, to_float(sum) * scale + bias);
+  if (post.residual == ByteOrFloat::kByte) {
+    v += load_bytes_part(static_cast<const uint8_t*>(residual), n, post.r_zero) *
+         splat(post.r_scale);
+  } else if (post.residual == ByteOrFloat::kFloat) {
+    v += load_part(static_cast<const float*>(residual), n);
+  }
+  v = simple_activation(post.after, v);
+  if (post.output == ByteOrFloat::kFloat) {
+    store_part(static_cast<float*>(y), v, n);
+  } else {
+    store_bytes_part(static_cast<uint8_t*>(y), to_byte(v, post), n);
+  }
+}
+
+// p + count elements of the kind.
+static MNN_INLINE void* advance(void* p, ByteOrFloat kind, int64_t count) {
+  return static_cast<uint8_t*>(p) + (kind == ByteOrFloat::kFloat ? 4 * count : count);
+}
+static MNN_INLINE const void* advance(const void* p, ByteOrFloat kind, int64_t count) {
+  return static_cast<const uint8_t*>(p) + (kind == ByteOrFloat::kFloat ? 4 * count : count);
+}
+
+// A block of sums: `rows` rows of `width`, of which n channels exist. offset(row) is where a row's
+// first channel lies in y and residual.
+struct SumBlock {
+  const int32_t* sums = nullptr;
+  int64_t rows = 0, width = 0, n = 0;
+  const float* scale = nullptr;
+  const float* bias = nullptr;
+  const void* residual = nullptr;
+  void* y = nullptr;
+};
+
+struct Bounds {
+  float low = -__builtin_inff(), high = __builtin_inff();
+};
+// Whether the activation is a clamp, and its bounds.
+static MNN_INLINE bool clamp_bounds(const PostOp& op, Bounds* bounds) {
+  if (op.kind == Activation::kRelu) bounds->low = 0;
+  if (op.kind == Activation::kClip) *bounds = {op.a, op.b};
+  return op.kind == Activation::kNone || op.kind == Activation::kRelu ||
+         op.kind == Activation::kClip;
+}
+
+// Whole registers only; everything that does not change inside is known at compile time or held in
+// registers.
+template <bool kHardSwish, ByteOrFloat kResidual, ByteOrFloat kOutput, typename Offset>
+static MNN_INLINE void finish_whole(const SumBlock& b, const Int8Post& post, Bounds before,
+                                    Bounds after, const Offset& offset) {
+  const VF before_low = splat(before.low), before_high = splat(before.high);
+  const VF after_low = splat(after.low), after_high = splat(after.high);
+  const VF r_scale = splat(post.r_scale);
+  for (int64_t c = 0; c + kLanes <= b.n; c += kLanes) {
+    const VF scale = load(b.scale + c), bias = load(b.bias + c);
+    for (int64_t m = 0; m < b.rows; ++m) {
+      const int64_t at = offset(m) + c;
+      VF v = to_float(load_int(b.sums + m * b.width + c)) * scale + bias;
+      if constexpr (kHardSwish) {
+        v = HardSwish::at(v, v, v);
+      } else {
+        v = vmin(before_high, vmax(before_low, v));
+      }
+      if constexpr (kResidual == ByteOrFloat::kByte) {
+        v += load_bytes_part(static_cast<const uint8_t*>(b.residual) + at, kLanes, post.r_zero) *
+             r_scale;
+      } else if constexpr (kResidual == ByteOrFloat::kFloat) {
+        v += load(static_cast<const float*>(b.residual) + at);
+      }
+      v = vmin(after_high, vmax(after_low, v));
+      if constexpr (kOutput == ByteOrFloat::kFloat) {
+        store(static_cast<float*>(b.y) + at, v);
+      } else {
+        store_bytes(static_cast<uint8_t*>(b.y) + at, to_byte(v, post));
+      }
+    }
+  }
+}
+
+// Any epilogue over a block of sums in memory.
+template <typename Offset>
+static MNN_INLINE void finish_block(const SumBlock& b, const Int8Post& post, const Offset& offset) {
+  constexpr ByteOrFloat kByte = ByteOrFloat::kByte, kFloat = ByteOrFloat::kFloat;
+  Bounds before, after;
+  // Without a residual there is one activation, wherever it stands.
+  PostOp first = post.before, second = post.after;
+  if (post.residual == ByteOrFloat::kNone && first.kind == Activation::kNone) {
+    first = post.after;
+    second = post.before;
+  }
+  const bool swish = first.kind == Activation::kHardSwish;
+  int64_t done = 0;
+  // The forms real networks have; what is left of a row, and other activations, go one by one.
+  if ((swish || clamp_bounds(first, &before)) && clamp_bounds(second, &after)) {
+    done = b.n / kLanes * kLanes;
+    const bool byte = post.output == kByte;
+    if (post.residual == ByteOrFloat::kNone) {
+      constexpr ByteOrFloat kNone = ByteOrFloat::kNone;
+      if (swish && byte) finish_whole<true, kNone, kByte>(b, post, before, after, offset);
+      if (swish && !byte) finish_whole<true, kNone, kFloat>(b, post, before, after, offset);
+      if (!swish && byte) finish_whole<false, kNone, kByte>(b, post, before, after, offset);
+      if (!swish && !byte) finish_whole<false, kNone, kFloat>(b, post, before, after, offset);
+    } else if (post.residual == kByte && !swish) {
+      if (byte) finish_whole<false, kByte, kByte>(b, post, before, after, offset);
+      if (!byte) finish_whole<false, kByte, kFloat>(b, post, before, after, offset);
+    } else if (post.residual == kFloat && !swish) {
+      if (byte) finish_whole<false, kFloat, kByte>(b, post, before, after, offset);
+      if (!byte) finish_whole<false, kFloat, kFloat>(b, post, before, after, offset);
+    } else {
+      done = 0;
+    }
+  }
+  for (int64_t c = done; c < b.n; c += kLanes) {
+    const VF scale = load(b.scale + c), bias = load(b.bias + c);
+    for (int64_t m = 0; m < b.rows; ++m) {
+      const int64_t at = offset(m) + c;
+      const void* residual = b.residual ? advance(b.residual, post.residual, at) : nullptr;
+      finish_sums(load_int(b.sums + m * b.width + c), scale, bias, post, residual,
+                  advance(b.y, post.output, at), b.n - c);
+    }
+  }
+}
+
+}  // namespace mnn::MNN_ISA

@@ -1,0 +1,138 @@
+// Graphs whose values lie on byte grids: within one step of the reference everywhere.
+#include <gtest/gtest.h>
+
+#include "tests/cpu/cpu_testing.h"
+
+namespace mnn::testing {
+namespace {
+
+const std::string kQ = " quant u8 scale [0.02] zero [128]";
+
+// Outputs are on a grid of `step`; one step of difference is allowed.
+void check_steps(const std::string& text, double step) {
+  for (const std::string& isa : {std::string(), std::string("sse41")}) {
+    const CpuRun one = run_on_cpu(text, 1, isa, 2), two = run_on_cpu(text, 2, isa, 2);
+    ASSERT_FALSE(one.outputs.empty()) << text;
+    for (size_t o = 0; o < one.outputs.size(); ++o) {
+      const auto r = *one.expected[o].to_doubles(), y = *one.outputs[o].to_doubles();
+      int64_t off = 0;
+      for (size_t i = 0; i < r.size(); ++i) {
+        ASSERT_LE(std::abs(r[i] - y[i]), step * 1.001) << text;
+        off += std::abs(r[i] - y[i]) > step * 0.5 ? 1 : 0;
+      }
+      // Only ties may fall to the other side.
+      EXPECT_LE(off, static_cast<int64_t>(r.size() / 20 + 1)) << text;
+      EXPECT_TRUE(identical(one.outputs[o], two.outputs[o])) << text;
+    }
+  }
+}
+
+std::string graph(const std::string& type, const std::string& body) {
+  return "graph g(x: " + type + kQ + ") -> (y) {\n" + body + "\n}";
+}
+
+TEST(CpuInt8, ElementwiseTables) {
+  for (const char* op : {"Relu", "Sigmoid", "HardSwish", "Swish", "Tanh", "Gelu"}) {
+    const std::string text =
+        graph("f32[1,5,7,9]", std::string("y: f32[1,5,7,9]") + kQ + " = " + op + "(x)");
+    check_steps(text, 0.02);
+    EXPECT_EQ(count_steps(run_on_cpu(text), "lookup_u8"), 1);
+  }
+}
+
+TEST(CpuInt8, BinaryOnTwoGrids) {
+  for (const char* op : {"Add", "Mul", "Sub"}) {
+    check_steps("graph g(x: f32[2,3,5,7]" + kQ +
+                    ", z: f32[2,3,5,7] quant i8 scale [0.013] zero [3]) -> (y) {\n"
+                    "y: f32[2,3,5,7] quant u8 scale [0.03] zero [100] = " +
+                    op + "(x, z)\n}",
+                0.03);
+  }
+  check_steps("graph g(x: f32[2,3,5,7]" + kQ + ", z: f32[2,3,1,1]" + kQ +
+                  ") -> (y) {\n"
+                  "y: f32[2,3,5,7] quant u8 scale [0.03] zero [100] = Mul(x, z)\n}",
+              0.03);
+}
+
+TEST(CpuInt8, MovesAndPools) {
+  for (const char* body :
+       {"= MaxPool(x) {kernel_shape=[2,2], strides=[2,2]}", "= AveragePool(x) {kernel_shape=[3,3]}",
+        "= GlobalAveragePool(x)", "= Transpose(x) {perm=[0,2,3,1]}", "= Concat(x, x) {axis=1}",
+        "= Softmax(x) {axis=1}", "= Flatten(x)"}) {
+    check_steps(graph("f32[1,8,6,10]", "y" + kQ + " " + body), 0.02);
+  }
+  check_steps(graph("f32[1,8,6,10]",
+                    "const s: f32[4] = 1 1 2 2\ny" + kQ + " = Resize(x, _, s) {mode=\"linear\"}"),
+              0.02);
+  check_steps(graph("f32[1,8,6,10]",
+                    "const s: f32[4] = 1 1 2 2\ny" + kQ + " = Resize(x, _, s) {mode=\"nearest\"}"),
+              0.02);
+  check_steps(graph("f32[1,8,6,10]", "const p: i64[8] = 0 0 1 1 0 0 1 1\nconst v: f32[] = 0.5\ny" +
+                                         kQ + " = Pad(x, p, v)"),
+              0.02);
+}
+
+TEST(CpuInt8, OtherGridsOfOneView) {
+  check_steps(graph("f32[2,3,4]",
+                    "const s: i64[2] = 6 4\n"
+                    "y: f32[6,4] quant u8 scale [0.05] zero [90] = Reshape(x, s)"),
+              0.05);
+  check_steps(graph("f32[2,3,4]", "const s: i64[2] = 6 4\na = Reshape(x, s)\ny = Neg(a)"), 0.02);
+}
+
+TEST(CpuInt8, ConvAndGemm) {
+  const std::string w =
+      "const w: f32[6,4,3,3] quant i8 scale [0.01,0.02,0.01,0.005,0.01,0.02] "
+      "zero [0,0,0,0,0,0] axis 0 = random 3 -127 127\n"
+      "const b: f32[6] = random 4 -1 1\n";
+  for (const char* ops : {"", " + Relu", " + HardSwish", " + Sigmoid"}) {
+    const std::string conv = w +
+                             "y: f32[1,6,9,8] quant u8 scale [0.05] zero [128] = "
+                             "Conv(x, w, b) {pads=[1,1,1,1]}" +
+                             ops;
+    check_steps(graph("f32[1,4,9,8]", conv), 0.05);
+    const std::string real = w + "y = Conv(x, w, b) {pads=[1,1,1,1]}" + ops;
+    check_on_cpu(graph("f32[1,4,9,8]", real), 1e-5, 2);
+  }
+  const std::string m = "const w: f32[20,7] quant i8 scale [0.01] zero [0] = random 3 -127 127\n";
+  check_steps(
+      graph("f32[2,5,20]", m + "y: f32[2,5,7] quant u8 scale [0.05] zero [128] = MatMul(x, w)"),
+      0.05);
+  check_steps(
+      graph("f32[5,20]", m + "const c: f32[7] = random 5 -1 1\n"
+                             "y: f32[5,7] quant u8 scale [0.05] zero [128] = Gemm(x, w, c)"),
+      0.05);
+}
+
+TEST(CpuInt8, ConvResidualsAndConcat) {
+  const std::string w =
+      "const w: f32[4,4,3,3] quant i8 scale [0.01] zero [0] = random 3 -127 127\n";
+  const std::string out = "y: f32[1,4,9,8] quant u8 scale [0.05] zero [128] = ";
+  const std::string conv = out + "Conv(x, w) {pads=[1,1,1,1]}";
+  for (const char* ops : {" + Add(r)", " + Add(r) + Relu", " + Relu + Add(r)",
+                          " + Add(r) + Sigmoid", " + Sigmoid + Add(r)"}) {
+    for (const std::string& grid : {kQ, std::string()}) {
+      check_steps("graph g(x: f32[1,4,9,8]" + kQ + ", r: f32[1,4,9,8]" + grid + ") -> (y) {\n" + w +
+                      conv + ops + "\n}",
+                  0.05);
+    }
+  }
+  const std::string q = " quant u8 scale [0.05] zero [128]";
+  check_steps(graph("f32[1,4,9,8]", w + "a: f32[1,4,9,8]" + q + " = Conv(x, w) {pads=[1,1,1,1]}\n" +
+                                        "b: f32[1,4,9,8]" + q +
+                                        " = Conv(x, w) {pads=[1,1,1,1]} + Sigmoid\n" + "y" + q +
+                                        " = Concat(a, b) {axis=1}"),
+              0.05);
+}
+
+TEST(CpuInt8, DepthwiseAndSignedInput) {
+  const std::string w =
+      "const w: f32[24,1,3,3] quant i8 scale [0.01] zero [0] = random 3 -127 127\n";
+  const std::string y = "y: f32[1,24,9,8] quant i8 scale [0.05] zero [2] = ";
+  check_steps("graph g(x: f32[1,24,9,8] quant i8 scale [0.02] zero [-5]) -> (y) {\n" + w + y +
+                  "Conv(x, w) {group=24, pads=[1,1,1,1]} + Relu\n}",
+              0.05);
+}
+
+}  // namespace
+}  // namespace mnn::testing

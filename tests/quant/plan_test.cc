@@ -1,0 +1,110 @@
+#include "libquant/plan.h"
+
+#include <gtest/gtest.h>
+
+#include "libquant/annotate.h"
+#include "libruntime/core/op.h"
+#include "libruntime/core/text.h"
+
+namespace mnn {
+namespace {
+
+Graph parse(const std::string& text) {
+  Result<Graph> g = parse_graph(text);
+  EXPECT_TRUE(g.ok()) << g.status().message();
+  EXPECT_TRUE(infer_types(*g).ok());
+  return std::move(g).value();
+}
+
+constexpr const char* kTwoBranches = R"(graph g(x: f32[1,4,8,8]) -> (y) {
+  const w1: f32[4,4,1,1] = random 1 -1 1
+  const w2: f32[4,4,1,1] = random 2 -1 1
+  const w3: f32[2,8,1,1] = random 3 -1 1
+  a = Conv(x, w1) + Relu
+  b = Conv(x, w2)
+  p = MaxPool(b) {kernel_shape=[1,1]}
+  c = Concat(a, p) {axis=1}
+  y = Conv(c, w3)
+})";
+
+int group_of(const Graph& g, const QuantPlan& plan, const std::string& name) {
+  for (size_t i = 0; i < plan.values.size(); ++i) {
+    if (g.value(plan.values[i]).name == name) return plan.group[i];
+  }
+  return -1;
+}
+
+TEST(Plan, ConcatAndPoolShareOneGrid) {
+  const Graph g = parse(kTwoBranches);
+  const QuantPlan plan = plan_quantization(g);
+  EXPECT_EQ(plan.layers.size(), 3u);
+  const int c = group_of(g, plan, "c");
+  EXPECT_GE(c, 0);
+  EXPECT_EQ(group_of(g, plan, "a"), c);
+  EXPECT_EQ(group_of(g, plan, "b"), c);
+  EXPECT_EQ(group_of(g, plan, "p"), c);
+  EXPECT_NE(group_of(g, plan, "x"), c);
+  EXPECT_EQ(group_of(g, plan, "y"), -1) << "graph outputs stay float";
+}
+
+TEST(Plan, NonConstantWeightsAndOddGemmsStayFloat) {
+  const Graph g = parse(R"(graph g(x: f32[2,4], v: f32[4,3]) -> (y, z) {
+  const w: f32[4,3] = random 1 -1 1
+  y = MatMul(x, v)
+  z = Gemm(x, w) {alpha=2.0}
+})");
+  EXPECT_TRUE(plan_quantization(g).layers.empty());
+}
+
+TEST(Plan, ParametersHoldZeroExactly) {
+  for (const auto& [low, high] : {std::pair{-1.3, 2.9}, {0.5, 4.0}, {-6.0, -2.0}, {0.0, 0.0}}) {
+    const QuantParams p = activation_params(low, high);
+    EXPECT_EQ((0 - p.zero_point[0] + p.zero_point[0]) * p.scale[0], 0.0f);
+    EXPECT_GE(p.zero_point[0], 0);
+    EXPECT_LE(p.zero_point[0], 255);
+    EXPECT_GT(p.scale[0], 0);
+  }
+}
+
+TEST(Annotate, OnlyOneLayerLeavesTheOtherReadersAlone) {
+  const Graph g = parse(kTwoBranches);
+  const QuantPlan plan = plan_quantization(g);
+  QuantDecisions d;
+  d.ranges.assign(static_cast<size_t>(plan.groups), {-2, 2});
+  for (const QuantLayer& l : plan.layers) {
+    d.weights.push_back(quantize_weights(g.value(l.weight).data, l.weight_axis, WeightScale::kAbsMax).value());
+  }
+  d.bias.resize(plan.layers.size());
+  const Graph only = annotate_only(g, plan, d, 0);
+  ASSERT_TRUE(verify(only).ok()) << verify(only).message();
+  int quantized_constants = 0;
+  for (const Value& v : only.values) {
+    quantized_constants += v.kind == ValueKind::kConstant && v.quant.has_value();
+    if (v.name == "x") {
+      EXPECT_FALSE(v.quant.has_value());
+    }
+  }
+  EXPECT_EQ(quantized_constants, 1);
+  const Graph all = annotate(g, plan, d);
+  ASSERT_TRUE(verify(all).ok()) << verify(all).message();
+  const Graph without = annotate_without(g, plan, d, 2);
+  ASSERT_TRUE(verify(without).ok()) << verify(without).message();
+}
+
+TEST(Annotate, ABiasIsMadeWhereThereWasNone) {
+  Graph g = parse(R"(graph g(x: f32[1,4,4,4], r: f32[1,3,4,4]) -> (y) {
+  const w: f32[3,4,1,1] = random 1 -1 1
+  y = Conv(x, w) + Add(r) + Relu
+})");
+  const QuantPlan plan = plan_quantization(g);
+  ASSERT_EQ(plan.layers.size(), 1u);
+  const Tensor bias = bias_of(g, plan.layers[0]).value();
+  ASSERT_EQ(bias.elements(), 3);
+  set_bias(g, plan.layers[0], bias);
+  ASSERT_TRUE(verify(g).ok()) << verify(g).message();
+  EXPECT_EQ(g.nodes[0].own_inputs(), 3u);
+  EXPECT_EQ(g.nodes[0].fused[0].operand, 3);
+}
+
+}  // namespace
+}  // namespace mnn

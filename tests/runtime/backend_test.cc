@@ -1,0 +1,79 @@
+#include "libruntime/compile/backend.h"
+
+#include "tests/runtime/graphs.h"
+
+namespace mnn {
+namespace {
+
+// MACs of one node over inputs and an output of these types.
+int64_t macs(const std::string& op, const std::vector<Shape>& inputs, Shape output,
+             std::map<std::string, Attribute, std::less<>> attributes = {}) {
+  Graph graph;
+  Node node;
+  node.op = op;
+  for (const Shape& shape : inputs) {
+    node.inputs.push_back(graph.add_input("", tensor_type(DType::kF32, shape)));
+  }
+  node.outputs = {graph.add_temporary("", tensor_type(DType::kF32, std::move(output)))};
+  node.attributes = std::move(attributes);
+  return count_macs(graph, node);
+}
+
+TEST(Macs, OfEveryKind) {
+  EXPECT_EQ(macs("Conv", {{1, 4, 7, 7}, {6, 2, 3, 3}, {6}}, {1, 6, 5, 5}), 6 * 25 * 18);
+  EXPECT_EQ(macs("Conv", {{1, 4, 9}, {6, 4, 3}}, {1, 6, 7}), 6 * 7 * 12);
+  EXPECT_EQ(macs("ConvTranspose", {{1, 4, 5, 5}, {4, 3, 2, 2}}, {1, 3, 10, 10}), 4 * 25 * 12);
+  EXPECT_EQ(macs("Gemm", {{2, 3}, {3, 4}, {4}}, {2, 4}), 24);
+  EXPECT_EQ(macs("Gemm", {{3, 2}, {3, 4}}, {2, 4}, {{"transA", int64_t{1}}}), 24);
+  EXPECT_EQ(macs("MatMul", {{5, 2, 3}, {5, 3, 4}}, {5, 2, 4}), 5 * 24);
+  EXPECT_EQ(macs("MatMul", {{3}, {3}}, {}), 3);
+  EXPECT_EQ(macs("LSTM", {{7, 2, 3}, {1, 16, 3}, {1, 16, 4}}, {7, 1, 2, 4}), 14 * (48 + 64));
+  EXPECT_EQ(macs("Einsum", {{5, 2, 3}, {5, 3, 4}}, {5, 2, 4},
+                 {{"equation", std::string("bij,bjk->bik")}}),
+            120);
+  EXPECT_EQ(macs("Einsum", {{5, 2, 3}, {3, 4}}, {5, 2, 4},
+                 {{"equation", std::string("...ij , jk -> ...ik")}}),
+            120);
+  EXPECT_EQ(macs("Einsum", {{3}}, {}, {{"equation", std::string("i->")}}), 0);
+  EXPECT_EQ(macs("Einsum", {{3}, {3}}, {}, {{"equation", std::string("ijk")}}), 0);
+  EXPECT_EQ(macs("Relu", {{3}}, {3}), 0);
+}
+
+TEST(Macs, OpenOrHugeShapesGiveZero) {
+  EXPECT_EQ(macs("MatMul", {{Dim::symbol("n"), 3}, {3, 4}}, {Dim::symbol("n"), 4}), 0);
+  const int64_t huge = int64_t{1} << 40;
+  EXPECT_EQ(macs("MatMul", {{huge, huge}, {huge, huge}}, {huge, huge}), 0);
+}
+
+TEST(Backends, AreFoundByName) {
+  for (const std::string& name : backend_names()) {
+    const auto backend = make_backend(name);
+    ASSERT_NE(backend, nullptr);
+    EXPECT_EQ(backend->name(), name);
+    EXPECT_FALSE(backend->device().empty());
+  }
+  EXPECT_EQ(make_backend("warp"), nullptr);
+}
+
+TEST(Backends, SayWhyNot) {
+  const Graph graph = graph_of("graph g(x: f32[2]) -> (y) {\n y: f32[2] = Neg(x)\n}");
+  EXPECT_EQ(make_test_backend()->supports(graph, graph.nodes[0]), "takes Conv and Gemm, not Neg");
+  EXPECT_EQ(make_reference_backend()->supports(graph, graph.nodes[0]), std::nullopt);
+}
+
+TEST(Steps, AreDescribedInSourceNames) {
+  const Graph graph = graph_of(R"(graph g(x: f32[2,3]) -> (y) {
+    const w: f32[3,4] quant i8 scale [1] zero [0] = iota 0 1
+    y: f32[2,4] quant u8 scale [1] zero [0] = Gemm(x, w) + Relu @ "fc" "act"
+  })");
+  const StepInfo info = describe_step(graph, graph.nodes[0]);
+  EXPECT_EQ(info.op, "Gemm+Relu");
+  EXPECT_EQ(info.origin, (std::vector<std::string>{"fc", "act"}));
+  EXPECT_EQ(info.out_dims, (std::vector<int64_t>{2, 4}));
+  EXPECT_EQ(info.out_dtype, "u8");
+  EXPECT_EQ(info.macs, 24);
+  EXPECT_EQ(info.bytes, 24 + 12 + 8);
+}
+
+}  // namespace
+}  // namespace mnn
