@@ -211,22 +211,27 @@ class DirectConvInt8 final : public MatrixKernel {
     }
   }
 
+  // pointers[run * chunk_ + r] and y_offset[r] for the pixels of a chunk of the block whose first
+  // output row is `first`.
   void point(const uint8_t* x, int64_t first, const Range& chunk, const uint8_t* buffer,
              const uint8_t** pointers) const {
-    PixelWalk walk(g_.oh, g_.ow, chunk.begin);
-    const int64_t pixel = g_.ic * element_;
-    for (int64_t r = 0; r < chunk.size(); ++r, walk.next()) {
-      if (in_place_) {
-        const int64_t iy = (first + walk.y) * g_.stride_h, ix = walk.x * g_.stride_w;
-        pointers[r] = x + (iy * g_.iw + ix) * g_.x_pixel_stride;
-        continue;
-      }
-      const uint8_t* at = buffer + walk.y * g_.stride_h * row_bytes_ + walk.x * g_.stride_w * pixel;
-      const uint8_t** p = pointers + r;
-      for (int64_t run = 0; run < runs_; ++run, p += chunk_) {
+    const int64_t pixel = in_place_ ? g_.x_pixel_stride : g_.ic * element_;
+    const int64_t row = in_place_ ? g_.iw * pixel : row_bytes_;
+    const uint8_t* origin = in_place_ ? x + first * g_.stride_h * row : buffer;
+    const int64_t step = (g_.ow == 1 ? g_.stride_h * row : g_.stride_w * pixel);
+    for (int64_t r = 0; r < chunk.size();) {
+      // Pixels of one row follow each other; where rows are one pixel wide, so do all.
+      const int64_t at = chunk.begin + r;
+      const int64_t y = g_.ow == 1 ? at : at / g_.ow, ox = g_.ow == 1 ? 0 : at % g_.ow;
+      const int64_t count = g_.ow == 1 ? chunk.size() : std::min(chunk.size() - r, g_.ow - ox);
+      for (int64_t run = 0; run < runs_; ++run) {
         const int64_t ky = run * run_ / g_.kw, kx = run * run_ % g_.kw;
-        *p = at + ky * g_.dilation_h * row_bytes_ + kx * g_.dilation_w * pixel;
+        const uint8_t* p = origin + (y * g_.stride_h + ky * g_.dilation_h) * row +
+                           (ox * g_.stride_w + kx * g_.dilation_w) * pixel;
+        const uint8_t** out = pointers + run * chunk_ + r;
+        for (int64_t i = 0; i < count; ++i, p += step) out[i] = p;
       }
+      r += count;
     }
   }
 
@@ -246,13 +251,12 @@ class DirectConvInt8 final : public MatrixKernel {
       t.residual = static_cast<const std::byte*>(args.residual) + p.n0 * epilogue_.residual_bytes;
     t.post = &epilogue_.post;
     t.n = p.width;
-    const int64_t tiles = ceil_div(rows, table_.rows_int8[p.vectors]);
-    for (int64_t i = 0; i < tiles; ++i) {
-      const Range r = piece(rows, tiles, i);
-      t.a = pointers + r.begin;
-      t.y_offset = y_offset + r.begin;
-      table_.tile_int8[p.vectors][r.size()](t);
-    }
+    const auto* tile = table_.tile_int8[p.vectors];
+    for_tiles(rows, table_.rows_int8[p.vectors], [&](int64_t first, int64_t count) {
+      t.a = pointers + first;
+      t.y_offset = y_offset + first;
+      tile[count](t);
+    });
   }
 
   void finish(const int64_t* y_offset, int64_t rows, const Range& panels,

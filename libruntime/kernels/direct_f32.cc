@@ -102,13 +102,12 @@ void DirectConvF32::run_panel(const Panel& p, int64_t rows, const float* const* 
   t.low = post_.low;
   t.high = post_.high;
   t.n = p.width;
-  const int64_t tiles = ceil_div(rows, table_.rows_f32[p.vectors]);
-  for (int64_t i = 0; i < tiles; ++i) {
-    const Range r = piece(rows, tiles, i);
-    t.a = pointers + r.begin;
-    t.y_offset = y_offset + r.begin;
-    table_.tile_f32[p.vectors][r.size()](t);
-  }
+  const auto* tile = table_.tile_f32[p.vectors];
+  for_tiles(rows, table_.rows_f32[p.vectors], [&](int64_t first, int64_t count) {
+    t.a = pointers + first;
+    t.y_offset = y_offset + first;
+    tile[count](t);
+  });
 }
 
 void DirectConvF32::finish(const int64_t* y_offset, int64_t rows, const Range& panels,

@@ -156,13 +156,12 @@ class BatchedGemmF32 final : public MatrixKernel {
           epilogue_.residual ? static_cast<const float*>(args.residual) + at : nullptr;
       t.y = y;
       t.residual = post_.add_residual ? residual : nullptr;
-      const int64_t tiles = ceil_div(block.size(), table_.rows_f32[p.vectors]);
-      for (int64_t j = 0; j < tiles; ++j) {
-        const Range r = piece(block.size(), tiles, j);
-        t.a = pointers + r.begin;
-        t.y_offset = y_offset + r.begin;
-        table_.tile_f32[p.vectors][r.size()](t);
-      }
+      const auto* tile = table_.tile_f32[p.vectors];
+      for_tiles(block.size(), table_.rows_f32[p.vectors], [&](int64_t first, int64_t count) {
+        t.a = pointers + first;
+        t.y_offset = y_offset + first;
+        tile[count](t);
+      });
       if (!post_.any_pass()) continue;
       for (int64_t r = 0; r < block.size(); ++r)
         run_post_pass(table_, epilogue_, post_, residual ? residual + y_offset[r] : nullptr,

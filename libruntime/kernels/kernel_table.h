@@ -71,8 +71,8 @@ struct WinogradOutput {
 
 // How an int32 sum becomes an output, in float without contraction:
 // v = before(float(sum) * scale[c] + bias[c]) [+ (r - r_zero) * r_scale], v = after(v), then float,
-// or round_half_even((v * factor + offset) * y_inverse) + y_zero saturated to a byte. Activations up
-// to kHardSwish.
+// or round_half_even((v * factor + offset) * y_inverse) + y_zero saturated to a byte. Activations
+// up to kHardSwish.
 enum class ByteOrFloat : uint8_t { kNone, kByte, kFloat };
 struct Int8Post {
   PostOp before, after;

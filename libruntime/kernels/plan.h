@@ -49,6 +49,18 @@ struct Range {
 // Piece `index` of `count` nearly equal pieces of [0, n), cut at multiples of `step`.
 Range piece(int64_t n, int64_t count, int64_t index, int64_t step = 1);
 
+// Calls f(first, count) for nearly equal pieces of [0, rows) of at most `most`.
+template <typename F>
+void for_tiles(int64_t rows, int64_t most, F&& f) {
+  const int64_t tiles = ceil_div(rows, most), least = rows / tiles, more = rows % tiles;
+  int64_t first = 0;
+  for (int64_t i = 0; i < tiles; ++i) {
+    const int64_t count = least + (i < more ? 1 : 0);
+    f(first, count);
+    first += count;
+  }
+}
+
 // Columns [n0, n0 + width) of C. Weights and bias of all panels lie one behind the other.
 struct Panel {
   int64_t n0 = 0;

@@ -36,7 +36,8 @@ class WinogradConvF32 final : public MatrixKernel {
     const int64_t fit = (large ? kLargeBlockBytes : kBlockBytes) / tile_bytes;
     block_ = std::max(fit / kTileRows, int64_t{2}) * kTileRows;
     block_ = std::min(block_, round_up(tiles_, kTileRows));
-    parts_ = split_work(tiles_, 1, tiles_ * frequencies_ * g.ic * g.oc, threads).rows;
+    // Split tile by tile: there may be few.
+    parts_ = split_work(tiles_ * kTileRows, 1, tiles_ * frequencies_ * g.ic * g.oc, threads).rows;
     const int64_t transforms = round_up(block_ * frequencies_ * (inputs_ + columns_) * 4, 64);
     pointer_bytes_ = round_up(std::max(frequencies_, block_) * 8, 64);
     part_scratch_ = transforms + 2 * pointer_bytes_;
@@ -52,7 +53,7 @@ class WinogradConvF32 final : public MatrixKernel {
   int parts() const override { return parts_; }
 
   void run(int, int part, const KernelArgs& args) const override {
-    const Range tiles = piece(tiles_, parts_, part, kTileRows);
+    const Range tiles = piece(tiles_, parts_, part);
     if (tiles.size() == 0) return;
     std::byte* scratch = args.scratch + part * part_scratch_;
     auto* v = reinterpret_cast<float*>(scratch);
@@ -141,13 +142,12 @@ class WinogradConvF32 final : public MatrixKernel {
       t.w_stride = nr;
       t.y = m + p.column;
       t.n = nr;
-      const int64_t tiles = ceil_div(rows, table_.rows_f32[p.vectors]);
-      for (int64_t i = 0; i < tiles; ++i) {
-        const Range r = piece(rows, tiles, i);
-        t.a = pointers + r.begin;
-        t.y_offset = offsets + r.begin;
-        table_.tile_f32[p.vectors][r.size()](t);
-      }
+      const auto* tile = table_.tile_f32[p.vectors];
+      for_tiles(rows, table_.rows_f32[p.vectors], [&](int64_t first, int64_t count) {
+        t.a = pointers + first;
+        t.y_offset = offsets + first;
+        tile[count](t);
+      });
     }
   }
 
