@@ -33,7 +33,8 @@ Status convert(const Options& o) {
     load.passes.after = [&, count = 0](std::string_view pass, int, const Graph& g) mutable {
       std::string number = std::to_string(count++);
       number.insert(0, 2 - std::min<size_t>(2, number.size()), '0');
-      const Status s = write_file(o.dump_passes + "/" + number + "_" + std::string(pass) + ".txt", print_graph(g));
+      const Status s = write_file(o.dump_passes + "/" + number + "_" + std::string(pass) + ".txt",
+                                  print_graph(g));
       if (dump.ok()) dump = s;
     };
   }
@@ -52,7 +53,8 @@ Status convert(const Options& o) {
   if (!o.expect.empty()) {
     progress.update("checking", 1, 3);
     const Graph& graph = loaded.model.graph;
-    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> inputs, read_inputs(o.expect, graph, loaded.source_inputs));
+    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> inputs,
+                         read_inputs(o.expect, graph, loaded.source_inputs));
     MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> expected, read_expected(o.expect, graph));
     MNN_ASSIGN_OR_RETURN(auto session, open_session(graph, o.common.threads));
     MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> found, session->run(inputs));
@@ -63,7 +65,8 @@ Status convert(const Options& o) {
   std::map<std::string, std::string> options;
   for (const auto& [name, dims] : load.shapes) {
     std::string text;
-    for (const int64_t d : dims) text += (text.empty() ? "" : ",") + (d < 0 ? "?" : std::to_string(d));
+    for (const int64_t d : dims)
+      text += (text.empty() ? "" : ",") + (d < 0 ? "?" : std::to_string(d));
     options["shape." + name] = text;
   }
   if (o.no_fuse) options["fuse"] = "false";
@@ -73,7 +76,8 @@ Status convert(const Options& o) {
   MNN_RETURN_IF_ERROR(write_model(loaded.model, path));
   std::error_code ec;
   const auto bytes = static_cast<int64_t>(std::filesystem::file_size(path, ec));
-  for (const std::string& r : o.reports) MNN_RETURN_IF_ERROR(write_conversion_report(r, loaded, bytes));
+  for (const std::string& r : o.reports)
+    MNN_RETURN_IF_ERROR(write_conversion_report(r, loaded, bytes));
 
   if (o.common.json) {
     nlohmann::ordered_json out;
@@ -87,12 +91,16 @@ Status convert(const Options& o) {
       out["plan_steps"] = {{"imported", loaded.counts.imported},
                            {"unfused", loaded.counts.unfused},
                            {"fused", loaded.counts.fused}};
-      for (const auto& [pass, n] : loaded.counts.changes) out["passes"].push_back({{"pass", pass}, {"changes", n}});
+      for (const auto& [pass, n] : loaded.counts.changes)
+        out["passes"].push_back({{"pass", pass}, {"changes", n}});
     }
     out["notes"] = loaded.notes;
     for (const OutputCheck& c : checks) {
-      out["checks"].push_back({{"output", c.name}, {"passed", c.passed}, {"max_rel", c.metrics.max_rel},
-                               {"cosine", c.metrics.cosine}, {"snr_db", c.metrics.snr_db}});
+      out["checks"].push_back({{"output", c.name},
+                               {"passed", c.passed},
+                               {"max_rel", c.metrics.max_rel},
+                               {"cosine", c.metrics.cosine},
+                               {"snr_db", c.metrics.snr_db}});
     }
     std::cout << out.dump(2) << "\n";
   } else {
@@ -105,20 +113,24 @@ Status convert(const Options& o) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Converts a model of another framework (or an older .mnn) into a .mnn file.", "mnn convert");
+  CLI::App app("Converts a model of another framework (or an older .mnn) into a .mnn file.",
+               "mnn convert");
   Options o;
-  app.add_option("MODEL", o.model, "The source model; its format is recognized by content")->required();
+  app.add_option("MODEL", o.model, "The source model; its format is recognized by content")
+      ->required();
   app.add_option("-o,--output", o.output, "The .mnn file to write")->required()->type_name("FILE");
   add_shape_flag(app, o.shapes);
   app.add_flag("--no-fuse", o.no_fuse, "Fold and clean up only: no fusion");
   app.add_option("--expect", o.expect, "Check the result against inputs and outputs in this folder")
       ->type_name("DIR");
-  app.add_option("--report", o.reports, "Write the compatibility report: .json, .html or .md. Repeatable")
+  app.add_option("--report", o.reports,
+                 "Write the compatibility report: .json, .html or .md. Repeatable")
       ->type_name("FILE")
       ->expected(1)
       ->take_all()
       ->allow_extra_args(false);
-  app.add_option("--dump-passes", o.dump_passes, "Write the graph after each pass as text")->type_name("DIR");
+  app.add_option("--dump-passes", o.dump_passes, "Write the graph after each pass as text")
+      ->type_name("DIR");
   add_common_flags(app, o.common, "mnn convert model.onnx -o model.mnn --shape x=1,3,224,224");
   return run_command(app, o.common, argc, argv, [&] { return convert(o); });
 }

@@ -39,9 +39,11 @@ Json border(const Graph& graph, const std::vector<ValueId>& ids) {
     const Value& value = graph.value(v);
     Json dims = Json::array();
     if (value.type.shape) {
-      for (const Dim& d : *value.type.shape) d.known() ? dims.push_back(d.value()) : dims.push_back(d.str());
+      for (const Dim& d : *value.type.shape)
+        d.known() ? dims.push_back(d.value()) : dims.push_back(d.str());
     }
-    out.push_back({{"name", value.name}, {"dtype", std::string(dtype_name(value.type.dtype))},
+    out.push_back({{"name", value.name},
+                   {"dtype", std::string(dtype_name(value.type.dtype))},
                    {"shape", value.type.shape ? dims : Json()}});
   }
   return out;
@@ -51,7 +53,9 @@ Json border(const Graph& graph, const std::vector<ValueId>& ids) {
 ShapeMap calibrated_dims(const Model& model) {
   ShapeMap shapes;
   const auto meta = nlohmann::json::parse(model.metadata_json, nullptr, false);
-  if (!meta.is_object() || !meta.contains("calibrated_dims") || !meta["calibrated_dims"].is_object()) return shapes;
+  if (!meta.is_object() || !meta.contains("calibrated_dims") ||
+      !meta["calibrated_dims"].is_object())
+    return shapes;
   for (const auto& [name, dims] : meta["calibrated_dims"].items()) {
     if (!dims.is_array()) continue;
     std::vector<int64_t> list;
@@ -60,7 +64,8 @@ ShapeMap calibrated_dims(const Model& model) {
     }
     for (const ValueId v : model.graph.inputs) {
       const Value& value = model.graph.value(v);
-      if (value.name == name && value.type.shape && value.type.rank() == list.size()) shapes[name] = list;
+      if (value.name == name && value.type.shape && value.type.rank() == list.size())
+        shapes[name] = list;
     }
   }
   return shapes;
@@ -71,7 +76,9 @@ Status print_ops(bool json) {
   std::vector<std::vector<std::string>> rows = {{"operator", "reference", "decomposition"}};
   for (const OpDef* def : all_ops()) {
     const bool reference = def->reference != nullptr || def->subgraphs > 0;
-    out["operators"].push_back({{"op", def->name}, {"reference", reference}, {"decomposition", def->decompose != nullptr}});
+    out["operators"].push_back({{"op", def->name},
+                                {"reference", reference},
+                                {"decomposition", def->decompose != nullptr}});
     rows.push_back({def->name, reference ? "yes" : "", def->decompose ? "yes" : ""});
   }
   std::string sources;
@@ -97,8 +104,13 @@ Status print_verification(const Options& o) {
   std::vector<std::vector<std::string>> rows = {{"section", "offset", "bytes", "SHA-256", ""}};
   std::string broken;
   for (const SectionInfo& s : sections) {
-    out["sections"].push_back({{"name", s.name}, {"offset", s.offset}, {"bytes", s.bytes}, {"sha256", s.sha256}, {"intact", s.intact}});
-    rows.push_back({s.name, std::to_string(s.offset), std::to_string(s.bytes), s.sha256, s.intact ? "ok" : "DAMAGED"});
+    out["sections"].push_back({{"name", s.name},
+                               {"offset", s.offset},
+                               {"bytes", s.bytes},
+                               {"sha256", s.sha256},
+                               {"intact", s.intact}});
+    rows.push_back({s.name, std::to_string(s.offset), std::to_string(s.bytes), s.sha256,
+                    s.intact ? "ok" : "DAMAGED"});
     if (!s.intact) broken += (broken.empty() ? "" : ", ") + s.name;
   }
   if (o.common.json) {
@@ -130,7 +142,8 @@ Status inspect(const Options& o) {
   std::string shape_note;
   if (o.shapes.empty()) {
     const ShapeMap dims = calibrated_dims(loaded.model);
-    if (!dims.empty() && bind_shapes(bound, dims).ok()) shape_note = "for the shapes it was calibrated with";
+    if (!dims.empty() && bind_shapes(bound, dims).ok())
+      shape_note = "for the shapes it was calibrated with";
   }
   std::unique_ptr<Session> session;
   const auto dims = concrete_input_dims(bound);
@@ -165,8 +178,10 @@ Status inspect(const Options& o) {
     if (session) {
       const MemoryInfo m = session->memory();
       out["macs"] = macs;
-      out["memory"] = {{"arena_bytes", m.arena_bytes}, {"weight_bytes", m.weight_bytes},
-                       {"packed_bytes", m.packed_bytes}, {"grows", m.grows}};
+      out["memory"] = {{"arena_bytes", m.arena_bytes},
+                       {"weight_bytes", m.weight_bytes},
+                       {"packed_bytes", m.packed_bytes},
+                       {"grows", m.grows}};
       out["backends"] = on_backend;
     } else {
       out["memory"] = nullptr;
@@ -178,19 +193,23 @@ Status inspect(const Options& o) {
   }
   auto border_text = [&](const std::vector<ValueId>& ids) {
     std::string text;
-    for (const ValueId v : ids) text += (text.empty() ? "" : "\n            ") + graph.value(v).name + ": " + graph.value(v).type.str();
+    for (const ValueId v : ids)
+      text += (text.empty() ? "" : "\n            ") + graph.value(v).name + ": " +
+              graph.value(v).type.str();
     return text;
   };
   std::cout << "model       " << o.model << " (" << loaded.format << ")\n"
             << "inputs      " << border_text(graph.inputs) << "\n"
             << "outputs     " << border_text(graph.outputs) << "\n"
-            << "parameters  " << format_count(static_cast<double>(count_parameters(graph))) << " in "
-            << format_bytes(constant_bytes(graph)) << "\n";
+            << "parameters  " << format_count(static_cast<double>(count_parameters(graph)))
+            << " in " << format_bytes(constant_bytes(graph)) << "\n";
   if (session) {
     const MemoryInfo m = session->memory();
-    std::cout << "MACs        " << format_count(static_cast<double>(macs)) << (shape_note.empty() ? "" : " " + shape_note) << "\n"
-              << "memory      " << format_bytes(m.arena_bytes) << " planned" << (m.grows ? " (at least: shapes depend on data)" : "")
-              << ", " << format_bytes(m.packed_bytes) << " packed weights\n"
+    std::cout << "MACs        " << format_count(static_cast<double>(macs))
+              << (shape_note.empty() ? "" : " " + shape_note) << "\n"
+              << "memory      " << format_bytes(m.arena_bytes) << " planned"
+              << (m.grows ? " (at least: shapes depend on data)" : "") << ", "
+              << format_bytes(m.packed_bytes) << " packed weights\n"
               << "int8 MACs   " << format_number(100 * session->int8_mac_share(), 1) << " %\n"
               << "runs on     ";
     std::string sep;
@@ -214,12 +233,18 @@ Status inspect(const Options& o) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Shows inputs, outputs, operators, parameters, MACs, memory and quantization of a model.", "mnn inspect");
+  CLI::App app(
+      "Shows inputs, outputs, operators, parameters, MACs, memory and quantization of a model.",
+      "mnn inspect");
   Options o;
   app.add_option("MODEL", o.model, "The model (.mnn or a source model)");
   auto* text = app.add_flag("--text", o.text, "Print the graph in text form");
-  auto* verify = app.add_flag("--verify", o.verify, "Check every section and weight chunk of a .mnn")->excludes(text);
-  app.add_flag("--ops", o.ops, "List the operators each front end and backend knows")->excludes(text)->excludes(verify);
+  auto* verify =
+      app.add_flag("--verify", o.verify, "Check every section and weight chunk of a .mnn")
+          ->excludes(text);
+  app.add_flag("--ops", o.ops, "List the operators each front end and backend knows")
+      ->excludes(text)
+      ->excludes(verify);
   add_shape_flag(app, o.shapes);
   add_common_flags(app, o.common, "mnn inspect model.mnn --json");
   return run_command(app, o.common, argc, argv, [&] { return inspect(o); });

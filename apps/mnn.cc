@@ -67,15 +67,16 @@ std::map<std::string, std::string> find_commands() {
 }
 
 void print_help() {
-  std::printf("Converts, compresses, checks and benchmarks neural networks.\n\n"
-              "Usage: mnn COMMAND [OPTIONS]\n       mnn COMMAND --help\n\nCommands:\n");
+  std::printf(
+      "Converts, compresses, checks and benchmarks neural networks.\n\n"
+      "Usage: mnn COMMAND [OPTIONS]\n       mnn COMMAND --help\n\nCommands:\n");
   const auto found = find_commands();
   for (const Known& k : kKnown) {
     if (found.contains(k.name)) std::printf("  %-10s %s\n", k.name, k.what);
   }
   for (const auto& [name, path] : found) {
-    const bool known = std::any_of(kKnown.begin(), kKnown.end(),
-                                   [&](const Known& k) { return name == k.name; });
+    const bool known =
+        std::any_of(kKnown.begin(), kKnown.end(), [&](const Known& k) { return name == k.name; });
     if (!known) std::printf("  %-10s %s\n", name.c_str(), path.c_str());
   }
   std::printf("\nExample:\n  mnn convert model.onnx -o model.mnn\n");

@@ -26,7 +26,8 @@ std::vector<ValueId> expose_layers(Graph& graph) {
   std::vector<ValueId> exposed;
   for (const Node& node : graph.nodes) {
     const ValueId v = node.outputs.empty() ? kNoValue : node.outputs[0];
-    if (v == kNoValue || graph.is_output(v) || graph.value(v).type.kind != Type::Kind::kTensor) continue;
+    if (v == kNoValue || graph.is_output(v) || graph.value(v).type.kind != Type::Kind::kTensor)
+      continue;
     exposed.push_back(v);
   }
   graph.outputs.insert(graph.outputs.end(), exposed.begin(), exposed.end());
@@ -50,7 +51,8 @@ Status run(const Options& o) {
   if (!o.dump_layers.empty()) {
     for (const ValueId v : expose_layers(graph)) {
       for (const Node& node : graph.nodes) {
-        if (!node.outputs.empty() && node.outputs[0] == v) layer_names.push_back(display_name(graph, node));
+        if (!node.outputs.empty() && node.outputs[0] == v)
+          layer_names.push_back(display_name(graph, node));
       }
     }
   }
@@ -89,9 +91,13 @@ Status run(const Options& o) {
                                 {"shape", (*results)[i].dims()}});
     }
     for (const OutputCheck& c : checks) {
-      out["checks"].push_back({{"output", c.name}, {"passed", c.passed}, {"problem", c.problem},
-                               {"cosine", c.metrics.cosine}, {"snr_db", c.metrics.snr_db},
-                               {"max_abs", c.metrics.max_abs}, {"max_rel", c.metrics.max_rel}});
+      out["checks"].push_back({{"output", c.name},
+                               {"passed", c.passed},
+                               {"problem", c.problem},
+                               {"cosine", c.metrics.cosine},
+                               {"snr_db", c.metrics.snr_db},
+                               {"max_abs", c.metrics.max_abs},
+                               {"max_rel", c.metrics.max_rel}});
     }
     std::cout << out.dump(2) << "\n";
   } else {
@@ -109,20 +115,35 @@ Status run(const Options& o) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Runs a model (.mnn or a source model) on inputs from a folder or on random ones.", "mnn run");
+  CLI::App app("Runs a model (.mnn or a source model) on inputs from a folder or on random ones.",
+               "mnn run");
   Options o;
   app.add_option("MODEL", o.model, "The model")->required();
-  auto* inputs = app.add_option("--inputs", o.inputs, "Folder with input_<i>.npy|.pb or <name>.npy|.pb")
-                     ->type_name("DIR");
-  app.add_option("--outputs", o.outputs, "Folder to write output_<i>.npy into; made when missing")->type_name("DIR");
-  auto* random = app.add_option("--random", o.seed, "Random inputs from this seed")->type_name("SEED")->excludes(inputs);
-  app.add_option("--format", o.format, "Format of the outputs")->check(CLI::IsMember({"npy", "pb"}))->capture_default_str();
-  app.add_option("--expect", o.expect, "Hold the outputs against those in this folder")->type_name("DIR");
-  app.add_option("--rtol", o.rtol, "Relative tolerance of --expect")->check(CLI::NonNegativeNumber)->capture_default_str();
-  app.add_option("--atol", o.atol, "Absolute tolerance of --expect")->check(CLI::NonNegativeNumber)->capture_default_str();
-  app.add_option("--dump-layers", o.dump_layers, "Write each layer's output as <layer>.npy")->type_name("DIR");
-  app.add_option("--backend", o.backend, "Backend to prefer")->check(CLI::IsMember(backend_names()));
-  app.add_option("--isa", o.isa, "Force an instruction set")->check(CLI::IsMember(available_isas()));
+  auto* inputs =
+      app.add_option("--inputs", o.inputs, "Folder with input_<i>.npy|.pb or <name>.npy|.pb")
+          ->type_name("DIR");
+  app.add_option("--outputs", o.outputs, "Folder to write output_<i>.npy into; made when missing")
+      ->type_name("DIR");
+  auto* random = app.add_option("--random", o.seed, "Random inputs from this seed")
+                     ->type_name("SEED")
+                     ->excludes(inputs);
+  app.add_option("--format", o.format, "Format of the outputs")
+      ->check(CLI::IsMember({"npy", "pb"}))
+      ->capture_default_str();
+  app.add_option("--expect", o.expect, "Hold the outputs against those in this folder")
+      ->type_name("DIR");
+  app.add_option("--rtol", o.rtol, "Relative tolerance of --expect")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--atol", o.atol, "Absolute tolerance of --expect")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--dump-layers", o.dump_layers, "Write each layer's output as <layer>.npy")
+      ->type_name("DIR");
+  app.add_option("--backend", o.backend, "Backend to prefer")
+      ->check(CLI::IsMember(backend_names()));
+  app.add_option("--isa", o.isa, "Force an instruction set")
+      ->check(CLI::IsMember(available_isas()));
   add_shape_flag(app, o.shapes);
   add_common_flags(app, o.common, "mnn run model.mnn --inputs in --outputs out");
   return run_command(app, o.common, argc, argv, [&]() -> Status {

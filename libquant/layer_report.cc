@@ -19,7 +19,8 @@ constexpr double kGoodContributionDb = 30.0;
 SampleSet first_of(const SampleSet& all, size_t count) {
   SampleSet some;
   some.source = all.source;
-  some.indices.assign(all.indices.begin(), all.indices.begin() + static_cast<long>(std::min(count, all.size())));
+  some.indices.assign(all.indices.begin(),
+                      all.indices.begin() + static_cast<long>(std::min(count, all.size())));
   return some;
 }
 
@@ -52,7 +53,8 @@ class LayerReporter {
  private:
   void make_rows() {
     std::map<NodeId, int> layer_of;
-    for (size_t i = 0; i < in_.plan.layers.size(); ++i) layer_of[in_.plan.layers[i].node] = static_cast<int>(i);
+    for (size_t i = 0; i < in_.plan.layers.size(); ++i)
+      layer_of[in_.plan.layers[i].node] = static_cast<int>(i);
     for (size_t n = 0; n < in_.graph.nodes.size(); ++n) {
       const Node& node = in_.graph.nodes[n];
       const ValueId out = node.outputs.empty() ? kNoValue : node.outputs[0];
@@ -119,8 +121,8 @@ class LayerReporter {
   Result<std::vector<ErrorSums>> errors_of(Graph graph) {
     MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(std::move(graph), in_.run));
     MNN_ASSIGN_OR_RETURN(const auto outputs, run_all(*session, few_));
-    const std::vector<std::vector<Tensor>> reference(in_.reference.begin(),
-                                                     in_.reference.begin() + static_cast<long>(few_.size()));
+    const std::vector<std::vector<Tensor>> reference(
+        in_.reference.begin(), in_.reference.begin() + static_cast<long>(few_.size()));
     return output_errors(reference, outputs);
   }
 
@@ -128,9 +130,10 @@ class LayerReporter {
     for (size_t r = 0; r < rows_.size(); ++r) {
       progress("contributions", static_cast<int64_t>(r), static_cast<int64_t>(rows_.size()));
       Row& row = rows_[r];
-      Graph g = row.layer >= 0
-                    ? annotate_only(in_.graph, in_.plan, in_.decisions, static_cast<size_t>(row.layer))
-                    : annotate_value_only(in_.graph, in_.plan, in_.decisions, row.output);
+      Graph g =
+          row.layer >= 0
+              ? annotate_only(in_.graph, in_.plan, in_.decisions, static_cast<size_t>(row.layer))
+              : annotate_value_only(in_.graph, in_.plan, in_.decisions, row.output);
       auto errors = errors_of(std::move(g));
       if (!errors.ok()) return errors.status().context("layer " + row.error.name);
       ErrorMetrics m = metrics_of(merged(*errors));
@@ -151,9 +154,9 @@ class LayerReporter {
       if (row.layer < 0) continue;
       progress("remedies", static_cast<int64_t>(tried), static_cast<int64_t>(kTriedLayers));
       ++tried;
-      MNN_ASSIGN_OR_RETURN(
-          const auto without,
-          errors_of(annotate_without(in_.graph, in_.plan, in_.decisions, static_cast<size_t>(row.layer))));
+      MNN_ASSIGN_OR_RETURN(const auto without,
+                           errors_of(annotate_without(in_.graph, in_.plan, in_.decisions,
+                                                      static_cast<size_t>(row.layer))));
       const double gain = overall_snr_db(without) - now;
       char text[96];
       std::snprintf(text, sizeof text, "in float: %+.2f dB at the output", gain);
@@ -175,7 +178,9 @@ class LayerReporter {
 
 }  // namespace
 
-Result<std::vector<LayerError>> report_layers(const LayerReportInput& input) { return LayerReporter(input).run(); }
+Result<std::vector<LayerError>> report_layers(const LayerReportInput& input) {
+  return LayerReporter(input).run();
+}
 
 double argmax_agreement(const std::vector<std::vector<Tensor>>& reference,
                         const std::vector<std::vector<Tensor>>& test) {

@@ -55,10 +55,11 @@ bool as_layer(const Graph& g, NodeId id, QuantLayer& layer) {
 // Operators whose outputs hold elements of their first input and nothing else, or averages of them
 // that stay inside its range.
 bool keeps_grid(const Node& n) {
-  if (n.op == "Resize" && AttributeReader(n, *find_op(n.op)).attr_string("mode") == "cubic") return false;
-  constexpr std::string_view kOps[] = {"MaxPool",   "Reshape",      "Flatten",      "Squeeze",
-                                       "Unsqueeze", "Transpose",    "Slice",        "Split",
-                                       "Identity",  "DepthToSpace", "SpaceToDepth", "Expand",
+  if (n.op == "Resize" && AttributeReader(n, *find_op(n.op)).attr_string("mode") == "cubic")
+    return false;
+  constexpr std::string_view kOps[] = {"MaxPool",   "Reshape",       "Flatten",      "Squeeze",
+                                       "Unsqueeze", "Transpose",     "Slice",        "Split",
+                                       "Identity",  "DepthToSpace",  "SpaceToDepth", "Expand",
                                        "Tile",      "GlobalMaxPool", "Resize"};
   return n.fused.empty() && std::find(std::begin(kOps), std::end(kOps), n.op) != std::end(kOps);
 }
@@ -113,7 +114,8 @@ QuantPlan plan_quantization(const Graph& graph) {
     const bool concat = node.op == "Concat" && node.fused.empty();
     if (!concat && !keeps_grid(node)) continue;
     const size_t inputs = concat ? node.inputs.size() : 1;
-    const bool all = std::all_of(node.inputs.begin(), node.inputs.begin() + static_cast<long>(inputs), can_store);
+    const bool all = std::all_of(node.inputs.begin(),
+                                 node.inputs.begin() + static_cast<long>(inputs), can_store);
     if (!all) continue;
     for (size_t i = 0; i < inputs; ++i) {
       wanted[static_cast<size_t>(node.inputs[i])] = 1;

@@ -65,8 +65,8 @@ const char* method_name(CalibrationMethod m) {
   return "";
 }
 
-Result<std::vector<Histogram>> calibrate(const Graph& graph, const QuantPlan& plan, const SampleSet& samples,
-                                         const QuantOptions& options) {
+Result<std::vector<Histogram>> calibrate(const Graph& graph, const QuantPlan& plan,
+                                         const SampleSet& samples, const QuantOptions& options) {
   const RunOptions run{options.threads, options.isa};
   auto progress = [&](const std::string& phase) {
     return [&, phase](int64_t done, int64_t total) {
@@ -84,8 +84,9 @@ Result<std::vector<Histogram>> calibrate(const Graph& graph, const QuantPlan& pl
   std::vector<RangeStats> ranges(static_cast<size_t>(plan.groups));
   for (size_t v = 0; v < plan.values.size(); ++v) {
     if (value_ranges[v].not_finite > 0) {
-      return invalid("value '" + graph.value(plan.values[v]).name + "' becomes NaN or infinite in " +
-                     std::to_string(value_ranges[v].not_finite) + " elements on the calibration samples");
+      return invalid("value '" + graph.value(plan.values[v]).name +
+                     "' becomes NaN or infinite in " + std::to_string(value_ranges[v].not_finite) +
+                     " elements on the calibration samples");
     }
     ranges[static_cast<size_t>(plan.group[v])].merge(value_ranges[v]);
   }
@@ -100,7 +101,8 @@ Result<std::vector<Histogram>> calibrate(const Graph& graph, const QuantPlan& pl
   return histograms;
 }
 
-std::vector<RealRange> choose_ranges(const std::vector<Histogram>& histograms, CalibrationMethod method) {
+std::vector<RealRange> choose_ranges(const std::vector<Histogram>& histograms,
+                                     CalibrationMethod method) {
   std::vector<RealRange> ranges;
   for (const Histogram& h : histograms) ranges.push_back(choose_range(h, method));
   return ranges;
@@ -109,7 +111,8 @@ std::vector<RealRange> choose_ranges(const std::vector<Histogram>& histograms, C
 // A quantizer at work: what all phases share.
 class Quantizer {
  public:
-  Quantizer(const Graph& graph, const QuantOptions& options) : graph_(graph), options_(options), run_{options.threads, options.isa} {}
+  Quantizer(const Graph& graph, const QuantOptions& options)
+      : graph_(graph), options_(options), run_{options.threads, options.isa} {}
 
   Result<QuantResult> run(const SampleSource& calibration, const SampleSource& holdout) {
     MNN_RETURN_IF_ERROR(verify(graph_));
@@ -124,7 +127,8 @@ class Quantizer {
     report_.holdout_samples = split.holdout.size();
     report_.holdout_note = split.note;
     MNN_RETURN_IF_ERROR(quantize_all_weights());
-    MNN_ASSIGN_OR_RETURN(const auto histograms, calibrate(graph_, plan_, split.calibration, options_));
+    MNN_ASSIGN_OR_RETURN(const auto histograms,
+                         calibrate(graph_, plan_, split.calibration, options_));
     MNN_ASSIGN_OR_RETURN(const auto float_session, open_for_quant(graph_, run_));
     MNN_ASSIGN_OR_RETURN(reference_, run_all(*float_session, split.holdout));
     MNN_RETURN_IF_ERROR(choose_method(histograms, split.holdout));
@@ -143,8 +147,10 @@ class Quantizer {
     for (size_t i = 0; i < plan_.layers.size(); ++i) {
       const QuantLayer& layer = plan_.layers[i];
       progress("weights", static_cast<int64_t>(i), static_cast<int64_t>(plan_.layers.size()));
-      auto w = quantize_weights(graph_.value(layer.weight).data, layer.weight_axis, options_.weight_scale);
-      if (!w.ok()) return w.status().context("node " + display_name(graph_, graph_.node(layer.node)));
+      auto w = quantize_weights(graph_.value(layer.weight).data, layer.weight_axis,
+                                options_.weight_scale);
+      if (!w.ok())
+        return w.status().context("node " + display_name(graph_, graph_.node(layer.node)));
       decisions_.weights.push_back(std::move(w).value());
     }
     decisions_.bias.resize(plan_.layers.size());
@@ -152,8 +158,10 @@ class Quantizer {
   }
 
   // The errors of the whole network under `decisions` on held-back samples.
-  Result<std::vector<ErrorSums>> measure(const QuantDecisions& decisions, const SampleSet& samples) {
-    MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(annotate(graph_, plan_, decisions), run_));
+  Result<std::vector<ErrorSums>> measure(const QuantDecisions& decisions,
+                                         const SampleSet& samples) {
+    MNN_ASSIGN_OR_RETURN(const auto session,
+                         open_for_quant(annotate(graph_, plan_, decisions), run_));
     MNN_ASSIGN_OR_RETURN(const auto outputs, run_all(*session, samples));
     return output_errors(reference_, outputs);
   }
@@ -187,7 +195,9 @@ class Quantizer {
     WalkOptions walk_options;
     walk_options.run = run_;
     walk_options.correct_bias = true;
-    walk_options.progress = [&](int64_t done, int64_t total) { progress("bias correction", done, total); };
+    walk_options.progress = [&](int64_t done, int64_t total) {
+      progress("bias correction", done, total);
+    };
     const SampleSet some = spread(split.calibration, kCorrectionSamples);
     MNN_RETURN_IF_ERROR(walk(graph_, plan_, corrected, some, walk_options));
     MNN_ASSIGN_OR_RETURN(const auto errors, measure(corrected, split.holdout));
@@ -213,11 +223,13 @@ class Quantizer {
     report_.bytes_before = bytes_of_constants(graph_);
     report_.bytes_after = bytes_of_constants(result.graph);
     if (report_.int8_mac_share < 0.95) {
-      report_.warnings.push_back("only " + std::to_string(static_cast<int>(100 * report_.int8_mac_share)) +
+      report_.warnings.push_back("only " +
+                                 std::to_string(static_cast<int>(100 * report_.int8_mac_share)) +
                                  " % of the MACs run on int8 kernels");
     }
     if (options_.layer_report) {
-      LayerReportInput input{graph_, plan_, decisions_, reference_, holdout, run_, snr_, options_.progress};
+      LayerReportInput input{graph_,  plan_, decisions_, reference_,
+                             holdout, run_,  snr_,       options_.progress};
       MNN_ASSIGN_OR_RETURN(report_.layers, report_layers(input));
     }
     result.report = std::move(report_);
@@ -236,8 +248,8 @@ class Quantizer {
 
 }  // namespace
 
-Result<QuantResult> quantize(const Graph& graph, const SampleSource& calibration, const SampleSource& holdout,
-                             const QuantOptions& options) {
+Result<QuantResult> quantize(const Graph& graph, const SampleSource& calibration,
+                             const SampleSource& holdout, const QuantOptions& options) {
   if (options.scheme != "int8") return usage_error("scheme " + options.scheme + ": expected int8");
   return Quantizer(graph, options).run(calibration, holdout);
 }

@@ -63,35 +63,40 @@ QuantLayer layer_inside(const NodeGraph& cut, const QuantLayer& layer) {
   return l;
 }
 
-void annotate_values(NodeGraph& cut, const QuantPlan& plan, const QuantDecisions& decisions, bool outputs_too) {
+void annotate_values(NodeGraph& cut, const QuantPlan& plan, const QuantDecisions& decisions,
+                     bool outputs_too) {
   for (const auto& [outer, inner] : cut.inside) {
     if (!is_planned(plan, outer)) continue;
-    const bool output = std::find(cut.graph.outputs.begin(), cut.graph.outputs.end(), inner) != cut.graph.outputs.end();
+    const bool output = std::find(cut.graph.outputs.begin(), cut.graph.outputs.end(), inner) !=
+                        cut.graph.outputs.end();
     if (!output || outputs_too) cut.graph.value(inner).quant = params_of(plan, decisions, outer);
   }
 }
 
-Result<std::vector<Tensor>> run_cut(Session& session, const NodeGraph& cut, const Environment& env) {
+Result<std::vector<Tensor>> run_cut(Session& session, const NodeGraph& cut,
+                                    const Environment& env) {
   std::vector<Tensor> inputs;
   for (const ValueId v : cut.reads) inputs.push_back(env[static_cast<size_t>(v)]);
   return session.run(inputs);
 }
 
 // Mean per channel, `axis` indexing the channels, added to `sums` with its weight.
-void add_channel_sums(const Tensor& t, size_t axis, double sign, std::vector<double>& sums, int64_t& count) {
+void add_channel_sums(const Tensor& t, size_t axis, double sign, std::vector<double>& sums,
+                      int64_t& count) {
   int64_t inner = 1;
   for (size_t d = axis + 1; d < t.rank(); ++d) inner *= t.dims()[d];
   const int64_t channels = t.dims()[axis];
   sums.resize(static_cast<size_t>(channels), 0.0);
   const float* x = t.data<float>();
-  for (int64_t i = 0; i < t.elements(); ++i) sums[static_cast<size_t>(i / inner % channels)] += sign * static_cast<double>(x[i]);
+  for (int64_t i = 0; i < t.elements(); ++i)
+    sums[static_cast<size_t>(i / inner % channels)] += sign * static_cast<double>(x[i]);
   if (sign > 0) count += channels ? t.elements() / channels : 0;
 }
 
 class Walk {
  public:
-  Walk(const Graph& graph, const QuantPlan& plan, QuantDecisions& decisions, const SampleSet& samples,
-       const WalkOptions& options)
+  Walk(const Graph& graph, const QuantPlan& plan, QuantDecisions& decisions,
+       const SampleSet& samples, const WalkOptions& options)
       : graph_(graph), plan_(plan), decisions_(decisions), samples_(samples), options_(options) {}
 
   Status run() {
@@ -134,17 +139,19 @@ class Walk {
     const NodeGraph plain = cut_out(graph_, n);
     const auto float_session = open_for_quant(plain.graph, options_.run);
     if (!float_session.ok()) return float_session.status();
-    if (layer >= 0 && options_.correct_bias) MNN_RETURN_IF_ERROR(correct(n, static_cast<size_t>(layer)));
+    if (layer >= 0 && options_.correct_bias)
+      MNN_RETURN_IF_ERROR(correct(n, static_cast<size_t>(layer)));
 
     NodeGraph touched = plain;
     annotate_values(touched, plan_, decisions_, true);
     if (layer >= 0) {
-      apply_layer(touched.graph, layer_inside(touched, plan_.layers[static_cast<size_t>(layer)]), decisions_,
-                  static_cast<size_t>(layer));
+      apply_layer(touched.graph, layer_inside(touched, plan_.layers[static_cast<size_t>(layer)]),
+                  decisions_, static_cast<size_t>(layer));
     }
     const bool is_touched =
-        layer >= 0 || std::any_of(touched.graph.values.begin(), touched.graph.values.end(),
-                                  [](const Value& v) { return v.quant && v.kind != ValueKind::kConstant; });
+        layer >= 0 ||
+        std::any_of(touched.graph.values.begin(), touched.graph.values.end(),
+                    [](const Value& v) { return v.quant && v.kind != ValueKind::kConstant; });
     Result<std::unique_ptr<Session>> quantized_session = std::unique_ptr<Session>();
     if (is_touched) {
       quantized_session = open_for_quant(touched.graph, options_.run);
@@ -152,7 +159,8 @@ class Walk {
     }
     Session& second = is_touched ? **quantized_session : **float_session;
     for (size_t s = 0; s < samples_.size(); ++s) {
-      MNN_ASSIGN_OR_RETURN(std::vector<Tensor> reference, run_cut(**float_session, plain, float_[s]));
+      MNN_ASSIGN_OR_RETURN(std::vector<Tensor> reference,
+                           run_cut(**float_session, plain, float_[s]));
       MNN_ASSIGN_OR_RETURN(std::vector<Tensor> accumulated, run_cut(second, plain, quantized_[s]));
       if (options_.see && !reference.empty()) {
         WalkedNode seen{n, s, reference[0], accumulated[0], {}};
@@ -215,7 +223,9 @@ class Walk {
     const size_t keep = node.fused.empty() ? own : static_cast<size_t>(node.fused[0].operand) + 1;
     node.inputs.resize(keep);
     for (size_t i = cut.graph.inputs.size(); i-- > 0;) {
-      if (std::find(node.inputs.begin(), node.inputs.end(), cut.graph.inputs[i]) != node.inputs.end()) continue;
+      if (std::find(node.inputs.begin(), node.inputs.end(), cut.graph.inputs[i]) !=
+          node.inputs.end())
+        continue;
       cut.graph.inputs.erase(cut.graph.inputs.begin() + static_cast<long>(i));
       cut.reads.erase(cut.reads.begin() + static_cast<long>(i));
     }
@@ -232,8 +242,8 @@ class Walk {
 
 }  // namespace
 
-Status walk(const Graph& graph, const QuantPlan& plan, QuantDecisions& decisions, const SampleSet& samples,
-            const WalkOptions& options) {
+Status walk(const Graph& graph, const QuantPlan& plan, QuantDecisions& decisions,
+            const SampleSet& samples, const WalkOptions& options) {
   return Walk(graph, plan, decisions, samples, options).run();
 }
 

@@ -4,8 +4,8 @@
 
 namespace mnn::cli {
 
-Result<std::unique_ptr<Session>> open_session(const Graph& graph, int threads, const std::string& isa,
-                                              const std::string& backend) {
+Result<std::unique_ptr<Session>> open_session(const Graph& graph, int threads,
+                                              const std::string& isa, const std::string& backend) {
   SessionOptions options;
   options.threads = threads;
   options.isa = isa;
@@ -77,7 +77,8 @@ Status checks_status(const std::vector<OutputCheck>& checks) {
 }
 
 std::string checks_table(const std::vector<OutputCheck>& checks) {
-  std::vector<std::vector<std::string>> rows = {{"output", "cosine", "SNR dB", "max abs", "max rel", ""}};
+  std::vector<std::vector<std::string>> rows = {
+      {"output", "cosine", "SNR dB", "max abs", "max rel", ""}};
   for (const OutputCheck& c : checks) {
     rows.push_back({c.name, format_number(c.metrics.cosine, 6), format_number(c.metrics.snr_db, 1),
                     format_number(c.metrics.max_abs, 7), format_number(c.metrics.max_rel, 7),

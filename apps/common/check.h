@@ -10,7 +10,8 @@
 namespace mnn::cli {
 
 // A session over a copy of `graph` (weights shared).
-Result<std::unique_ptr<Session>> open_session(const Graph& graph, int threads, const std::string& isa = {},
+Result<std::unique_ptr<Session>> open_session(const Graph& graph, int threads,
+                                              const std::string& isa = {},
                                               const std::string& backend = {});
 
 struct OutputCheck {

@@ -41,19 +41,24 @@ std::map<std::string, OpRow> op_rows(const Graph& graph) {
 
 std::string percent_less(int64_t before, int64_t after) {
   if (before == 0) return "0 %";
-  return format_number(100.0 * static_cast<double>(after - before) / static_cast<double>(before), 1) + " %";
+  return format_number(100.0 * static_cast<double>(after - before) / static_cast<double>(before),
+                       1) +
+         " %";
 }
 
 std::vector<std::vector<std::string>> op_table(const Graph& graph) {
-  std::vector<std::vector<std::string>> table = {{"operator", "nodes", "fused into others", "MACs", "runs on"}};
+  std::vector<std::vector<std::string>> table = {
+      {"operator", "nodes", "fused into others", "MACs", "runs on"}};
   for (const auto& [op, row] : op_rows(graph)) {
     table.push_back({op, std::to_string(row.nodes), std::to_string(row.fused),
-                     row.macs ? format_count(static_cast<double>(row.macs)) : "", row.nodes ? row.backend : "epilogue"});
+                     row.macs ? format_count(static_cast<double>(row.macs)) : "",
+                     row.nodes ? row.backend : "epilogue"});
   }
   return table;
 }
 
-std::vector<std::pair<std::string, std::string>> headline(const LoadedModel& loaded, int64_t bytes) {
+std::vector<std::pair<std::string, std::string>> headline(const LoadedModel& loaded,
+                                                          int64_t bytes) {
   std::vector<std::pair<std::string, std::string>> rows;
   std::string source = loaded.format;
   for (const auto& [key, value] : loaded.facts) {
@@ -62,10 +67,11 @@ std::vector<std::pair<std::string, std::string>> headline(const LoadedModel& loa
   }
   rows.emplace_back("source", source);
   if (loaded.format != "mnn") {
-    rows.emplace_back("plan steps", std::to_string(loaded.counts.imported) + " imported, " +
-                                        std::to_string(loaded.counts.unfused) + " without fusion, " +
-                                        std::to_string(loaded.counts.fused) + " fused (" +
-                                        percent_less(loaded.counts.unfused, loaded.counts.fused) + ")");
+    rows.emplace_back("plan steps",
+                      std::to_string(loaded.counts.imported) + " imported, " +
+                          std::to_string(loaded.counts.unfused) + " without fusion, " +
+                          std::to_string(loaded.counts.fused) + " fused (" +
+                          percent_less(loaded.counts.unfused, loaded.counts.fused) + ")");
   }
   const Graph& graph = loaded.model.graph;
   auto border = [&](const std::vector<ValueId>& ids) {
@@ -83,7 +89,8 @@ std::vector<std::pair<std::string, std::string>> headline(const LoadedModel& loa
 }
 
 bool ends_with(const std::string& text, std::string_view ending) {
-  return text.size() > ending.size() && text.compare(text.size() - ending.size(), ending.size(), ending) == 0;
+  return text.size() > ending.size() &&
+         text.compare(text.size() - ending.size(), ending.size(), ending) == 0;
 }
 
 std::string as_json(const LoadedModel& loaded, int64_t bytes) {
@@ -97,18 +104,23 @@ std::string as_json(const LoadedModel& loaded, int64_t bytes) {
                        {"fused", loaded.counts.fused}};
   out["operators"] = nlohmann::ordered_json::array();
   for (const auto& [op, row] : op_rows(loaded.model.graph)) {
-    out["operators"].push_back(
-        {{"op", op}, {"nodes", row.nodes}, {"fused", row.fused}, {"macs", row.macs}, {"runs_on", row.backend}});
+    out["operators"].push_back({{"op", op},
+                                {"nodes", row.nodes},
+                                {"fused", row.fused},
+                                {"macs", row.macs},
+                                {"runs_on", row.backend}});
   }
   out["passes"] = nlohmann::ordered_json::array();
-  for (const auto& [pass, n] : loaded.counts.changes) out["passes"].push_back({{"pass", pass}, {"changes", n}});
+  for (const auto& [pass, n] : loaded.counts.changes)
+    out["passes"].push_back({{"pass", pass}, {"changes", n}});
   out["notes"] = loaded.notes;
   return out.dump(2) + "\n";
 }
 
 std::string as_markdown(const LoadedModel& loaded, int64_t bytes) {
   std::string out = "# Conversion report\n\n";
-  for (const auto& [key, value] : headline(loaded, bytes)) out += "- **" + key + "**: " + value + "\n";
+  for (const auto& [key, value] : headline(loaded, bytes))
+    out += "- **" + key + "**: " + value + "\n";
   out += "\n## Operators\n\n";
   const auto table = op_table(loaded.model.graph);
   for (size_t r = 0; r < table.size(); ++r) {
@@ -118,7 +130,8 @@ std::string as_markdown(const LoadedModel& loaded, int64_t bytes) {
     if (r == 0) out += "|---|---:|---:|---:|---|\n";
   }
   out += "\n## Passes\n\n| pass | changes |\n|---|---:|\n";
-  for (const auto& [pass, n] : loaded.counts.changes) out += "| " + pass + " | " + std::to_string(n) + " |\n";
+  for (const auto& [pass, n] : loaded.counts.changes)
+    out += "| " + pass + " | " + std::to_string(n) + " |\n";
   if (!loaded.notes.empty()) out += "\n## Notes\n\n";
   for (const std::string& note : loaded.notes) out += "- " + note + "\n";
   return out;
@@ -146,7 +159,8 @@ std::string as_html(const LoadedModel& loaded, int64_t bytes) {
 
 }  // namespace
 
-std::string conversion_summary(const LoadedModel& loaded, const std::string& output, int64_t bytes) {
+std::string conversion_summary(const LoadedModel& loaded, const std::string& output,
+                               int64_t bytes) {
   std::vector<std::vector<std::string>> rows;
   for (const auto& [key, value] : headline(loaded, bytes)) rows.push_back({"  " + key, value});
   return loaded.path + " -> " + output + "\n" + format_table(rows, {});

@@ -38,12 +38,14 @@ Result<ShapeMap> parse_shapes(const std::vector<std::string>& shapes) {
   for (const std::string& text : shapes) {
     const size_t split = text.rfind('=');
     const auto bad = [&](const std::string& why) {
-      return usage_error("--shape " + text + ": " + why + "; expected NAME=d,d,… such as x=1,3,224,224");
+      return usage_error("--shape " + text + ": " + why +
+                         "; expected NAME=d,d,… such as x=1,3,224,224");
     };
     if (split == std::string::npos || split == 0) return bad("there is no name and '='");
     std::vector<int64_t> dims;
     const std::string list = text.substr(split + 1);
-    for (size_t at = 0; at < list.size() || (at == list.size() && !list.empty() && list.back() == ',');) {
+    for (size_t at = 0;
+         at < list.size() || (at == list.size() && !list.empty() && list.back() == ',');) {
       const size_t comma = std::min(list.find(',', at), list.size());
       const std::string item = list.substr(at, comma - at);
       if (item == "?") {
@@ -75,7 +77,8 @@ void add_image_flags(CLI::App& app, ImageOptions& images) {
       ->delimiter(',')
       ->expected(2)
       ->check(CLI::PositiveNumber);
-  app.add_option("--image-mean", images.mean, "Subtracted from the pixels (0…255), per channel or one")
+  app.add_option("--image-mean", images.mean,
+                 "Subtracted from the pixels (0…255), per channel or one")
       ->delimiter(',')
       ->type_name("M,…");
   app.add_option("--image-scale", images.scale, "Multiplied after that; default 1/255")

@@ -79,7 +79,8 @@ bool decode_jpeg_into(std::span<const std::byte> bytes, Pixels& p, JpegError& er
   p.width = info.output_width;
   p.rgb.resize(static_cast<size_t>(p.height * p.width * 3));
   while (info.output_scanline < info.output_height) {
-    JSAMPROW row = p.rgb.data() + static_cast<size_t>(info.output_scanline) * static_cast<size_t>(p.width) * 3;
+    JSAMPROW row =
+        p.rgb.data() + static_cast<size_t>(info.output_scanline) * static_cast<size_t>(p.width) * 3;
     jpeg_read_scanlines(&info, &row, 1);
   }
   jpeg_finish_decompress(&info);
@@ -92,7 +93,8 @@ Result<Pixels> decode(std::span<const std::byte> bytes) {
   if (bytes.size() > 3 && std::memcmp(bytes.data(), "\xff\xd8\xff", 3) == 0) {
     Pixels p;
     JpegError error{};
-    if (!decode_jpeg_into(bytes, p, error)) return invalid(std::string("not a readable JPEG: ") + error.text);
+    if (!decode_jpeg_into(bytes, p, error))
+      return invalid(std::string("not a readable JPEG: ") + error.text);
     return p;
   }
   return invalid("expected a PNG or JPEG image");
@@ -107,9 +109,11 @@ std::vector<Tap> taps(int64_t from, int64_t to) {
   std::vector<Tap> out(static_cast<size_t>(to));
   const double ratio = static_cast<double>(from) / static_cast<double>(to);
   for (int64_t i = 0; i < to; ++i) {
-    const double at = std::clamp((static_cast<double>(i) + 0.5) * ratio - 0.5, 0.0, static_cast<double>(from - 1));
+    const double at = std::clamp((static_cast<double>(i) + 0.5) * ratio - 0.5, 0.0,
+                                 static_cast<double>(from - 1));
     const auto low = static_cast<int64_t>(at);
-    out[static_cast<size_t>(i)] = {low, std::min(low + 1, from - 1), static_cast<float>(at - static_cast<double>(low))};
+    out[static_cast<size_t>(i)] = {low, std::min(low + 1, from - 1),
+                                   static_cast<float>(at - static_cast<double>(low))};
   }
   return out;
 }
@@ -118,7 +122,8 @@ std::vector<Tap> taps(int64_t from, int64_t to) {
 
 bool is_image_name(const std::string& path) {
   std::string ending = path.substr(std::min(path.size(), path.rfind('.')));
-  std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::transform(ending.begin(), ending.end(), ending.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
   return ending == ".png" || ending == ".jpg" || ending == ".jpeg";
 }
 
@@ -132,14 +137,17 @@ Result<Tensor> read_image(const std::string& path, const ImageOptions& options, 
   const int64_t width = options.width > 0 ? options.width : p.width;
   const bool gray = options.color == "gray" || channels == 1;
   if (channels != (gray ? 1 : 3)) {
-    return usage_error("images have 3 channels (1 in gray), the input takes " + std::to_string(channels));
+    return usage_error("images have 3 channels (1 in gray), the input takes " +
+                       std::to_string(channels));
   }
   auto per_channel = [&](const std::vector<float>& list, int64_t c) {
     return list.empty() ? 0.0f : list[list.size() == 1 ? 0 : static_cast<size_t>(c) % list.size()];
   };
   const bool nhwc = options.layout == "nhwc";
-  MNN_ASSIGN_OR_RETURN(Tensor t, Tensor::allocate(DType::kF32, nhwc ? std::vector<int64_t>{1, height, width, channels}
-                                                                    : std::vector<int64_t>{1, channels, height, width}));
+  MNN_ASSIGN_OR_RETURN(
+      Tensor t,
+      Tensor::allocate(DType::kF32, nhwc ? std::vector<int64_t>{1, height, width, channels}
+                                         : std::vector<int64_t>{1, channels, height, width}));
   const std::vector<Tap> ys = taps(p.height, height), xs = taps(p.width, width);
   float* out = t.data<float>();
   for (int64_t y = 0; y < height; ++y) {
@@ -151,8 +159,10 @@ Result<Tensor> read_image(const std::string& path, const ImageOptions& options, 
         auto at = [&](int64_t r, int64_t q) {
           return static_cast<float>(p.rgb[static_cast<size_t>((r * p.width + q) * 3 + c)]);
         };
-        const float top = at(ty.low, tx.low) + (at(ty.low, tx.high) - at(ty.low, tx.low)) * tx.fraction;
-        const float low = at(ty.high, tx.low) + (at(ty.high, tx.high) - at(ty.high, tx.low)) * tx.fraction;
+        const float top =
+            at(ty.low, tx.low) + (at(ty.low, tx.high) - at(ty.low, tx.low)) * tx.fraction;
+        const float low =
+            at(ty.high, tx.low) + (at(ty.high, tx.high) - at(ty.high, tx.low)) * tx.fraction;
         rgb[c] = top + (low - top) * ty.fraction;
       }
       for (int64_t c = 0; c < channels; ++c) {

@@ -10,11 +10,11 @@ namespace mnn::cli {
 
 // value = (pixel - mean) * scale per channel, pixels 0…255. One mean or scale serves all channels.
 struct ImageOptions {
-  int64_t height = 0, width = 0;   // 0: from the model's input
+  int64_t height = 0, width = 0;  // 0: from the model's input
   std::vector<float> mean = {0.0f};
   std::vector<float> scale = {1.0f / 255.0f};
-  std::string layout = "nchw";     // or "nhwc"
-  std::string color = "rgb";       // or "bgr", "gray"
+  std::string layout = "nchw";  // or "nhwc"
+  std::string color = "rgb";    // or "bgr", "gray"
 };
 
 bool is_image_name(const std::string& path);  // .png, .jpg, .jpeg in any case

@@ -20,7 +20,8 @@ Result<bool> has_mnn_magic(const std::string& path) {
   if (!file) return not_accessible(path + ": cannot be opened");
   std::array<std::byte, 64> head{};
   file.read(reinterpret_cast<char*>(head.data()), head.size());
-  return is_model_file(std::span(head).first(static_cast<size_t>(std::max<std::streamsize>(file.gcount(), 0))));
+  return is_model_file(
+      std::span(head).first(static_cast<size_t>(std::max<std::streamsize>(file.gcount(), 0))));
 }
 
 // Fills what the metadata of a .mnn tells; an odd object is not an error: the graph is what counts.
@@ -79,7 +80,8 @@ Result<LoadedModel> import_source(const std::string& path, const LoadOptions& op
   loaded.format = loaded.source_format = imported.format;
   loaded.facts = std::move(imported.facts);
   loaded.source_inputs = std::move(imported.source_inputs);
-  loaded.counts = {report->nodes_before, report->nodes_unfused, report->nodes_after, report->changes};
+  loaded.counts = {report->nodes_before, report->nodes_unfused, report->nodes_after,
+                   report->changes};
   for (const Diagnostic& d : imported.diagnostics.items()) {
     loaded.notes.push_back((d.node.empty() ? "" : "node " + d.node + ": ") + d.message);
   }
@@ -106,8 +108,8 @@ Status bind_shapes(Graph& graph, const ShapeMap& shapes) {
       const Dim bound = dim.bind(bindings);
       if (want < 0) continue;
       if (bound.known() && bound.value() != want) {
-        return usage_error("--shape " + value.name + ": dim " + std::to_string(i) + " of the model is " +
-                           dim.str() + ", found " + std::to_string(want));
+        return usage_error("--shape " + value.name + ": dim " + std::to_string(i) +
+                           " of the model is " + dim.str() + ", found " + std::to_string(want));
       }
       std::vector<std::string> symbols;
       dim.collect_symbols(symbols);
@@ -152,7 +154,8 @@ Result<std::vector<std::vector<int64_t>>> concrete_input_dims(const Graph& graph
   for (const ValueId v : graph.inputs) {
     const Value& value = graph.value(v);
     if (!value.type.shape) {
-      return usage_error("input " + value.name + " has unknown rank: give --shape " + value.name + "=…");
+      return usage_error("input " + value.name + " has unknown rank: give --shape " + value.name +
+                         "=…");
     }
     std::vector<int64_t> dims;
     for (size_t i = 0; i < value.type.rank(); ++i) {
@@ -166,9 +169,9 @@ Result<std::vector<std::vector<int64_t>>> concrete_input_dims(const Graph& graph
         dim.collect_symbols(symbols);
         if (symbols.size() == 1 && dim.str() == symbols[0]) bindings[symbols[0]] = 1;
       } else {
-        return usage_error("input " + value.name + " has an unbound dim " + std::to_string(i) + " (" +
-                           dim.str() + "): give --shape " + value.name + "=… for its shape " +
-                           shape_str(*value.type.shape));
+        return usage_error("input " + value.name + " has an unbound dim " + std::to_string(i) +
+                           " (" + dim.str() + "): give --shape " + value.name +
+                           "=… for its shape " + shape_str(*value.type.shape));
       }
     }
     all.push_back(std::move(dims));

@@ -18,10 +18,12 @@ class Reader {
     if (!object_.is_object()) fail("", "an object");
   }
   void text(const char* key, std::string& out) {
-    if (const json* v = find(key)) v->is_string() ? void(out = v->get<std::string>()) : fail(key, "a string");
+    if (const json* v = find(key))
+      v->is_string() ? void(out = v->get<std::string>()) : fail(key, "a string");
   }
   void number(const char* key, std::optional<double>& out) {
-    if (const json* v = find(key)) v->is_number() ? void(out = v->get<double>()) : fail(key, "a number");
+    if (const json* v = find(key))
+      v->is_number() ? void(out = v->get<double>()) : fail(key, "a number");
   }
   void number(const char* key, std::optional<int64_t>& out) {
     if (const json* v = find(key)) {

@@ -17,17 +17,17 @@ struct Thresholds {
 };
 
 struct Project {
-  std::string folder;               // where mnn.json lies; paths below are relative to it
+  std::string folder;  // where mnn.json lies; paths below are relative to it
   std::string source, source_sha256, source_format;
-  std::string model;                // the converted file
-  std::string quantized;            // where `mnn quant` writes
+  std::string model;      // the converted file
+  std::string quantized;  // where `mnn quant` writes
   ShapeMap shapes;
-  std::string calibration;          // empty: none
+  std::string calibration;  // empty: none
   ImageOptions images;
   std::string scheme = "int8", method = "auto";
   Thresholds thresholds;
   std::vector<std::string> targets = {"cpu"};
-  std::string golden;               // folder of golden inputs and outputs
+  std::string golden;  // folder of golden inputs and outputs
 
   std::string path(const std::string& relative) const;  // resolved against the folder
 };

@@ -11,7 +11,8 @@ namespace mnn::cli {
 namespace {
 
 bool ends_with(const std::string& text, std::string_view ending) {
-  return text.size() > ending.size() && text.compare(text.size() - ending.size(), ending.size(), ending) == 0;
+  return text.size() > ending.size() &&
+         text.compare(text.size() - ending.size(), ending.size(), ending) == 0;
 }
 
 Result<CalibrationMethod> parse_method(const std::string& name) {
@@ -25,7 +26,8 @@ Result<CalibrationMethod> parse_method(const std::string& name) {
 
 Status judge(const Thresholds& t, const QuantReport& report, int64_t bytes) {
   for (const auto& [name, m] : report.outputs) {
-    if (m.failed) return Status(Code::kThreshold, "output " + name + ": NaN, infinity or nothing compared");
+    if (m.failed)
+      return Status(Code::kThreshold, "output " + name + ": NaN, infinity or nothing compared");
     if (t.min_cosine && m.cosine < *t.min_cosine) {
       return Status(Code::kThreshold, "output " + name + ": cosine " + format_number(m.cosine, 6) +
                                           " is below " + format_number(*t.min_cosine, 6));
@@ -77,7 +79,8 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, Progress& progress) {
   load.shapes = flow.shapes;
   MNN_ASSIGN_OR_RETURN(LoadedModel loaded, load_any(flow.model, load));
   const Graph& graph = loaded.model.graph;
-  auto open_source = [&](const std::string& path, SampleSource& source, Samples& samples) -> Status {
+  auto open_source = [&](const std::string& path, SampleSource& source,
+                         Samples& samples) -> Status {
     MNN_ASSIGN_OR_RETURN(samples, open_samples(path, graph, loaded.source_inputs, flow.images));
     source.count = samples.names.size();
     source.load = samples.load;

@@ -23,9 +23,9 @@ struct QuantFlow {
 
 struct QuantOutcome {
   QuantReport report;
-  std::string path;      // what was written: the output, or OUT.rejected
+  std::string path;  // what was written: the output, or OUT.rejected
   int64_t file_bytes = 0;
-  Status verdict;        // kThreshold when a threshold was missed
+  Status verdict;  // kThreshold when a threshold was missed
 };
 Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, Progress& progress);
 

@@ -9,7 +9,8 @@ namespace mnn::cli {
 namespace {
 
 bool ends_with(const std::string& text, std::string_view ending) {
-  return text.size() >= ending.size() && text.compare(text.size() - ending.size(), ending.size(), ending) == 0;
+  return text.size() >= ending.size() &&
+         text.compare(text.size() - ending.size(), ending.size(), ending) == 0;
 }
 
 // The tensor as the model takes it: its own type and dims, a missing batch dim of 1 added, no NaN.
@@ -26,7 +27,8 @@ Result<Tensor> fit(const Value& value, Tensor t, const std::string& where) {
     fits = !d.known() || d.value() == t.dims()[i];
   }
   if (!fits) {
-    return invalid(where + ": expected " + type.str() + " for input " + value.name + ", found " + t.type_str());
+    return invalid(where + ": expected " + type.str() + " for input " + value.name + ", found " +
+                   t.type_str());
   }
   if (is_float(t.dtype())) {
     MNN_ASSIGN_OR_RETURN(const std::vector<double> x, t.to_doubles());
@@ -68,7 +70,8 @@ Result<Samples> open_npz(const std::string& path, const Graph& graph) {
       const int64_t b = batch.known() ? batch.value() : 1;
       if (b > 0 && t.dims()[0] % b == 0) n = t.dims()[0] / b;
     }
-    if (count >= 0 && n != count) return invalid(path + ": the inputs hold different numbers of samples");
+    if (count >= 0 && n != count)
+      return invalid(path + ": the inputs hold different numbers of samples");
     count = n;
   }
   if (count <= 0) return invalid(path + ": holds no sample");

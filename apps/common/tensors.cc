@@ -37,7 +37,8 @@ Result<Tensor> read_stem(const std::string& stem) {
 
 Status check_type(const Value& value, const Tensor& t, const std::string& where) {
   if (t.dtype() != value.type.dtype) {
-    return invalid(where + ": input " + value.name + " is " + value.type.str() + ", found " + t.type_str());
+    return invalid(where + ": input " + value.name + " is " + value.type.str() + ", found " +
+                   t.type_str());
   }
   if (!value.type.shape) return {};
   const Shape& shape = *value.type.shape;
@@ -46,7 +47,8 @@ Status check_type(const Value& value, const Tensor& t, const std::string& where)
     fits = !shape[i].known() || shape[i].value() == t.dims()[i];
   }
   if (!fits) {
-    return invalid(where + ": input " + value.name + " is " + value.type.str() + ", found " + t.type_str());
+    return invalid(where + ": input " + value.name + " is " + value.type.str() + ", found " +
+                   t.type_str());
   }
   return {};
 }
@@ -147,12 +149,14 @@ Result<std::vector<Tensor>> read_expected(const std::string& dir, const Graph& g
   for (size_t i = 0; i < graph.outputs.size(); ++i) {
     MNN_ASSIGN_OR_RETURN(Tensor t, read_stem(dir + "/output_" + std::to_string(i)));
     if (!t.defined()) {
-      MNN_ASSIGN_OR_RETURN(t, read_stem(dir + "/" + percent_encode(graph.value(graph.outputs[i]).name)));
+      MNN_ASSIGN_OR_RETURN(
+          t, read_stem(dir + "/" + percent_encode(graph.value(graph.outputs[i]).name)));
     }
     some |= t.defined();
     expected.push_back(std::move(t));
   }
-  if (!some) return not_accessible(dir + ": no output_<i>.npy or <name>.npy (or .pb) of this model");
+  if (!some)
+    return not_accessible(dir + ": no output_<i>.npy or <name>.npy (or .pb) of this model");
   return expected;
 }
 

@@ -109,7 +109,8 @@ Progress::~Progress() {
 
 void Progress::update(const std::string& phase, int64_t done, int64_t total) {
   if (!active_ || total <= 0) return;
-  const int percent = static_cast<int>(100.0 * static_cast<double>(done) / static_cast<double>(total));
+  const int percent =
+      static_cast<int>(100.0 * static_cast<double>(done) / static_cast<double>(total));
   if (percent == last_percent_ && phase == last_phase_) return;
   last_percent_ = percent;
   last_phase_ = phase;

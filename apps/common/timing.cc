@@ -53,7 +53,8 @@ Interval median_interval(const std::vector<double>& values) {
   return interval;
 }
 
-Result<std::vector<Timed>> time_sessions(const std::vector<Session*>& sessions, const BenchPlan& plan) {
+Result<std::vector<Timed>> time_sessions(const std::vector<Session*>& sessions,
+                                         const BenchPlan& plan) {
   std::vector<int> per_round;
   for (Session* s : sessions) {
     const Clock::time_point start = Clock::now();
@@ -89,7 +90,8 @@ Result<std::vector<Timed>> time_sessions(const std::vector<Session*>& sessions, 
       timed[i].ms.insert(timed[i].ms.end(), batch.begin(), batch.end());
       more |= plan.iterations > 0 && static_cast<int>(timed[i].ms.size()) < plan.iterations;
     }
-    if (plan.iterations > 0 ? !more : (round + 1 >= kMinRounds && ms_since(start) >= budget_ms)) break;
+    if (plan.iterations > 0 ? !more : (round + 1 >= kMinRounds && ms_since(start) >= budget_ms))
+      break;
   }
   return timed;
 }

@@ -8,7 +8,8 @@
 
 namespace mnn::cli {
 
-double percentile(std::vector<double> values, double p);  // p in 0…100, linear between ranks; 0 if empty
+double percentile(std::vector<double> values,
+                  double p);  // p in 0…100, linear between ranks; 0 if empty
 double median(const std::vector<double>& values);
 
 struct Interval {
@@ -19,16 +20,17 @@ struct Interval {
 Interval median_interval(const std::vector<double>& values);
 
 struct BenchPlan {
-  int iterations = 0;        // 0: about `seconds`, at least 5
+  int iterations = 0;  // 0: about `seconds`, at least 5
   double seconds = 1.0;
   double warmup_seconds = 0.2;  // at least 2 runs
 };
 struct Timed {
-  std::vector<double> ms;          // one per timed run
-  std::vector<double> round_ms;    // medians of the rounds, in step with the other models
+  std::vector<double> ms;        // one per timed run
+  std::vector<double> round_ms;  // medians of the rounds, in step with the other models
 };
 // Runs the sessions in turn, round by round, so that drift hits all alike.
-Result<std::vector<Timed>> time_sessions(const std::vector<Session*>& sessions, const BenchPlan& plan);
+Result<std::vector<Timed>> time_sessions(const std::vector<Session*>& sessions,
+                                         const BenchPlan& plan);
 // a/b round by round.
 Interval ratio_interval(const Timed& a, const Timed& b);
 

@@ -34,8 +34,10 @@ double squared_error(const Histogram& h, RealRange r) {
 // KL(P || Q) for the bins inside `r`: P has the clipped mass at its ends, Q is P at 256 levels.
 double divergence(const Histogram& h, RealRange r) {
   const double width = h.bin_width();
-  const int first = std::clamp(static_cast<int>(std::floor((r.low - h.low) / width + 0.5)), 0, kHistogramBins - 1);
-  const int last = std::clamp(static_cast<int>(std::floor((r.high - h.low) / width + 0.5)), first + 1, kHistogramBins);
+  const int first = std::clamp(static_cast<int>(std::floor((r.low - h.low) / width + 0.5)), 0,
+                               kHistogramBins - 1);
+  const int last = std::clamp(static_cast<int>(std::floor((r.high - h.low) / width + 0.5)),
+                              first + 1, kHistogramBins);
   const int n = last - first;
   std::vector<double> p(static_cast<size_t>(n)), inside(static_cast<size_t>(n));
   for (int b = 0; b < kHistogramBins; ++b) {
@@ -46,9 +48,11 @@ double divergence(const Histogram& h, RealRange r) {
   }
   std::vector<double> q(static_cast<size_t>(n), 0.0);
   for (int level = 0; level < kLevels; ++level) {
-    const double begin = static_cast<double>(level) * n / kLevels, end = static_cast<double>(level + 1) * n / kLevels;
+    const double begin = static_cast<double>(level) * n / kLevels,
+                 end = static_cast<double>(level + 1) * n / kLevels;
     double mass = 0, present = 0;
-    const int b0 = static_cast<int>(begin), b1 = std::min(n - 1, static_cast<int>(std::ceil(end)) - 1);
+    const int b0 = static_cast<int>(begin),
+              b1 = std::min(n - 1, static_cast<int>(std::ceil(end)) - 1);
     for (int b = b0; b <= b1; ++b) {
       const double share = std::min(end, b + 1.0) - std::max(begin, static_cast<double>(b));
       mass += inside[static_cast<size_t>(b)] * share;
@@ -139,7 +143,8 @@ RealRange range_percentile(const Histogram& h, double percent) {
   double below = 0, above = 0;
   if (h.low < 0) {
     int b = 0;
-    while (b < kHistogramBins - 1 && below + static_cast<double>(h.bins[static_cast<size_t>(b)]) <= outside) {
+    while (b < kHistogramBins - 1 &&
+           below + static_cast<double>(h.bins[static_cast<size_t>(b)]) <= outside) {
       below += static_cast<double>(h.bins[static_cast<size_t>(b++)]);
     }
     r.low = std::min(0.0, h.low + b * h.bin_width());

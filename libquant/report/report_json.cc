@@ -12,7 +12,7 @@ using Json = nlohmann::ordered_json;
 Json number(double v) { return std::isfinite(v) ? Json(v) : Json(); }
 
 Json metrics(const ErrorMetrics& m) {
-  return {{"cosine", number(m.cosine)}, {"snr_db", number(m.snr_db)},   {"mse", number(m.mse)},
+  return {{"cosine", number(m.cosine)},   {"snr_db", number(m.snr_db)},   {"mse", number(m.mse)},
           {"max_abs", number(m.max_abs)}, {"max_rel", number(m.max_rel)}, {"failed", m.failed}};
 }
 
@@ -30,7 +30,8 @@ std::string report_json(const QuantReport& r) {
   out["constant_bytes_after"] = r.bytes_after;
   out["argmax_agreement"] = r.argmax_agreement >= 0 ? Json(r.argmax_agreement) : Json();
   out["candidates"] = Json::array();
-  for (const auto& [name, snr] : r.candidates) out["candidates"].push_back({{"method", name}, {"snr_db", number(snr)}});
+  for (const auto& [name, snr] : r.candidates)
+    out["candidates"].push_back({{"method", name}, {"snr_db", number(snr)}});
   out["outputs"] = Json::array();
   for (const auto& [name, m] : r.outputs) {
     Json row = {{"name", name}};

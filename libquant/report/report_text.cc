@@ -43,29 +43,37 @@ std::string report_text(const QuantReport& r, size_t max_layers, bool color) {
   out += format("int8 share of the MACs %.1f %%, constants %.2f MB -> %.2f MB (%.2fx smaller)\n",
                 100 * r.int8_mac_share, static_cast<double>(r.bytes_before) / 1e6,
                 static_cast<double>(r.bytes_after) / 1e6,
-                r.bytes_after ? static_cast<double>(r.bytes_before) / static_cast<double>(r.bytes_after) : 0.0);
+                r.bytes_after
+                    ? static_cast<double>(r.bytes_before) / static_cast<double>(r.bytes_after)
+                    : 0.0);
   for (const auto& [name, m] : r.outputs) {
-    out += format("output %s: SNR %s dB, cosine %.6f, max abs %.4g\n", name.c_str(), db(m).c_str(), m.cosine, m.max_abs);
+    out += format("output %s: SNR %s dB, cosine %.6f, max abs %.4g\n", name.c_str(), db(m).c_str(),
+                  m.cosine, m.max_abs);
   }
-  if (r.argmax_agreement >= 0) out += format("argmax agreement %.2f %%\n", 100 * r.argmax_agreement);
+  if (r.argmax_agreement >= 0)
+    out += format("argmax agreement %.2f %%\n", 100 * r.argmax_agreement);
   if (r.layers.empty() || max_layers == 0) return out;
-  out += "\n" + paint("1", format("%-12s %9s %9s %9s %7s %7s  %-22s %s", "contribution", "isolated", "accumul.",
-                                  "weights", "MACs %", "clip %", "operator", "layer")) + "\n";
+  out += "\n" +
+         paint("1", format("%-12s %9s %9s %9s %7s %7s  %-22s %s", "contribution", "isolated",
+                           "accumul.", "weights", "MACs %", "clip %", "operator", "layer")) +
+         "\n";
   double macs = 0;
   for (const LayerError& e : r.layers) macs += static_cast<double>(e.macs);
   for (size_t i = 0; i < std::min(max_layers, r.layers.size()); ++i) {
     const LayerError& e = r.layers[i];
-    const std::string line = format(
-        "%9s dB %9s %9s %9s %7.2f %7.3f  %-22s %s", db(e.contribution).c_str(), db(e.isolated).c_str(),
-        db(e.accumulated).c_str(), e.weight_snr_db >= kExactSnrDb ? "" : format("%.1f", e.weight_snr_db).c_str(),
-        macs > 0 ? 100 * static_cast<double>(e.macs) / macs : 0.0, 100 * e.clipped_share,
-        shortened(e.op, 22).c_str(), shortened(e.name, 48).c_str());
+    const std::string line =
+        format("%9s dB %9s %9s %9s %7.2f %7.3f  %-22s %s", db(e.contribution).c_str(),
+               db(e.isolated).c_str(), db(e.accumulated).c_str(),
+               e.weight_snr_db >= kExactSnrDb ? "" : format("%.1f", e.weight_snr_db).c_str(),
+               macs > 0 ? 100 * static_cast<double>(e.macs) / macs : 0.0, 100 * e.clipped_share,
+               shortened(e.op, 22).c_str(), shortened(e.name, 48).c_str());
     const bool bad = e.contribution.failed || e.contribution.snr_db < 20;
     out += (bad ? paint("33", line) : line) + (e.amplified ? "  [amplified]" : "") +
            (e.suggestion.empty() ? "" : "  -> " + e.suggestion) + "\n";
   }
   if (r.layers.size() > max_layers) {
-    out += format("… and %zu more layers in the report (--report R.html)\n", r.layers.size() - max_layers);
+    out += format("… and %zu more layers in the report (--report R.html)\n",
+                  r.layers.size() - max_layers);
   }
   return out;
 }

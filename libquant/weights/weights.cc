@@ -22,7 +22,9 @@ struct Channel {
   }
 };
 
-double level(double w, double scale) { return std::clamp(std::nearbyint(w / scale), -kLimit, kLimit); }
+double level(double w, double scale) {
+  return std::clamp(std::nearbyint(w / scale), -kLimit, kLimit);
+}
 
 double squared_error(const Channel& c, double scale) {
   double error = 0;
@@ -64,7 +66,8 @@ double mse_scale(const Channel& c, double absmax) {
 
 Result<QuantizedWeights> quantize_weights(const Tensor& weights, int axis, WeightScale method) {
   if (weights.dtype() != DType::kF32 || axis < 0 || static_cast<size_t>(axis) >= weights.rank()) {
-    return internal_error("weights of type " + weights.type_str() + " have no axis " + std::to_string(axis));
+    return internal_error("weights of type " + weights.type_str() + " have no axis " +
+                          std::to_string(axis));
   }
   const int64_t channels = weights.dims()[static_cast<size_t>(axis)];
   int64_t inner = 1, outer = 1;

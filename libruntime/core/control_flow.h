@@ -13,7 +13,8 @@ using RunSubgraph =
     std::function<Result<std::vector<Tensor>>(const Graph& graph, std::span<const Tensor> feeds)>;
 
 // One result per output of `node`. `inputs` holds null for absent inputs.
-Result<std::vector<Tensor>> run_control_flow(const Node& node, std::span<const Tensor* const> inputs,
+Result<std::vector<Tensor>> run_control_flow(const Node& node,
+                                             std::span<const Tensor* const> inputs,
                                              std::span<const Tensor> captures,
                                              const RunSubgraph& run);
 

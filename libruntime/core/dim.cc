@@ -188,8 +188,10 @@ Dim floor_div(const Dim& a, const Dim& b) {
   // floor(r/b).
   DimTerm divisor{b.value_, {}};
   if (b.poly_) {
-    if (b.poly_->terms.size() != 1) divisor.coefficient = 0;
-    else divisor = b.poly_->terms[0];
+    if (b.poly_->terms.size() != 1)
+      divisor.coefficient = 0;
+    else
+      divisor = b.poly_->terms[0];
   }
   Terms whole, rest;
   const auto ta = a.poly_ ? a.poly_->terms : std::vector<DimTerm>{{a.value_, {}}};
@@ -238,8 +240,8 @@ Dim Dim::bind(const Bindings& bindings) const {
     Dim product(term.coefficient);
     for (const DimAtom& atom : term.atoms) {
       if (atom.quotient) {
-        product = product *
-                  floor_div(atom.quotient->first.bind(bindings), atom.quotient->second.bind(bindings));
+        product = product * floor_div(atom.quotient->first.bind(bindings),
+                                      atom.quotient->second.bind(bindings));
       } else {
         const auto it = bindings.find(atom.key);
         product = product * (it == bindings.end() ? symbol(atom.key) : Dim(it->second));
@@ -402,8 +404,8 @@ bool all_known(const Shape& shape) {
 }
 
 bool same_shape(const Shape& a, const Shape& b) {
-  return a.size() == b.size() &&
-         std::equal(a.begin(), a.end(), b.begin(), [](const Dim& x, const Dim& y) { return x.same(y); });
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
+                                            [](const Dim& x, const Dim& y) { return x.same(y); });
 }
 
 Dim num_elements(const Shape& shape) {
@@ -439,8 +441,10 @@ std::optional<int64_t> checked_elements(const std::vector<int64_t>& dims) {
   bool zero = false;
   for (const int64_t d : dims) {
     if (d < 0) return std::nullopt;
-    if (d == 0) zero = true;
-    else if (__builtin_mul_overflow(product, d, &product)) return std::nullopt;
+    if (d == 0)
+      zero = true;
+    else if (__builtin_mul_overflow(product, d, &product))
+      return std::nullopt;
   }
   return zero ? 0 : product;
 }

@@ -12,19 +12,32 @@ struct Row {
 };
 
 constexpr std::array<Row, 26> kRows = {{
-    {DType::kF32, "f32", 32},           {DType::kU8, "u8", 8},
-    {DType::kI8, "i8", 8},              {DType::kU16, "u16", 16},
-    {DType::kI16, "i16", 16},           {DType::kI32, "i32", 32},
-    {DType::kI64, "i64", 64},           {DType::kString, "str", 0},
-    {DType::kBool, "bool", 8},          {DType::kF16, "f16", 16},
-    {DType::kF64, "f64", 64},           {DType::kU32, "u32", 32},
-    {DType::kU64, "u64", 64},           {DType::kC64, "c64", 64},
-    {DType::kC128, "c128", 128},        {DType::kBF16, "bf16", 16},
-    {DType::kF8E4M3FN, "f8e4m3fn", 8},  {DType::kF8E4M3FNUZ, "f8e4m3fnuz", 8},
-    {DType::kF8E5M2, "f8e5m2", 8},      {DType::kF8E5M2FNUZ, "f8e5m2fnuz", 8},
-    {DType::kU4, "u4", 4},              {DType::kI4, "i4", 4},
-    {DType::kF4E2M1, "f4e2m1", 4},      {DType::kF8E8M0, "f8e8m0", 8},
-    {DType::kU2, "u2", 2},              {DType::kI2, "i2", 2},
+    {DType::kF32, "f32", 32},
+    {DType::kU8, "u8", 8},
+    {DType::kI8, "i8", 8},
+    {DType::kU16, "u16", 16},
+    {DType::kI16, "i16", 16},
+    {DType::kI32, "i32", 32},
+    {DType::kI64, "i64", 64},
+    {DType::kString, "str", 0},
+    {DType::kBool, "bool", 8},
+    {DType::kF16, "f16", 16},
+    {DType::kF64, "f64", 64},
+    {DType::kU32, "u32", 32},
+    {DType::kU64, "u64", 64},
+    {DType::kC64, "c64", 64},
+    {DType::kC128, "c128", 128},
+    {DType::kBF16, "bf16", 16},
+    {DType::kF8E4M3FN, "f8e4m3fn", 8},
+    {DType::kF8E4M3FNUZ, "f8e4m3fnuz", 8},
+    {DType::kF8E5M2, "f8e5m2", 8},
+    {DType::kF8E5M2FNUZ, "f8e5m2fnuz", 8},
+    {DType::kU4, "u4", 4},
+    {DType::kI4, "i4", 4},
+    {DType::kF4E2M1, "f4e2m1", 4},
+    {DType::kF8E8M0, "f8e8m0", 8},
+    {DType::kU2, "u2", 2},
+    {DType::kI2, "i2", 2},
 }};
 
 const Row* find_row(DType dtype) {
@@ -97,7 +110,7 @@ uint16_t float_to_half_bits(float value) {
   const uint32_t u = std::bit_cast<uint32_t>(value);
   const uint16_t sign = static_cast<uint16_t>((u >> 16) & 0x8000u);
   const uint32_t magnitude = u & 0x7fffffffu;
-  if (magnitude > 0x7f800000u) return static_cast<uint16_t>(sign | 0x7e00u);  // NaN
+  if (magnitude > 0x7f800000u) return static_cast<uint16_t>(sign | 0x7e00u);   // NaN
   if (magnitude >= 0x477ff000u) return static_cast<uint16_t>(sign | 0x7c00u);  // rounds to infinity
   if (magnitude < 0x38800000u) {
     // Subnormal half: adding 0.5 lets the float unit round the kept bits to nearest even.

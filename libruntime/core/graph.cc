@@ -260,9 +260,10 @@ Status verify_node(const Graph& graph, const Node& node, const std::vector<char>
   }
   const size_t own = node.own_inputs();
   if (own < static_cast<size_t>(def->min_inputs) || own > static_cast<size_t>(def->max_inputs)) {
-    return invalid(node.op + " takes " + std::to_string(def->min_inputs) + " to " +
-                   (def->max_inputs == kVariadic ? "any number of" : std::to_string(def->max_inputs)) +
-                   " inputs, found " + std::to_string(own));
+    return invalid(
+        node.op + " takes " + std::to_string(def->min_inputs) + " to " +
+        (def->max_inputs == kVariadic ? "any number of" : std::to_string(def->max_inputs)) +
+        " inputs, found " + std::to_string(own));
   }
   for (size_t i = 0; i < static_cast<size_t>(def->min_inputs); ++i) {
     if (node.inputs[i] == kNoValue) return invalid("input " + std::to_string(i) + " is missing");

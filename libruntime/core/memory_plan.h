@@ -15,7 +15,7 @@ struct Lifetime {
 struct MemoryPlan {
   std::vector<int64_t> offsets;  // one per buffer; 0 for empty ones
   int64_t arena_bytes = 0;
-  int64_t lower_bound = 0;       // the largest sum of buffers live at one step
+  int64_t lower_bound = 0;  // the largest sum of buffers live at one step
 };
 
 // Places every buffer in one arena so that no two that are live together overlap. Deterministic.

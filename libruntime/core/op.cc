@@ -69,8 +69,12 @@ T get_or(const Attribute* attribute) {
 }  // namespace
 
 bool AttributeReader::has(std::string_view name) const { return node.attributes.contains(name); }
-int64_t AttributeReader::attr_int(std::string_view name) const { return get_or<int64_t>(find(name)); }
-double AttributeReader::attr_float(std::string_view name) const { return get_or<double>(find(name)); }
+int64_t AttributeReader::attr_int(std::string_view name) const {
+  return get_or<int64_t>(find(name));
+}
+double AttributeReader::attr_float(std::string_view name) const {
+  return get_or<double>(find(name));
+}
 std::string AttributeReader::attr_string(std::string_view name) const {
   return get_or<std::string>(find(name));
 }

@@ -68,7 +68,8 @@ Result<Tensor> dequantize_tensor(const Tensor& stored, const QuantParams& params
   auto fill = [&]<typename T>() {
     const T* x = stored.data<T>();
     return for_each_element(stored, params, [&](int64_t i, size_t c) {
-      y[i] = static_cast<float>(static_cast<int64_t>(x[i]) - params.zero_point[c]) * params.scale[c];
+      y[i] =
+          static_cast<float>(static_cast<int64_t>(x[i]) - params.zero_point[c]) * params.scale[c];
     });
   };
   switch (params.storage) {

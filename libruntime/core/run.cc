@@ -167,7 +167,8 @@ Result<std::vector<Tensor>> run_reference(const Graph& graph, std::span<const Te
     }
     for (const auto* list : {&node.inputs, &node.captures}) {
       for (const ValueId v : *list) {
-        if (v != kNoValue && last_use[static_cast<size_t>(v)] == n) values[static_cast<size_t>(v)] = {};
+        if (v != kNoValue && last_use[static_cast<size_t>(v)] == n)
+          values[static_cast<size_t>(v)] = {};
       }
     }
   }

@@ -83,10 +83,10 @@ class [[nodiscard]] Result {
 #define MNN_CONCAT(a, b) MNN_CONCAT_INNER(a, b)
 
 // Returns from the enclosing function when `expr` (a Status) is not OK.
-#define MNN_RETURN_IF_ERROR(expr)                 \
-  do {                                            \
-    ::mnn::Status mnn_status_ = (expr);           \
-    if (!mnn_status_.ok()) return mnn_status_;    \
+#define MNN_RETURN_IF_ERROR(expr)              \
+  do {                                         \
+    ::mnn::Status mnn_status_ = (expr);        \
+    if (!mnn_status_.ok()) return mnn_status_; \
   } while (false)
 
 // MNN_ASSIGN_OR_RETURN(const auto x, f()): x = *f(), or returns f's status.

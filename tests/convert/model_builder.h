@@ -91,7 +91,8 @@ void set_tensor(onnx::TensorProto& t, const std::string& name, const std::vector
   t.set_data_type(static_cast<int>(dtype_of<T>()));
   for (const int64_t d : dims) t.add_dims(d);
   // Element by element: a vector of bool has no data().
-  for (const T v : values) t.mutable_raw_data()->append(reinterpret_cast<const char*>(&v), sizeof(T));
+  for (const T v : values)
+    t.mutable_raw_data()->append(reinterpret_cast<const char*>(&v), sizeof(T));
 }
 
 struct ModelBuilder {

@@ -76,8 +76,8 @@ TEST(Histogram, ShardsMergeExactly) {
 TEST(Histogram, ConstantTensorHasARange) {
   for (const float v : {0.0f, 4.0f, -3.0f}) {
     const Histogram h = histogram_of({v, v, v});
-    for (const auto method : {CalibrationMethod::kMinMax, CalibrationMethod::kPercentile, CalibrationMethod::kKl,
-                              CalibrationMethod::kMse}) {
+    for (const auto method : {CalibrationMethod::kMinMax, CalibrationMethod::kPercentile,
+                              CalibrationMethod::kKl, CalibrationMethod::kMse}) {
       const RealRange r = choose_range(h, method);
       EXPECT_LE(r.low, 0) << v;
       EXPECT_GE(r.high, 0) << v;

@@ -72,7 +72,8 @@ TEST(Annotate, OnlyOneLayerLeavesTheOtherReadersAlone) {
   QuantDecisions d;
   d.ranges.assign(static_cast<size_t>(plan.groups), {-2, 2});
   for (const QuantLayer& l : plan.layers) {
-    d.weights.push_back(quantize_weights(g.value(l.weight).data, l.weight_axis, WeightScale::kAbsMax).value());
+    d.weights.push_back(
+        quantize_weights(g.value(l.weight).data, l.weight_axis, WeightScale::kAbsMax).value());
   }
   d.bias.resize(plan.layers.size());
   const Graph only = annotate_only(g, plan, d, 0);

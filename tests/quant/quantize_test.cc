@@ -56,7 +56,8 @@ QuantResult run(CalibrationMethod method, int threads = 1) {
 }
 
 TEST(Quantize, EveryMethodKeepsTheOutputs) {
-  for (const auto m : {CalibrationMethod::kMinMax, CalibrationMethod::kPercentile, CalibrationMethod::kMse}) {
+  for (const auto m :
+       {CalibrationMethod::kMinMax, CalibrationMethod::kPercentile, CalibrationMethod::kMse}) {
     const QuantResult r = run(m);
     ASSERT_EQ(r.report.outputs.size(), 1u);
     EXPECT_GT(r.report.outputs[0].second.snr_db, 25);
@@ -99,7 +100,8 @@ TEST(Quantize, BorderKeepsItsNamesAndTypes) {
   const QuantResult r = run(CalibrationMethod::kMinMax);
   const Graph before = net();
   EXPECT_EQ(r.graph.value(r.graph.inputs[0]).type.str(), before.value(before.inputs[0]).type.str());
-  EXPECT_EQ(r.graph.value(r.graph.outputs[0]).type.str(), before.value(before.outputs[0]).type.str());
+  EXPECT_EQ(r.graph.value(r.graph.outputs[0]).type.str(),
+            before.value(before.outputs[0]).type.str());
   EXPECT_EQ(r.graph.value(r.graph.outputs[0]).name, "y");
   EXPECT_TRUE(verify(r.graph).ok());
 }
@@ -107,7 +109,8 @@ TEST(Quantize, BorderKeepsItsNamesAndTypes) {
 TEST(Quantize, TheGraphMeansWhatTheReferenceSays) {
   const QuantResult r = run(CalibrationMethod::kMinMax);
   const std::vector<Tensor> in = samples(1, 77).load(0).value();
-  const std::vector<Tensor> want = run_reference(net(), in).value(), have = run_reference(r.graph, in).value();
+  const std::vector<Tensor> want = run_reference(net(), in).value(),
+                            have = run_reference(r.graph, in).value();
   ErrorSums sums;
   ASSERT_TRUE(sums.add(want[0], have[0]).ok());
   EXPECT_GT(metrics_of(sums).snr_db, 20);
@@ -132,7 +135,8 @@ TEST(Quantize, RefusesWhatCannotBeQuantized) {
   ASSERT_TRUE(infer_types(plain).ok());
   EXPECT_EQ(quantize(plain, samples(4, 1), {}, {}).status().code(), Code::kUnsupported);
   // Infinity in the data becomes NaN or infinity inside.
-  EXPECT_EQ(quantize(net(), samples(4, 1, INFINITY), {}, {}).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(quantize(net(), samples(4, 1, INFINITY), {}, {}).status().code(),
+            Code::kInvalidArgument);
 }
 
 }  // namespace

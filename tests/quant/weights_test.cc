@@ -26,7 +26,8 @@ TEST(Weights, LargestOfEachChannelMapsTo127) {
   ASSERT_EQ(q.params.scale.size(), 5u);
   for (int64_t c = 0; c < 5; ++c) {
     int largest = 0;
-    for (int64_t i = 0; i < 27; ++i) largest = std::max(largest, std::abs(int{q.stored.data<int8_t>()[c * 27 + i]}));
+    for (int64_t i = 0; i < 27; ++i)
+      largest = std::max(largest, std::abs(int{q.stored.data<int8_t>()[c * 27 + i]}));
     EXPECT_EQ(largest, 127);
   }
   EXPECT_GT(q.snr_db, 40);
@@ -38,7 +39,8 @@ TEST(Weights, AxisOneOfAMatMul) {
   ASSERT_EQ(q.params.scale.size(), 4u);
   const Tensor back = dequantize_tensor(q.stored, q.params).value();
   for (int64_t i = 0; i < w.elements(); ++i) {
-    EXPECT_NEAR(back.data<float>()[i], w.data<float>()[i], q.params.scale[static_cast<size_t>(i % 4)] * 0.501f);
+    EXPECT_NEAR(back.data<float>()[i], w.data<float>()[i],
+                q.params.scale[static_cast<size_t>(i % 4)] * 0.501f);
   }
 }
 
