@@ -50,7 +50,8 @@ Result<Measured> open(const std::string& path, const Options& o, const ShapeMap&
   m.session = std::move(session).value();
   const Status prepared = m.session->prepare(*dims);
   if (!prepared.ok()) return in_path(prepared);
-  m.load_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  m.load_ms =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   auto inputs = random_inputs(loaded.model.graph, *dims, 1);
   if (!inputs.ok()) return in_path(inputs.status());
   for (size_t i = 0; i < inputs->size(); ++i) {
@@ -68,10 +69,17 @@ int64_t peak_bytes() {
 Json layer_rows(const Session& session) {
   Json rows = Json::array();
   for (const StepProfile& p : session.profile()) {
-    const double ms = p.calls ? static_cast<double>(p.total_ns) / static_cast<double>(p.calls) / 1e6 : 0;
-    rows.push_back({{"op", p.info.op}, {"kernel", p.info.kernel}, {"backend", p.info.backend},
-                    {"origin", p.info.origin}, {"shape", p.info.out_dims}, {"dtype", p.info.out_dtype},
-                    {"ms", ms}, {"macs", p.info.macs}, {"bytes", p.info.bytes},
+    const double ms =
+        p.calls ? static_cast<double>(p.total_ns) / static_cast<double>(p.calls) / 1e6 : 0;
+    rows.push_back({{"op", p.info.op},
+                    {"kernel", p.info.kernel},
+                    {"backend", p.info.backend},
+                    {"origin", p.info.origin},
+                    {"shape", p.info.out_dims},
+                    {"dtype", p.info.out_dtype},
+                    {"ms", ms},
+                    {"macs", p.info.macs},
+                    {"bytes", p.info.bytes},
                     {"gflops", ms > 0 ? 2e-6 * static_cast<double>(p.info.macs) / ms : 0.0},
                     {"int8", p.info.int8}});
   }
@@ -88,10 +96,17 @@ Status write_profile(const std::string& path, Session& session) {
   trace["traceEvents"] = Json::array();
   double at = 0;
   for (const StepProfile& p : session.profile()) {
-    const double us = p.calls ? static_cast<double>(p.total_ns) / static_cast<double>(p.calls) / 1e3 : 0;
-    trace["traceEvents"].push_back({{"name", p.info.origin.empty() ? p.info.op : p.info.origin.front()},
-                                    {"cat", p.info.op}, {"ph", "X"}, {"ts", at}, {"dur", us}, {"pid", 1},
-                                    {"tid", p.info.backend}, {"args", {{"kernel", p.info.kernel}}}});
+    const double us =
+        p.calls ? static_cast<double>(p.total_ns) / static_cast<double>(p.calls) / 1e3 : 0;
+    trace["traceEvents"].push_back(
+        {{"name", p.info.origin.empty() ? p.info.op : p.info.origin.front()},
+         {"cat", p.info.op},
+         {"ph", "X"},
+         {"ts", at},
+         {"dur", us},
+         {"pid", 1},
+         {"tid", p.info.backend},
+         {"args", {{"kernel", p.info.kernel}}}});
     at += us;
   }
   trace["layers"] = layer_rows(session);
@@ -138,12 +153,14 @@ Status judge_baseline(const Options& o, const Measured& m, std::string& line) {
   char* end = nullptr;
   const double percent = std::strtod(number.c_str(), &end);
   if (number.empty() || *end != '\0' || !(percent >= 0)) {
-    return usage_error("--max-regression " + o.max_regression + ": expected a percentage such as 5%");
+    return usage_error("--max-regression " + o.max_regression +
+                       ": expected a percentage such as 5%");
   }
   const Interval now = median_interval(m.timed.round_ms);
   const double limit = before_high * (1 + percent / 100);
-  line = "baseline " + format_number(before, 3) + " ms, now " + format_number(now.middle, 3) + " ms [" +
-         format_number(now.low, 3) + ", " + format_number(now.high, 3) + "], limit " + format_number(limit, 3) + " ms";
+  line = "baseline " + format_number(before, 3) + " ms, now " + format_number(now.middle, 3) +
+         " ms [" + format_number(now.low, 3) + ", " + format_number(now.high, 3) + "], limit " +
+         format_number(limit, 3) + " ms";
   if (now.low > limit) return Status(Code::kThreshold, m.path + ": slower than allowed: " + line);
   return {};
 }
@@ -192,37 +209,43 @@ Status bench(Options o) {
     return judged;
   }
   std::vector<std::vector<std::string>> rows = {
-      {"model", "median ms", "p90", "p99", "runs/s", "load ms", "arena", "weights", "packed", "int8 MACs",
-       all.size() > 1 ? "time ratio [95 %]" : ""}};
+      {"model", "median ms", "p90", "p99", "runs/s", "load ms", "arena", "weights", "packed",
+       "int8 MACs", all.size() > 1 ? "time ratio [95 %]" : ""}};
   for (size_t i = 0; i < all.size(); ++i) {
     const Measured& m = all[i];
     const MemoryInfo memory = m.session->memory();
     std::string ratio = i == 0 ? (all.size() > 1 ? "1" : "") : "";
     if (i > 0) {
       const Interval r = ratio_interval(m.timed, all[0].timed);
-      ratio = format_number(r.middle, 3) + " [" + format_number(r.low, 3) + ", " + format_number(r.high, 3) + "]";
+      ratio = format_number(r.middle, 3) + " [" + format_number(r.low, 3) + ", " +
+              format_number(r.high, 3) + "]";
     }
-    rows.push_back({m.path, format_number(median(m.timed.ms), 3), format_number(percentile(m.timed.ms, 90), 3),
-                    format_number(percentile(m.timed.ms, 99), 3), format_number(1e3 / median(m.timed.ms), 1),
-                    format_number(m.load_ms, 1), format_bytes(memory.arena_bytes),
-                    format_bytes(memory.weight_bytes), format_bytes(memory.packed_bytes),
-                    format_number(100 * m.session->int8_mac_share(), 1) + " %", ratio});
+    rows.push_back(
+        {m.path, format_number(median(m.timed.ms), 3), format_number(percentile(m.timed.ms, 90), 3),
+         format_number(percentile(m.timed.ms, 99), 3), format_number(1e3 / median(m.timed.ms), 1),
+         format_number(m.load_ms, 1), format_bytes(memory.arena_bytes),
+         format_bytes(memory.weight_bytes), format_bytes(memory.packed_bytes),
+         format_number(100 * m.session->int8_mac_share(), 1) + " %", ratio});
   }
   std::cout << format_table(rows, {1, 2, 3, 4, 5, 6, 7, 8, 9});
   if (!baseline_line.empty()) std::cout << baseline_line << "\n";
   if (!o.profile.empty()) {
-    std::vector<std::vector<std::string>> layers = {{"ms", "GFLOP/s", "kernel", "op", "output", "layer"}};
+    std::vector<std::vector<std::string>> layers = {
+        {"ms", "GFLOP/s", "kernel", "op", "output", "layer"}};
     std::vector<StepProfile> profile = all[0].session->profile();
-    std::stable_sort(profile.begin(), profile.end(), [](const StepProfile& a, const StepProfile& b) {
-      return a.total_ns > b.total_ns;
-    });
+    std::stable_sort(
+        profile.begin(), profile.end(),
+        [](const StepProfile& a, const StepProfile& b) { return a.total_ns > b.total_ns; });
     for (size_t i = 0; i < std::min<size_t>(profile.size(), 25); ++i) {
       const StepProfile& p = profile[i];
-      const double ms = p.calls ? static_cast<double>(p.total_ns) / static_cast<double>(p.calls) / 1e6 : 0;
-      layers.push_back({format_number(ms, 3),
-                        p.info.macs && ms > 0 ? format_number(2e-6 * static_cast<double>(p.info.macs) / ms, 1) : "",
-                        p.info.kernel, p.info.op, p.info.out_dtype + shape_str(to_shape(p.info.out_dims)),
-                        p.info.origin.empty() ? "" : p.info.origin.front()});
+      const double ms =
+          p.calls ? static_cast<double>(p.total_ns) / static_cast<double>(p.calls) / 1e6 : 0;
+      layers.push_back(
+          {format_number(ms, 3),
+           p.info.macs && ms > 0 ? format_number(2e-6 * static_cast<double>(p.info.macs) / ms, 1)
+                                 : "",
+           p.info.kernel, p.info.op, p.info.out_dtype + shape_str(to_shape(p.info.out_dims)),
+           p.info.origin.empty() ? "" : p.info.origin.front()});
     }
     std::cout << "\n" << format_table(layers, {0, 1}) << "All layers: " << o.profile << "\n";
   }
@@ -233,21 +256,29 @@ Status bench(Options o) {
 
 int main(int argc, char** argv) {
   CLI::App app(
-      "Measures latency (median, p90, p99), throughput, memory and load time. Several models are run in "
+      "Measures latency (median, p90, p99), throughput, memory and load time. Several models are "
+      "run in "
       "turn and compared. In a project folder no model is needed.",
       "mnn bench");
   Options o;
   app.add_option("MODEL", o.models, "One model or more");
   add_shape_flag(app, o.shapes);
-  app.add_option("--iterations", o.iterations, "Exactly this many timed runs (default: about one second)")
+  app.add_option("--iterations", o.iterations,
+                 "Exactly this many timed runs (default: about one second)")
       ->type_name("N")
       ->check(CLI::PositiveNumber);
-  app.add_option("--backend", o.backend, "Backend to prefer")->check(CLI::IsMember(backend_names()));
-  app.add_option("--isa", o.isa, "Force an instruction set")->check(CLI::IsMember(available_isas()));
-  app.add_option("--profile", o.profile, "Time each layer; write a Chrome trace with the rows")->type_name("FILE");
-  auto* baseline = app.add_option("--baseline", o.baseline, "An earlier --json result to compare with")->type_name("FILE");
+  app.add_option("--backend", o.backend, "Backend to prefer")
+      ->check(CLI::IsMember(backend_names()));
+  app.add_option("--isa", o.isa, "Force an instruction set")
+      ->check(CLI::IsMember(available_isas()));
+  app.add_option("--profile", o.profile, "Time each layer; write a Chrome trace with the rows")
+      ->type_name("FILE");
+  auto* baseline =
+      app.add_option("--baseline", o.baseline, "An earlier --json result to compare with")
+          ->type_name("FILE");
   o.max_regression = "5%";
-  app.add_option("--max-regression", o.max_regression, "Exit 3 when slower than the baseline by more")
+  app.add_option("--max-regression", o.max_regression,
+                 "Exit 3 when slower than the baseline by more")
       ->type_name("PERCENT")
       ->needs(baseline)
       ->capture_default_str();

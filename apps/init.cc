@@ -24,7 +24,8 @@ struct Options {
   bool force = false;
 };
 
-constexpr const char* kCiSnippet = R"(# Checks the model on every push: paste into your pipeline's configuration.
+constexpr const char* kCiSnippet =
+    R"(# Checks the model on every push: paste into your pipeline's configuration.
 # Exit codes: 0 good, 3 a threshold of mnn.json was missed, anything else is an error.
 model-check:
   script:
@@ -42,7 +43,8 @@ Result<std::string> write_golden(Model& model, const std::string& dir, int threa
   MNN_RETURN_IF_ERROR(make_folder(dir));
   for (size_t i = 0; i < inputs.size(); ++i) {
     const std::string& name = model.graph.value(model.graph.inputs[i]).name;
-    MNN_RETURN_IF_ERROR(write_tensor(dir + "/" + percent_encode(name), inputs[i], name, false).status());
+    MNN_RETURN_IF_ERROR(
+        write_tensor(dir + "/" + percent_encode(name), inputs[i], name, false).status());
   }
   MNN_RETURN_IF_ERROR(write_outputs(dir, model.graph, outputs, false).status());
   return std::string();
@@ -62,7 +64,8 @@ Status init(const Options& o) {
   p.folder = o.dir.empty() ? stem : o.dir;
   std::error_code ec;
   if (fs::exists(p.path(kProjectFile), ec) && !o.force) {
-    return usage_error(p.path(kProjectFile) + " is there already: choose another --dir, or --force");
+    return usage_error(p.path(kProjectFile) +
+                       " is there already: choose another --dir, or --force");
   }
   if (!o.calibration.empty() && !fs::exists(o.calibration, ec)) {
     return not_accessible(o.calibration + ": no such calibration folder or file");
@@ -85,13 +88,15 @@ Status init(const Options& o) {
   std::map<std::string, std::string> options;
   for (const auto& [name, dims] : load.shapes) {
     std::string text;
-    for (const int64_t d : dims) text += (text.empty() ? "" : ",") + (d < 0 ? "?" : std::to_string(d));
+    for (const int64_t d : dims)
+      text += (text.empty() ? "" : ",") + (d < 0 ? "?" : std::to_string(d));
     options["shape." + name] = text;
   }
   loaded.model.metadata_json = make_metadata(loaded, options);
   MNN_RETURN_IF_ERROR(write_model(loaded.model, p.path(p.model)));
   progress.update("golden data", 1, 3);
-  MNN_ASSIGN_OR_RETURN(const std::string note, write_golden(loaded.model, p.path(p.golden), o.common.threads));
+  MNN_ASSIGN_OR_RETURN(const std::string note,
+                       write_golden(loaded.model, p.path(p.golden), o.common.threads));
   if (!note.empty()) p.golden.clear();
   MNN_RETURN_IF_ERROR(write_file(p.path("mnn-ci.yml"), kCiSnippet));
   const auto bytes = static_cast<int64_t>(fs::file_size(p.path(p.model), ec));
@@ -104,14 +109,18 @@ Status init(const Options& o) {
     out["format"] = loaded.format;
     out["source_sha256"] = p.source_sha256;
     out["bytes"] = bytes;
-    out["plan_steps"] = {{"imported", loaded.counts.imported}, {"unfused", loaded.counts.unfused}, {"fused", loaded.counts.fused}};
-    out["golden"] = p.golden.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(p.path(p.golden));
+    out["plan_steps"] = {{"imported", loaded.counts.imported},
+                         {"unfused", loaded.counts.unfused},
+                         {"fused", loaded.counts.fused}};
+    out["golden"] =
+        p.golden.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(p.path(p.golden));
     if (!note.empty()) out["note"] = note;
     std::cout << out.dump(2) << "\n";
     return {};
   }
-  std::cout << conversion_summary(loaded, p.path(p.model), bytes) << "\nproject " << p.path(kProjectFile)
-            << "; report " << p.path("conversion.md") << "; CI snippet " << p.path("mnn-ci.yml") << "\n";
+  std::cout << conversion_summary(loaded, p.path(p.model), bytes) << "\nproject "
+            << p.path(kProjectFile) << "; report " << p.path("conversion.md") << "; CI snippet "
+            << p.path("mnn-ci.yml") << "\n";
   if (!note.empty()) std::cout << note << "\n";
   std::cout << "next:\n  cd " << p.folder << "\n"
             << (p.calibration.empty() ? "  mnn quant --calibration SAMPLES --report report.html\n"
@@ -124,12 +133,15 @@ Status init(const Options& o) {
 
 int main(int argc, char** argv) {
   CLI::App app(
-      "Starts a project: converts the model, writes mnn.json, golden inputs and outputs, a compatibility "
+      "Starts a project: converts the model, writes mnn.json, golden inputs and outputs, a "
+      "compatibility "
       "report and a CI snippet, and says what to do next.",
       "mnn init");
   Options o;
-  app.add_option("MODEL", o.model, "The source model; its format is recognized by content")->required();
-  app.add_option("--dir", o.dir, "Folder of the project; default: the model's name")->type_name("DIR");
+  app.add_option("MODEL", o.model, "The source model; its format is recognized by content")
+      ->required();
+  app.add_option("--dir", o.dir, "Folder of the project; default: the model's name")
+      ->type_name("DIR");
   app.add_option("--target", o.target, "What the model is for")->capture_default_str();
   app.add_option("--calibration", o.calibration, "Samples for mnn quant")->type_name("DIR|FILE");
   app.add_flag("--force", o.force, "Replace an existing mnn.json");

@@ -83,7 +83,8 @@ Status quant(Options& o, const CLI::App& app) {
 
 int main(int argc, char** argv) {
   CLI::App app(
-      "Quantizes a model (.mnn or a source model) on calibration data and reports the error of each "
+      "Quantizes a model (.mnn or a source model) on calibration data and reports the error of "
+      "each "
       "layer, worst first. In a project folder no argument is needed.",
       "mnn quant");
   Options o;
@@ -91,28 +92,40 @@ int main(int argc, char** argv) {
   app.add_option("MODEL", f.model, "The model; default: the project's");
   app.add_option("-o,--output", f.output, "The quantized .mnn to write")->type_name("FILE");
   app.add_option("--scheme", f.scheme, "int8: u8 activations, s8 weights per channel")
-      ->check(CLI::IsMember({"int8"}))->capture_default_str();
+      ->check(CLI::IsMember({"int8"}))
+      ->capture_default_str();
   app.add_option("--calibration", f.calibration,
                  "Samples in name order: .npy, images, sub-folders with input_<i>.npy, or an .npz")
       ->type_name("DIR|FILE");
-  app.add_option("--holdout", f.holdout, "Held-back samples; default: every fourth calibration sample")
+  app.add_option("--holdout", f.holdout,
+                 "Held-back samples; default: every fourth calibration sample")
       ->type_name("DIR|FILE");
   app.add_option("--method", f.method, "How activation ranges are chosen")
-      ->check(CLI::IsMember({"auto", "minmax", "percentile", "kl", "mse"}))->capture_default_str();
+      ->check(CLI::IsMember({"auto", "minmax", "percentile", "kl", "mse"}))
+      ->capture_default_str();
   app.add_option("--weight-scale", f.weight_scale, "How weight scales are chosen")
-      ->check(CLI::IsMember({"absmax", "mse"}))->capture_default_str();
-  app.add_option("--gate", o.gate, "Thresholds: normal (cosine 0.99, 15 dB) or strict (0.999, 30 dB)")
+      ->check(CLI::IsMember({"absmax", "mse"}))
+      ->capture_default_str();
+  app.add_option("--gate", o.gate,
+                 "Thresholds: normal (cosine 0.99, 15 dB) or strict (0.999, 30 dB)")
       ->check(CLI::IsMember({"normal", "strict"}));
   app.add_option("--min-cosine", o.min_cosine, "Exit 3 when an output's cosine is lower");
   app.add_option("--min-snr", o.min_snr, "Exit 3 when an output's SNR is lower")->type_name("DB");
   app.add_option("--max-size", o.max_size, "Exit 3 when the file is larger")
-      ->type_name("BYTES")->transform(CLI::AsSizeValue(true));
+      ->type_name("BYTES")
+      ->transform(CLI::AsSizeValue(true));
   app.add_option("--report", f.reports, "Write the report: .json or .html. Repeatable")
-      ->type_name("FILE")->expected(1)->take_all()->allow_extra_args(false);
+      ->type_name("FILE")
+      ->expected(1)
+      ->take_all()
+      ->allow_extra_args(false);
   app.add_option("--max-layers", o.max_layers, "Rows of the table on the terminal")
-      ->check(CLI::NonNegativeNumber)->capture_default_str();
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   add_image_flags(app, f.images);
   add_shape_flag(app, o.shapes);
-  add_common_flags(app, o.common, "mnn quant model.onnx -o model.int8.mnn --calibration samples/ --report report.html");
+  add_common_flags(
+      app, o.common,
+      "mnn quant model.onnx -o model.int8.mnn --calibration samples/ --report report.html");
   return run_command(app, o.common, argc, argv, [&] { return quant(o, app); });
 }

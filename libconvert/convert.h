@@ -22,12 +22,12 @@ struct ImportOptions {
 
 struct ImportedModel {
   Graph graph;
-  std::string format;               // "onnx"
+  std::string format;                        // "onnx"
   std::map<std::string, std::string> facts;  // opset, producer, ir_version…
   // The source's input list in its order: the graph's inputs and, where a source lists them,
   // initializers that have a default. Index into graph.inputs, -1 for a listed initializer.
   std::vector<std::pair<std::string, int>> source_inputs;
-  Diagnostics diagnostics;          // warnings and notes; errors fail the import
+  Diagnostics diagnostics;  // warnings and notes; errors fail the import
 };
 
 // A reader of one source format.
@@ -48,17 +48,18 @@ struct OptimizeOptions {
   PassOptions passes;
 };
 struct OptimizeReport {
-  int64_t nodes_before = 0;             // plan steps of the imported graph: constants and shape arithmetic excluded
-  int64_t nodes_unfused = 0;            // after folding and clean-up, without fusion
+  int64_t nodes_before =
+      0;  // plan steps of the imported graph: constants and shape arithmetic excluded
+  int64_t nodes_unfused = 0;  // after folding and clean-up, without fusion
   int64_t nodes_after = 0;
   std::vector<std::pair<std::string, int>> changes;  // per pass, all its runs together
 };
 // Runs the pass pipeline (passes/pipeline.cc) in place.
 Result<OptimizeReport> optimize(Graph& graph, const OptimizeOptions& options = {});
 // Nodes a plan would run, sub-graphs included. Not counted: nodes that depend on constants and
-// shapes only (known once shapes are bound), nodes that are wanted only as sizes, axes or positions,
-// and those that only look at the same bytes another way (Reshape, Squeeze, Unsqueeze, Flatten,
-// Identity).
+// shapes only (known once shapes are bound), nodes that are wanted only as sizes, axes or
+// positions, and those that only look at the same bytes another way (Reshape, Squeeze, Unsqueeze,
+// Flatten, Identity).
 int64_t count_plan_steps(const Graph& graph);
 
 // ONNX TensorProto files (.pb) as test data.

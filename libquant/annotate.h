@@ -26,18 +26,22 @@ Result<Tensor> bias_of(const Graph& graph, const QuantLayer& layer);
 void set_bias(Graph& graph, const QuantLayer& layer, const Tensor& bias);
 
 // Gives layer `index` of `graph` its quantized weights and its decided bias.
-void apply_layer(Graph& graph, const QuantLayer& layer, const QuantDecisions& decisions, size_t index);
+void apply_layer(Graph& graph, const QuantLayer& layer, const QuantDecisions& decisions,
+                 size_t index);
 
-// The graph with every value and weight of the plan quantized. Weights shared with other nodes get a
-// copy of their own.
+// The graph with every value and weight of the plan quantized. Weights shared with other nodes get
+// a copy of their own.
 Graph annotate(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions);
 
 // The graph with layer `index` alone quantized: its input (for this reader only), its weights, and
 // its output where the plan stores that as u8.
-Graph annotate_only(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions, size_t index);
+Graph annotate_only(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions,
+                    size_t index);
 // The graph with value `v` of the plan alone stored as u8.
-Graph annotate_value_only(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions, ValueId v);
+Graph annotate_value_only(const Graph& graph, const QuantPlan& plan,
+                          const QuantDecisions& decisions, ValueId v);
 // The graph as `annotate` makes it, but with layer `index` in float.
-Graph annotate_without(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions, size_t index);
+Graph annotate_without(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions,
+                       size_t index);
 
 }  // namespace mnn

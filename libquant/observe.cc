@@ -39,7 +39,8 @@ Status observe(const Graph& graph, const std::vector<ValueId>& values, const Sam
   for (size_t begin = 0; begin < values.size();) {
     int64_t bytes = 0;
     size_t end = begin;
-    while (end < values.size() && (end == begin || bytes + bytes_hint(graph, values[end]) <= kPortionBytes)) {
+    while (end < values.size() &&
+           (end == begin || bytes + bytes_hint(graph, values[end]) <= kPortionBytes)) {
       bytes += bytes_hint(graph, values[end++]);
     }
     portions.emplace_back(begin, end);
@@ -49,8 +50,10 @@ Status observe(const Graph& graph, const std::vector<ValueId>& values, const Sam
   int64_t done = 0;
   for (const auto& [begin, end] : portions) {
     Graph g = graph;
-    g.outputs.assign(values.begin() + static_cast<long>(begin), values.begin() + static_cast<long>(end));
-    // Only the values asked for are made: what lies behind the last of them is not run. Inputs stay.
+    g.outputs.assign(values.begin() + static_cast<long>(begin),
+                     values.begin() + static_cast<long>(end));
+    // Only the values asked for are made: what lies behind the last of them is not run. Inputs
+    // stay.
     Graph cut = g;
     remove_dead(cut);
     MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(std::move(cut), options));
@@ -101,7 +104,8 @@ double overall_snr_db(const std::vector<ErrorSums>& outputs) {
     noise += std::pow(10.0, -m.snr_db / 10.0);
     ++counted;
   }
-  return counted == 0 ? -std::numeric_limits<double>::infinity() : -10.0 * std::log10(noise / counted);
+  return counted == 0 ? -std::numeric_limits<double>::infinity()
+                      : -10.0 * std::log10(noise / counted);
 }
 
 }  // namespace mnn

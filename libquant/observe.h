@@ -24,9 +24,9 @@ struct SampleSet {
   Result<std::vector<Tensor>> load(size_t i) const;  // the error names the sample
 };
 
-// Runs every sample and hands over the named values, each as a dense f32 tensor. Values are observed
-// in portions so that what is held at once stays bounded; `see(value index, sample index, tensor)`
-// is called in sample order for each value.
+// Runs every sample and hands over the named values, each as a dense f32 tensor. Values are
+// observed in portions so that what is held at once stays bounded; `see(value index, sample index,
+// tensor)` is called in sample order for each value.
 using SeeValue = std::function<Status(size_t value, size_t sample, const Tensor& tensor)>;
 Status observe(const Graph& graph, const std::vector<ValueId>& values, const SampleSet& samples,
                const RunOptions& options, const SeeValue& see,
@@ -38,8 +38,8 @@ Result<std::vector<std::vector<Tensor>>> run_all(Session& session, const SampleS
 // Errors of `test` against `reference`, per output, summed over the samples.
 Result<std::vector<ErrorSums>> output_errors(const std::vector<std::vector<Tensor>>& reference,
                                              const std::vector<std::vector<Tensor>>& test);
-// One figure for a whole network: the SNR of all float outputs, each normalized to its own power, in
-// dB; minus infinity when one failed.
+// One figure for a whole network: the SNR of all float outputs, each normalized to its own power,
+// in dB; minus infinity when one failed.
 double overall_snr_db(const std::vector<ErrorSums>& outputs);
 ErrorSums merged(const std::vector<ErrorSums>& outputs);
 

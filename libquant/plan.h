@@ -17,13 +17,13 @@ struct QuantLayer {
 struct QuantPlan {
   std::vector<QuantLayer> layers;
   std::vector<ValueId> values;  // to be stored as u8, in value order
-  std::vector<int> group;       // per value of `values`: those of one group share scale and zero point
+  std::vector<int> group;  // per value of `values`: those of one group share scale and zero point
   int groups = 0;
 };
 
 // Every layer that has an int8 kernel, the activations they read, and what lies between two such
-// activations and only moves elements (pooling, concatenation, reshaping…): values on one grid share
-// their parameters, so nothing is rounded twice. Graph outputs stay float.
+// activations and only moves elements (pooling, concatenation, reshaping…): values on one grid
+// share their parameters, so nothing is rounded twice. Graph outputs stay float.
 QuantPlan plan_quantization(const Graph& graph);
 
 // u8 parameters for real values in [low, high], widened to contain 0 exactly.

@@ -14,7 +14,8 @@ namespace mnn {
 enum class CalibrationMethod { kAuto, kMinMax, kPercentile, kKl, kMse };
 enum class WeightScale { kAbsMax, kMse };
 
-// Calibration data: any number of samples, read one at a time and more than once, in the same order.
+// Calibration data: any number of samples, read one at a time and more than once, in the same
+// order.
 struct SampleSource {
   size_t count = 0;
   // One tensor per graph input, in the graph's order and types.
@@ -34,7 +35,8 @@ struct QuantOptions {
 };
 
 // One source layer. Isolated: at the layer's own output, fp32 inputs. Accumulated: the same place
-// with the whole prefix quantized. Contribution: at the network's outputs, only this layer quantized.
+// with the whole prefix quantized. Contribution: at the network's outputs, only this layer
+// quantized.
 struct LayerError {
   std::string name;
   std::vector<std::string> origin;
@@ -42,24 +44,25 @@ struct LayerError {
   std::vector<int64_t> shape;
   int64_t macs = 0;
   int64_t weight_bytes_before = 0, weight_bytes_after = 0;
-  bool int8 = false;          // quantized in this model
+  bool int8 = false;  // quantized in this model
   ErrorMetrics isolated, accumulated, contribution;
-  double weight_snr_db = 0;   // of the weights alone; kExactSnrDb without weights
-  double clipped_share = 0;   // of the output's elements outside the range
-  bool amplified = false;     // isolated SNR >= 30 dB and contribution SNR < 20 dB
-  std::string suggestion;     // empty: nothing to do
+  double weight_snr_db = 0;  // of the weights alone; kExactSnrDb without weights
+  double clipped_share = 0;  // of the output's elements outside the range
+  bool amplified = false;    // isolated SNR >= 30 dB and contribution SNR < 20 dB
+  std::string suggestion;    // empty: nothing to do
 };
 
 struct QuantReport {
-  std::string scheme, method;             // the method used (what auto chose)
+  std::string scheme, method;                              // the method used (what auto chose)
   std::vector<std::pair<std::string, double>> candidates;  // auto: output SNR of each, dB
   size_t calibration_samples = 0, holdout_samples = 0;
   std::string holdout_note;
-  std::vector<std::pair<std::string, ErrorMetrics>> outputs;  // per network output, on held-back data
-  double argmax_agreement = -1;           // of the first output along its last axis; -1: not applicable
-  std::vector<LayerError> layers;         // worst contribution first
+  std::vector<std::pair<std::string, ErrorMetrics>>
+      outputs;                     // per network output, on held-back data
+  double argmax_agreement = -1;    // of the first output along its last axis; -1: not applicable
+  std::vector<LayerError> layers;  // worst contribution first
   double int8_mac_share = 0;
-  int64_t bytes_before = 0, bytes_after = 0;   // of the constants
+  int64_t bytes_before = 0, bytes_after = 0;  // of the constants
   std::vector<std::string> warnings;
 };
 

@@ -19,7 +19,8 @@ struct WalkOptions {
   RunOptions run;
   // Before a layer runs, its bias is moved so that the mean of its output before fused post-ops is
   // that of the float layer: b += E[fp output] - E[output on the quantized prefix] (Nagel et al.,
-  // Data-free quantization through weight equalization and bias correction, 2019, done sequentially).
+  // Data-free quantization through weight equalization and bias correction, 2019, done
+  // sequentially).
   bool correct_bias = false;
   std::function<Status(const WalkedNode&)> see;  // may be empty
   std::function<void(int64_t done, int64_t total)> progress;
@@ -27,7 +28,7 @@ struct WalkOptions {
 
 // Holds the values alive between two nodes for all samples at once: give it few samples. With
 // correct_bias it fills decisions.bias.
-Status walk(const Graph& graph, const QuantPlan& plan, QuantDecisions& decisions, const SampleSet& samples,
-            const WalkOptions& options);
+Status walk(const Graph& graph, const QuantPlan& plan, QuantDecisions& decisions,
+            const SampleSet& samples, const WalkOptions& options);
 
 }  // namespace mnn

@@ -30,7 +30,8 @@ void add_shape_flag(CLI::App& app, std::vector<std::string>& shapes);
 using ShapeMap = std::map<std::string, std::vector<int64_t>>;
 Result<ShapeMap> parse_shapes(const std::vector<std::string>& shapes);
 
-// --image-size, --image-mean, --image-scale, --image-layout, --image-color: how images become inputs.
+// --image-size, --image-mean, --image-scale, --image-layout, --image-color: how images become
+// inputs.
 void add_image_flags(CLI::App& app, ImageOptions& images);
 
 // Parses argv, starts the log, runs `body` and turns its Status into the exit code. Every failure,

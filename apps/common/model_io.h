@@ -22,13 +22,13 @@ struct PlanCounts {
 struct LoadedModel {
   Model model;
   std::string path;
-  std::string format;          // "mnn" for our own file, else the source's
-  std::string source_format;   // of the model the .mnn was made from
+  std::string format;         // "mnn" for our own file, else the source's
+  std::string source_format;  // of the model the .mnn was made from
   std::string source_sha256;
   std::map<std::string, std::string> facts;  // opset, producer…
   // The source's input list: name and index into graph.inputs (-1: a listed initializer).
   std::vector<std::pair<std::string, int>> source_inputs;
-  PlanCounts counts;           // of a source model
+  PlanCounts counts;  // of a source model
   std::vector<std::string> notes;
 };
 
@@ -43,12 +43,13 @@ Result<LoadedModel> load_any(const std::string& path, const LoadOptions& options
 // Binds the symbols of the inputs named in `shapes` (-1 keeps a dim) and infers anew.
 Status bind_shapes(Graph& graph, const ShapeMap& shapes);
 
-// Concrete dims of every input: known ones, an unbound first dim is 1; another unbound dim is a usage
-// error that names it.
+// Concrete dims of every input: known ones, an unbound first dim is 1; another unbound dim is a
+// usage error that names it.
 Result<std::vector<std::vector<int64_t>>> concrete_input_dims(const Graph& graph);
 
 // The metadata a .mnn made from `loaded` carries, with the options that changed the result.
-std::string make_metadata(const LoadedModel& loaded, const std::map<std::string, std::string>& options);
+std::string make_metadata(const LoadedModel& loaded,
+                          const std::map<std::string, std::string>& options);
 
 // OUT, or for a missed threshold OUT.rejected beside it.
 std::string rejected_path(const std::string& out);

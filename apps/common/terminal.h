@@ -17,8 +17,8 @@ void log_info(const std::string& text);     // normal and up
 void log_detail(const std::string& text);   // verbose only
 void log_warning(const std::string& text);  // always
 
-// Prints the last line of a failed command, "mnn: error: …", after one line per further problem, and
-// returns the exit code.
+// Prints the last line of a failed command, "mnn: error: …", after one line per further problem,
+// and returns the exit code.
 int fail(const Status& status);
 
 // Colour is used on a terminal unless NO_COLOR is set to something.
@@ -44,8 +44,8 @@ class Progress {
 // Columns padded to their widest cell; numbers (columns listed in `right`) aligned right.
 std::string format_table(const std::vector<std::vector<std::string>>& rows,
                          const std::vector<size_t>& right);
-std::string format_bytes(int64_t bytes);       // "4.7 MB"
+std::string format_bytes(int64_t bytes);  // "4.7 MB"
 std::string format_number(double value, int decimals);
-std::string format_count(double value);        // "1.23 G"
+std::string format_count(double value);  // "1.23 G"
 
 }  // namespace mnn::cli

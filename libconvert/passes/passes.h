@@ -14,8 +14,8 @@ namespace mnn {
 Result<int> remove_identities(Graph& graph);
 // Merges constants with equal bytes and nodes with equal operator, attributes and inputs.
 Result<int> merge_common(Graph& graph);
-// One spelling for what has several: Pow 2, means over the image as GlobalAveragePool, Clip from 0 as
-// Relu, MatMul + Add of matrices as Gemm.
+// One spelling for what has several: Pow 2, means over the image as GlobalAveragePool, Clip from 0
+// as Relu, MatMul + Add of matrices as Gemm.
 Result<int> normalize(Graph& graph);
 // Constant factors that follow each other as one, and offsets.
 Result<int> merge_chains(Graph& graph);

@@ -10,8 +10,8 @@ struct QuantizedWeights {
   QuantParams params;  // axis = the output channels
   double snr_db = 0;   // of the dequantized weights
 };
-// `axis` indexes the output channels of an f32 tensor. kMse searches the scale of least squared error
-// among shrunk ones, then refits it by least squares.
+// `axis` indexes the output channels of an f32 tensor. kMse searches the scale of least squared
+// error among shrunk ones, then refits it by least squares.
 Result<QuantizedWeights> quantize_weights(const Tensor& weights, int axis, WeightScale method);
 
 }  // namespace mnn

@@ -39,7 +39,8 @@ class Dim {
   Dim bind(const std::map<std::string, int64_t, std::less<>>& bindings) const;
   void collect_symbols(std::vector<std::string>& out) const;
 
-  // A number the dimension is never below, given that no symbol is negative; nullopt: none is known.
+  // A number the dimension is never below, given that no symbol is negative; nullopt: none is
+  // known.
   std::optional<int64_t> lower_bound() const;
   // True when it is not negative once every symbol is large enough: then floor_div by a positive
   // number rounds towards zero.

@@ -14,7 +14,8 @@ struct FoldLimits {
 
 // Infers types, replaces nodes whose inputs are constants (and values that shape inference knows,
 // such as Shape of a static tensor) by constants, removes what became dead, and prunes an If whose
-// condition is constant. Never runs a Loop. Linear time in nodes. Returns the number of nodes folded.
+// condition is constant. Never runs a Loop. Linear time in nodes. Returns the number of nodes
+// folded.
 Result<int> fold_constants(Graph& graph, const FoldLimits& limits = {});
 
 }  // namespace mnn

@@ -37,10 +37,10 @@ Type tensor_type(DType dtype, Shape shape);
 // How a value is stored when quantized: real = scale * (stored - zero_point). The type of the value
 // stays the expressed one (f32): whoever stores it rounds to nearest even and saturates.
 struct QuantParams {
-  DType storage = DType::kU8;         // kU8, kI8; kI32 for a bias
-  std::vector<float> scale;           // one, or one per index along `axis`
-  std::vector<int32_t> zero_point;    // as many as scales
-  int axis = -1;                      // -1: one scale for the whole tensor
+  DType storage = DType::kU8;       // kU8, kI8; kI32 for a bias
+  std::vector<float> scale;         // one, or one per index along `axis`
+  std::vector<int32_t> zero_point;  // as many as scales
+  int axis = -1;                    // -1: one scale for the whole tensor
   bool operator==(const QuantParams&) const = default;
 };
 
@@ -50,15 +50,15 @@ struct Value {
   std::string name;  // source name at the border, else free; empty is allowed
   Type type;
   ValueKind kind = ValueKind::kTemporary;
-  Tensor data;       // of a constant: as stored, that is of type quant->storage when quantized
+  Tensor data;  // of a constant: as stored, that is of type quant->storage when quantized
   std::optional<QuantParams> quant;
 };
 
 using Attribute = std::variant<int64_t, double, std::string, std::vector<int64_t>,
                                std::vector<double>, std::vector<std::string>, Tensor>;
 
-// A post-op that runs in the epilogue of its node: "Relu", "Clip" {min, max}, "Add" with an operand…
-// It means the same as that operator applied to the node's first output.
+// A post-op that runs in the epilogue of its node: "Relu", "Clip" {min, max}, "Add" with an
+// operand… It means the same as that operator applied to the node's first output.
 struct FusedOp {
   std::string op;
   std::map<std::string, Attribute, std::less<>> attributes;
@@ -69,13 +69,13 @@ struct Graph;
 
 struct Node {
   std::string op;
-  std::string name;                // source name; unique where the source had it so
-  std::vector<ValueId> inputs;     // the operator's own, then the operands of fused post-ops
+  std::string name;             // source name; unique where the source had it so
+  std::vector<ValueId> inputs;  // the operator's own, then the operands of fused post-ops
   std::vector<ValueId> outputs;
   std::map<std::string, Attribute, std::less<>> attributes;
   std::vector<FusedOp> fused;
-  std::vector<std::string> origin;   // names of the source layers this node came from
-  std::vector<ValueId> captures;     // outer values that the sub-graphs read
+  std::vector<std::string> origin;  // names of the source layers this node came from
+  std::vector<ValueId> captures;    // outer values that the sub-graphs read
   // If: then_branch, else_branch. Loop, Scan: body. Each sub-graph's captures line up with ours.
   std::vector<Graph> subgraphs;
 
@@ -88,7 +88,8 @@ struct Graph {
   std::vector<Value> values;
   std::vector<Node> nodes;  // topologically sorted except while a pass works on it
   std::vector<ValueId> inputs, outputs;
-  std::vector<ValueId> captures;  // of a sub-graph: one value (kind kInput) per captured outer value
+  std::vector<ValueId>
+      captures;  // of a sub-graph: one value (kind kInput) per captured outer value
 
   ValueId add_value(Value value);
   ValueId add_input(std::string name, Type type);

@@ -24,19 +24,19 @@ struct ErrorSums {
 };
 
 struct ErrorMetrics {
-  double cosine = 0;    // 1 when both are zero, 0 when one is
-  double snr_db = 0;    // 10 log10(sum r^2 / sum (y-r)^2); kExactSnrDb when equal
+  double cosine = 0;  // 1 when both are zero, 0 when one is
+  double snr_db = 0;  // 10 log10(sum r^2 / sum (y-r)^2); kExactSnrDb when equal
   double mse = 0;
-  double max_abs = 0;   // max |y-r|
-  double max_rel = 0;   // max |y-r| / max |r|: the conversion metric, at most 1e-4 in fp32
+  double max_abs = 0;  // max |y-r|
+  double max_rel = 0;  // max |y-r| / max |r|: the conversion metric, at most 1e-4 in fp32
   int64_t count = 0;
   bool failed = false;  // NaN, infinity or nothing compared: never a pass
 };
 inline constexpr double kExactSnrDb = 200.0;
 ErrorMetrics metrics_of(const ErrorSums& sums);
 
-// |y-r| <= atol + rtol*|r| for every element, NaN equal to NaN, infinities equal by sign. On failure
-// says how many differ and the worst place.
+// |y-r| <= atol + rtol*|r| for every element, NaN equal to NaN, infinities equal by sign. On
+// failure says how many differ and the worst place.
 Status all_close(const Tensor& reference, const Tensor& test, double rtol, double atol);
 
 }  // namespace mnn

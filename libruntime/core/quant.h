@@ -1,4 +1,5 @@
-// What QuantParams mean, in one place: every backend, the quantizer and the reports agree with this.
+// What QuantParams mean, in one place: every backend, the quantizer and the reports agree with
+// this.
 #pragma once
 
 #include <cmath>
@@ -13,7 +14,8 @@ struct QuantRange {
 // The stored values of a quantized type: kU8 0…255, kI8 -128…127, kI32 all.
 QuantRange quant_range(DType storage);
 
-// Rounds half to even (std::nearbyint in the default mode) and saturates. NaN becomes the zero point.
+// Rounds half to even (std::nearbyint in the default mode) and saturates. NaN becomes the zero
+// point.
 inline int32_t quantize_one(float x, float scale, int32_t zero_point, QuantRange range) {
   const float scaled = x / scale;
   if (!(scaled == scaled)) return zero_point;

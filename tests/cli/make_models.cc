@@ -1,4 +1,5 @@
-// Writes the small models and tensors the command-line cases use into a folder: make_cli_models DIR.
+// Writes the small models and tensors the command-line cases use into a folder: make_cli_models
+// DIR.
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -38,20 +39,28 @@ class ModelBuilder {
     model_.mutable_graph()->set_name("main");
   }
   // dims: a number is known, anything else is a symbol.
-  void value(ValueInfoProto* info, const std::string& name, const std::vector<std::string>& dims, int type = kFloat) {
+  void value(ValueInfoProto* info, const std::string& name, const std::vector<std::string>& dims,
+             int type = kFloat) {
     info->set_name(name);
     auto* tensor = info->mutable_type()->mutable_tensor_type();
     tensor->set_elem_type(type);
     tensor->mutable_shape();
     for (const std::string& d : dims) {
       auto* dim = tensor->mutable_shape()->add_dim();
-      if (d.find_first_not_of("0123456789") == std::string::npos) dim->set_dim_value(std::stoll(d));
-      else dim->set_dim_param(d);
+      if (d.find_first_not_of("0123456789") == std::string::npos)
+        dim->set_dim_value(std::stoll(d));
+      else
+        dim->set_dim_param(d);
     }
   }
-  void input(const std::string& name, const std::vector<std::string>& dims) { value(model_.mutable_graph()->add_input(), name, dims); }
-  void output(const std::string& name, const std::vector<std::string>& dims) { value(model_.mutable_graph()->add_output(), name, dims); }
-  void weights(const std::string& name, const std::vector<int64_t>& dims, float scale, float offset = 0) {
+  void input(const std::string& name, const std::vector<std::string>& dims) {
+    value(model_.mutable_graph()->add_input(), name, dims);
+  }
+  void output(const std::string& name, const std::vector<std::string>& dims) {
+    value(model_.mutable_graph()->add_output(), name, dims);
+  }
+  void weights(const std::string& name, const std::vector<int64_t>& dims, float scale,
+               float offset = 0) {
     auto* t = model_.mutable_graph()->add_initializer();
     t->set_name(name);
     t->set_data_type(kFloat);
@@ -62,7 +71,8 @@ class ModelBuilder {
     }
     for (int64_t i = 0; i < n; ++i) t->add_float_data(noise_.next() * scale + offset);
   }
-  NodeProto* node(const std::string& op, const std::string& name, const std::vector<std::string>& inputs, const std::string& output) {
+  NodeProto* node(const std::string& op, const std::string& name,
+                  const std::vector<std::string>& inputs, const std::string& output) {
     auto* n = model_.mutable_graph()->add_node();
     n->set_op_type(op);
     n->set_name(name);

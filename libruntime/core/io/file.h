@@ -17,9 +17,9 @@ struct MappedFile {
 };
 Result<MappedFile> map_file(const std::string& path);
 
-// Writes `path` through a temporary file in the same folder that is flushed and renamed: readers see
-// the old file or the new one. On failure the temporary file is removed. append() may be called many
-// times before commit().
+// Writes `path` through a temporary file in the same folder that is flushed and renamed: readers
+// see the old file or the new one. On failure the temporary file is removed. append() may be called
+// many times before commit().
 class AtomicFile {
  public:
   static Result<AtomicFile> create(const std::string& path);
