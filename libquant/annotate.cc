@@ -3,9 +3,7 @@
 #include <algorithm>
 
 namespace mnn {
-namespace {
 
-// Index into the node's inputs of the operand that is a MatMul's bias, -1 without one.
 int matmul_bias_operand(const Graph& g, const Node& n) {
   if (n.op != "MatMul" || n.fused.empty() || n.fused[0].op != "Add") return -1;
   const int operand = n.fused[0].operand;
@@ -16,12 +14,13 @@ int matmul_bias_operand(const Graph& g, const Node& n) {
                                                                                        : -1;
 }
 
-}  // namespace
-
-QuantParams params_of(const QuantPlan& plan, const QuantDecisions& d, ValueId v) {
+size_t group_of(const QuantPlan& plan, ValueId v) {
   const auto at = std::lower_bound(plan.values.begin(), plan.values.end(), v) - plan.values.begin();
-  const RealRange r = d.ranges[static_cast<size_t>(plan.group[static_cast<size_t>(at)])];
-  return activation_params(r.low, r.high);
+  return static_cast<size_t>(plan.group[static_cast<size_t>(at)]);
+}
+
+const QuantParams& params_of(const QuantPlan& plan, const QuantDecisions& d, ValueId v) {
+  return d.params[group_of(plan, v)];
 }
 
 bool is_planned(const QuantPlan& plan, ValueId v) {
@@ -112,20 +111,15 @@ Graph annotate_value_only(const Graph& graph, const QuantPlan& plan,
 
 Graph annotate_without(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions,
                        size_t index) {
-  QuantPlan rest = plan;
-  QuantDecisions d = decisions;
-  const QuantLayer layer = rest.layers[index];
-  rest.layers.erase(rest.layers.begin() + static_cast<long>(index));
-  d.weights.erase(d.weights.begin() + static_cast<long>(index));
-  d.bias.erase(d.bias.begin() + static_cast<long>(index));
-  const bool input_needed =
-      std::any_of(rest.layers.begin(), rest.layers.end(),
-                  [&](const QuantLayer& l) { return l.input == layer.input; });
-  if (!input_needed) {
-    const auto at =
-        std::lower_bound(rest.values.begin(), rest.values.end(), layer.input) - rest.values.begin();
-    rest.values.erase(rest.values.begin() + at);
-    rest.group.erase(rest.group.begin() + at);
+  const QuantPlan rest = plan_quantization(graph, {plan.layers[index].node});
+  QuantDecisions d;
+  d.params.resize(static_cast<size_t>(rest.groups));
+  for (const ValueId v : rest.values) d.params[group_of(rest, v)] = params_of(plan, decisions, v);
+  for (size_t i = 0, next = 0; i < plan.layers.size() && next < rest.layers.size(); ++i) {
+    if (plan.layers[i].node != rest.layers[next].node) continue;
+    d.weights.push_back(decisions.weights[i]);
+    d.bias.push_back(decisions.bias[i]);
+    ++next;
   }
   return annotate(graph, rest, d);
 }

@@ -3,23 +3,25 @@
 
 #include <set>
 
-#include "libquant/calibrate/histogram.h"
 #include "libquant/plan.h"
 #include "libquant/weights/weights.h"
 
 namespace mnn {
 
-// What was decided for a plan: one range per group, quantized weights per layer.
+// What was decided for a plan: parameters per group, quantized weights per layer.
 struct QuantDecisions {
-  std::vector<RealRange> ranges;          // per group
+  std::vector<QuantParams> params;        // per group
   std::vector<QuantizedWeights> weights;  // per layer of the plan
   std::vector<Tensor> bias;               // per layer; undefined: the layer's own
 };
 
-// Parameters of value `v` of the plan.
-QuantParams params_of(const QuantPlan& plan, const QuantDecisions& decisions, ValueId v);
+// Group and parameters of value `v` of the plan.
+size_t group_of(const QuantPlan& plan, ValueId v);
+const QuantParams& params_of(const QuantPlan& plan, const QuantDecisions& decisions, ValueId v);
 bool is_planned(const QuantPlan& plan, ValueId v);
 
+// Index into the inputs of a MatMul of the operand that is its bias, -1 without one.
+int matmul_bias_operand(const Graph& graph, const Node& node);
 // Where a layer's bias goes: the third input of Conv and Gemm, the constant operand of a MatMul's
 // leading fused Add. Undefined when a MatMul has none; all zeros when a Conv or Gemm has none.
 Result<Tensor> bias_of(const Graph& graph, const QuantLayer& layer);

@@ -110,11 +110,21 @@ class LayerReporter {
   }
 
   void count_clipped(Row& row, const Tensor& reference) const {
-    const QuantParams p = params_of(in_.plan, in_.decisions, row.output);
-    // Half a step beyond the last level still rounds to it.
-    const float low = (-0.5f - static_cast<float>(p.zero_point[0])) * p.scale[0];
-    const float high = (255.5f - static_cast<float>(p.zero_point[0])) * p.scale[0];
-    for (const float x : reference.span<float>()) row.clipped += x < low || x > high;
+    const QuantParams& p = params_of(in_.plan, in_.decisions, row.output);
+    int64_t inner = reference.elements();
+    if (p.axis >= 0) {
+      inner = 1;
+      for (size_t d = static_cast<size_t>(p.axis) + 1; d < reference.rank(); ++d)
+        inner *= reference.dims()[d];
+    }
+    const float* x = reference.data<float>();
+    for (int64_t at = 0, run = 0; at < reference.elements(); at += inner, ++run) {
+      const size_t c = static_cast<size_t>(run) % p.scale.size();
+      // Half a step beyond the last level still rounds to it.
+      const float low = (-0.5f - static_cast<float>(p.zero_point[c])) * p.scale[c];
+      const float high = (255.5f - static_cast<float>(p.zero_point[c])) * p.scale[c];
+      for (int64_t i = at; i < at + inner; ++i) row.clipped += x[i] < low || x[i] > high;
+    }
     row.elements += reference.elements();
   }
 

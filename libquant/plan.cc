@@ -95,13 +95,14 @@ QuantParams activation_params(double low, double high) {
   return p;
 }
 
-QuantPlan plan_quantization(const Graph& graph) {
+QuantPlan plan_quantization(const Graph& graph, const std::set<NodeId>& keep_float) {
   QuantPlan plan;
   std::vector<char> wanted(graph.values.size(), 0);
   Groups groups(graph.values.size());
   for (size_t n = 0; n < graph.nodes.size(); ++n) {
     QuantLayer layer;
-    if (!as_layer(graph, static_cast<NodeId>(n), layer)) continue;
+    const auto id = static_cast<NodeId>(n);
+    if (keep_float.count(id) > 0 || !as_layer(graph, id, layer)) continue;
     plan.layers.push_back(layer);
     wanted[static_cast<size_t>(layer.input)] = 1;
   }

@@ -1,6 +1,7 @@
 // Which layers run in int8 and which values are stored as u8 for them.
 #pragma once
 
+#include <set>
 #include <vector>
 
 #include "libruntime/core/graph.h"
@@ -23,8 +24,9 @@ struct QuantPlan {
 
 // Every layer that has an int8 kernel, the activations they read, and what lies between two such
 // activations and only moves elements (pooling, concatenation, reshaping…): values on one grid
-// share their parameters, so nothing is rounded twice. Graph outputs stay float.
-QuantPlan plan_quantization(const Graph& graph);
+// share their parameters, so nothing is rounded twice. Graph outputs stay float, and so do the
+// layers of `keep_float`.
+QuantPlan plan_quantization(const Graph& graph, const std::set<NodeId>& keep_float = {});
 
 // u8 parameters for real values in [low, high], widened to contain 0 exactly.
 QuantParams activation_params(double low, double high);

@@ -1,19 +1,11 @@
-// Post-training quantization: plan, calibrate, choose, correct, measure.
+// Post-training quantization: plan, search, measure.
 #include "libquant/quantize.h"
 
-#include <algorithm>
-#include <cmath>
-#include <limits>
-
 #include "libquant/layer_report.h"
-#include "libquant/walk.h"
-#include "libruntime/core/quant.h"
+#include "libquant/search/search.h"
 
 namespace mnn {
 namespace {
-
-// Samples whose activations are held at once for bias correction.
-constexpr size_t kCorrectionSamples = 16;
 
 struct Split {
   SampleSet calibration, holdout;
@@ -45,69 +37,6 @@ Split split_samples(const SampleSource& calibration, const SampleSource& holdout
   return split;
 }
 
-// At most `count` of the samples, evenly spread.
-SampleSet spread(const SampleSet& all, size_t count) {
-  SampleSet some;
-  some.source = all.source;
-  const size_t n = std::min(count, all.size());
-  for (size_t i = 0; i < n; ++i) some.indices.push_back(all.indices[i * all.size() / n]);
-  return some;
-}
-
-const char* method_name(CalibrationMethod m) {
-  switch (m) {
-    case CalibrationMethod::kAuto: return "auto";
-    case CalibrationMethod::kMinMax: return "minmax";
-    case CalibrationMethod::kPercentile: return "percentile";
-    case CalibrationMethod::kKl: return "kl";
-    case CalibrationMethod::kMse: return "mse";
-  }
-  return "";
-}
-
-Result<std::vector<Histogram>> calibrate(const Graph& graph, const QuantPlan& plan,
-                                         const SampleSet& samples, const QuantOptions& options) {
-  const RunOptions run{options.threads, options.isa};
-  auto progress = [&](const std::string& phase) {
-    return [&, phase](int64_t done, int64_t total) {
-      if (options.progress) options.progress(phase, done, total);
-    };
-  };
-  std::vector<RangeStats> value_ranges(plan.values.size());
-  MNN_RETURN_IF_ERROR(observe(
-      graph, plan.values, samples, run,
-      [&](size_t v, size_t, const Tensor& t) {
-        value_ranges[v].add(t.span<float>());
-        return Status();
-      },
-      progress("ranges")));
-  std::vector<RangeStats> ranges(static_cast<size_t>(plan.groups));
-  for (size_t v = 0; v < plan.values.size(); ++v) {
-    if (value_ranges[v].not_finite > 0) {
-      return invalid("value '" + graph.value(plan.values[v]).name +
-                     "' becomes NaN or infinite in " + std::to_string(value_ranges[v].not_finite) +
-                     " elements on the calibration samples");
-    }
-    ranges[static_cast<size_t>(plan.group[v])].merge(value_ranges[v]);
-  }
-  std::vector<Histogram> histograms(ranges.begin(), ranges.end());
-  MNN_RETURN_IF_ERROR(observe(
-      graph, plan.values, samples, run,
-      [&](size_t v, size_t, const Tensor& t) {
-        histograms[static_cast<size_t>(plan.group[v])].add(t.span<float>());
-        return Status();
-      },
-      progress("histograms")));
-  return histograms;
-}
-
-std::vector<RealRange> choose_ranges(const std::vector<Histogram>& histograms,
-                                     CalibrationMethod method) {
-  std::vector<RealRange> ranges;
-  for (const Histogram& h : histograms) ranges.push_back(choose_range(h, method));
-  return ranges;
-}
-
 // A quantizer at work: what all phases share.
 class Quantizer {
  public:
@@ -126,92 +55,21 @@ class Quantizer {
     report_.calibration_samples = split.calibration.size();
     report_.holdout_samples = split.holdout.size();
     report_.holdout_note = split.note;
-    MNN_RETURN_IF_ERROR(quantize_all_weights());
-    MNN_ASSIGN_OR_RETURN(const auto histograms,
-                         calibrate(graph_, plan_, split.calibration, options_));
     MNN_ASSIGN_OR_RETURN(const auto float_session, open_for_quant(graph_, run_));
     MNN_ASSIGN_OR_RETURN(reference_, run_all(*float_session, split.holdout));
-    MNN_RETURN_IF_ERROR(choose_method(histograms, split.holdout));
-    MNN_RETURN_IF_ERROR(correct_biases(split));
+    MNN_ASSIGN_OR_RETURN(SearchResult found, search_recipe({graph_, plan_, split.calibration,
+                                                            split.holdout, reference_, options_}));
+    solution_ = std::move(found.best);
+    report_.candidates = std::move(found.candidates);
+    report_.method = solution_.recipe;
     QuantResult result;
     MNN_RETURN_IF_ERROR(finish(split.holdout, result));
     return result;
   }
 
  private:
-  void progress(const std::string& phase, int64_t done, int64_t total) const {
-    if (options_.progress) options_.progress(phase, done, total);
-  }
-
-  Status quantize_all_weights() {
-    for (size_t i = 0; i < plan_.layers.size(); ++i) {
-      const QuantLayer& layer = plan_.layers[i];
-      progress("weights", static_cast<int64_t>(i), static_cast<int64_t>(plan_.layers.size()));
-      auto w = quantize_weights(graph_.value(layer.weight).data, layer.weight_axis,
-                                options_.weight_scale);
-      if (!w.ok())
-        return w.status().context("node " + display_name(graph_, graph_.node(layer.node)));
-      decisions_.weights.push_back(std::move(w).value());
-    }
-    decisions_.bias.resize(plan_.layers.size());
-    return {};
-  }
-
-  // The errors of the whole network under `decisions` on held-back samples.
-  Result<std::vector<ErrorSums>> measure(const QuantDecisions& decisions,
-                                         const SampleSet& samples) {
-    MNN_ASSIGN_OR_RETURN(const auto session,
-                         open_for_quant(annotate(graph_, plan_, decisions), run_));
-    MNN_ASSIGN_OR_RETURN(const auto outputs, run_all(*session, samples));
-    return output_errors(reference_, outputs);
-  }
-
-  Status choose_method(const std::vector<Histogram>& histograms, const SampleSet& holdout) {
-    std::vector<CalibrationMethod> methods = {options_.method};
-    if (options_.method == CalibrationMethod::kAuto) {
-      methods = {CalibrationMethod::kMinMax, CalibrationMethod::kPercentile, CalibrationMethod::kKl,
-                 CalibrationMethod::kMse};
-    }
-    for (size_t i = 0; i < methods.size(); ++i) {
-      progress("choosing ranges", static_cast<int64_t>(i), static_cast<int64_t>(methods.size()));
-      QuantDecisions candidate = decisions_;
-      candidate.ranges = choose_ranges(histograms, methods[i]);
-      MNN_ASSIGN_OR_RETURN(const auto errors, measure(candidate, holdout));
-      const double snr = overall_snr_db(errors);
-      report_.candidates.emplace_back(method_name(methods[i]), snr);
-      // The first of equals wins, so the choice does not depend on anything but the figures.
-      if (i == 0 || snr > snr_) {
-        snr_ = snr;
-        decisions_.ranges = std::move(candidate.ranges);
-        report_.method = method_name(methods[i]);
-      }
-    }
-    return {};
-  }
-
-  // Kept only when it helps on the held-back samples.
-  Status correct_biases(const Split& split) {
-    QuantDecisions corrected = decisions_;
-    WalkOptions walk_options;
-    walk_options.run = run_;
-    walk_options.correct_bias = true;
-    walk_options.progress = [&](int64_t done, int64_t total) {
-      progress("bias correction", done, total);
-    };
-    const SampleSet some = spread(split.calibration, kCorrectionSamples);
-    MNN_RETURN_IF_ERROR(walk(graph_, plan_, corrected, some, walk_options));
-    MNN_ASSIGN_OR_RETURN(const auto errors, measure(corrected, split.holdout));
-    const double snr = overall_snr_db(errors);
-    report_.candidates.emplace_back(report_.method + " + bias correction", snr);
-    if (snr <= snr_) return {};
-    snr_ = snr;
-    decisions_ = std::move(corrected);
-    report_.method += " + bias correction";
-    return {};
-  }
-
   Status finish(const SampleSet& holdout, QuantResult& result) {
-    result.graph = annotate(graph_, plan_, decisions_);
+    result.graph = annotate(solution_.graph, solution_.plan, solution_.decisions);
     MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(result.graph, run_));
     MNN_ASSIGN_OR_RETURN(const auto outputs, run_all(*session, holdout));
     MNN_ASSIGN_OR_RETURN(const auto errors, output_errors(reference_, outputs));
@@ -228,8 +86,9 @@ class Quantizer {
                                  " % of the MACs run on int8 kernels");
     }
     if (options_.layer_report) {
-      LayerReportInput input{graph_,  plan_, decisions_, reference_,
-                             holdout, run_,  snr_,       options_.progress};
+      const LayerReportInput input{solution_.graph,  solution_.plan,   solution_.decisions,
+                                   reference_,       holdout,          run_,
+                                   solution_.snr_db, options_.progress};
       MNN_ASSIGN_OR_RETURN(report_.layers, report_layers(input));
     }
     result.report = std::move(report_);
@@ -240,10 +99,9 @@ class Quantizer {
   const QuantOptions& options_;
   RunOptions run_;
   QuantPlan plan_;
-  QuantDecisions decisions_;
+  Solution solution_;
   QuantReport report_;
   std::vector<std::vector<Tensor>> reference_;  // float outputs of the held-back samples
-  double snr_ = -std::numeric_limits<double>::infinity();
 };
 
 }  // namespace

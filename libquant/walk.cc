@@ -3,75 +3,12 @@
 #include <algorithm>
 #include <map>
 
+#include "libquant/node_graph.h"
+
 namespace mnn {
 namespace {
 
 using Environment = std::vector<Tensor>;  // per value of the graph
-
-// One node as a graph of its own: what it reads becomes inputs, constants are shared.
-struct NodeGraph {
-  Graph graph;
-  std::vector<ValueId> reads;         // values of the whole graph, one per input
-  std::map<ValueId, ValueId> inside;  // of the whole graph -> of this one
-};
-
-NodeGraph cut_out(const Graph& whole, NodeId id) {
-  NodeGraph cut;
-  Node node = whole.node(id);
-  auto map = [&](ValueId& v) {
-    if (v == kNoValue) return;
-    const auto [it, fresh] = cut.inside.emplace(v, kNoValue);
-    if (fresh) {
-      Value value = whole.value(v);
-      if (value.kind == ValueKind::kTemporary || value.kind == ValueKind::kInput) {
-        value.kind = ValueKind::kInput;
-        it->second = cut.graph.add_value(std::move(value));
-        cut.graph.inputs.push_back(it->second);
-        cut.reads.push_back(v);
-      } else {
-        it->second = cut.graph.add_value(std::move(value));
-      }
-    }
-    v = it->second;
-  };
-  for (ValueId& v : node.inputs) map(v);
-  for (ValueId& v : node.captures) map(v);
-  for (ValueId& v : node.outputs) {
-    if (v == kNoValue) continue;
-    Value value = whole.value(v);
-    value.kind = ValueKind::kTemporary;
-    const ValueId inner = cut.graph.add_value(std::move(value));
-    cut.inside[v] = inner;
-    cut.graph.outputs.push_back(inner);
-    v = inner;
-  }
-  cut.graph.add_node(std::move(node));
-  return cut;
-}
-
-// Where the layer stands inside its own little graph.
-QuantLayer layer_inside(const NodeGraph& cut, const QuantLayer& layer) {
-  QuantLayer l = layer;
-  auto map = [&](ValueId& v) {
-    if (v != kNoValue) v = cut.inside.at(v);
-  };
-  l.node = 0;
-  map(l.input);
-  map(l.weight);
-  map(l.bias);
-  map(l.output);
-  return l;
-}
-
-void annotate_values(NodeGraph& cut, const QuantPlan& plan, const QuantDecisions& decisions,
-                     bool outputs_too) {
-  for (const auto& [outer, inner] : cut.inside) {
-    if (!is_planned(plan, outer)) continue;
-    const bool output = std::find(cut.graph.outputs.begin(), cut.graph.outputs.end(), inner) !=
-                        cut.graph.outputs.end();
-    if (!output || outputs_too) cut.graph.value(inner).quant = params_of(plan, decisions, outer);
-  }
-}
 
 Result<std::vector<Tensor>> run_cut(Session& session, const NodeGraph& cut,
                                     const Environment& env) {
@@ -189,12 +126,7 @@ class Walk {
     const QuantLayer& layer = plan_.layers[index];
     MNN_ASSIGN_OR_RETURN(const Tensor bias, bias_of(graph_, layer));
     if (!bias.defined()) return {};
-    // Before post-ops: a MatMul keeps its fused bias, everything else goes.
-    NodeGraph plain = cut_out(graph_, n);
-    const bool matmul = graph_.node(n).op == "MatMul";
-    auto& fused = plain.graph.nodes[0].fused;
-    fused.resize(matmul ? 1 : 0);
-    drop_operands(plain, graph_.node(n).own_inputs());
+    const NodeGraph plain = cut_out_sums(graph_, n);
     NodeGraph quantized = plain;
     annotate_values(quantized, plan_, decisions_, false);
     apply_layer(quantized.graph, layer_inside(quantized, layer), decisions_, index);
@@ -215,20 +147,6 @@ class Walk {
     }
     decisions_.bias[index] = std::move(moved);
     return {};
-  }
-
-  // Forgets inputs of the little graph that only dropped post-ops read.
-  static void drop_operands(NodeGraph& cut, size_t own) {
-    Node& node = cut.graph.nodes[0];
-    const size_t keep = node.fused.empty() ? own : static_cast<size_t>(node.fused[0].operand) + 1;
-    node.inputs.resize(keep);
-    for (size_t i = cut.graph.inputs.size(); i-- > 0;) {
-      if (std::find(node.inputs.begin(), node.inputs.end(), cut.graph.inputs[i]) !=
-          node.inputs.end())
-        continue;
-      cut.graph.inputs.erase(cut.graph.inputs.begin() + static_cast<long>(i));
-      cut.reads.erase(cut.reads.begin() + static_cast<long>(i));
-    }
   }
 
   const Graph& graph_;

@@ -49,6 +49,9 @@ struct ConvQuant {
   const int* in_zero_points = nullptr;
   const float* weight_scales = nullptr;  // [oc], symmetric weights
   std::optional<QuantU8> out;            // nullopt: y is float
+  // With `out`: one scale and zero point per output channel instead, or null.
+  const float* out_scales = nullptr;
+  const int* out_zero_points = nullptr;
   ResidualType residual_type = ResidualType::kU8;
   QuantU8 residual;  // of a kU8 residual
 };

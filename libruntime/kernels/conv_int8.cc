@@ -84,6 +84,7 @@ class DirectConvInt8 final : public MatrixKernel {
     start_ = AlignedBuffer<int32_t>(columns);
     scale_ = AlignedBuffer<float>(columns);
     bias_ = AlignedBuffer<float>(columns);
+    if (epilogue_.y_per_channel) y_grids_.allocate(columns);
     const int64_t area = g_.kh * g_.kw;
     for (const Panel& p : panels_) {
       const int64_t nr = int64_t{p.vectors} * table_.lanes;
@@ -103,13 +104,14 @@ class DirectConvInt8 final : public MatrixKernel {
         if (group_ == 4) start_[p.column + j] = static_cast<int32_t>(-sum * zero_);
         scale_[p.column + j] = quant.in.scale * quant.weight_scales[o];
         if (bias) bias_[p.column + j] = bias[o];
+        if (epilogue_.y_per_channel) y_grids_.set(p.column + j, output_grid(quant, o));
       }
     }
   }
 
   const char* name() const override { return name_.c_str(); }
   int64_t packed_bytes() const override {
-    return packed_.bytes() + start_.bytes() + scale_.bytes() + bias_.bytes();
+    return packed_.bytes() + start_.bytes() + scale_.bytes() + bias_.bytes() + y_grids_.bytes();
   }
   int64_t scratch_bytes() const override { return part_scratch_ * parts(); }
   int parts() const override { return split_.parts(); }
@@ -246,6 +248,8 @@ class DirectConvInt8 final : public MatrixKernel {
     t.start = start_.data() + p.column;
     t.scale = scale_.data() + p.column;
     t.bias = bias_.data() + p.column;
+    t.y_inverse = y_grids_.inverse(p.column);
+    t.y_zero = y_grids_.zero(p.column);
     t.y = static_cast<std::byte*>(args.y) + p.n0 * epilogue_.y_bytes;
     if (epilogue_.post.residual != ByteOrFloat::kNone)
       t.residual = static_cast<const std::byte*>(args.residual) + p.n0 * epilogue_.residual_bytes;
@@ -285,6 +289,7 @@ class DirectConvInt8 final : public MatrixKernel {
   Split split_;
   AlignedBuffer<int32_t> packed_, start_;
   AlignedBuffer<float> scale_, bias_;
+  ChannelGrids y_grids_;
 };
 
 }  // namespace

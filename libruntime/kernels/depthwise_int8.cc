@@ -27,6 +27,7 @@ class DepthwiseConvInt8 final : public MatrixKernel {
     scale_ = AlignedBuffer<float>(channels);
     bias_ = AlignedBuffer<float>(channels);
     pads_ = AlignedBuffer<uint8_t>(channels);
+    if (epilogue.y_per_channel) y_grids_.allocate(channels);
     for (int64_t c = 0; c < g.oc; ++c) {
       const int64_t in = c / multiplier_;
       const int zero = quant.in_zero_points ? quant.in_zero_points[in] : quant.in.zero_point;
@@ -41,6 +42,7 @@ class DepthwiseConvInt8 final : public MatrixKernel {
       start_[c] = -sum * zero;
       scale_[c] = (quant.in_scales ? quant.in_scales[in] : quant.in.scale) * quant.weight_scales[c];
       if (bias) bias_[c] = bias[c];
+      if (epilogue.y_per_channel) y_grids_.set(c, output_grid(quant, c));
       pads_[c] = static_cast<uint8_t>(zero);
     }
     const int64_t rows = g.n * g.oh;
@@ -56,7 +58,8 @@ class DepthwiseConvInt8 final : public MatrixKernel {
 
   const char* name() const override { return name_.c_str(); }
   int64_t packed_bytes() const override {
-    return packed_.bytes() + start_.bytes() + scale_.bytes() + bias_.bytes() + pads_.bytes();
+    return packed_.bytes() + start_.bytes() + scale_.bytes() + bias_.bytes() + pads_.bytes() +
+           y_grids_.bytes();
   }
   int64_t scratch_bytes() const override { return part_scratch_ * parts_; }
   int parts() const override { return parts_; }
@@ -87,6 +90,8 @@ class DepthwiseConvInt8 final : public MatrixKernel {
     d.start = start_.data() + channels.begin;
     d.scale = scale_.data() + channels.begin;
     d.bias = bias_.data() + channels.begin;
+    d.y_inverse = y_grids_.inverse(channels.begin);
+    d.y_zero = y_grids_.zero(channels.begin);
     d.post = &epilogue_.post;
     d.channels = channels.size();
     for (int64_t row = rows.begin; row < rows.end;) {
@@ -142,6 +147,7 @@ class DepthwiseConvInt8 final : public MatrixKernel {
   AlignedBuffer<int32_t> start_;
   AlignedBuffer<float> scale_, bias_;
   AlignedBuffer<uint8_t> pads_;
+  ChannelGrids y_grids_;
 };
 
 }  // namespace

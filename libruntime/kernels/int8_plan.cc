@@ -22,6 +22,23 @@ bool is_clamp(const PostOp& op) { return op.kind <= Activation::kClip; }
 
 }  // namespace
 
+QuantU8 output_grid(const ConvQuant& quant, int64_t channel) {
+  QuantU8 grid = *quant.out;
+  if (quant.out_scales) grid.scale = quant.out_scales[channel];
+  if (quant.out_zero_points) grid.zero_point = quant.out_zero_points[channel];
+  return grid;
+}
+
+void ChannelGrids::allocate(int64_t channels) {
+  inverse_ = AlignedBuffer<float>(channels);
+  zero_ = AlignedBuffer<int32_t>(channels);
+}
+
+void ChannelGrids::set(int64_t at, const QuantU8& grid) {
+  inverse_[at] = 1.0f / grid.scale;
+  zero_[at] = grid.zero_point;
+}
+
 Result<Int8Epilogue> plan_int8(const ConvGeometry& g, const ConvQuant& quant,
                                const Epilogue& epilogue, int64_t depth) {
   constexpr int64_t kMostProducts = 65793;  // times 255 times 128 stays below 2^31
@@ -68,15 +85,21 @@ Result<Int8Epilogue> plan_int8(const ConvGeometry& g, const ConvQuant& quant,
     if (!is_simple(post.after)) std::swap(e.pass, post.after);
     return e;
   }
-  MNN_RETURN_IF_ERROR(check_quant("output", quant.out->scale, quant.out->zero_point));
+  const bool per_channel = quant.out_scales || quant.out_zero_points;
+  for (int64_t o = 0; o < (per_channel ? g.oc : 1); ++o) {
+    const QuantU8 grid = output_grid(quant, o);
+    MNN_RETURN_IF_ERROR(check_quant("output", grid.scale, grid.zero_point));
+    if (!std::isfinite(1.0f / grid.scale)) return invalid("output scale is too small");
+  }
   e.y_bytes = 1;
+  e.y_per_channel = per_channel;
   post.y_inverse = 1.0f / quant.out->scale;
   post.y_zero = quant.out->zero_point;
   post.factor = epilogue.factor;
   post.offset = epilogue.offset;
-  if (!std::isfinite(post.y_inverse)) return invalid("output scale is too small");
   post.clamp_only = post.before.kind == Activation::kNone && is_clamp(post.after) &&
-                    post.residual == ByteOrFloat::kNone && post.factor == 1 && post.offset == 0;
+                    post.residual == ByteOrFloat::kNone && post.factor == 1 && post.offset == 0 &&
+                    !per_channel;
   const auto least = static_cast<float>(-post.y_zero);
   const auto most = static_cast<float>(255 - post.y_zero);
   post.low = least;

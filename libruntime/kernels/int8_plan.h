@@ -13,6 +13,26 @@ struct Int8Epilogue {
   Int8Post post;
   PostOp pass;
   int64_t residual_bytes = 0, y_bytes = 0;  // of an element
+  bool y_per_channel = false;               // byte outputs on one grid per channel
+};
+
+// The grid of an output channel; quant.out is set.
+QuantU8 output_grid(const ConvQuant& quant, int64_t channel);
+
+// Output grids per channel as kernels read them; null pointers while nothing is allocated.
+class ChannelGrids {
+ public:
+  void allocate(int64_t channels);
+  void set(int64_t at, const QuantU8& grid);
+  const float* inverse(int64_t at) const {
+    return inverse_.data() ? inverse_.data() + at : nullptr;
+  }
+  const int32_t* zero(int64_t at) const { return zero_.data() ? zero_.data() + at : nullptr; }
+  int64_t bytes() const { return inverse_.bytes() + zero_.bytes(); }
+
+ private:
+  AlignedBuffer<float> inverse_;
+  AlignedBuffer<int32_t> zero_;
 };
 
 // Fails on scales that are not positive, zero points that are no bytes and activations that an int8

@@ -82,7 +82,7 @@ struct Int8Post {
   float factor = 1, offset = 0;  // byte outputs only
   float y_inverse = 1;
   int32_t y_zero = 0;
-  // Set by prepare(): no `before`, no residual, byte output and only clamps: v * y_inverse is
+  // Set by plan_int8: no `before`, no residual, one grid of bytes and only clamps: v * y_inverse is
   // clamped to [low, high].
   bool clamp_only = false;
   float low = 0, high = 0;
@@ -99,6 +99,9 @@ struct TileInt8 {
   const int32_t* start = nullptr;  // [vectors * lanes], as scale and bias
   const float* scale = nullptr;
   const float* bias = nullptr;
+  // Per channel in place of y_inverse and y_zero of `post`; null: those.
+  const float* y_inverse = nullptr;
+  const int32_t* y_zero = nullptr;
   const int64_t* y_offset = nullptr;  // elements
   void* y = nullptr;
   const void* residual = nullptr;
@@ -123,6 +126,8 @@ struct DepthwiseInt8 {
   const int32_t* start = nullptr;
   const float* scale = nullptr;
   const float* bias = nullptr;
+  const float* y_inverse = nullptr;  // as of TileInt8
+  const int32_t* y_zero = nullptr;
   const Int8Post* post = nullptr;
   int64_t channels = 0;
 };

@@ -107,6 +107,10 @@ struct VectorKernels {
   // u8 grids: real = (q - zero) * scale; to_u8 divides, rounds half to even and saturates.
   void (*from_u8)(const uint8_t* x, float* y, int64_t n, float scale, int zero);
   void (*to_u8)(const float* x, uint8_t* y, int64_t n, float scale, int zero);
+  // The same with a grid per element of the row.
+  void (*from_u8_row)(const uint8_t* x, float* y, int64_t n, const float* scales,
+                      const float* zeros);
+  void (*to_u8_row)(const float* x, uint8_t* y, int64_t n, const float* scales, const float* zeros);
   void (*from_bool)(const uint8_t* x, float* y, int64_t n);
   void (*to_bool)(const float* x, uint8_t* y, int64_t n);
   void (*lookup)(const uint8_t* x, uint8_t* y, int64_t n, const uint8_t* table);

@@ -134,5 +134,74 @@ TEST(CpuInt8, DepthwiseAndSignedInput) {
               0.05);
 }
 
+// A grid per channel: what the int8 depthwise kernel reads and convolutions write.
+std::string channels(const char* storage, int count) {
+  std::string scales, zeros;
+  for (int c = 0; c < count; ++c) {
+    scales += (c ? "," : "") + std::to_string(0.01 + 0.004 * (c % 7));
+    zeros += (c ? "," : "") + std::to_string(storage[0] == 'u' ? 20 + c * 9 % 200 : c % 90);
+  }
+  return std::string(" quant ") + storage + " scale [" + scales + "] zero [" + zeros + "] axis 1";
+}
+
+TEST(CpuInt8, GridPerChannelBetweenConvolutions) {
+  const std::string weights =
+      "const w: f32[24,4,1,1] quant i8 scale [0.01] zero [0] = random 3 -127 127\n"
+      "const d: f32[24,1,3,3] quant i8 scale [0.01] zero [0] = random 5 -127 127\n"
+      "const f: f32[1,24,1,1] = random 6 0.5 2\n";
+  for (const char* storage : {"u8", "i8"}) {
+    for (const char* ops : {"", " + Relu", " + HardSwish", " + Swish", " + HardSwish + Mul(f)",
+                            " + Clip {min=0.0, max=1.0}"}) {
+      const std::string text =
+          graph("f32[1,4,9,8]", weights + "a: f32[1,24,9,8]" + channels(storage, 24) +
+                                    " = Conv(x, w)" + ops +
+                                    "\ny: f32[1,24,9,8] quant u8 scale [0.05] zero [128] = "
+                                    "Conv(a, d) {group=24, pads=[1,1,1,1]}");
+      check_steps(text, 0.05);
+      const CpuRun run = run_on_cpu(text);
+      EXPECT_EQ(count_steps(run, "conv_int8_depthwise"), 1) << ops;
+      // Only what the kernel cannot compute is put onto the grids by a step of its own.
+      EXPECT_EQ(count_steps(run, "quantize_channels"), std::string(ops) == " + Swish" ? 1 : 0);
+    }
+  }
+}
+
+TEST(CpuInt8, GridPerChannelOfAnyValue) {
+  const std::string q = channels("u8", 12);
+  const std::string d =
+      "const d: f32[12,1,3,3] quant i8 scale [0.01] zero [0] = random 5 -127 127\n";
+  // From an input, an elementwise node, a Concat; read by a depthwise convolution and others.
+  check_steps("graph g(x: f32[2,12,5,6]" + q + ") -> (y) {\n" + d +
+                  "y: f32[2,12,5,6] quant u8 scale [0.05] zero [128] = Conv(x, d) {group=12, "
+                  "pads=[1,1,1,1]} + Add(x)\n}",
+              0.05);
+  check_steps("graph g(x: f32[2,12,5,6], z: f32[2,12,5,6]) -> (y) {\n" + d + "a: f32[2,12,5,6]" +
+                  q +
+                  " = Add(x, z)\nb: f32[2,12,5,6] quant u8 scale [0.05] zero [128] = Conv(a, d) "
+                  "{group=12, pads=[1,1,1,1]}\ny: f32[2,12,5,6] quant u8 scale [0.05] zero [128] = "
+                  "Mul(a, b)\n}",
+              0.05);
+  check_steps("graph g(x: f32[2,6,5,6]) -> (y) {\nconst w: f32[6,6,1,1] = random 2 -0.3 0.3\n" + d +
+                  "c = Conv(x, w)\na: f32[2,12,5,6]" + q +
+                  " = Concat(c, x) {axis=1}\ny: f32[2,12,5,6] quant u8 scale [0.05] zero [128] = "
+                  "Conv(a, d) {group=12, pads=[1,1,1,1]}\n}",
+              0.05);
+  // Float weights: the rounded values as floats.
+  check_on_cpu("graph g(x: f32[2,12,5,6]" + q +
+                   ") -> (y) {\nconst w: f32[12,1,3,3] = random 2 -1 1\n"
+                   "y = Conv(x, w) {group=12}\n}",
+               1e-5);
+}
+
+TEST(CpuInt8, AFactorPerColumnGoesIntoTheGrid) {
+  const std::string text =
+      graph("f32[5,20]",
+            "const w: f32[20,7] quant i8 scale [0.01] zero [0] = random 3 -127 127\n"
+            "const c: f32[7] = random 5 -1 1\nconst f: f32[7] = random 6 0.5 2\n"
+            "y: f32[5,7] quant u8 scale [0.05] zero [128] = Gemm(x, w, c) + Relu + Mul(f)");
+  check_steps(text, 0.05);
+  EXPECT_EQ(count_steps(run_on_cpu(text), "expression"), 0);
+}
+
 }  // namespace
 }  // namespace mnn::testing

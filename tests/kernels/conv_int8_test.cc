@@ -62,7 +62,8 @@ struct Problem {
   std::vector<uint8_t> x, residual_u8;
   std::vector<int8_t> w;
   std::vector<float> bias, weight_scales, in_scales, residual_f32;
-  std::vector<int> in_zeros;
+  std::vector<float> out_scales;
+  std::vector<int> in_zeros, out_zeros;
   ConvQuant quant;
   Epilogue epilogue;
 };
@@ -92,6 +93,16 @@ Problem make_problem(const Case& c, uint32_t seed, bool per_channel_input) {
   // About the spread of the sums, so that some saturate and most do not.
   p.quant.out = QuantU8{0.037f * 0.006f * 75 * 75 * std::sqrt(static_cast<float>(depth)) / 60, 119};
   return p;
+}
+
+// One output grid per channel, some of them so fine that values saturate.
+void set_output_grids(Problem& p, uint32_t seed) {
+  p.out_scales = random_floats(static_cast<size_t>(p.g.oc), seed, 0.3f * p.quant.out->scale,
+                               2 * p.quant.out->scale);
+  p.out_zeros.clear();
+  for (const uint8_t z : random_u8(static_cast<size_t>(p.g.oc), seed + 1)) p.out_zeros.push_back(z);
+  p.quant.out_scales = p.out_scales.data();
+  p.quant.out_zero_points = p.out_zeros.data();
 }
 
 float simple(const PostOp& op, float v) {
@@ -158,8 +169,11 @@ uint8_t to_byte(float v, const QuantU8& q) {
 void check(const Problem& p) {
   const auto real = reference(p);
   std::vector<uint8_t> want;
-  if (p.quant.out)
-    for (const float v : real) want.push_back(to_byte(v, *p.quant.out));
+  for (size_t i = 0; p.quant.out && i < real.size(); ++i) {
+    const size_t o = i % static_cast<size_t>(p.g.oc);
+    want.push_back(to_byte(
+        real[i], p.out_scales.empty() ? *p.quant.out : QuantU8{p.out_scales[o], p.out_zeros[o]}));
+  }
   const void* residual = p.quant.residual_type == ResidualType::kF32
                              ? static_cast<const void*>(p.residual_f32.data())
                              : p.residual_u8.data();
@@ -190,6 +204,8 @@ TEST(ConvInt8, BytesAreThoseOfTheFormula) {
     p.epilogue.after = {Activation::kRelu, 0, 0};
     check(p);
     p.epilogue.after = {};
+    set_output_grids(p, seed + 100);
+    check(p);
     p.quant.out.reset();
     check(p);
     if (p.g.groups == p.g.ic && p.g.ic > 1) check(make_problem(c, ++seed * 10, true));
@@ -214,6 +230,9 @@ TEST(ConvInt8, EpiloguesOnEveryKernel) {
           if (form == 3) p.epilogue.after = {Activation::kRelu, 0, 0};
           if (form == 4) p.quant.residual_type = ResidualType::kF32;
           if (!bytes) p.quant.out.reset();
+          check(p);
+          if (!bytes) continue;
+          set_output_grids(p, seed + 100);
           check(p);
         }
 }

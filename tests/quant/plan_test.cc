@@ -70,7 +70,7 @@ TEST(Annotate, OnlyOneLayerLeavesTheOtherReadersAlone) {
   const Graph g = parse(kTwoBranches);
   const QuantPlan plan = plan_quantization(g);
   QuantDecisions d;
-  d.ranges.assign(static_cast<size_t>(plan.groups), {-2, 2});
+  d.params.assign(static_cast<size_t>(plan.groups), activation_params(-2, 2));
   for (const QuantLayer& l : plan.layers) {
     d.weights.push_back(
         quantize_weights(g.value(l.weight).data, l.weight_axis, WeightScale::kAbsMax).value());

@@ -70,7 +70,7 @@ TEST(Quantize, AutoTakesTheBestOfItsCandidates) {
   double best = -1e9;
   for (const auto& [name, snr] : r.report.candidates) best = std::max(best, snr);
   EXPECT_NEAR(r.report.outputs[0].second.snr_db, best, 1e-6);
-  EXPECT_EQ(r.report.candidates.size(), 5u);
+  EXPECT_GE(r.report.candidates.size(), 9u);
 }
 
 TEST(Quantize, ReportHasEveryLayerWorstFirst) {

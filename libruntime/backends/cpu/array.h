@@ -22,6 +22,12 @@ struct Grid {
   bool operator==(const Grid&) const = default;
 };
 
+// One grid per channel (axis 1) of an image.
+struct ChannelGrid {
+  std::vector<float> scales;
+  std::vector<int32_t> zeros;
+};
+
 struct Array {
   int storage = -1;
   int64_t offset = 0;  // elements

@@ -179,6 +179,58 @@ Result<Array> Lowering::quantize(const Array& a, const Grid& grid) {
   return to;
 }
 
+namespace {
+
+// A grid per element of a pixel, as the kernels read them.
+struct PixelGrids {
+  std::vector<float> scales, zeros;
+  explicit PixelGrids(const ChannelGrid& grid)
+      : scales(grid.scales), zeros(grid.zeros.begin(), grid.zeros.end()) {}
+};
+
+}  // namespace
+
+void Lowering::quantize_channels(ValueId v, const Array& a) {
+  const Order order = channels_last(a.rank());
+  Array from = a;
+  if (!is_dense(a, order)) {
+    from = allocate(a.dtype, a.dims, order);
+    copy_into(a, from);
+  }
+  const Array to = allocate(DType::kU8, a.dims, order);
+  const int64_t channels = a.dims[1], pixels = a.elements() / channels;
+  const auto grids = std::make_shared<const PixelGrids>(*channel_grid(v));
+  const Array in[] = {from}, out[] = {to};
+  Step& step = add_step("quantize_channels", in, out, a.elements() / 4, nullptr);
+  step.run = [from, to, channels, pixels, grids, parts = step.parts, k = &kernels_](const Run& run,
+                                                                                    int, int part) {
+    const Range r = part_of(pixels, part, parts);
+    for (int64_t p = r.begin; p < r.end; ++p) {
+      k->to_u8_row(run.data<float>(from) + p * channels, run.data<uint8_t>(to) + p * channels,
+                   channels, grids->scales.data(), grids->zeros.data());
+    }
+  };
+  define_channel_bytes(v, to);
+}
+
+Array Lowering::dequantize_channels(ValueId v) {
+  const Array from = *channel_bytes(v);
+  const Array to = allocate(DType::kF32, from.dims, channels_last(from.rank()));
+  const int64_t channels = from.dims[1], pixels = from.elements() / channels;
+  const auto grids = std::make_shared<const PixelGrids>(*channel_grid(v));
+  const Array in[] = {from}, out[] = {to};
+  Step& step = add_step("dequantize_channels", in, out, from.elements() / 8, nullptr);
+  step.run = [from, to, channels, pixels, grids, parts = step.parts, k = &kernels_](const Run& run,
+                                                                                    int, int part) {
+    const Range r = part_of(pixels, part, parts);
+    for (int64_t p = r.begin; p < r.end; ++p) {
+      k->from_u8_row(run.data<uint8_t>(from) + p * channels, run.data<float>(to) + p * channels,
+                     channels, grids->scales.data(), grids->zeros.data());
+    }
+  };
+  return to;
+}
+
 Result<Array> Lowering::requantize(const Array& a, const Grid& grid) {
   Array from = a;
   if (!is_dense(a)) {

@@ -36,8 +36,8 @@ std::optional<std::string> check_value(const Value& v) {
   if (bits != 8 && bits != 16 && bits != 32 && bits != 64) {
     return "elements of type " + std::string(dtype_name(v.type.dtype));
   }
-  if (v.quant && v.kind != ValueKind::kConstant && !grid_of(v)) {
-    return "activation quantized in another way than one scale for bytes";
+  if (v.quant && v.kind != ValueKind::kConstant && !grid_of(v) && !channel_grid_of(v)) {
+    return "activation quantized in another way than bytes with one scale or one per channel";
   }
   return std::nullopt;
 }

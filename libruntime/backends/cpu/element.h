@@ -24,6 +24,8 @@ Status lower_elementwise(Lowering& l, const Node& node);
 Status apply_post_ops(Lowering& l, const Node& node, Array y, size_t from);
 // The grid of a value as unsigned bytes; nullopt when it has none that bytes can hold.
 std::optional<Grid> grid_of(const Value& value);
+// The grids of an image's channels as unsigned bytes; nullopt when it has none such.
+std::optional<ChannelGrid> channel_grid_of(const Value& value);
 
 struct Expression {
   enum class Kind : uint8_t { kUnary, kBinary, kSelect };

@@ -110,20 +110,30 @@ Status lower_conv_any(Lowering& l, const Node& node, bool transposed) {
   const float* bias = sum.empty() ? nullptr : sum.data();
   const Order order = channels_last(l.dims(xv).size());
   const std::optional<Grid> in_grid = l.grid(xv), out_grid = l.grid(yv);
+  const bool depthwise = g.groups == g.ic && g.groups > 1;
+  const std::optional<ChannelGrid> in_channels =
+      depthwise && l.channel_bytes(xv) ? l.channel_grid(xv) : std::nullopt;
   std::optional<ByteWeights> bytes;
-  if (in_grid && !transposed) bytes = byte_weights(l, node.inputs[1], 0);
+  if ((in_grid || in_channels) && !transposed) bytes = byte_weights(l, node.inputs[1], 0);
   if (bytes) {
-    FusedPart part = fuse(l, node, from, true, out_grid.has_value());
-    // What the kernel cannot apply before it stores bytes runs on its float result.
-    const bool all = part.count == node.fused.size();
-    if (!all) part = fuse(l, node, from, true, false);
-    const bool store_bytes = all && out_grid;
-    MNN_ASSIGN_OR_RETURN(const Array x, image(l, xv, true));
+    ByteOutput out(l, node, 1);
+    const FusedPart part = out.fuse_from(from);
+    const bool store_bytes = out.stored();
+    Array x;
+    if (in_channels) {
+      x = *l.channel_bytes(xv);
+    } else {
+      MNN_ASSIGN_OR_RETURN(x, image(l, xv, true));
+    }
     g.x_pixel_stride = *pixel_stride(x);
     ConvQuant quant;
-    quant.in = quant_of(*in_grid);
+    if (in_grid) quant.in = quant_of(*in_grid);
+    if (in_channels) {
+      quant.in_scales = in_channels->scales.data();
+      quant.in_zero_points = in_channels->zeros.data();
+    }
     quant.weight_scales = bytes->scales.data();
-    if (store_bytes) quant.out = quant_of(*out_grid);
+    out.put(quant);
     std::optional<Array> residual;
     if (part.residual != kNoValue) {
       const auto residual_grid = l.grid(part.residual);
@@ -132,7 +142,8 @@ Status lower_conv_any(Lowering& l, const Node& node, bool transposed) {
       MNN_ASSIGN_OR_RETURN(
           residual, residual_grid ? l.stored(part.residual, order) : l.real(part.residual, order));
     }
-    const Array y = output_of(l, yv, part, store_bytes ? out_grid : std::nullopt);
+    const Array y = out.channels() ? l.allocate(DType::kU8, l.dims(yv), order)
+                                   : output_of(l, yv, part, store_bytes ? out_grid : std::nullopt);
     g.y_pixel_stride = *pixel_stride(y);
     Result<MatrixKernelPtr> kernel = make_conv_int8(g, bytes->values.data<int8_t>(), bias, quant,
                                                     part.epilogue, l.kernel_options());
@@ -140,6 +151,10 @@ Status lower_conv_any(Lowering& l, const Node& node, bool transposed) {
       add_matrix_step(l, node, std::move(kernel).value(), x, nullptr,
                       residual ? &*residual : nullptr, y, true, bytes->values.bytes(),
                       part.epilogue);
+      if (out.channels()) {
+        l.define_channel_bytes(yv, y);
+        return {};
+      }
       return l.finish(node, y, part.count);
     }
     // Sums too long for int32: float after all.

@@ -132,6 +132,24 @@ std::optional<Grid> grid_of(const Value& value) {
   return std::nullopt;
 }
 
+std::optional<ChannelGrid> channel_grid_of(const Value& value) {
+  if (!value.quant || value.quant->axis != 1 || value.kind == ValueKind::kConstant ||
+      value.type.dtype != DType::kF32 || !value.type.is_static()) {
+    return std::nullopt;
+  }
+  const QuantParams& q = *value.quant;
+  const Dims dims = known_dims(*value.type.shape);
+  if (dims.size() < 3 || q.scale.size() != static_cast<size_t>(dims[1]) ||
+      (q.storage != DType::kU8 && q.storage != DType::kI8)) {
+    return std::nullopt;
+  }
+  ChannelGrid grid{q.scale, q.zero_point};
+  if (q.storage == DType::kI8) {
+    for (int32_t& zero : grid.zeros) zero += 128;
+  }
+  return grid;
+}
+
 bool is_element_post_op(const Graph& graph, const Node& node, const FusedOp& op) {
   if (op.operand < 0) return find_unary(op.op) != nullptr && op.op != "BatchNormalization";
   if (find_binary(op.op) == nullptr) return false;

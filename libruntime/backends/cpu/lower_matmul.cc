@@ -124,10 +124,8 @@ Result<bool> try_int8(Lowering& l, const Node& node, const Product& p, int64_t r
     MNN_ASSIGN_OR_RETURN(x, l.stored(p.a, row_major(x.rank())));
     flat = as_rows(x);
   }
-  FusedPart part = fuse(l, node, p.fused_from, true, out_grid.has_value());
-  const bool all = part.count == node.fused.size();
-  if (!all) part = fuse(l, node, p.fused_from, true, false);
-  const bool store_bytes = all && out_grid;
+  ByteOutput out(l, node, result.size() - 1);
+  const FusedPart part = out.fuse_from(p.fused_from);
   GemmGeometry g;
   g.m = rows;
   g.k = x.dims.back();
@@ -137,7 +135,7 @@ Result<bool> try_int8(Lowering& l, const Node& node, const Product& p, int64_t r
   ConvQuant quant;
   quant.in = quant_of(*in_grid);
   quant.weight_scales = weights->scales.data();
-  if (store_bytes) quant.out = quant_of(*out_grid);
+  out.put(quant);
   const Order order = row_major(result.size());
   std::optional<Array> residual;
   if (part.residual != kNoValue) {
@@ -153,7 +151,7 @@ Result<bool> try_int8(Lowering& l, const Node& node, const Product& p, int64_t r
     if (kernel.status().code() == Code::kUnsupported) return false;
     return kernel.status();
   }
-  const Array y = l.allocate(DType::kF32, result, order, store_bytes ? out_grid : std::nullopt);
+  const Array y = l.allocate(DType::kF32, result, order, out.stored() ? out_grid : std::nullopt);
   add_matrix_step(l, node, std::move(kernel).value(), *flat, nullptr,
                   residual ? &*residual : nullptr, y, true, weights->values.bytes(), part.epilogue);
   MNN_RETURN_IF_ERROR(l.finish(node, y, part.count));

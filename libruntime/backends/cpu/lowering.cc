@@ -124,7 +124,8 @@ void Lowering::find_places() {
     for (const ValueId v : node.inputs) {
       const int64_t first = channel;
       channel += dims(v)[1];
-      if (!convolution || !made_here(v) || single_reader(maker(v)) != static_cast<NodeId>(n)) {
+      if (!convolution || !made_here(v) || single_reader(maker(v)) != static_cast<NodeId>(n) ||
+          channel_grid(v)) {
         continue;
       }
       slots_[static_cast<size_t>(v)] = {static_cast<NodeId>(n), first};
@@ -145,6 +146,15 @@ const Node& Lowering::maker(ValueId v) const {
 
 std::optional<Grid> Lowering::grid(ValueId v) const { return grid_of(graph_.value(v)); }
 
+std::optional<ChannelGrid> Lowering::channel_grid(ValueId v) const {
+  return channel_grid_of(graph_.value(v));
+}
+
+const Array* Lowering::channel_bytes(ValueId v) const {
+  const auto it = channel_bytes_.find(v);
+  return it == channel_bytes_.end() ? nullptr : &it->second;
+}
+
 const Tensor* Lowering::constant(ValueId v) {
   const Value& value = graph_.value(v);
   if (value.kind != ValueKind::kConstant) return nullptr;
@@ -159,7 +169,10 @@ const Tensor* Lowering::constant(ValueId v) {
 
 const Array& Lowering::stored(ValueId v) {
   auto& forms = forms_[static_cast<size_t>(v)];
-  if (forms.empty()) {
+  if (forms.empty() && channel_bytes(v)) {
+    Array made = dequantize_channels(v);
+    forms.push_back(std::move(made));
+  } else if (forms.empty()) {
     const Tensor* t = constant(v);
     assert(t != nullptr);
     forms.push_back(constant_array(*t));
@@ -297,9 +310,18 @@ int Lowering::add_scratch(int64_t bytes) {
 }
 
 void Lowering::define(ValueId v, Array a) {
+  if (channel_grid(v)) {
+    quantize_channels(v, a);
+    return;
+  }
   auto& forms = forms_[static_cast<size_t>(v)];
   assert(forms.empty());
   forms.push_back(std::move(a));
+}
+
+void Lowering::define_channel_bytes(ValueId v, const Array& bytes) {
+  assert(forms_[static_cast<size_t>(v)].empty());
+  channel_bytes_.emplace(v, bytes);
 }
 
 Status Lowering::finish(const Node& node, Array y, size_t fused_from) {

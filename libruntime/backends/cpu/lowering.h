@@ -30,6 +30,10 @@ class Lowering {
   // The grid a value is stored on; nullopt for values that are kept as they are.
   std::optional<Grid> grid(ValueId v) const;
 
+  // The grids of a value that is stored with one per channel. To readers that do not ask for
+  // channel_bytes() it is a float value, rounded to them.
+  std::optional<ChannelGrid> channel_grid(ValueId v) const;
+
   // A value's elements wherever they lie, as they are stored (u8 on a grid, or the value's type).
   const Array& stored(ValueId v);
   // As the value's own type, any strides.
@@ -38,6 +42,8 @@ class Lowering {
   Result<Array> real(ValueId v, const Order& order);
   // On its grid, dense in `order`; only for values with a grid.
   Result<Array> stored(ValueId v, const Order& order);
+  // The bytes of a value with a grid per channel, dense with the channels last; null for others.
+  const Array* channel_bytes(ValueId v) const;
   // The first form of a value that `f(form)` accepts; null when there is none.
   template <typename F>
   const Array* find_form(ValueId v, F&& f) {
@@ -84,8 +90,11 @@ class Lowering {
   // How many parts a step with about `work` elementary operations is worth.
   int parts_for(int64_t work) const;
 
-  // `a` is the value's only form, exactly as it is to be stored.
+  // `a` is the value's only form, exactly as it is to be stored (as floats when it is to have a
+  // grid per channel).
   void define(ValueId v, Array a);
+  // The same with its bytes, dense with the channels last, each channel on its grid.
+  void define_channel_bytes(ValueId v, const Array& bytes);
   // `y` holds the node's first output before fused post-ops [fused_from, …) and before it is put
   // on its grid; does both, then defines the value.
   Status finish(const Node& node, Array y, size_t fused_from = 0);
@@ -104,6 +113,8 @@ class Lowering {
 
  private:
   Status lower_node(NodeId n);
+  Array dequantize_channels(ValueId v);
+  void quantize_channels(ValueId v, const Array& a);
   Status store_outputs();
   void find_absorbed();
   void find_places();
@@ -116,6 +127,7 @@ class Lowering {
   const VectorKernels& kernels_;
   Plan plan_;
   std::vector<std::vector<Array>> forms_;
+  std::map<ValueId, Array> channel_bytes_;
   std::vector<Tensor> reals_;  // dequantized constants
   std::vector<bool> absorbed_;
   // Per value: the Concat whose result it may be written into (-1: none), and its first channel.

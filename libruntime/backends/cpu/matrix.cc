@@ -50,6 +50,21 @@ const Tensor* number_of(const Lowering& l, const Node& node, const FusedOp& f) {
   return t && t->dtype() == DType::kF32 && t->elements() == 1 ? t : nullptr;
 }
 
+// The positive constants a post-op multiplies the indices of an axis by; null when it does not.
+const float* factors_of(const Lowering& l, const Node& node, const FusedOp& f, size_t axis) {
+  if (f.operand < 0 || f.op != "Mul") return nullptr;
+  const Tensor* t = l.graph().constant(node.inputs[static_cast<size_t>(f.operand)]);
+  const Dims out = l.dims(node.outputs[0]);
+  const size_t behind = out.size() - axis;  // axes from `axis` on
+  if (t == nullptr || t->dtype() != DType::kF32 || t->elements() != out[axis] ||
+      t->rank() < behind || t->dims()[t->rank() - behind] != out[axis]) {
+    return nullptr;
+  }
+  const float* factors = t->data<float>();
+  const bool positive = std::all_of(factors, factors + out[axis], [](float x) { return x > 0; });
+  return positive ? factors : nullptr;
+}
+
 // What an int8 kernel can compute bit for bit.
 bool exact(Activation a) {
   return a == Activation::kRelu || a == Activation::kClip || a == Activation::kLeakyRelu ||
@@ -149,6 +164,41 @@ std::optional<ByteWeights> byte_weights(const Lowering& l, ValueId weights, int 
 }
 
 QuantU8 quant_of(const Grid& grid) { return {grid.scale, grid.zero}; }
+
+ByteOutput::ByteOutput(const Lowering& l, const Node& node, size_t axis)
+    : l_(l), node_(node), axis_(axis), grid_(l.grid(node.outputs[0])) {
+  if (auto grids = l.channel_grid(node.outputs[0]); grids && axis == 1) {
+    channels_ = true;
+    grids_ = *std::move(grids);
+  }
+}
+
+FusedPart ByteOutput::fuse_from(size_t from) {
+  const bool bytes = channels_ || grid_;
+  FusedPart part = fuse(l_, node_, from, true, bytes);
+  if (bytes && part.count + 1 == node_.fused.size()) {
+    if (const float* factors = factors_of(l_, node_, node_.fused.back(), axis_)) {
+      const auto n = static_cast<size_t>(l_.dims(node_.outputs[0])[axis_]);
+      if (grids_.scales.empty()) {
+        grids_.scales.assign(n, grid_->scale);
+        grids_.zeros.assign(n, grid_->zero);
+      }
+      for (size_t c = 0; c < n; ++c) grids_.scales[c] /= factors[c];
+      ++part.count;
+    }
+  }
+  stored_ = bytes && part.count == node_.fused.size();
+  // What the kernel cannot apply before it stores bytes runs on its float result.
+  return stored_ || !bytes ? part : fuse(l_, node_, from, true, false);
+}
+
+void ByteOutput::put(ConvQuant& quant) const {
+  if (!stored_) return;
+  quant.out = grid_ ? quant_of(*grid_) : QuantU8{};
+  if (grids_.scales.empty()) return;
+  quant.out_scales = grids_.scales.data();
+  quant.out_zero_points = grids_.zeros.data();
+}
 
 void add_matrix_step(Lowering& l, const Node& node, MatrixKernelPtr kernel, const Array& x,
                      const Array* b, const Array* residual, const Array& y, bool int8,

@@ -31,6 +31,29 @@ std::optional<ByteWeights> byte_weights(const Lowering& l, ValueId weights, int 
 
 QuantU8 quant_of(const Grid& grid);
 
+// How an int8 kernel stores the output of a node: as bytes when the value has a grid and the
+// kernel can apply all post-ops in front of it, else as floats. A constant factor per index of the
+// result's axis `axis` that comes last goes into the grid.
+class ByteOutput {
+ public:
+  ByteOutput(const Lowering& l, const Node& node, size_t axis);
+  // The post-ops of the kernel; those before `from` are done.
+  FusedPart fuse_from(size_t from);
+  bool stored() const { return stored_; }
+  // Bytes on a grid per channel of the value.
+  bool channels() const { return stored_ && channels_; }
+  // `quant` points into this object.
+  void put(ConvQuant& quant) const;
+
+ private:
+  const Lowering& l_;
+  const Node& node_;
+  const size_t axis_;
+  bool channels_ = false, stored_ = false;
+  std::optional<Grid> grid_;
+  ChannelGrid grids_;  // empty: one grid for all
+};
+
 // A step that runs `kernel` on x (and b, and the residual) into y.
 void add_matrix_step(Lowering& l, const Node& node, MatrixKernelPtr kernel, const Array& x,
                      const Array* b, const Array* residual, const Array& y, bool int8,

@@ -68,6 +68,8 @@ struct Tile {
   const int32_t* start;
   const float* scale;
   const float* bias;
+  const float* y_inverse;
+  const int32_t* y_zero;
   void* y;
   const void* residual;
   int64_t y_step;
@@ -116,7 +118,8 @@ MNN_INLINE void load_column(const Tile& t, const Row& a, const Row& b, int64_t j
 // Any epilogue, over the sums of a tile in memory: one copy of it for all tiles.
 __attribute__((noinline)) void finish_any(const Tile& t, const int32_t* sums, int64_t outputs) {
   const int64_t n = t.channels < kChannels ? t.channels : kChannels;
-  const SumBlock block{sums, outputs, kChannels, n, t.scale, t.bias, t.residual, t.y};
+  const SumBlock block{sums,   outputs,     kChannels, n,          t.scale,
+                       t.bias, t.y_inverse, t.y_zero,  t.residual, t.y};
   finish_block(block, *t.post, [&](int64_t i) { return i * t.y_step; });
 }
 
@@ -288,6 +291,8 @@ void depthwise(const DepthwiseInt8& d) {
           t.start = d.start + c;
           t.scale = d.scale + c;
           t.bias = d.bias + c;
+          t.y_inverse = d.y_inverse ? d.y_inverse + c : nullptr;
+          t.y_zero = d.y_zero ? d.y_zero + c : nullptr;
           t.y = advance(d.y, d.post->output, at);
           t.residual = d.residual ? advance(d.residual, d.post->residual, at) : nullptr;
           t.channels = d.channels - c;

@@ -183,6 +183,28 @@ void to_u8(const float* x, uint8_t* y, int64_t n, float scale, int zero) {
                      static_cast<int>(n - i));
 }
 
+void from_u8_row(const uint8_t* x, float* y, int64_t n, const float* scales, const float* zeros) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    store(y + i, (widen(load_bytes(x + i)) - load(zeros + i)) * load(scales + i));
+  for (; i < n; ++i) y[i] = (static_cast<float>(x[i]) - zeros[i]) * scales[i];
+}
+
+void to_u8_row(const float* x, uint8_t* y, int64_t n, const float* scales, const float* zeros) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    const VBytes v = narrow(grid_index(load(x + i), load(scales + i), load(zeros + i)));
+    __builtin_memcpy(y + i, &v, sizeof(v));
+  }
+  if (i < n) {
+    const int rest = static_cast<int>(n - i);
+    store_some_bytes(y + i,
+                     narrow(grid_index(load_tail(x + i, rest), load_tail(scales + i, rest),
+                                       load_tail(zeros + i, rest))),
+                     rest);
+  }
+}
+
 void from_bool(const uint8_t* x, float* y, int64_t n) {
   for (int64_t i = 0; i < n; ++i) y[i] = x[i] != 0 ? 1.0f : 0.0f;
 }
@@ -289,6 +311,8 @@ void fill_elementwise(VectorKernels& k) {
   k.fill = fill;
   k.from_u8 = from_u8;
   k.to_u8 = to_u8;
+  k.from_u8_row = from_u8_row;
+  k.to_u8_row = to_u8_row;
   k.from_bool = from_bool;
   k.to_bool = to_bool;
   k.lookup = lookup;

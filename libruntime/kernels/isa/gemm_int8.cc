@@ -55,7 +55,8 @@ MNN_INLINE int32_t group_at(const uint8_t* p) {
 // Any epilogue, over the sums of a tile in memory: one copy of it for all tiles.
 __attribute__((noinline)) void finish_any(const TileInt8& t, const int32_t* sums, int64_t rows,
                                           int64_t width) {
-  const SumBlock block{sums, rows, width, t.n, t.scale, t.bias, t.residual, t.y};
+  const SumBlock block{sums,   rows,        width,    t.n,        t.scale,
+                       t.bias, t.y_inverse, t.y_zero, t.residual, t.y};
   finish_block(block, *t.post, [&](int64_t m) { return t.y_offset[m]; });
 }
 

@@ -62,11 +62,22 @@ static MNN_INLINE VF load_bytes_part(const uint8_t* p, int64_t n, int32_t zero) 
   return to_float(__builtin_convertvector(x, VI) - splat_int(zero));
 }
 
-static MNN_INLINE VI to_byte(VF v, const Int8Post& post) {
+// The grids of some neighbouring channels.
+struct OutputGrid {
+  VF inverse, low, high;
+  VI zero;
+  // `y_inverse` and `y_zero` point at the first of the channels; null: the grid of `post`.
+  MNN_INLINE OutputGrid(const Int8Post& post, const float* y_inverse, const int32_t* y_zero)
+      : inverse(y_inverse ? load(y_inverse) : splat(post.y_inverse)),
+        zero(y_zero ? load_int(y_zero) : splat_int(post.y_zero)) {
+    low = VF{} - to_float(zero);
+    high = splat(255.0f) - to_float(zero);
+  }
+};
+
+static MNN_INLINE VI to_byte(VF v, const Int8Post& post, const OutputGrid& grid) {
   v = v * splat(post.factor) + splat(post.offset);
-  const VF low = splat(static_cast<float>(-post.y_zero));
-  const VF high = splat(static_cast<float>(255 - post.y_zero));
-  return round_to_int(vmin(high, vmax(low, v * splat(post.y_inverse)))) + splat_int(post.y_zero);
+  return round_to_int(vmin(grid.high, vmax(grid.low, v * grid.inverse))) + grid.zero;
 }
 
 // The clamp-only form: low and high are scaled already and inside what a byte holds. In registers,
@@ -87,7 +98,8 @@ struct Clamp {
 // Channels [c, c + lanes) of one pixel; n: how many of them exist. `y` and `residual` point at the
 // first channel.
 static MNN_INLINE void finish_sums(VI sum, VF scale, VF bias, const Int8Post& post,
-                                   const void* residual, void* y, int64_t n) {
+                                   const OutputGrid& grid, const void* residual, void* y,
+                                   int64_t n) {
   if (post.clamp_only) {
     store_bytes_part(static_cast<uint8_t*>(y), Clamp(post)(sum, scale, bias), n);
     return;
@@ -103,7 +115,7 @@ static MNN_INLINE void finish_sums(VI sum, VF scale, VF bias, const Int8Post& po
   if (post.output == ByteOrFloat::kFloat) {
     store_part(static_cast<float*>(y), v, n);
   } else {
-    store_bytes_part(static_cast<uint8_t*>(y), to_byte(v, post), n);
+    store_bytes_part(static_cast<uint8_t*>(y), to_byte(v, post, grid), n);
   }
 }
 
@@ -122,8 +134,13 @@ struct SumBlock {
   int64_t rows = 0, width = 0, n = 0;
   const float* scale = nullptr;
   const float* bias = nullptr;
+  const float* y_inverse = nullptr;
+  const int32_t* y_zero = nullptr;
   const void* residual = nullptr;
   void* y = nullptr;
+  MNN_INLINE OutputGrid grid(const Int8Post& post, int64_t c) const {
+    return {post, y_inverse ? y_inverse + c : nullptr, y_zero ? y_zero + c : nullptr};
+  }
 };
 
 struct Bounds {
@@ -147,6 +164,7 @@ static MNN_INLINE void finish_whole(const SumBlock& b, const Int8Post& post, Bou
   const VF r_scale = splat(post.r_scale);
   for (int64_t c = 0; c + kLanes <= b.n; c += kLanes) {
     const VF scale = load(b.scale + c), bias = load(b.bias + c);
+    const OutputGrid grid = b.grid(post, c);
     for (int64_t m = 0; m < b.rows; ++m) {
       const int64_t at = offset(m) + c;
       VF v = to_float(load_int(b.sums + m * b.width + c)) * scale + bias;
@@ -165,7 +183,7 @@ static MNN_INLINE void finish_whole(const SumBlock& b, const Int8Post& post, Bou
       if constexpr (kOutput == ByteOrFloat::kFloat) {
         store(static_cast<float*>(b.y) + at, v);
       } else {
-        store_bytes(static_cast<uint8_t*>(b.y) + at, to_byte(v, post));
+        store_bytes(static_cast<uint8_t*>(b.y) + at, to_byte(v, post, grid));
       }
     }
   }
@@ -206,10 +224,11 @@ static MNN_INLINE void finish_block(const SumBlock& b, const Int8Post& post, con
   }
   for (int64_t c = done; c < b.n; c += kLanes) {
     const VF scale = load(b.scale + c), bias = load(b.bias + c);
+    const OutputGrid grid = b.grid(post, c);
     for (int64_t m = 0; m < b.rows; ++m) {
       const int64_t at = offset(m) + c;
       const void* residual = b.residual ? advance(b.residual, post.residual, at) : nullptr;
-      finish_sums(load_int(b.sums + m * b.width + c), scale, bias, post, residual,
+      finish_sums(load_int(b.sums + m * b.width + c), scale, bias, post, grid, residual,
                   advance(b.y, post.output, at), b.n - c);
     }
   }

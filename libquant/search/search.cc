@@ -1,0 +1,258 @@
+#include "libquant/search/search.h"
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+
+#include "libquant/calibrate/calibrate.h"
+#include "libquant/walk.h"
+
+namespace mnn {
+namespace {
+
+// Samples whose activations are held at once for bias correction and for smoothing.
+constexpr size_t kCorrectionSamples = 16;
+constexpr size_t kSmoothingSamples = 4;
+constexpr double kMargins[] = {1.0, 1.5};
+constexpr int64_t kMostCandidates = 21;  // for the progress bar
+
+constexpr CalibrationMethod kMethods[] = {CalibrationMethod::kMinMax,
+                                          CalibrationMethod::kPercentile, CalibrationMethod::kKl,
+                                          CalibrationMethod::kMse};
+
+const char* method_name(CalibrationMethod m) {
+  switch (m) {
+    case CalibrationMethod::kAuto: return "auto";
+    case CalibrationMethod::kMinMax: return "minmax";
+    case CalibrationMethod::kPercentile: return "percentile";
+    case CalibrationMethod::kKl: return "kl";
+    case CalibrationMethod::kMse: return "mse";
+  }
+  return "";
+}
+
+// At most `count` of the samples, evenly spread.
+SampleSet spread(const SampleSet& all, size_t count) {
+  SampleSet some;
+  some.source = all.source;
+  const size_t n = std::min(count, all.size());
+  for (size_t i = 0; i < n; ++i) some.indices.push_back(all.indices[i * all.size() / n]);
+  return some;
+}
+
+// A float network to quantize: as it came, or smoothed.
+struct Base {
+  Graph graph;
+  QuantPlan plan;
+  Calibration calibration;
+  std::vector<Smoothing> smoothings;
+};
+
+struct Recipe {
+  CalibrationMethod method = CalibrationMethod::kMinMax;
+  double margin = 0;  // of grids per channel; 0: none
+  WeightScale weights = WeightScale::kAbsMax;
+};
+
+// Everything about a candidate but the network it belongs to.
+struct Candidate {
+  const Base* base = nullptr;
+  Recipe recipe;
+  QuantDecisions decisions;
+  std::string name;
+  double snr_db = -std::numeric_limits<double>::infinity();
+};
+
+class RecipeSearch {
+ public:
+  explicit RecipeSearch(const SearchInput& in)
+      : in_(in), run_{in.options.threads, in.options.isa} {}
+
+  Result<SearchResult> run() {
+    const bool automatic = in_.options.method == CalibrationMethod::kAuto;
+    plain_.graph = in_.graph;
+    plain_.plan = in_.plan;
+    MNN_ASSIGN_OR_RETURN(plain_.calibration,
+                         calibrate(in_.graph, in_.plan, in_.calibration, in_.options, automatic));
+    if (automatic) {
+      MNN_RETURN_IF_ERROR(try_everything());
+    } else {
+      MNN_ASSIGN_OR_RETURN(const Candidate c,
+                           try_recipe(plain_, {in_.options.method, 0, in_.options.weight_scale}));
+      MNN_RETURN_IF_ERROR(try_bias(c));
+    }
+    SearchResult result;
+    result.best.graph = best_.base->graph;
+    result.best.plan = best_.base->plan;
+    result.best.smoothings = best_.base->smoothings;
+    result.best.decisions = std::move(best_.decisions);
+    result.best.recipe = best_.name;
+    result.best.snr_db = best_.snr_db;
+    result.candidates = std::move(candidates_);
+    return result;
+  }
+
+ private:
+  void progress(const std::string& phase, int64_t done, int64_t total) const {
+    if (in_.options.progress) in_.options.progress(phase, done, total);
+  }
+
+  Status try_everything() {
+    const WeightScale weights = in_.options.weight_scale;
+    std::optional<Candidate> tensor, channel, smooth;
+    for (const CalibrationMethod m : kMethods)
+      MNN_RETURN_IF_ERROR(try_for(tensor, plain_, {m, 0, weights}));
+    const CalibrationMethod best_method = tensor->recipe.method;
+    const bool depthwise = has_depthwise(plain_);
+    if (depthwise) MNN_RETURN_IF_ERROR(try_channels(channel, plain_, best_method));
+    MNN_RETURN_IF_ERROR(make_smoothed());
+    if (!smoothed_.smoothings.empty()) {
+      for (const CalibrationMethod m : methods_to_try(best_method))
+        MNN_RETURN_IF_ERROR(try_for(smooth, smoothed_, {m, 0, weights}));
+      if (depthwise) MNN_RETURN_IF_ERROR(try_channels(smooth, smoothed_, best_method));
+    }
+    // Bias correction changes which of them is best, so each family has its turn.
+    for (const auto* family : {&tensor, &channel, &smooth})
+      if (*family) MNN_RETURN_IF_ERROR(try_bias(**family));
+    if (weights == WeightScale::kAbsMax) {
+      Recipe recipe = best_.recipe;
+      recipe.weights = WeightScale::kMse;
+      MNN_ASSIGN_OR_RETURN(const Candidate c, try_recipe(*best_.base, recipe));
+      MNN_RETURN_IF_ERROR(try_bias(c));
+    }
+    return {};
+  }
+
+  static std::vector<CalibrationMethod> methods_to_try(CalibrationMethod best) {
+    if (best == CalibrationMethod::kMinMax) return {best};
+    return {CalibrationMethod::kMinMax, best};
+  }
+
+  Status try_channels(std::optional<Candidate>& family, const Base& base, CalibrationMethod best) {
+    for (const CalibrationMethod m : methods_to_try(best))
+      for (const double margin : kMargins)
+        MNN_RETURN_IF_ERROR(try_for(family, base, {m, margin, in_.options.weight_scale}));
+    return {};
+  }
+
+  static bool has_depthwise(const Base& base) {
+    const auto& channels = base.calibration.channels;
+    return std::any_of(channels.begin(), channels.end(),
+                       [](const ChannelValue& c) { return c.depthwise; });
+  }
+
+  Status make_smoothed() {
+    const Calibration& c = plain_.calibration;
+    const SampleSet some = spread(in_.calibration, kSmoothingSamples);
+    MNN_ASSIGN_OR_RETURN(
+        smoothed_.smoothings,
+        search_smoothing(
+            {plain_.graph, plain_.plan, c.channels, c.stats, some, run_, in_.options.weight_scale,
+             [&](int64_t done, int64_t total) { progress("smoothing", done, total); }}));
+    if (smoothed_.smoothings.empty()) return {};
+    smoothed_.graph = plain_.graph;
+    size_t next = 0;
+    for (const Smoothing& s : smoothed_.smoothings) {
+      while (c.channels[next].value != s.value) ++next;
+      apply_smoothing(smoothed_.graph, plain_.plan, c.channels[next], s);
+    }
+    smoothed_.plan = plan_quantization(smoothed_.graph);
+    MNN_ASSIGN_OR_RETURN(smoothed_.calibration, calibrate(smoothed_.graph, smoothed_.plan,
+                                                          in_.calibration, in_.options, true));
+    return {};
+  }
+
+  Result<QuantDecisions> decide(const Base& base, const Recipe& recipe) {
+    QuantDecisions d;
+    for (const Histogram& h : base.calibration.histograms) {
+      const RealRange r = choose_range(h, recipe.method);
+      d.params.push_back(activation_params(r.low, r.high));
+    }
+    for (size_t i = 0; recipe.margin > 0 && i < base.calibration.channels.size(); ++i) {
+      const ChannelValue& c = base.calibration.channels[i];
+      if (!c.depthwise) continue;
+      const size_t group = group_of(base.plan, c.value);
+      d.params[group] =
+          channel_params(base.calibration.stats[i], static_cast<size_t>(c.channels),
+                         range_minmax(base.calibration.histograms[group]), recipe.margin);
+    }
+    for (const QuantLayer& layer : base.plan.layers) {
+      auto w =
+          quantize_weights(base.graph.value(layer.weight).data, layer.weight_axis, recipe.weights);
+      if (!w.ok())
+        return w.status().context("node " + display_name(base.graph, base.graph.node(layer.node)));
+      d.weights.push_back(std::move(w).value());
+    }
+    d.bias.resize(base.plan.layers.size());
+    return d;
+  }
+
+  static std::string name_of(const Base& base, const Recipe& recipe) {
+    std::string name = method_name(recipe.method);
+    if (recipe.margin > 0) name += recipe.margin > 1 ? " + channels (wide)" : " + channels";
+    if (!base.smoothings.empty()) name += " + smoothing";
+    if (recipe.weights == WeightScale::kMse) name += " + mse weights";
+    return name;
+  }
+
+  Result<Candidate> try_recipe(const Base& base, const Recipe& recipe) {
+    Candidate c;
+    c.base = &base;
+    c.recipe = recipe;
+    c.name = name_of(base, recipe);
+    MNN_ASSIGN_OR_RETURN(c.decisions, decide(base, recipe));
+    MNN_RETURN_IF_ERROR(judge(c));
+    return c;
+  }
+
+  Status try_for(std::optional<Candidate>& family, const Base& base, const Recipe& recipe) {
+    MNN_ASSIGN_OR_RETURN(Candidate c, try_recipe(base, recipe));
+    if (!family || c.snr_db > family->snr_db) family = std::move(c);
+    return {};
+  }
+
+  Status try_bias(const Candidate& from) {
+    Candidate c = from;
+    c.name += " + bias correction";
+    WalkOptions options;
+    options.run = run_;
+    options.correct_bias = true;
+    options.progress = [&](int64_t done, int64_t total) {
+      progress("bias correction", done, total);
+    };
+    const SampleSet some = spread(in_.calibration, kCorrectionSamples);
+    MNN_RETURN_IF_ERROR(walk(c.base->graph, c.base->plan, c.decisions, some, options));
+    return judge(c);
+  }
+
+  Status judge(Candidate& c) {
+    progress("choosing a recipe", static_cast<int64_t>(candidates_.size()), kMostCandidates);
+    MNN_ASSIGN_OR_RETURN(const auto errors,
+                         measure(annotate(c.base->graph, c.base->plan, c.decisions), in_.holdout,
+                                 in_.reference, run_));
+    c.snr_db = overall_snr_db(errors);
+    candidates_.emplace_back(c.name, c.snr_db);
+    if (best_.base == nullptr || c.snr_db > best_.snr_db) best_ = c;
+    return {};
+  }
+
+  const SearchInput& in_;
+  RunOptions run_;
+  Base plain_, smoothed_;
+  Candidate best_;
+  std::vector<std::pair<std::string, double>> candidates_;
+};
+
+}  // namespace
+
+Result<std::vector<ErrorSums>> measure(Graph graph, const SampleSet& samples,
+                                       const std::vector<std::vector<Tensor>>& reference,
+                                       const RunOptions& run) {
+  MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(std::move(graph), run));
+  MNN_ASSIGN_OR_RETURN(const auto outputs, run_all(*session, samples));
+  return output_errors(reference, outputs);
+}
+
+Result<SearchResult> search_recipe(const SearchInput& input) { return RecipeSearch(input).run(); }
+
+}  // namespace mnn
