@@ -123,12 +123,8 @@ int main(int argc, char** argv) {
   app.add_flag("--no-fuse", o.no_fuse, "Fold and clean up only: no fusion");
   app.add_option("--expect", o.expect, "Check the result against inputs and outputs in this folder")
       ->type_name("DIR");
-  app.add_option("--report", o.reports,
-                 "Write the compatibility report: .json, .html or .md. Repeatable")
-      ->type_name("FILE")
-      ->expected(1)
-      ->take_all()
-      ->allow_extra_args(false);
+  add_report_flag(app, o.reports,
+                  "Write the compatibility report: .json, .html or .md. Repeatable");
   app.add_option("--dump-passes", o.dump_passes, "Write the graph after each pass as text")
       ->type_name("DIR");
   add_common_flags(app, o.common, "mnn convert model.onnx -o model.mnn --shape x=1,3,224,224");

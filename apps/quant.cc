@@ -114,11 +114,7 @@ int main(int argc, char** argv) {
   app.add_option("--max-size", o.max_size, "Exit 3 when the file is larger")
       ->type_name("BYTES")
       ->transform(CLI::AsSizeValue(true));
-  app.add_option("--report", f.reports, "Write the report: .json or .html. Repeatable")
-      ->type_name("FILE")
-      ->expected(1)
-      ->take_all()
-      ->allow_extra_args(false);
+  add_report_flag(app, f.reports, "Write the report: .json, .html or .xml (JUnit). Repeatable");
   app.add_option("--max-layers", o.max_layers, "Rows of the table on the terminal")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();

@@ -4,6 +4,7 @@
 
 #include "apps/common/check.h"
 #include "apps/common/flags.h"
+#include "apps/common/layers.h"
 #include "apps/common/model_io.h"
 #include "apps/common/tensors.h"
 
@@ -21,19 +22,6 @@ struct Options {
   double rtol = 1e-3, atol = 1e-5;
 };
 
-// Every float value a node makes, as a further output, so that it can be written.
-std::vector<ValueId> expose_layers(Graph& graph) {
-  std::vector<ValueId> exposed;
-  for (const Node& node : graph.nodes) {
-    const ValueId v = node.outputs.empty() ? kNoValue : node.outputs[0];
-    if (v == kNoValue || graph.is_output(v) || graph.value(v).type.kind != Type::Kind::kTensor)
-      continue;
-    exposed.push_back(v);
-  }
-  graph.outputs.insert(graph.outputs.end(), exposed.begin(), exposed.end());
-  return exposed;
-}
-
 Status run(const Options& o) {
   LoadOptions load;
   MNN_ASSIGN_OR_RETURN(load.shapes, parse_shapes(o.shapes));
@@ -47,21 +35,20 @@ Status run(const Options& o) {
     MNN_ASSIGN_OR_RETURN(const auto dims, concrete_input_dims(graph));
     MNN_ASSIGN_OR_RETURN(inputs, random_inputs(graph, dims, o.seed));
   }
-  std::vector<std::string> layer_names;
+  std::vector<Layer> layers;
+  std::vector<size_t> layer_at;
   if (!o.dump_layers.empty()) {
-    for (const ValueId v : expose_layers(graph)) {
-      for (const Node& node : graph.nodes) {
-        if (!node.outputs.empty() && node.outputs[0] == v)
-          layer_names.push_back(display_name(graph, node));
-      }
-    }
+    layers = list_layers(graph);
+    std::vector<ValueId> values;
+    for (const Layer& layer : layers) values.push_back(layer.value);
+    layer_at = expose(graph, values);
   }
   const auto with_path = [&](const Status& s) { return s.context(o.model); };
   auto session = open_session(graph, o.common.threads, o.isa, o.backend);
   if (!session.ok()) return with_path(session.status());
   auto results = (*session)->run(inputs);
   if (!results.ok()) return with_path(results.status());
-  std::vector<Tensor> layers(results->begin() + static_cast<long>(own_outputs), results->end());
+  const std::vector<Tensor> all = *results;
   results->resize(own_outputs);
   graph.outputs.resize(own_outputs);
 
@@ -71,9 +58,11 @@ Status run(const Options& o) {
   }
   if (!o.dump_layers.empty()) {
     MNN_RETURN_IF_ERROR(make_folder(o.dump_layers));
+    const std::vector<std::string> stems = layer_stems(layers);
     for (size_t i = 0; i < layers.size(); ++i) {
-      const std::string stem = o.dump_layers + "/" + percent_encode(layer_names[i]);
-      MNN_RETURN_IF_ERROR(write_tensor(stem, layers[i], layer_names[i], false).status());
+      MNN_RETURN_IF_ERROR(
+          write_tensor(o.dump_layers + "/" + stems[i], all[layer_at[i]], layers[i].name, false)
+              .status());
     }
   }
   std::vector<OutputCheck> checks;

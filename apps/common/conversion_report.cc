@@ -88,11 +88,6 @@ std::vector<std::pair<std::string, std::string>> headline(const LoadedModel& loa
   return rows;
 }
 
-bool ends_with(const std::string& text, std::string_view ending) {
-  return text.size() > ending.size() &&
-         text.compare(text.size() - ending.size(), ending.size(), ending) == 0;
-}
-
 std::string as_json(const LoadedModel& loaded, int64_t bytes) {
   nlohmann::ordered_json out;
   out["format"] = loaded.format;
@@ -167,14 +162,14 @@ std::string conversion_summary(const LoadedModel& loaded, const std::string& out
 }
 
 Status check_report_name(const std::string& path) {
-  if (ends_with(path, ".json") || ends_with(path, ".html") || ends_with(path, ".md")) return {};
+  if (path.ends_with(".json") || path.ends_with(".html") || path.ends_with(".md")) return {};
   return usage_error("--report " + path + ": expected a name ending in .json, .html or .md");
 }
 
 Status write_conversion_report(const std::string& path, const LoadedModel& loaded, int64_t bytes) {
   MNN_RETURN_IF_ERROR(check_report_name(path));
-  if (ends_with(path, ".json")) return write_file(path, as_json(loaded, bytes));
-  if (ends_with(path, ".md")) return write_file(path, as_markdown(loaded, bytes));
+  if (path.ends_with(".json")) return write_file(path, as_json(loaded, bytes));
+  if (path.ends_with(".md")) return write_file(path, as_markdown(loaded, bytes));
   return write_file(path, as_html(loaded, bytes));
 }
 

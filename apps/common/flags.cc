@@ -23,6 +23,14 @@ void add_common_flags(CLI::App& app, CommonFlags& flags, const std::string& exam
   app.get_formatter()->column_width(34);
 }
 
+void add_report_flag(CLI::App& app, std::vector<std::string>& reports, const std::string& what) {
+  app.add_option("--report", reports, what)
+      ->type_name("FILE")
+      ->expected(1)
+      ->take_all()
+      ->allow_extra_args(false);
+}
+
 void add_shape_flag(CLI::App& app, std::vector<std::string>& shapes) {
   app.add_option("--shape", shapes,
                  "Shape of an input, NAME=d,d,… in the source's layout; ? keeps a dim dynamic. "

@@ -25,6 +25,9 @@ struct CommonFlags {
 void add_common_flags(CLI::App& app, CommonFlags& flags, const std::string& example,
                       bool with_threads = true);
 
+// --report FILE, repeatable.
+void add_report_flag(CLI::App& app, std::vector<std::string>& reports, const std::string& what);
+
 // --shape NAME=d,d,… as given; parse_shapes turns them into dims, -1 for '?'.
 void add_shape_flag(CLI::App& app, std::vector<std::string>& shapes);
 using ShapeMap = std::map<std::string, std::vector<int64_t>>;

@@ -4,16 +4,12 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/common/model_io.h"
+#include "apps/common/quant_junit.h"
 #include "apps/common/samples.h"
 #include "libruntime/core/io/file.h"
 
 namespace mnn::cli {
 namespace {
-
-bool ends_with(const std::string& text, std::string_view ending) {
-  return text.size() > ending.size() &&
-         text.compare(text.size() - ending.size(), ending.size(), ending) == 0;
-}
 
 Result<CalibrationMethod> parse_method(const std::string& name) {
   if (name == "auto") return CalibrationMethod::kAuto;
@@ -60,8 +56,8 @@ Result<std::string> digest_of(const Samples& samples, const Graph& graph, nlohma
 }  // namespace
 
 Status check_quant_report_name(const std::string& path) {
-  if (ends_with(path, ".json") || ends_with(path, ".html")) return {};
-  return usage_error("--report " + path + ": expected a name ending in .json or .html");
+  if (path.ends_with(".json") || path.ends_with(".html") || path.ends_with(".xml")) return {};
+  return usage_error("--report " + path + ": expected a name ending in .json, .html or .xml");
 }
 
 Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, Progress& progress) {
@@ -116,8 +112,15 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, Progress& progress) {
   MNN_RETURN_IF_ERROR(file.commit());
   for (const std::string& r : flow.reports) {
     const std::string name = std::filesystem::path(flow.model).filename().string();
-    MNN_RETURN_IF_ERROR(write_file(r, ends_with(r, ".json") ? report_json(outcome.report)
-                                                            : report_html(outcome.report, name)));
+    std::string text;
+    if (r.ends_with(".json")) {
+      text = report_json(outcome.report);
+    } else if (r.ends_with(".xml")) {
+      text = quant_junit(outcome.report, flow.thresholds, outcome.file_bytes);
+    } else {
+      text = report_html(outcome.report, name);
+    }
+    MNN_RETURN_IF_ERROR(write_file(r, text));
   }
   return outcome;
 }

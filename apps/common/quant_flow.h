@@ -17,7 +17,7 @@ struct QuantFlow {
   ImageOptions images;
   std::string scheme = "int8", method = "auto", weight_scale = "absmax";
   Thresholds thresholds;
-  std::vector<std::string> reports;  // .json, .html
+  std::vector<std::string> reports;  // .json, .html, .xml (JUnit)
   int threads = 1;
 };
 
@@ -29,7 +29,7 @@ struct QuantOutcome {
 };
 Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, Progress& progress);
 
-// A usage error unless the ending is one of .json and .html.
+// A usage error unless the ending is one of .json, .html and .xml.
 Status check_quant_report_name(const std::string& path);
 
 }  // namespace mnn::cli

@@ -8,11 +8,6 @@
 namespace mnn::cli {
 namespace {
 
-bool ends_with(const std::string& text, std::string_view ending) {
-  return text.size() >= ending.size() &&
-         text.compare(text.size() - ending.size(), ending.size(), ending) == 0;
-}
-
 // The tensor as the model takes it: its own type and dims, a missing batch dim of 1 added, no NaN.
 Result<Tensor> fit(const Value& value, Tensor t, const std::string& where) {
   const Type& type = value.type;
@@ -104,7 +99,7 @@ Result<Samples> open_samples(const std::string& path, const Graph& graph,
                              const std::vector<std::pair<std::string, int>>& source_inputs,
                              const ImageOptions& images) {
   if (!is_folder(path)) {
-    if (ends_with(path, ".npz")) return open_npz(path, graph);
+    if (path.ends_with(".npz")) return open_npz(path, graph);
     return not_accessible(path + ": expected a folder of samples or an .npz file");
   }
   MNN_ASSIGN_OR_RETURN(const std::vector<std::string> entries, list_folder(path));
@@ -138,13 +133,27 @@ Result<Samples> open_samples(const std::string& path, const Graph& graph,
       MNN_ASSIGN_OR_RETURN(t, fit(inputs[0], t, name));
       return std::vector<Tensor>{t};
     }
-    if (!ends_with(name, ".npy")) {
+    if (!name.ends_with(".npy")) {
       return invalid(name + ": expected .npy, .png, .jpg or a sub-folder");
     }
     Result<Tensor> t = read_npy(name);
     if (!t.ok()) return t.status().context(name);
     MNN_ASSIGN_OR_RETURN(Tensor fitted, fit(inputs[0], *t, name));
     return std::vector<Tensor>{fitted};
+  };
+  return samples;
+}
+
+Result<Samples> open_inputs(const std::string& path, const Graph& graph,
+                            const std::vector<std::pair<std::string, int>>& source_inputs,
+                            const ImageOptions& images) {
+  if (!holds_inputs(path, graph, source_inputs)) {
+    return open_samples(path, graph, source_inputs, images);
+  }
+  Samples samples;
+  samples.names = {path};
+  samples.load = [path, g = &graph, source_inputs](size_t) {
+    return read_inputs(path, *g, source_inputs);
   };
   return samples;
 }

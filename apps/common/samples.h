@@ -23,4 +23,10 @@ Result<Samples> open_samples(const std::string& path, const Graph& graph,
                              const std::vector<std::pair<std::string, int>>& source_inputs,
                              const ImageOptions& images);
 
+// The folder itself when it holds a file for every input (input_<i>.npy|.pb or <name>.npy|.pb), as
+// one sample; else as open_samples.
+Result<Samples> open_inputs(const std::string& path, const Graph& graph,
+                            const std::vector<std::pair<std::string, int>>& source_inputs,
+                            const ImageOptions& images);
+
 }  // namespace mnn::cli

@@ -142,6 +142,24 @@ Result<std::vector<Tensor>> read_inputs(
   return inputs;
 }
 
+bool holds_inputs(const std::string& dir, const Graph& graph,
+                  const std::vector<std::pair<std::string, int>>& source_inputs) {
+  std::vector<bool> found(graph.inputs.size(), false);
+  std::error_code ec;
+  for (size_t i = 0; i < source_inputs.size(); ++i) {
+    const auto& [name, index] = source_inputs[i];
+    if (index < 0 || static_cast<size_t>(index) >= found.size()) continue;
+    for (const std::string& stem : {"input_" + std::to_string(i), percent_encode(name)}) {
+      for (const char* ending : {".npy", ".pb"}) {
+        if (fs::is_regular_file(dir + "/" + stem + ending, ec)) {
+          found[static_cast<size_t>(index)] = true;
+        }
+      }
+    }
+  }
+  return std::find(found.begin(), found.end(), false) == found.end();
+}
+
 Result<std::vector<Tensor>> read_expected(const std::string& dir, const Graph& graph) {
   if (!is_folder(dir)) return not_accessible(dir + ": is not a folder that can be read");
   std::vector<Tensor> expected;

@@ -13,6 +13,9 @@ namespace mnn::cli {
 Result<std::vector<Tensor>> read_inputs(
     const std::string& dir, const Graph& graph,
     const std::vector<std::pair<std::string, int>>& source_inputs);
+// Whether DIR is a folder with a file for each of them.
+bool holds_inputs(const std::string& dir, const Graph& graph,
+                  const std::vector<std::pair<std::string, int>>& source_inputs);
 // output_<i>.npy|.pb or <name>.npy|.pb, one per graph output; absent ones are undefined tensors.
 // Fails when there is none at all.
 Result<std::vector<Tensor>> read_expected(const std::string& dir, const Graph& graph);

@@ -150,6 +150,13 @@ std::string format_number(double value, int decimals) {
   return text.data();
 }
 
+std::string scientific(double value) {
+  if (!std::isfinite(value)) return format_number(value, 0);
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.1e", value);
+  return text.data();
+}
+
 std::string format_bytes(int64_t bytes) {
   if (bytes < 1000) return std::to_string(bytes) + " B";
   double value = static_cast<double>(bytes);

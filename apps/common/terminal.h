@@ -47,5 +47,6 @@ std::string format_table(const std::vector<std::vector<std::string>>& rows,
 std::string format_bytes(int64_t bytes);  // "4.7 MB"
 std::string format_number(double value, int decimals);
 std::string format_count(double value);  // "1.23 G"
+std::string scientific(double value);    // "1.2e-05"
 
 }  // namespace mnn::cli

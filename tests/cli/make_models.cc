@@ -96,20 +96,29 @@ class ModelBuilder {
   Noise noise_;
 };
 
+struct CnnOptions {
+  std::string batch = "1";
+  float depthwise_scale = 0.6f;
+  int64_t classes = 10;
+  bool nan_weights = false;  // of the classifier
+  bool edited = false;       // a Sigmoid more, another pooling, no Relu behind the residual
+};
+
 // Conv, BatchNormalization, Relu, a depthwise Conv with a residual, pooling, Gemm, Softmax.
-ModelBuilder small_cnn(const std::string& batch) {
+ModelBuilder small_cnn(const CnnOptions& o = {}) {
+  const int64_t classes = o.classes;
   ModelBuilder m(13);
-  m.input("x", {batch, "3", "16", "16"});
-  m.output("y", {batch, "10"});
+  m.input("x", {o.batch, "3", "16", "16"});
+  m.output("y", {o.batch, std::to_string(classes)});
   m.weights("w1", {16, 3, 3, 3}, 0.6f);
   m.weights("scale", {16}, 0.2f, 1.0f);
   m.weights("shift", {16}, 0.2f);
   m.weights("mean", {16}, 0.2f);
   m.weights("var", {16}, 0.2f, 1.0f);
-  m.weights("w2", {16, 1, 3, 3}, 0.6f);
+  m.weights("w2", {16, 1, 3, 3}, o.depthwise_scale);
   m.weights("b2", {16}, 0.2f);
-  m.weights("w3", {10, 16}, 0.8f);
-  m.weights("b3", {10}, 0.2f);
+  m.weights("w3", {classes, 16}, 0.8f, o.nan_weights ? std::nanf("") : 0.0f);
+  m.weights("b3", {classes}, 0.2f);
   ModelBuilder::ints(m.node("Conv", "stem", {"x", "w1"}, "c1"), "pads", {1, 1, 1, 1});
   m.node("BatchNormalization", "stem_bn", {"c1", "scale", "shift", "mean", "var"}, "n1");
   m.node("Relu", "stem_relu", {"n1"}, "r1");
@@ -120,10 +129,11 @@ ModelBuilder small_cnn(const std::string& batch) {
   group->set_type(AttributeProto::INT);
   group->set_i(16);
   m.node("Add", "residual", {"c2", "r1"}, "a2");
-  m.node("Relu", "residual_relu", {"a2"}, "r2");
-  m.node("GlobalAveragePool", "pool", {"r2"}, "p");
+  if (!o.edited) m.node("Relu", "residual_relu", {"a2"}, "r2");
+  m.node(o.edited ? "GlobalMaxPool" : "GlobalAveragePool", "pool", {o.edited ? "a2" : "r2"}, "p");
   m.node("Flatten", "flatten", {"p"}, "f");
-  auto* fc = m.node("Gemm", "classifier", {"f", "w3", "b3"}, "g");
+  if (o.edited) m.node("Sigmoid", "squash", {"f"}, "s");
+  auto* fc = m.node("Gemm", "classifier", {o.edited ? "s" : "f", "w3", "b3"}, "g");
   auto* trans = fc->add_attribute();
   trans->set_name("transB");
   trans->set_type(AttributeProto::INT);
@@ -150,8 +160,12 @@ int main(int argc, char** argv) {
     return 2;
   }
   const std::string dir = argv[1];
-  small_cnn("1").write(dir + "/cnn.onnx");
-  small_cnn("n").write(dir + "/dynamic.onnx");
+  small_cnn().write(dir + "/cnn.onnx");
+  small_cnn({.batch = "n"}).write(dir + "/dynamic.onnx");
+  small_cnn({.depthwise_scale = 0.3f}).write(dir + "/other_weights.onnx");
+  small_cnn({.classes = 12}).write(dir + "/more_classes.onnx");
+  small_cnn({.nan_weights = true}).write(dir + "/nan_weights.onnx");
+  small_cnn({.edited = true}).write(dir + "/edited.onnx");
   {
     ModelBuilder m(13);
     m.input("x", {"2", "h"});

@@ -1,0 +1,126 @@
+// mnn compare: two models on the same inputs, layer by layer.
+#include <iostream>
+
+#include "apps/common/compare_report.h"
+#include "apps/common/flags.h"
+#include "apps/common/samples.h"
+#include "apps/common/tensors.h"
+#include "libruntime/session.h"
+
+namespace {
+
+using namespace mnn;
+using namespace mnn::cli;
+
+struct Options {
+  CommonFlags common;
+  std::string ref, test, inputs, dump_layers;
+  std::vector<std::string> shapes, reports;
+  uint64_t seed = 0;
+  ImageOptions images;
+  CompareOptions compare;
+  size_t max_layers = 25;
+};
+
+// The inputs of --inputs, or one sample of random ones.
+Result<CompareInputs> open_compare_inputs(const Options& o, const LoadedModel& ref) {
+  CompareInputs inputs;
+  if (!o.inputs.empty()) {
+    MNN_ASSIGN_OR_RETURN(const Samples samples,
+                         open_inputs(o.inputs, ref.model.graph, ref.source_inputs, o.images));
+    inputs.count = samples.names.size();
+    inputs.load = samples.load;
+    return inputs;
+  }
+  const auto dims = concrete_input_dims(ref.model.graph);
+  if (!dims.ok()) return dims.status().context(o.ref);
+  MNN_ASSIGN_OR_RETURN(std::vector<Tensor> made, random_inputs(ref.model.graph, *dims, o.seed));
+  inputs.count = 1;
+  inputs.load = [made](size_t) -> Result<std::vector<Tensor>> { return made; };
+  return inputs;
+}
+
+Status compare(Options& o) {
+  for (const std::string& r : o.reports) MNN_RETURN_IF_ERROR(check_compare_report_name(r));
+  LoadOptions load;
+  MNN_ASSIGN_OR_RETURN(load.shapes, parse_shapes(o.shapes));
+  MNN_ASSIGN_OR_RETURN(const LoadedModel ref, load_any(o.ref, load));
+  MNN_ASSIGN_OR_RETURN(const LoadedModel test, load_any(o.test, load));
+  MNN_ASSIGN_OR_RETURN(const CompareInputs inputs, open_compare_inputs(o, ref));
+  Progress progress;
+  o.compare.threads = o.common.threads;
+  o.compare.ref_name = o.ref;
+  o.compare.test_name = o.test;
+  o.compare.progress = [&](int64_t done, int64_t total) {
+    progress.update("comparing", done, total);
+  };
+  if (!o.dump_layers.empty()) {
+    o.compare.dump = [&](const std::string& side, size_t sample, const std::string& stem,
+                         const Tensor& t) -> Status {
+      std::string dir = o.dump_layers;
+      if (inputs.count > 1) dir += "/" + std::to_string(sample);
+      dir += "/" + side;
+      MNN_RETURN_IF_ERROR(make_folder(dir));
+      return write_tensor(dir + "/" + stem, t, stem, false).status();
+    };
+  }
+  MNN_ASSIGN_OR_RETURN(const Comparison c,
+                       compare_models(ref.model.graph, test.model.graph, inputs, o.compare));
+  const CompareTitle title = {
+      o.ref, o.test,
+      o.inputs.empty() ? "random inputs of seed " + std::to_string(o.seed) : o.inputs};
+  for (const std::string& r : o.reports) {
+    MNN_RETURN_IF_ERROR(write_compare_report(r, c, o.compare.gate, title));
+  }
+  std::cout << (o.common.json ? compare_json(c, o.compare.gate, title)
+                              : compare_text(c, o.compare.gate, title, o.max_layers));
+  return judge_comparison(c, o.compare.gate).context(o.test);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app(
+      "Compares two models (.mnn or source models) on the same inputs, layer by layer, aligned by "
+      "source names, and names the first bad layer. With a threshold every layer and output must "
+      "reach it; without one only what cannot be compared fails, and a layer counts as bad below "
+      "cosine 0.99 or 20 dB.",
+      "mnn compare");
+  Options o;
+  app.add_option("REF", o.ref, "The model that is right")->required()->type_name("FILE");
+  app.add_option("TEST", o.test, "The model to judge")->required()->type_name("FILE");
+  auto* inputs = app.add_option("--inputs", o.inputs,
+                                "Folder with input_<i>.npy|.pb or <name>.npy|.pb, or samples as "
+                                "for mnn quant --calibration")
+                     ->type_name("DIR|FILE");
+  auto* random = app.add_option("--random", o.seed, "Random inputs from this seed")
+                     ->type_name("SEED")
+                     ->excludes(inputs);
+  app.add_option("--min-cosine", o.compare.gate.min_cosine, "Exit 3 when a cosine is lower")
+      ->type_name("C");
+  app.add_option("--min-snr", o.compare.gate.min_snr, "Exit 3 when an SNR is lower")
+      ->type_name("DB");
+  app.add_flag("--outputs-only", o.compare.outputs_only, "Compare the outputs, no layers");
+  add_report_flag(app, o.reports, "Write the report: .json, .html or .xml (JUnit). Repeatable");
+  app.add_option("--dump-layers", o.dump_layers,
+                 "Write what was compared as ref/<layer>.npy and test/<layer>.npy")
+      ->type_name("DIR");
+  app.add_option("--max-layers", o.max_layers, "Rows of the table on the terminal")
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_option("--backend", o.compare.test_backend, "Backend to prefer for TEST")
+      ->check(CLI::IsMember(backend_names()));
+  app.add_option("--ref-backend", o.compare.ref_backend, "Backend to prefer for REF")
+      ->check(CLI::IsMember(backend_names()));
+  app.add_option("--isa", o.compare.isa, "Force an instruction set")
+      ->check(CLI::IsMember(available_isas()));
+  add_shape_flag(app, o.shapes);
+  add_image_flags(app, o.images);
+  add_common_flags(app, o.common, "mnn compare model.onnx model.mnn --random 1 --min-cosine 0.999");
+  return run_command(app, o.common, argc, argv, [&]() -> Status {
+    if (o.inputs.empty() && random->count() == 0) {
+      return usage_error("expected --inputs DIR or --random SEED");
+    }
+    return compare(o);
+  });
+}

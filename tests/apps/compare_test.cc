@@ -1,0 +1,144 @@
+#include "apps/common/compare.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "libruntime/core/op.h"
+#include "libruntime/core/text.h"
+
+namespace mnn::cli {
+namespace {
+
+Graph parse(std::string_view text) {
+  Result<Graph> g = parse_graph(text);
+  EXPECT_TRUE(g.ok()) << g.status().message();
+  Graph graph = std::move(g).value();
+  const Status s = infer_types(graph);
+  EXPECT_TRUE(s.ok()) << s.message();
+  return graph;
+}
+
+CompareInputs one_input(std::vector<int64_t> dims) {
+  CompareInputs inputs;
+  inputs.count = 2;
+  inputs.load = [dims](size_t sample) -> Result<std::vector<Tensor>> {
+    auto t = Tensor::allocate(DType::kF32, dims);
+    for (int64_t i = 0; i < t->elements(); ++i) {
+      t->data<float>()[i] = static_cast<float>(i % 7) - 2.5f + static_cast<float>(sample);
+    }
+    return std::vector<Tensor>{*t};
+  };
+  return inputs;
+}
+
+Comparison compare(const Graph& ref, const Graph& test, std::vector<int64_t> dims) {
+  Result<Comparison> c = compare_models(ref, test, one_input(std::move(dims)), {});
+  EXPECT_TRUE(c.ok()) << c.status().message();
+  return std::move(c).value();
+}
+
+TEST(Compare, FusedLayersMeetTheirLastSource) {
+  const Graph ref = parse(R"(graph g(x: f32[2,3]) -> (y) {
+    const w: f32[3,4] = random 1 -1 1
+    a = MatMul(x, w) name "fc" @ "fc"
+    b = Relu(a) name "act" @ "act"
+    y = Tanh(b) name "end" @ "end"
+  })");
+  const Graph test = parse(R"(graph g(x: f32[2,3]) -> (y) {
+    const w: f32[3,4] = random 1 -1 1
+    b = MatMul(x, w) + Relu name "act" @ "fc" "act"
+    y = Tanh(b) name "end" @ "end"
+  })");
+  const Comparison c = compare(ref, test, {2, 3});
+  ASSERT_EQ(c.layers.size(), 2U);
+  EXPECT_EQ(c.layers[0].name, "act");
+  EXPECT_EQ(c.layers[0].test_op, "MatMul+Relu");
+  EXPECT_EQ(c.samples, 2U);
+  EXPECT_EQ(c.layers[0].metrics.count, 16);
+  ASSERT_EQ(c.unaligned.size(), 1U);
+  EXPECT_EQ(c.unaligned[0].why, "fused into act");
+  EXPECT_TRUE(judge_comparison(c, {0.999, 60}).ok());
+}
+
+TEST(Compare, NamesTheFirstBadLayer) {
+  const char* text = R"(graph g(x: f32[2,3]) -> (y) {
+    const k: f32[] = %s
+    a = Mul(x, x) name "square"
+    b = Mul(a, k) name "scale"
+    y = Abs(b) name "abs"
+  })";
+  const auto with = [&](const std::string& k) {
+    std::string s = text;
+    return parse(s.replace(s.find("%s"), 2, k));
+  };
+  const Comparison c = compare(with("1"), with("1.5"), {2, 3});
+  ASSERT_NE(first_bad(c, {}), nullptr);
+  EXPECT_EQ(first_bad(c, {})->name, "scale");
+  EXPECT_TRUE(judge_comparison(c, {}).ok());
+  const Status judged = judge_comparison(c, {{}, 30});
+  EXPECT_EQ(judged.code(), Code::kThreshold);
+  EXPECT_EQ(judged.message(), "node scale (Mul): first bad layer: SNR 6.02 dB is below 30.00 dB");
+}
+
+TEST(Compare, ChannelsLastAgainstChannelsFirst) {
+  const Graph ref = parse(R"(graph g(x: f32[2,3,4,5]) -> (y) {
+    a = Relu(x) name "act"
+    y = ReduceMean(a) {keepdims=0} name "mean"
+  })");
+  const Graph test = parse(R"(graph g(x: f32[2,3,4,5]) -> (y) {
+    t = Transpose(x) {perm=[0,2,3,1]} name "to_nhwc"
+    a = Relu(t) name "act"
+    y = ReduceMean(a) {keepdims=0} name "mean"
+  })");
+  for (const Comparison& c : {compare(ref, test, {2, 3, 4, 5}), compare(test, ref, {2, 3, 4, 5})}) {
+    ASSERT_EQ(c.layers.size(), 2U);
+    EXPECT_TRUE(c.layers[0].moved_channels);
+    EXPECT_EQ(c.layers[0].metrics.snr_db, kExactSnrDb);
+    EXPECT_TRUE(judge_comparison(c, {0.9999, 80}).ok());
+  }
+}
+
+TEST(Compare, WhatCannotBeComparedFails) {
+  const Graph ref = parse("graph g(x: f32[n,3]) -> (y) {\n  y = Relu(x) name \"act\"\n}");
+  const Graph wide = parse(R"(graph g(x: f32[n,3]) -> (y) {
+    y = Concat(x, x) {axis=1} name "act"
+  })");
+  EXPECT_EQ(judge_comparison(compare(ref, wide, {2, 3}), {}).message(),
+            "node act (Concat): first bad layer: shapes differ: f32[2,3] and f32[2,6]");
+  EXPECT_EQ(judge_comparison(compare(ref, ref, {0, 3}), {0.9, {}}).message(),
+            "node act (Relu): first bad layer: it is empty: there is nothing to compare");
+  const Graph log = parse("graph g(x: f32[n,3]) -> (y) {\n  y = Log(x) name \"act\"\n}");
+  EXPECT_EQ(judge_comparison(compare(ref, log, {2, 3}), {}).code(), Code::kInternal);
+  const Graph two = parse(R"(graph g(x: f32[n,3]) -> (y, z) {
+    y = Relu(x) name "act"
+    z = Abs(x) name "abs"
+  })");
+  const Status missing = judge_comparison(compare(two, ref, {2, 3}), {});
+  EXPECT_EQ(missing.message(), "output z: TEST has no such output");
+}
+
+TEST(Compare, RewrittenValuesAreNotAligned) {
+  // A pass that changes what a layer makes leaves the value without a name.
+  const Graph ref = parse(
+      "graph g(x: f32[3]) -> (y) {\n  a = Relu(x) name \"act\" @ \"act\"\n"
+      "  y = Neg(a) name \"neg\"\n}");
+  const Graph test = parse(
+      "graph g(x: f32[3]) -> (y) {\n  %0 = Abs(x) name \"act\" @ \"act\" \"k\"\n"
+      "  y = Neg(%0) name \"neg\"\n}");
+  const Comparison c = compare(ref, test, {3});
+  ASSERT_EQ(c.layers.size(), 1U);
+  EXPECT_EQ(c.layers[0].name, "neg");
+  EXPECT_EQ(c.unaligned.size(), 2U);
+}
+
+TEST(Layers, StemsAreUniqueAndShort) {
+  const std::vector<std::string> stems =
+      layer_stems({{"a/b", {}, {}, 0}, {"a/b", {}, {}, 1}, {std::string(900, 'x'), {}, {}, 2}});
+  EXPECT_EQ(stems[0], "a%2Fb");
+  EXPECT_EQ(stems[1], "a%2Fb~2");
+  EXPECT_LE(stems[2].size(), 250U);
+}
+
+}  // namespace
+}  // namespace mnn::cli

@@ -1,0 +1,1 @@
+mnn compare cnn.onnx other_weights.onnx --inputs samples

@@ -1,0 +1,1 @@
+mnn compare cnn.onnx nothing.mnn --random 1

@@ -1,0 +1,1 @@
+mnn compare cnn.onnx nan_weights.onnx --random 1 -q >/dev/null

@@ -1,0 +1,1 @@
+mnn compare cnn.onnx cnn.onnx

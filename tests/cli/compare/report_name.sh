@@ -1,0 +1,1 @@
+mnn compare cnn.onnx cnn.onnx --random 1 --report r.pdf
