@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing and builds: scripts/build.sh [preset] [cmake --build arguments].
-# Presets: release (default), debug, asan-ubsan, tsan. Executables land in build/<preset>/bin.
+# Presets: release (default), debug, asan-ubsan, tsan, fuzz. Executables land in build/<preset>/bin.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 preset="${1:-release}"

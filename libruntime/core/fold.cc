@@ -63,7 +63,9 @@ double multiplications(const Node& node, std::span<const Tensor* const> in, doub
 
 class Folder {
  public:
-  Folder(Graph& graph, Budget& budget) : graph_(graph), budget_(budget), inference_(graph) {}
+  // `runs`: whatever runs the graph reaches every node of it, as it may not in a sub-graph.
+  Folder(Graph& graph, Budget& budget, bool runs)
+      : graph_(graph), budget_(budget), runs_(runs), inference_(graph) {}
 
   Status run() {
     std::vector<Node> nodes = std::move(graph_.nodes);
@@ -101,13 +103,22 @@ class Folder {
       kept_.push_back(std::move(node));
       return status;
     }
-    if (fold_by_inference(node) || fold_by_running(node)) {
+    bool folded = fold_by_inference(node);
+    if (!folded) {
+      Result<bool> ran = fold_by_running(node);
+      if (!ran.ok()) {
+        kept_.push_back(std::move(node));
+        return ran.status();
+      }
+      folded = *ran;
+    }
+    if (folded) {
       ++folded_;
       return {};
     }
     Status inner;
     for (Graph& g : node.subgraphs) {
-      Folder folder(g, budget_);
+      Folder folder(g, budget_, false);
       for (size_t c = 0; c < g.captures.size(); ++c) {
         const ShapeValues* known = inference_.known(node.captures[c]);
         if (known != nullptr) folder.inference_.learn(g.captures[c], *known);
@@ -229,7 +240,7 @@ class Folder {
     return true;
   }
 
-  bool fold_by_running(const Node& node) {
+  Result<bool> fold_by_running(const Node& node) {
     const OpDef* def = find_op(node.op);
     if (def == nullptr || !def->deterministic || !node.subgraphs.empty()) return false;
     std::vector<const Tensor*> in;
@@ -238,8 +249,11 @@ class Folder {
       if (v != kNoValue && in.back() == nullptr) return false;
     }
     if (!affordable(node, in)) return false;
-    // A node that fails is left for the run to report: it may never be reached.
     Result<std::vector<Tensor>> out = run_node(node, in);
+    // What is wrong with constants alone is wrong in every run that reaches the node.
+    if (runs_ && out.status().code() == Code::kInvalidArgument) {
+      return out.status().context("node " + display_name(graph_, node) + " (" + node.op + ")");
+    }
     if (!out.ok() || out->size() < node.outputs.size()) return false;
     for (size_t i = 0; i < node.outputs.size(); ++i) {
       if (node.outputs[i] != kNoValue && !(*out)[i].defined()) return false;
@@ -309,6 +323,7 @@ class Folder {
 
   Graph& graph_;
   Budget& budget_;
+  const bool runs_;
   TypeInference inference_;
   std::vector<Node> kept_;
   int folded_ = 0;
@@ -318,7 +333,7 @@ class Folder {
 
 Result<int> fold_constants(Graph& graph, const FoldLimits& limits) {
   Budget budget(limits);
-  Folder folder(graph, budget);
+  Folder folder(graph, budget, true);
   MNN_RETURN_IF_ERROR(folder.run());
   remove_dead(graph);
   return folder.folded();

@@ -118,15 +118,22 @@ TEST(Fold, WorkBudgetIsDeterministic) {
   EXPECT_EQ(g.nodes[0].op, "MatMul");
 }
 
-TEST(Fold, AFailingNodeIsLeftForTheRun) {
-  Graph g = graph_of(R"(graph g(x: f32[4]) -> (y) {
-    const table: f32[3] = 1 2 3
-    const index: i64[1] = 9
-    row = Gather(table, index)
-    y = Add(x, row)
+TEST(Fold, AFailingNodeOfABranchIsLeftForTheRun) {
+  Graph g = graph_of(R"(graph g(x: f32[4], cond: bool[]) -> (y) {
+    y = If(cond) captures(x) {
+      then_branch: graph t() captures(x) -> (r) {
+        const table: f32[3] = 1 2 3
+        const index: i64[1] = 9
+        row = Gather(table, index)
+        r = Add(x, row)
+      }
+      else_branch: graph e() captures(x) -> (x) {
+      }
+    }
   })");
   EXPECT_EQ(fold(g), 0);
-  EXPECT_EQ(g.nodes.size(), 2u);
+  ASSERT_EQ(g.nodes.size(), 1u);
+  EXPECT_EQ(g.nodes[0].subgraphs[0].nodes.size(), 2u);
 }
 
 constexpr char kIf[] = R"(graph g(x: f32[2], unused: bool[]) -> (y, k) {
@@ -221,6 +228,20 @@ TEST(Fold, AnErrorNamesTheNodeAndLosesNothing) {
   ASSERT_FALSE(folded.ok());
   EXPECT_NE(folded.status().message().find("soft"), std::string::npos);
   EXPECT_EQ(g.nodes.size(), 3u);
+}
+
+TEST(Fold, ConstantsThatCannotBeComputedFailWhereTheyAreReached) {
+  Graph g = graph_of(R"(graph g(x: f32[2]) -> (z) {
+    const k: f32[2] = 1 2
+    const i: i64[1] = 50000000
+    y = Gather(k, i) name "far"
+    z = Add(x, y)
+  })");
+  const Result<int> folded = fold_constants(g);
+  ASSERT_FALSE(folded.ok());
+  EXPECT_EQ(folded.status().code(), Code::kInvalidArgument);
+  EXPECT_NE(folded.status().message().find("far"), std::string::npos);
+  EXPECT_EQ(g.nodes.size(), 2u);
 }
 
 TEST(Fold, LongChainsInLinearTime) {

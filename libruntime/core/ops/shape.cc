@@ -64,6 +64,8 @@ Result<Shape> reshaped_shape(const std::optional<Shape>& in, const ShapeValues& 
   // Dims copied from the input cancel in the division even when nothing is known about them.
   std::vector<char> copied(in ? in->size() : 0, 0);
   Dim rest(1);
+  int64_t product = 1;  // of the dims that are numbers
+  bool overflow = false;
   for (size_t i = 0; i < target.size(); ++i) {
     const Dim& d = target[i];
     if (d.is(0) && !allow_zero) {
@@ -94,8 +96,12 @@ Result<Shape> reshaped_shape(const std::optional<Shape>& in, const ShapeValues& 
         return invalid("shape " + shape_str(target) + " has the negative dimension " + d.str());
       }
       rest = rest * d;
+      overflow |= d.known() && __builtin_mul_overflow(product, d.value(), &product);
       out.push_back(d);
     }
+  }
+  if (overflow && !rest.is(0)) {
+    return limit_exceeded("shape " + shape_str(target) + " has more than 2^63 elements");
   }
   if (!in) return out;
   Dim total(1);
