@@ -18,6 +18,7 @@
 #include <sched.h>
 #endif
 #if defined(__unix__)
+#include <sys/resource.h>
 #include <unistd.h>
 #endif
 
@@ -139,6 +140,12 @@ int64_t usable_memory(const char* root) {
   const int64_t pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
   int64_t all = 0;
   if (pages > 0 && size > 0 && !__builtin_mul_overflow(pages, size, &all)) bytes = all;
+#endif
+#if defined(__unix__)
+  rlimit limit{};
+  if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur < static_cast<rlim_t>(bytes)) {
+    bytes = static_cast<int64_t>(limit.rlim_cur);
+  }
 #endif
   apply_cgroups(root, "memory", memory_v1, memory_v2, bytes);
   return bytes;

@@ -136,9 +136,8 @@ Result<Samples> open_samples(const std::string& path, const Graph& graph,
     if (!name.ends_with(".npy")) {
       return invalid(name + ": expected .npy, .png, .jpg or a sub-folder");
     }
-    Result<Tensor> t = read_npy(name);
-    if (!t.ok()) return t.status().context(name);
-    MNN_ASSIGN_OR_RETURN(Tensor fitted, fit(inputs[0], *t, name));
+    MNN_ASSIGN_OR_RETURN(const Tensor t, read_npy(name));
+    MNN_ASSIGN_OR_RETURN(Tensor fitted, fit(inputs[0], t, name));
     return std::vector<Tensor>{fitted};
   };
   return samples;

@@ -28,9 +28,7 @@ Result<Tensor> read_stem(const std::string& stem) {
   for (const char* ending : {".npy", ".pb"}) {
     const std::string path = stem + ending;
     if (!fs::exists(path, ec)) continue;
-    Result<Tensor> t = std::string_view(ending) == ".npy" ? read_npy(path) : read_pb(path);
-    if (!t.ok()) return t.status().context(path);
-    return t;
+    return std::string_view(ending) == ".npy" ? read_npy(path) : read_pb(path);
   }
   return Tensor();
 }

@@ -33,6 +33,18 @@ void internalize_constants(const Graph& graph, Node& node) {
   }
 }
 
+// Bytes of a value with a static shape; an error when they are more than `most`.
+Result<int64_t> bytes_of(const Value& value, int64_t most) {
+  const auto elements = checked_elements(known_dims(*value.type.shape));
+  const auto bytes = elements ? storage_bytes(value.type.dtype, *elements) : std::nullopt;
+  if (!bytes || *bytes > most) {
+    return limit_exceeded("value '" + value.name + "' of type " + value.type.str() +
+                          " is larger than the " + std::to_string(most) +
+                          " bytes of memory this process may use");
+  }
+  return *bytes;
+}
+
 }  // namespace
 
 struct Plan::Step {
@@ -63,6 +75,13 @@ Status Plan::build() {
   (void)folded;
   MNN_ASSIGN_OR_RETURN(const std::vector<int> lanes,
                        legalize(graph_, options_.backends, depth_ >= kMaxLateDepth));
+  // Backends make plans as long as what they plan for.
+  const int64_t most = usable_memory();
+  for (const Value& value : graph_.values) {
+    if (value.type.is_static() && value.type.dtype != DType::kString) {
+      MNN_RETURN_IF_ERROR(bytes_of(value, most).status());
+    }
+  }
   storage_.assign(graph_.values.size(), Storage::kNone);
   tensors_.resize(graph_.values.size());
   auto set_storage = [&](ValueId v, bool buffer) {
@@ -143,21 +162,16 @@ void Plan::add_late(const Segment& segment) {
 // which the caller sees between runs, always. A step's scratch lives during that step.
 Status Plan::place() {
   const int end = static_cast<int>(steps_.size());
+  const int64_t most = usable_memory();
   std::vector<Lifetime> lifetimes;
   std::vector<int> buffer_of(graph_.values.size(), -1);
   auto buffer = [&](ValueId v, int step) -> Status {
     const auto i = static_cast<size_t>(v);
     if (storage_[i] != Storage::kBuffer) return {};
     if (buffer_of[i] < 0) {
-      const Type& type = graph_.value(v).type;
-      const auto elements = checked_elements(known_dims(*type.shape));
-      const auto bytes = elements ? storage_bytes(type.dtype, *elements) : std::nullopt;
-      if (!bytes) {
-        return limit_exceeded("value '" + graph_.value(v).name + "' of type " + type.str() +
-                              " is too large for memory");
-      }
+      MNN_ASSIGN_OR_RETURN(const int64_t bytes, bytes_of(graph_.value(v), most));
       buffer_of[i] = static_cast<int>(lifetimes.size());
-      lifetimes.push_back({step, step, *bytes});
+      lifetimes.push_back({step, step, bytes});
     }
     Lifetime& life = lifetimes[static_cast<size_t>(buffer_of[i])];
     life.first = std::min(life.first, step);
@@ -182,9 +196,9 @@ Status Plan::place() {
   const MemoryPlan placed = plan_memory(lifetimes);
   arena_bytes_ = placed.arena_bytes;
   // Memory is granted lazily: asking for more than there is would end in a kill, not in an error.
-  if (arena_bytes_ > usable_memory()) {
+  if (arena_bytes_ > most) {
     return limit_exceeded("activations need " + std::to_string(arena_bytes_) +
-                          " bytes, the process may use " + std::to_string(usable_memory()));
+                          " bytes, the process may use " + std::to_string(most));
   }
   auto arena = Tensor::allocate(DType::kU8, {arena_bytes_});
   if (!arena.ok()) return arena.status().context("activations");

@@ -57,6 +57,18 @@ TEST(Session, PlansAnewForOtherShapes) {
   EXPECT_EQ(session->planned().value(session->planned().outputs[0]).type.str(), "f32[1,2]");
 }
 
+TEST(Session, RefusesWhatNoMemoryHoldsBeforeItPlans) {
+  for (const char* node : {"Tile(x, many)", "Pad(x, pads)"}) {
+    const auto session = session_of(graph_of(std::string("graph g(x: f32[2,3]) -> (y) {") +
+                                             "\nconst many: i64[2] = 1073741824 1073741824" +
+                                             "\nconst pads: i64[4] = 0 1099511627776 0 0" +
+                                             "\nh = " + node + "\ny = ReduceMax(h)\n}"));
+    const Status status = session->prepare({{2, 3}});
+    EXPECT_EQ(status.code(), Code::kLimit) << status.message();
+    EXPECT_NE(status.message().find("memory this process may use"), std::string::npos);
+  }
+}
+
 TEST(Session, PrepareWithoutShapesNeedsStaticOnes) {
   const auto open = session_of(graph_of(kMlp));
   const Status status = open->prepare();
