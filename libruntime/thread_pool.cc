@@ -82,22 +82,31 @@ struct alignas(64) Signal {
 
 struct ThreadPool::State {
   struct Worker {
-    Signal start;  // counts the jobs this worker took part in
+    Signal start;   // counts the jobs this worker was given a part of
+    Word taken{0};  // the last of them whose part somebody runs
     std::thread thread;
+    // True for the one thread that is to run the part of job `job`: this worker, or the caller when
+    // the worker has not woken by the time the caller is done. On a busy machine that may be long.
+    bool take(uint32_t job) {
+      uint32_t before = job - 1;
+      return taken.compare_exchange_strong(before, job, std::memory_order_acq_rel);
+    }
   };
 
   std::vector<std::unique_ptr<Worker>> workers;  // worker i runs part i + 1
   Signal running;                                // workers that have not finished the job
   std::atomic<bool> busy{false};
   std::atomic<bool> stop{false};
-  // The job. Written while no worker runs, read only by the workers that take part.
+  // The job. Written while no worker runs, read only by the workers that have taken their part.
   void (*fn)(void*, int) = nullptr;
   void* context = nullptr;
 
   void work(Worker& self, int part) {
-    for (uint32_t seen = 0;; ++seen) {
+    for (uint32_t seen = 0;;) {
       self.start.wait_until([&](uint32_t value) { return value != seen; });
       if (stop.load(std::memory_order_relaxed)) return;
+      seen = self.start.word.load(std::memory_order_acquire);
+      if (!self.take(seen)) continue;
       fn(context, part);
       // The last one wakes the caller; after the subtraction the pool may already be reused, but
       // not destroyed, for that joins this thread.
@@ -148,6 +157,12 @@ void ThreadPool::run(int parts, void (*fn)(void* context, int part), void* conte
     State::start_worker(*s.workers[static_cast<size_t>(part - 1)]);
   }
   fn(context, 0);
+  for (int part = 1; part < parts; ++part) {
+    State::Worker& worker = *s.workers[static_cast<size_t>(part - 1)];
+    if (!worker.take(worker.start.word.load(std::memory_order_relaxed))) continue;
+    fn(context, part);
+    s.running.word.fetch_sub(1, std::memory_order_relaxed);
+  }
   s.running.wait_until([](uint32_t value) { return value == 0; });
   s.busy.store(false, std::memory_order_release);
 }

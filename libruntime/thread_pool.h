@@ -1,5 +1,6 @@
 // A persistent pool: parallel(n, f) runs f(part) for part in [0, n), the caller doing its share.
-// Workers spin briefly, then sleep; no work is ever stolen, so results do not depend on timing.
+// Workers spin briefly, then sleep; what a worker has not begun when the caller is done with its
+// own part the caller runs too. Parts are fixed, so results do not depend on who runs them.
 #pragma once
 
 #include <cstddef>

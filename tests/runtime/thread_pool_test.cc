@@ -45,6 +45,22 @@ TEST(ThreadPool, WakesWorkersThatFellAsleep) {
   EXPECT_EQ(total, 120);
 }
 
+// Many short jobs, some while workers sleep: whoever is first runs a part, nobody runs it twice.
+TEST(ThreadPool, CallerAndWorkersShareShortJobs) {
+  ThreadPool pool(4);
+  int64_t sums[4] = {0, 0, 0, 0};
+  constexpr int kJobs = 20000;
+  for (int job = 0; job < kJobs; ++job) {
+    if (job % 5000 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    pool.parallel(2 + job % 3, [&](int part) { sums[part] += job; });
+  }
+  int64_t expected[4] = {0, 0, 0, 0};
+  for (int job = 0; job < kJobs; ++job) {
+    for (int part = 0; part < 2 + job % 3; ++part) expected[part] += job;
+  }
+  for (int part = 0; part < 4; ++part) EXPECT_EQ(sums[part], expected[part]) << part;
+}
+
 TEST(ThreadPool, WaitsForASlowWorker) {
   ThreadPool pool(2);
   for (int round = 0; round < 3; ++round) {
