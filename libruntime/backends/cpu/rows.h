@@ -13,5 +13,6 @@ std::span<const OpRow> norm_rows();
 std::span<const OpRow> view_rows();
 std::span<const OpRow> move_rows();
 std::span<const OpRow> resize_rows();
+std::span<const OpRow> recurrent_rows();
 
 }  // namespace mnn::cpu
