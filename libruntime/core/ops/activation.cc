@@ -238,6 +238,29 @@ Status identity(KernelContext& c) {
   return {};
 }
 
+// A gate and what it lets through, of one shape.
+Status infer_swiglu(OpContext& c) {
+  MNN_RETURN_IF_ERROR(infer_same_type<kFloats>(c));
+  MNN_RETURN_IF_ERROR(expect_like(c, 1, 0));
+  if (!c.rank_known(1)) return {};
+  const Shape& b = *c.in[1].shape;
+  if (!c.rank_known(0)) {
+    c.out[0].type.shape = b;
+    return {};
+  }
+  MNN_RETURN_IF_ERROR(expect_rank(c, 1, c.in[0].rank()));
+  for (size_t i = 0; i < b.size(); ++i) {
+    MNN_RETURN_IF_ERROR(
+        expect_dim(b[i], (*c.in[0].shape)[i], "input 1, axis " + std::to_string(i)));
+  }
+  return {};
+}
+
+Made decompose_swiglu(Builder& b, const Node& node) {
+  const ValueId gate = b.op("Swish", {node.inputs[0]}, {{"alpha", node_float(node, "alpha")}});
+  return std::vector<ValueId>{b.op("Mul", {gate, node.inputs[1]})};
+}
+
 Status infer_dropout(OpContext& c) {
   MNN_RETURN_IF_ERROR(infer_same_type<kFloats>(c));
   MNN_RETURN_IF_ERROR(expect_optional_input(c, 1, kFloats));
@@ -291,6 +314,7 @@ std::vector<OpDef> define_activation() {
       {"Gelu", 1, 1, {{"approximate", "none"}}, infer_gelu, gelu, decompose_gelu},
       {"Mish", 1, 1, {}, same, map_floats_with<mish>, decompose_mish},
       {"Swish", 1, 1, {{"alpha", 1.0}}, same, swish, decompose_swish},
+      {"SwiGLU", 2, 2, {{"alpha", 1.0}}, infer_swiglu, nullptr, decompose_swiglu},
       {"Shrink", 1, 1, {{"bias", 0.0}, {"lambd", 0.5}}, infer_same_type<kNumbers>, shrink},
       {"Clip", 1, 3, {}, infer_clip, clip},
       {"Identity", 1, 1, {}, infer_identity, identity},

@@ -206,15 +206,6 @@ void softmax_row(std::vector<double>& row) {
   for (double& v : row) v /= sum;
 }
 
-Status store_doubles(KernelContext& c, size_t i, const std::vector<double>& values) {
-  if (!c.has_output(i)) return {};
-  MNN_ASSIGN_OR_RETURN(Tensor * y, c.make(i));
-  dispatch_float(y->dtype(), [&]<typename T>() {
-    for (size_t e = 0; e < values.size(); ++e) y->data<T>()[e] = store_from_compute<T>(values[e]);
-  });
-  return {};
-}
-
 // How many keys come before the first query, per batch entry.
 Result<std::vector<int64_t>> key_offsets(const KernelContext& c, const HeadTensor& q, int64_t past,
                                          int64_t total) {

@@ -176,4 +176,14 @@ void set_output(OpContext& c, size_t i, DType dtype, std::optional<Shape> shape)
   if (i < c.out.size()) c.out[i].type = {Type::Kind::kTensor, dtype, std::move(shape)};
 }
 
+Status store_doubles(KernelContext& c, size_t i, const std::vector<double>& values) {
+  if (!c.has_output(i)) return {};
+  MNN_ASSIGN_OR_RETURN(Tensor * y, c.make(i));
+  const bool done = dispatch_float(y->dtype(), [&]<typename T>() {
+    for (size_t e = 0; e < values.size(); ++e) y->data<T>()[e] = store_from_compute<T>(values[e]);
+  });
+  if (done) return {};
+  return unsupported("element type " + std::string(dtype_name(y->dtype())));
+}
+
 }  // namespace mnn

@@ -129,5 +129,7 @@ Shape unknown_shape(size_t rank);
 Result<Dim> broadcast_dim(const Dim& a, const Dim& b);
 // An output of input 0's element type with `shape` (nullopt: unknown rank).
 void set_output(OpContext& c, size_t i, DType dtype, std::optional<Shape> shape);
+// Makes float output i of `values`; nothing when nobody wants it.
+Status store_doubles(KernelContext& c, size_t i, const std::vector<double>& values);
 
 }  // namespace mnn
