@@ -21,17 +21,6 @@ void drop_empty_input(NodeUpgrade& u, size_t index) {
   if (type.shape && type.rank() == 1 && (*type.shape)[0].is(0)) u.inputs[index] = kNoValue;
 }
 
-// Resize 10 rounded up where it made images smaller.
-bool shrinks(const Tensor* scales) {
-  if (scales == nullptr || scales->dtype() != DType::kF32) return false;
-  bool smaller = false;
-  for (const float s : scales->span<float>()) {
-    if (s > 1) return false;
-    smaller |= s < 1;
-  }
-  return smaller;
-}
-
 }  // namespace
 
 // Squeeze and Unsqueeze.
@@ -71,7 +60,7 @@ void upgrade_resize(NodeUpgrade& u) {
   if (u.version < 11) {
     if (u.inputs.size() == 2) u.inputs.insert(u.inputs.begin() + 1, kNoValue);
     u.attributes["coordinate_transformation_mode"] = std::string("asymmetric");
-    u.attributes["nearest_mode"] = std::string(shrinks(u.constant(2)) ? "ceil" : "floor");
+    u.attributes["nearest_mode"] = std::string("simple");
     return;
   }
   for (size_t i = 1; i < 4; ++i) drop_empty_input(u, i);

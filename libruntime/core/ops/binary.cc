@@ -108,7 +108,7 @@ Status div_reference(KernelContext& c) {
   return zip_numbers<DivOp>(c);
 }
 
-// The remainder with the sign of the divisor.
+// The remainder with the sign of the divisor, also of a zero.
 struct FloorModOp {
   template <typename T>
   T operator()(T a, T b) const {
@@ -117,7 +117,8 @@ struct FloorModOp {
       return r != 0 && (r < 0) != (b < 0) ? static_cast<T>(r + b) : r;
     } else {
       const T r = std::fmod(a, b);
-      return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+      if (r == 0) return std::copysign(r, b);
+      return (r < 0) != (b < 0) ? r + b : r;
     }
   }
 };

@@ -117,8 +117,8 @@ Status check_modes(const OpContext& c) {
     return invalid(std::string(name) + ": expected one of " + list + "; found " + value);
   };
   MNN_RETURN_IF_ERROR(one_of("mode", {"nearest", "linear", "cubic"}));
-  MNN_RETURN_IF_ERROR(
-      one_of("nearest_mode", {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"}));
+  MNN_RETURN_IF_ERROR(one_of(
+      "nearest_mode", {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil", "simple"}));
   MNN_RETURN_IF_ERROR(one_of("keep_aspect_ratio_policy", {"stretch", "not_larger", "not_smaller"}));
   MNN_RETURN_IF_ERROR(
       one_of("coordinate_transformation_mode",
@@ -240,15 +240,17 @@ struct Taps {
 // The coordinate's fraction in (0, 1]: an integer coordinate counts as the right neighbour.
 double fraction_of(double x) { return x == std::floor(x) ? 1.0 : x - std::floor(x); }
 
-int64_t nearest_index(const std::string& mode, double x, int64_t in) {
+// "simple" is the rule of ONNX 10: ceil where the axis shrinks, else floor.
+int64_t nearest_index(const std::string& mode, double x, const AxisPlan& p) {
   const double floor = std::floor(x), ratio = fraction_of(x);
   double index = floor;
   if (ratio != 1.0) {
     const bool up = mode == "ceil" || (mode == "round_prefer_floor" && ratio > 0.5) ||
-                    (mode == "round_prefer_ceil" && ratio >= 0.5);
+                    (mode == "round_prefer_ceil" && ratio >= 0.5) ||
+                    (mode == "simple" && p.scale < 1);
     index = floor + (up ? 1 : 0);
   }
-  return static_cast<int64_t>(std::clamp(index, 0.0, static_cast<double>(in - 1)));
+  return static_cast<int64_t>(std::clamp(index, 0.0, static_cast<double>(p.in - 1)));
 }
 
 Taps taps_of(const AttributeReader& c, const AxisPlan& p, int64_t y) {
@@ -259,7 +261,7 @@ Taps taps_of(const AttributeReader& c, const AxisPlan& p, int64_t y) {
   t.outside = transform == "tf_crop_and_resize" && !(x >= 0 && x <= static_cast<double>(p.in - 1));
   if (t.outside) return t;
   if (mode == "nearest") {
-    t.index = {nearest_index(c.attr_string("nearest_mode"), x, p.in)};
+    t.index = {nearest_index(c.attr_string("nearest_mode"), x, p)};
     t.weight = {1.0};
     return t;
   }
