@@ -12,9 +12,14 @@ constexpr int64_t kBlockBytes = 128 * 1024;  // input of the rows that are worke
 
 class DepthwiseConvF32 final : public MatrixKernel {
  public:
-  DepthwiseConvF32(const ConvGeometry& g, const float* weights, const float* bias,
-                   const Epilogue& epilogue, const KernelTable& table, int threads)
-      : g_(g), table_(table), epilogue_(epilogue), post_(plan_epilogue(epilogue)) {
+  DepthwiseConvF32(const ConvGeometry& g, const OutputGrid& grid, const float* weights,
+                   const float* bias, const Epilogue& epilogue, const KernelTable& table,
+                   int threads)
+      : g_(g), grid_(grid), table_(table), epilogue_(epilogue), post_(plan_epilogue(epilogue)) {
+    if (grid_.ow == 0) {
+      grid_.oh = g.oh;
+      grid_.ow = g.ow;
+    }
     name_ = std::string("conv_f32_depthwise_") + table.isa;
     multiplier_ = g.oc / g.ic;
     const int64_t area = g.kh * g.kw;
@@ -63,8 +68,9 @@ class DepthwiseConvF32 final : public MatrixKernel {
     d.pad_left = g_.pad_left;
     d.x_stride = multiplier_ > 1 ? g_.oc : g_.x_pixel_stride;
     d.x_row_stride = g_.iw * d.x_stride;
-    d.y_stride = g_.y_pixel_stride;
-    d.y_row_stride = g_.ow * d.y_stride;
+    const int64_t y_row = grid_.ow * g_.y_pixel_stride;
+    d.y_stride = grid_.step_w * g_.y_pixel_stride;
+    d.y_row_stride = grid_.step_h * y_row;
     d.w = packed_.data() + channels.begin * g_.kh * g_.kw;
     d.bias = bias_.data() + channels.begin;
     d.channels = channels.size();
@@ -88,13 +94,14 @@ class DepthwiseConvF32 final : public MatrixKernel {
       } else {
         d.x = x + channels.begin;
       }
-      const int64_t at = row * d.y_row_stride + channels.begin;
+      const int64_t at = (image * grid_.oh + grid_.first_h + d.oy_begin * grid_.step_h) * y_row +
+                         grid_.first_w * g_.y_pixel_stride + channels.begin;
       d.y = static_cast<float*>(args.y) + at;
       const float* residual =
           epilogue_.residual ? static_cast<const float*>(args.residual) + at : nullptr;
       d.residual = post_.add_residual ? residual : nullptr;
       table_.depthwise_f32(d);
-      if (post_.any_pass()) finish(residual, d.y, count * g_.ow, channels.size());
+      if (post_.any_pass()) finish(residual, d, count);
       row += count;
     }
   }
@@ -106,17 +113,18 @@ class DepthwiseConvF32 final : public MatrixKernel {
         for (int64_t j = 0; j < multiplier_; ++j) *wide++ = x[c];
   }
 
-  void finish(const float* residual, float* y, int64_t pixels, int64_t channels) const {
-    if (channels == g_.y_pixel_stride) {
-      run_post_pass(table_, epilogue_, post_, residual, y, pixels * channels);
-      return;
-    }
-    for (int64_t i = 0; i < pixels; ++i)
-      run_post_pass(table_, epilogue_, post_, residual ? residual + i * g_.y_pixel_stride : nullptr,
-                    y + i * g_.y_pixel_stride, channels);
+  void finish(const float* residual, const DepthwiseF32& d, int64_t rows) const {
+    const bool dense = d.channels == d.y_stride;  // pixels of a row follow each other
+    const int64_t n = dense ? g_.ow * d.channels : d.channels;
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t x = 0; x < (dense ? 1 : g_.ow); ++x) {
+        const int64_t at = r * d.y_row_stride + x * d.y_stride;
+        run_post_pass(table_, epilogue_, post_, residual ? residual + at : nullptr, d.y + at, n);
+      }
   }
 
   ConvGeometry g_;
+  OutputGrid grid_;
   const KernelTable& table_;
   Epilogue epilogue_;
   TilePost post_;
@@ -129,11 +137,12 @@ class DepthwiseConvF32 final : public MatrixKernel {
 
 }  // namespace
 
-Result<MatrixKernelPtr> make_depthwise_f32(const ConvGeometry& g, const float* weights,
-                                           const float* bias, const Epilogue& epilogue,
-                                           const KernelTable& table, int threads) {
+Result<MatrixKernelPtr> make_depthwise_f32(const ConvGeometry& g, const OutputGrid& grid,
+                                           const float* weights, const float* bias,
+                                           const Epilogue& epilogue, const KernelTable& table,
+                                           int threads) {
   return MatrixKernelPtr(
-      std::make_unique<DepthwiseConvF32>(g, weights, bias, epilogue, table, threads));
+      std::make_unique<DepthwiseConvF32>(g, grid, weights, bias, epilogue, table, threads));
 }
 
 }  // namespace mnn

@@ -75,9 +75,16 @@ Result<MatrixKernelPtr> make_winograd_f32(const ConvGeometry& checked, const flo
                                           const float* bias, const Epilogue& epilogue,
                                           const KernelTable& table, int threads);
 
+// Where pixel (oy, ox) of a result goes in a wider one of oh x ow pixels (0: it is the whole).
+struct OutputGrid {
+  int64_t oh = 0, ow = 0;
+  int64_t first_h = 0, first_w = 0, step_h = 1, step_w = 1;
+};
+
 // y = x * w per channel; needs groups == ic.
-Result<MatrixKernelPtr> make_depthwise_f32(const ConvGeometry& checked, const float* weights,
-                                           const float* bias, const Epilogue& epilogue,
-                                           const KernelTable& table, int threads);
+Result<MatrixKernelPtr> make_depthwise_f32(const ConvGeometry& checked, const OutputGrid& grid,
+                                           const float* weights, const float* bias,
+                                           const Epilogue& epilogue, const KernelTable& table,
+                                           int threads);
 
 }  // namespace mnn

@@ -57,6 +57,9 @@ const Case kCases[] = {
     {1, 13, 19, 33, 33, 33, 5, 5, 2, 2, 1, 1, 2, 2, 2, 2},
     {1, 7, 7, 70, 70, 70, 5, 5, 1, 1, 1, 1, 2, 2, 2, 2},
     {1, 12, 11, 16, 16, 16, 3, 3, 1, 1, 2, 2, 2, 2, 2, 2},
+    {1, 13, 21, 27, 27, 27, 7, 7, 1, 1, 1, 1, 3, 3, 3, 3},
+    {1, 14, 15, 35, 35, 35, 7, 7, 2, 2, 1, 1, 3, 3, 2, 2},
+    {1, 6, 5, 18, 18, 18, 11, 11, 1, 1, 1, 1, 5, 5, 5, 5},
     {1, 9, 10, 9, 9, 9, 7, 3, 1, 2, 1, 1, 3, 1, 2, 0},
     {1, 8, 8, 20, 20, 20, 3, 3, 1, 2, 1, 1, 1, 1, 1, 1},
     {1, 1, 30, 18, 18, 18, 1, 3, 1, 1, 1, 1, 0, 1, 0, 1},
@@ -156,7 +159,19 @@ TEST(ConvF32, TransposedMatchesPlainLoops) {
                         {1, 5, 5, 5, 7, 1, 3, 3, 2, 2, 2, 3, 1, 2, 0, 1},
                         {1, 3, 4, 4, 5, 1, 1, 1, 3, 2, 1, 1, 0, 0, 0, 0},
                         {1, 1, 9, 10, 11, 1, 1, 16, 1, 8, 1, 1, 0, 4, 0, 4},
-                        {1, 6, 6, 16, 20, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1}};
+                        {1, 6, 6, 16, 20, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1},
+                        // Few output channels.
+                        {2, 9, 10, 17, 1, 1, 9, 9, 4, 4, 1, 1, 4, 4, 4, 4},
+                        {1, 7, 6, 20, 3, 1, 4, 4, 2, 2, 1, 1, 1, 1, 1, 1},
+                        {1, 5, 9, 12, 2, 1, 3, 5, 1, 3, 2, 2, 1, 3, 2, 0},
+                        {1, 4, 5, 8, 4, 1, 2, 3, 3, 4, 1, 1, 0, 0, 0, 0},
+                        {1, 1, 12, 9, 1, 1, 1, 8, 1, 4, 1, 1, 0, 2, 0, 2},
+                        // Depthwise.
+                        {2, 7, 6, 19, 19, 19, 4, 4, 2, 2, 1, 1, 1, 1, 1, 1},
+                        {1, 5, 6, 24, 24, 24, 3, 3, 2, 2, 1, 1, 1, 1, 1, 1},
+                        {1, 6, 5, 8, 8, 8, 8, 8, 4, 4, 1, 1, 2, 2, 2, 2},
+                        {1, 4, 5, 9, 9, 9, 1, 2, 2, 3, 1, 1, 0, 0, 0, 0},
+                        {1, 5, 5, 9, 9, 9, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1}};
   uint32_t seed = 300;
   for (const Case& c : cases)
     for (const int64_t extra : {0, 1}) {
@@ -173,14 +188,24 @@ TEST(ConvF32, TransposedMatchesPlainLoops) {
       e.residual = extra > 0;
       e.after.kind = extra ? Activation::kHardSwish : Activation::kRelu;
       for (size_t i = 0; i < want.size(); ++i) want[i] = finish(e, want[i], residual[i]);
-      for (const auto& isa : test_isas())
+      for (const auto& isa : test_isas()) {
+        std::vector<float> first;
         for (int threads = 1; threads <= 3; ++threads) {
           auto kernel = make_conv_transpose_f32(g, w.data(), bias.data(), e, {isa, threads});
           ASSERT_TRUE(kernel.ok()) << kernel.status().message();
           std::vector<float> y(want.size(), NAN);
           run_kernel(**kernel, {x.data(), nullptr, residual.data(), y.data(), nullptr});
           EXPECT_LT(worst_error(want, y), 1e-5) << describe(g) << " " << (*kernel)->name();
+          if (first.empty()) first = y;
+          EXPECT_TRUE(first == y) << describe(g) << " differs for " << threads << " threads";
+          // The output may be the residual itself.
+          std::vector<float> over = residual;
+          if (e.residual) {
+            run_kernel(**kernel, {x.data(), nullptr, over.data(), over.data(), nullptr});
+            EXPECT_TRUE(first == over) << describe(g) << " in place";
+          }
         }
+      }
     }
 }
 

@@ -155,12 +155,14 @@ constexpr Tiles make_tiles() {
 
 constexpr Tiles kTiles3s1 = make_tiles<3, 1>(), kTiles3s2 = make_tiles<3, 2>(),
                 kTiles5s1 = make_tiles<5, 1>(), kTiles5s2 = make_tiles<5, 2>(),
+                kTiles7s1 = make_tiles<7, 1>(), kTiles7s2 = make_tiles<7, 2>(),
                 kTilesAny = make_tiles<0, 0>();
 
 const Tiles& choose(const DepthwiseF32& d) {
-  if (d.dilation_w != 1 || d.kh > kMostRows || d.kw != (d.kw == 3 ? 3 : 5)) return kTilesAny;
-  if (d.stride_w == 1) return d.kw == 3 ? kTiles3s1 : kTiles5s1;
-  if (d.stride_w == 2) return d.kw == 3 ? kTiles3s2 : kTiles5s2;
+  if (d.dilation_w != 1 || d.kh > kMostRows || d.stride_w > 2) return kTilesAny;
+  if (d.kw == 3) return d.stride_w == 1 ? kTiles3s1 : kTiles3s2;
+  if (d.kw == 5) return d.stride_w == 1 ? kTiles5s1 : kTiles5s2;
+  if (d.kw == 7) return d.stride_w == 1 ? kTiles7s1 : kTiles7s2;
   return kTilesAny;
 }
 
