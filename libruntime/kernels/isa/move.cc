@@ -41,18 +41,57 @@ static void transpose_plain(const T* x, T* y, int64_t rows, int64_t cols, int64_
   }
 }
 
+// One side shorter than a tile, such as the three colours of an image.
+template <int kRows>
+static void transpose_short_rows(const uint32_t* x, uint32_t* y, int64_t cols, int64_t xs,
+                                 int64_t ys) {
+  for (int64_t j = 0; j < cols; ++j) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kRows; ++i) y[j * ys + i] = x[i * xs + j];
+  }
+}
+template <int kCols>
+static void transpose_short_columns(const uint32_t* x, uint32_t* y, int64_t rows, int64_t xs,
+                                    int64_t ys) {
+  for (int64_t i = 0; i < rows; ++i) {
+#pragma GCC unroll 4
+    for (int j = 0; j < kCols; ++j) y[j * ys + i] = x[i * xs + j];
+  }
+}
+static void transpose_short(const uint32_t* x, uint32_t* y, int64_t rows, int64_t cols, int64_t xs,
+                            int64_t ys) {
+  if (rows == 1) return transpose_short_rows<1>(x, y, cols, xs, ys);
+  if (rows == 2) return transpose_short_rows<2>(x, y, cols, xs, ys);
+  if (rows == 3) return transpose_short_rows<3>(x, y, cols, xs, ys);
+  if (cols == 1) return transpose_short_columns<1>(x, y, rows, xs, ys);
+  if (cols == 2) return transpose_short_columns<2>(x, y, rows, xs, ys);
+  if (cols == 3) return transpose_short_columns<3>(x, y, rows, xs, ys);
+}
+
+// The side whose lines are far apart is passed over a whole cache line at a time: lines at a large
+// power of two share a few places of the first cache level and would be gone at the next visit.
 static void transpose_words(const uint32_t* x, uint32_t* y, int64_t rows, int64_t cols, int64_t xs,
                             int64_t ys) {
+  constexpr int64_t kLine = 16;
+  constexpr int64_t kBand = 32;  // lines of the other side that stay in that level
   const int64_t full_rows = rows / 4 * 4, full_cols = cols / 4 * 4;
-  // Bands of 32 columns of x: their rows of y stay in the first cache level.
-  for (int64_t band = 0; band < full_cols; band += 32) {
-    const int64_t band_end = band + 32 < full_cols ? band + 32 : full_cols;
-    for (int64_t r = 0; r < full_rows; r += 4) {
-      for (int64_t c = band; c < band_end; c += 4) tile4(x + r * xs + c, y + c * ys + r, xs, ys);
+  const bool far_y = ys >= xs;
+  const int64_t row_step = far_y ? kLine : kBand, col_step = far_y ? kBand : kLine;
+  for (int64_t r0 = 0; r0 < full_rows; r0 += row_step) {
+    const int64_t r1 = r0 + row_step < full_rows ? r0 + row_step : full_rows;
+    for (int64_t c0 = 0; c0 < full_cols; c0 += col_step) {
+      const int64_t c1 = c0 + col_step < full_cols ? c0 + col_step : full_cols;
+      if (far_y) {
+        for (int64_t c = c0; c < c1; c += 4)
+          for (int64_t r = r0; r < r1; r += 4) tile4(x + r * xs + c, y + c * ys + r, xs, ys);
+      } else {
+        for (int64_t r = r0; r < r1; r += 4)
+          for (int64_t c = c0; c < c1; c += 4) tile4(x + r * xs + c, y + c * ys + r, xs, ys);
+      }
     }
   }
-  transpose_plain(x + full_cols, y + full_cols * ys, full_rows, cols - full_cols, xs, ys);
-  transpose_plain(x + full_rows * xs, y + full_rows, rows - full_rows, cols, xs, ys);
+  transpose_short(x + full_cols, y + full_cols * ys, full_rows, cols - full_cols, xs, ys);
+  transpose_short(x + full_rows * xs, y + full_rows, rows - full_rows, cols, xs, ys);
 }
 
 void transpose(const void* x, void* y, int64_t rows, int64_t cols, int64_t xs, int64_t ys,

@@ -147,7 +147,7 @@ void column_variance(const float* x, const float* mean, float* y, int64_t rows, 
 
 // exp(x) for x <= 0; zero where it is nothing beside 1, so that no product of it is subnormal.
 static MNN_INLINE VF exp_below(VF x) {
-  const VF e = vexp(x);
+  const VF e = vexp_normal(x);
   return x < splat(-70.0f) ? VF{} : e;
 }
 
