@@ -5,7 +5,8 @@
 
 namespace mnn {
 
-// Bytes of memory: what the machine has, or the address-space or cgroup v1/v2 limit where that is less.
+// Bytes of memory: what the machine has, or the address-space or cgroup v1/v2 limit where that is
+// less.
 int64_t usable_memory(const char* root = "");
 
 }  // namespace mnn

@@ -276,7 +276,7 @@ Status verify_node(const Graph& graph, const Node& node, const std::vector<char>
   }
   for (const auto& [name, attribute] : node.attributes) {
     const auto row = std::find_if(def->attributes.begin(), def->attributes.end(),
-                                  [&](const AttrDef& a) { return a.name == name; });
+                                  [&name = name](const AttrDef& a) { return a.name == name; });
     if (row == def->attributes.end()) return invalid("attribute " + name + " is not known");
     if (row->default_value.index() != attribute.index()) {
       return invalid("attribute " + name + " has the wrong type");

@@ -22,7 +22,7 @@ std::string range_text(int least, int most) {
 Status check_attributes(const Node& node, const OpDef& def) {
   for (const auto& [name, attribute] : node.attributes) {
     const auto row = std::find_if(def.attributes.begin(), def.attributes.end(),
-                                  [&](const AttrDef& a) { return a.name == name; });
+                                  [&name = name](const AttrDef& a) { return a.name == name; });
     if (row == def.attributes.end()) return unsupported("attribute " + name + " is not known");
     if (row->default_value.index() != attribute.index()) {
       return invalid("attribute " + name + " must be " + attribute_kind(row->default_value) +

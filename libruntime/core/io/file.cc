@@ -22,6 +22,9 @@ Status errno_status(const std::string& what, const std::string& path, int error 
 struct Mapping {
   void* address;
   size_t bytes;
+  Mapping(void* a, size_t n) : address(a), bytes(n) {}
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
   ~Mapping() { munmap(address, bytes); }
 };
 
