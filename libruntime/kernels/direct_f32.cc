@@ -115,11 +115,16 @@ void DirectConvF32::finish(const int64_t* y_offset, int64_t rows, const Range& p
   const int64_t first = panels_[static_cast<size_t>(panels.begin)].n0;
   const Panel& last = panels_[static_cast<size_t>(panels.end - 1)];
   const int64_t width = last.n0 + last.width - first;
-  for (int64_t r = 0; r < rows; ++r) {
+  for (int64_t r = 0; r < rows;) {
+    // Rows that follow each other in memory are one.
+    int64_t count = 1;
+    while (r + count < rows && y_offset[r + count] - y_offset[r + count - 1] == width) ++count;
     const int64_t at = y_offset[r] + first;
     const float* residual =
         post_.residual_pass ? static_cast<const float*>(args.residual) + at : nullptr;
-    run_post_pass(table_, epilogue_, post_, residual, static_cast<float*>(args.y) + at, width);
+    run_post_pass(table_, epilogue_, post_, residual, static_cast<float*>(args.y) + at,
+                  count * width);
+    r += count;
   }
 }
 

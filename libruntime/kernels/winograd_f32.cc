@@ -174,11 +174,13 @@ class WinogradConvF32 final : public MatrixKernel {
       t.columns = std::min(out_, g_.ow - ox);
       table_.winograd_output[out_ / 4](t);
       if (!post_.any_pass()) continue;
+      const bool dense = ys == g_.oc;  // pixels of a row follow each other
+      const int64_t n = dense ? t.columns * ys : g_.oc;
       for (int64_t y = 0; y < t.rows; ++y)
-        for (int64_t x = 0; x < t.columns; ++x) {
+        for (int64_t x = 0; x < (dense ? 1 : t.columns); ++x) {
           const int64_t pixel = y * t.y_row_step + x * ys;
           run_post_pass(table_, epilogue_, post_, residual ? residual + pixel : nullptr,
-                        t.y + pixel, g_.oc);
+                        t.y + pixel, n);
         }
     }
   }

@@ -158,8 +158,9 @@ constexpr Tiles kTiles3s1 = make_tiles<3, 1>(), kTiles3s2 = make_tiles<3, 2>(),
                 kTiles7s1 = make_tiles<7, 1>(), kTiles7s2 = make_tiles<7, 2>(),
                 kTilesAny = make_tiles<0, 0>();
 
-const Tiles& choose(const DepthwiseF32& d) {
-  if (d.dilation_w != 1 || d.kh > kMostRows || d.stride_w > 2) return kTilesAny;
+// `dilation`: of the columns of a tile.
+const Tiles& choose(const DepthwiseF32& d, int64_t dilation) {
+  if (dilation != 1 || d.kh > kMostRows || d.stride_w > 2) return kTilesAny;
   if (d.kw == 3) return d.stride_w == 1 ? kTiles3s1 : kTiles3s2;
   if (d.kw == 5) return d.stride_w == 1 ? kTiles5s1 : kTiles5s2;
   if (d.kw == 7) return d.stride_w == 1 ? kTiles7s1 : kTiles7s2;
@@ -181,18 +182,20 @@ void run_tail(const Tile& full, int64_t outputs) {
 }
 
 void depthwise(const DepthwiseF32& d) {
-  const Tiles& tiles = choose(d);
-  const int64_t count = (d.ow + kWidest - 1) / kWidest;
-  const int64_t least = d.ow / count, more = d.ow % count;
-  const int64_t reach = (d.kw - 1) * d.dilation_w;
+  // With stride 1 the outputs of a tile lie as far apart as the taps: between the columns they
+  // share, a dilated kernel is a plain one.
+  const int64_t spread = d.stride_w == 1 ? d.dilation_w : 1;
+  const int64_t dilation = d.dilation_w / spread;
+  const Tiles& tiles = choose(d, dilation);
+  const int64_t reach = (d.kw - 1) * dilation;
   Tile t;
   t.row_step = d.dilation_h * d.x_row_stride;
-  t.column = d.x_stride;
+  t.column = d.x_stride * spread;
   t.width = d.kw;
   t.stride = d.stride_w;
-  t.dilation = d.dilation_w;
+  t.dilation = dilation;
   t.w_vector = d.kh * d.kw * kLanes;
-  t.y_step = d.y_stride;
+  t.y_step = d.y_stride * spread;
   t.low = d.low;
   t.high = d.high;
   const int64_t lines = kGroupBytes / (d.kh * d.iw * kLineFloats * 4);
@@ -212,19 +215,24 @@ void depthwise(const DepthwiseF32& d) {
       t.w = d.w + (c / kLanes * d.kh + first) * d.kw * kLanes;
       const float* row = d.x + iy * d.x_row_stride + c;
       const int64_t at = (oy - d.oy_begin) * d.y_row_stride + c;
-      int64_t x = 0;
-      for (int64_t i = 0; i < count; ++i) {
-        const int64_t outputs = least + (i < more ? 1 : 0);
-        const int64_t ix = x * d.stride_w - d.pad_left;
-        t.x = row + ix * d.x_stride;
-        t.left = -ix;
-        t.right = d.iw - ix;
-        t.y = d.y + at + x * d.y_stride;
-        t.residual = d.residual ? d.residual + at + x * d.y_stride : nullptr;
-        const bool inside = ix >= 0 && ix + (outputs - 1) * d.stride_w + reach < d.iw;
-        (inside ? tiles.plain : tiles.border)[outputs](t);
-        if (tail) run_tail(t, outputs);
-        x += outputs;
+      for (int64_t phase = 0; phase < spread && phase < d.ow; ++phase) {
+        const int64_t width = (d.ow - phase + spread - 1) / spread;
+        const int64_t count = (width + kWidest - 1) / kWidest;
+        const int64_t least = width / count, more = width % count;
+        int64_t x = phase;
+        for (int64_t i = 0; i < count; ++i) {
+          const int64_t outputs = least + (i < more ? 1 : 0);
+          const int64_t ix = x * d.stride_w - d.pad_left;
+          t.x = row + ix * d.x_stride;
+          t.left = ix >= 0 ? 0 : (-ix + spread - 1) / spread;
+          t.right = (d.iw - ix + spread - 1) / spread;
+          t.y = d.y + at + x * d.y_stride;
+          t.residual = d.residual ? d.residual + at + x * d.y_stride : nullptr;
+          const bool inside = ix >= 0 && ix + ((outputs - 1) * d.stride_w + reach) * spread < d.iw;
+          (inside ? tiles.plain : tiles.border)[outputs](t);
+          if (tail) run_tail(t, outputs);
+          x += outputs * spread;
+        }
       }
     }
   }
