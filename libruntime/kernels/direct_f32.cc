@@ -29,6 +29,8 @@ DirectConvF32::DirectConvF32(const ConvGeometry& g, DirectGrid grid, const Kerne
   if (g.groups == 1 && g.ic < kRunChannels && g.x_pixel_stride == g.ic) run_ = grid_.run;
   runs_ = taps / run_;
   k_ = run_ * group_inputs_;
+  dots_ = g.groups == 1 && g.oc <= kMaxDots && k_ >= table.lanes;
+  if (dots_) name_ = std::string("conv_f32_dot_") + table.isa;
   identity_ = taps == 1 && grid_.taps[0].dy == 0 && grid_.taps[0].dx == 0 && g.stride_h == 1 &&
               g.stride_w == 1 && grid_.qh == g.ih && grid_.qw == g.iw && g.oh == g.ih &&
               g.ow == g.iw && grid_.y_step_h == 1 && grid_.y_step_w == 1;
@@ -52,7 +54,23 @@ int64_t DirectConvF32::block_rows(int64_t pixel_bytes, int64_t weight_bytes) con
   return std::min(round_up(rows, kTileRows), round_up(m_, kTileRows)) + kTileRows;
 }
 
+// Run after run, each filled up to whole registers.
+void DirectConvF32::pack_dots(const WeightAt& weight, const float* bias) {
+  const int64_t step = round_up(k_, table_.lanes);
+  packed_ = AlignedBuffer<float>(g_.oc * runs_ * step);
+  bias_ = AlignedBuffer<float>(g_.oc);
+  for (int64_t o = 0; o < g_.oc; ++o) {
+    if (bias) bias_[o] = bias[o];
+    for (size_t tap = 0; tap < grid_.taps.size(); ++tap) {
+      const auto t = static_cast<int64_t>(tap);
+      float* w = packed_.data() + (o * runs_ + t / run_) * step + t % run_ * group_inputs_;
+      for (int64_t c = 0; c < group_inputs_; ++c) w[c] = weight(o, c, tap);
+    }
+  }
+}
+
 void DirectConvF32::pack(const WeightAt& weight, const float* bias) {
+  if (dots_) return pack_dots(weight, bias);
   const int64_t columns = padded_columns(panels_, table_.lanes), depth = runs_ * k_;
   packed_ = AlignedBuffer<float>(columns * depth);
   bias_ = AlignedBuffer<float>(columns);
@@ -81,10 +99,30 @@ void DirectConvF32::run(int, int part, const KernelArgs& args) const {
     block.begin += rows.begin;
     block.end += rows.begin;
     point(block, static_cast<const float*>(args.x), pointers, y_offset, copies);
-    for (int64_t p = panels.begin; p < panels.end; ++p)
+    if (dots_) run_dots(block.size(), pointers, y_offset, args);
+    for (int64_t p = panels.begin; p < panels.end && !dots_; ++p)
       run_panel(panels_[static_cast<size_t>(p)], block.size(), pointers, y_offset, args);
     if (post_.any_pass()) finish(y_offset, block.size(), panels, args);
   }
+}
+
+void DirectConvF32::run_dots(int64_t rows, const float* const* pointers, const int64_t* y_offset,
+                             const KernelArgs& args) const {
+  TileF32 t;
+  t.a = pointers;
+  t.a_tap_stride = block_;
+  t.taps = runs_;
+  t.k = k_;
+  t.w = packed_.data();
+  t.w_stride = runs_ * round_up(k_, table_.lanes);
+  t.bias = bias_.data();
+  t.y_offset = y_offset;
+  t.y = static_cast<float*>(args.y);
+  if (post_.add_residual) t.residual = static_cast<const float*>(args.residual);
+  t.low = post_.low;
+  t.high = post_.high;
+  t.n = g_.oc;
+  table_.dot_f32(t, rows);
 }
 
 void DirectConvF32::run_panel(const Panel& p, int64_t rows, const float* const* pointers,

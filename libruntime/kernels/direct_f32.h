@@ -43,6 +43,9 @@ class DirectConvF32 final : public MatrixKernel {
 
  private:
   int64_t block_rows(int64_t pixel_bytes, int64_t weight_bytes) const;
+  void pack_dots(const WeightAt& weight, const float* bias);
+  void run_dots(int64_t rows, const float* const* pointers, const int64_t* y_offset,
+                const KernelArgs& args) const;
   void run_panel(const Panel& p, int64_t rows, const float* const* pointers,
                  const int64_t* y_offset, const KernelArgs& args) const;
   void finish(const int64_t* y_offset, int64_t rows, const Range& panels,
@@ -61,6 +64,7 @@ class DirectConvF32 final : public MatrixKernel {
   int64_t m_ = 0, group_inputs_ = 0, block_ = 0;
   int64_t run_ = 1;           // taps in a run
   int64_t runs_ = 0, k_ = 0;  // runs, floats in each
+  bool dots_ = false;         // few columns: each is a row of weights
   bool identity_ = false;     // grid point i reads pixel i and writes pixel i
   std::vector<Panel> panels_;
   Split split_;

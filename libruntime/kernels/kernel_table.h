@@ -10,6 +10,7 @@ namespace mnn {
 
 constexpr int kMaxVectors = 8;  // registers across a tile
 constexpr int kMaxTileRows = 12;
+constexpr int kMaxDots = 3;  // columns of dot_f32
 
 // One register tile of a product: rows of A are read where they lie, one pointer per row and tap.
 // C[m][0..n) = clamp(bias + sum over taps, k of a[tap][m][k] * w[tap][k][:] [+ residual]).
@@ -144,6 +145,10 @@ struct KernelTable {
   int vectors_f32 = 0;
   int rows_f32[kMaxVectors + 1] = {};
   TileF32Fn tile_f32[kMaxVectors + 1][kMaxTileRows + 1] = {};
+
+  // Any number of rows of 1 to kMaxDots columns. w holds [n][taps][k rounded up to lanes], columns
+  // w_stride apart; no float of a is read behind k. a_offset is not used.
+  void (*dot_f32)(const TileF32&, int64_t rows) = nullptr;
 
   // Groups of the integer tiles: 4 (a holds u8) or 2 (a holds s16, zero point subtracted).
   int group_int8 = 0;

@@ -1,5 +1,5 @@
 // The convolutions of real networks: ResNet-50 and MobileNetV2 at 224x224, the text detector of
-// PP-OCRv4 at 640x640 and its recognizer at 48x320.
+// PP-OCRv4 at 640x640 and its recognizer at 48x320. And some that none of them has.
 #pragma once
 
 #include <cstdint>
@@ -141,6 +141,14 @@ inline constexpr ConvLayer kOcrRec[] = {
     {1, 1, 40, 60, 1, 40, 120, 1, 1, 1, 1, 1, 0, 0},
 };
 
+// Shapes that need kernels of their own: few outputs, wide depthwise.
+inline constexpr ConvLayer kOdd[] = {
+    {1, 128, 128, 64, 128, 128, 1, 1, 3, 3, 1, 1, 1, 1},
+    {1, 172, 264, 8, 172, 264, 1, 1, 5, 5, 1, 1, 2, 2},
+    {1, 128, 128, 32, 128, 128, 3, 1, 9, 9, 1, 1, 4, 4},
+    {1, 56, 56, 96, 56, 56, 96, 96, 7, 7, 1, 1, 3, 3},
+};
+
 struct ConvNetwork {
   const char* name;
   std::span<const ConvLayer> layers;
@@ -149,6 +157,7 @@ struct ConvNetwork {
 inline constexpr ConvNetwork kNetworks[] = {{"resnet50", kResnet50},
                                             {"mobilenet_v2", kMobilenetV2},
                                             {"ppocr_det", kOcrDet},
-                                            {"ppocr_rec", kOcrRec}};
+                                            {"ppocr_rec", kOcrRec},
+                                            {"odd", kOdd}};
 
 }  // namespace mnn::bench
