@@ -300,9 +300,14 @@ Result<MatrixKernelPtr> make_conv_int8(const ConvGeometry& geometry, const int8_
   MNN_ASSIGN_OR_RETURN(const KernelTable* table, find_kernels(options.isa));
   MNN_ASSIGN_OR_RETURN(const ConvGeometry g, check_geometry(geometry, 1));
   MNN_ASSIGN_OR_RETURN(const Int8Epilogue e,
-                       plan_int8(g, quant, epilogue, g.ic / g.groups * g.kh * g.kw));
+                       plan_int8(g, bias, quant, epilogue, g.ic / g.groups * g.kh * g.kw));
   if (g.groups > 1 && g.groups == g.ic)
     return make_depthwise_int8(g, weights, bias, quant, e, *table, options.threads);
+  if (options.winograd) {
+    const int tile = winograd_int8_tile(g, weights, quant.in.zero_point, *table);
+    if (tile > 0)
+      return make_winograd_int8(g, tile, weights, bias, quant, e, *table, options.threads);
+  }
   auto kernel = std::make_unique<DirectConvInt8>(g, *table, quant, e);
   MNN_RETURN_IF_ERROR(kernel->plan(options.threads));
   kernel->pack(weights, bias, quant);

@@ -1,6 +1,6 @@
-// Depthwise int8 convolution. Inputs stay bytes; what the zero points add is taken off by the start
-// value of each sum, and pixels outside the input read as zero points. With a channel multiplier
-// the input rows are first widened, each channel repeated.
+// Depthwise int8 convolution. The input of a block of output rows is widened to int16 with its
+// border, in blocks of 16 channels; pixels outside the input are zero points, and what the zero
+// points add is taken off by the start value of each sum.
 #include <algorithm>
 
 #include "libruntime/kernels/int8_plan.h"
@@ -10,7 +10,7 @@ namespace {
 
 constexpr int64_t kBlock = 16;              // channels of a tile
 constexpr int64_t kLine = 64;               // bytes of a cache line: channels that go together
-constexpr int64_t kBlockBytes = 64 * 1024;  // input of the rows that are worked on together
+constexpr int64_t kBlockBytes = 96 * 1024;  // widened input that is worked on together, in L2
 
 class DepthwiseConvInt8 final : public MatrixKernel {
  public:
@@ -20,14 +20,16 @@ class DepthwiseConvInt8 final : public MatrixKernel {
       : g_(g), table_(table), epilogue_(epilogue) {
     name_ = std::string("conv_int8_depthwise_") + table.isa;
     multiplier_ = g.oc / g.ic;
-    const int64_t channels = round_up(g.oc, kLine), pairs = ceil_div(g.kh, 2);
-    block_weights_ = g.kw * pairs * kBlock * 2;
+    const int64_t channels = round_up(g.oc, kLine);
+    block_weights_ = depthwise_int8_taps(g.kh, g.kw) * kBlock * 2;
     packed_ = AlignedBuffer<int16_t>(channels / kBlock * block_weights_);
     start_ = AlignedBuffer<int32_t>(channels);
     scale_ = AlignedBuffer<float>(channels);
     bias_ = AlignedBuffer<float>(channels);
     pads_ = AlignedBuffer<uint8_t>(channels);
     if (epilogue.y_per_channel) y_grids_.allocate(channels);
+    int64_t place[kBlock];
+    for (int64_t i = 0; i < kBlock; ++i) place[table.depthwise_int8_order[i]] = i;
     for (int64_t c = 0; c < g.oc; ++c) {
       const int64_t in = c / multiplier_;
       const int zero = quant.in_zero_points ? quant.in_zero_points[in] : quant.in.zero_point;
@@ -36,10 +38,12 @@ class DepthwiseConvInt8 final : public MatrixKernel {
       for (int64_t ky = 0; ky < g.kh; ++ky)
         for (int64_t kx = 0; kx < g.kw; ++kx) {
           const int8_t w = weights[(c * g.kh + ky) * g.kw + kx];
-          block[((kx * pairs + ky / 2) * kBlock + c % kBlock) * 2 + ky % 2] = w;
+          const bool last = g.kh % 2 != 0 && ky == g.kh - 1;
+          const int64_t tap = ky / 2 * g.kw + (last ? kx / 2 : kx);
+          block[(tap * kBlock + place[c % kBlock]) * 2 + (last ? kx : ky) % 2] = w;
           sum += w;
         }
-      start_[c] = -sum * zero;
+      start_[c / kBlock * kBlock + place[c % kBlock]] = -sum * zero;
       scale_[c] = (quant.in_scales ? quant.in_scales[in] : quant.in.scale) * quant.weight_scales[c];
       if (bias) bias_[c] = bias[c];
       if (epilogue.y_per_channel) y_grids_.set(c, output_grid(quant, c));
@@ -50,10 +54,14 @@ class DepthwiseConvInt8 final : public MatrixKernel {
                                    rows * g.ow * g.oc * g.kh * g.kw / 2, threads);
     parts_ = split.parts();
     by_rows_ = split.rows > 1;
-    const int64_t row_bytes = g.iw * g.oc * g.stride_h;
-    row_block_ = std::clamp<int64_t>(kBlockBytes / row_bytes, 4, g.oh);
-    input_rows_ = (row_block_ - 1) * g.stride_h + (g.kh - 1) * g.dilation_h + 1;
-    part_scratch_ = multiplier_ > 1 ? round_up(input_rows_ * g.iw * g.oc, 64) : 0;
+    width_ = (g.ow - 1) * g.stride_w + (g.kw - 1) * g.dilation_w + 1;
+    const int64_t row_bytes = width_ * std::min(kLine, channels) * 2;
+    const int64_t span = (g.kh - 1) * g.dilation_h + 1;
+    row_block_ = std::clamp<int64_t>((kBlockBytes / row_bytes - span) / g.stride_h + 1, 4, g.oh);
+    block_stride_ = ((row_block_ - 1) * g.stride_h + span) * width_ * kBlock;
+    const int64_t wide = kLine / kBlock * block_stride_ * 2;
+    repeat_bytes_ = multiplier_ > 1 ? round_up(g.iw * g.oc, 64) : 0;
+    part_scratch_ = round_up(wide, 64) + repeat_bytes_;
   }
 
   const char* name() const override { return name_.c_str(); }
@@ -67,11 +75,11 @@ class DepthwiseConvInt8 final : public MatrixKernel {
   void run(int, int part, const KernelArgs& args) const override {
     const Range rows = by_rows_ ? piece(g_.n * g_.oh, parts_, part) : Range{0, g_.n * g_.oh};
     const Range channels = by_rows_ ? Range{0, g_.oc} : piece(g_.oc, parts_, part, kLine);
-    if (channels.size() == 0) return;
-    auto* wide = reinterpret_cast<uint8_t*>(args.scratch + part * part_scratch_);
+    std::byte* scratch = args.scratch + part * part_scratch_;
+    auto* wide = reinterpret_cast<int16_t*>(scratch + repeat_bytes_);
 
     DepthwiseInt8 d;
-    d.iw = g_.iw;
+    d.x_row_stride = width_ * kBlock;
     d.ow = g_.ow;
     d.kh = g_.kh;
     d.kw = g_.kw;
@@ -79,55 +87,79 @@ class DepthwiseConvInt8 final : public MatrixKernel {
     d.stride_w = g_.stride_w;
     d.dilation_h = g_.dilation_h;
     d.dilation_w = g_.dilation_w;
-    d.pad_top = g_.pad_top;
-    d.pad_left = g_.pad_left;
-    d.x_stride = multiplier_ > 1 ? g_.oc : g_.x_pixel_stride;
-    d.x_row_stride = g_.iw * d.x_stride;
     d.y_stride = g_.y_pixel_stride;
     d.y_row_stride = g_.ow * d.y_stride;
-    d.pads = pads_.data() + channels.begin;
-    d.w = packed_.data() + channels.begin / kBlock * block_weights_;
-    d.start = start_.data() + channels.begin;
-    d.scale = scale_.data() + channels.begin;
-    d.bias = bias_.data() + channels.begin;
-    d.y_inverse = y_grids_.inverse(channels.begin);
-    d.y_zero = y_grids_.zero(channels.begin);
     d.post = &epilogue_.post;
-    d.channels = channels.size();
     for (int64_t row = rows.begin; row < rows.end;) {
-      const int64_t image = row / g_.oh;
-      d.oy_begin = row % g_.oh;
-      const int64_t left = std::min(rows.end - row, g_.oh - d.oy_begin);
-      const int64_t count = piece(left, ceil_div(left, row_block_), 0).size();
-      d.oy_end = d.oy_begin + count;
-      const int64_t top = d.oy_begin * g_.stride_h - g_.pad_top;
-      d.iy_begin = std::clamp<int64_t>(top, 0, g_.ih);
-      d.iy_end = std::clamp<int64_t>(
-          top + (count - 1) * g_.stride_h + (g_.kh - 1) * g_.dilation_h + 1, d.iy_begin, g_.ih);
-      const auto* x =
-          static_cast<const uint8_t*>(args.x) + image * g_.ih * g_.iw * g_.x_pixel_stride;
-      if (multiplier_ > 1) {
-        widen(x + d.iy_begin * g_.iw * g_.x_pixel_stride, (d.iy_end - d.iy_begin) * g_.iw, wide);
-        d.x = wide - d.iy_begin * d.x_row_stride + channels.begin;
-      } else {
-        d.x = x + channels.begin;
+      const int64_t image = row / g_.oh, oy = row % g_.oh;
+      const int64_t left = std::min(rows.end - row, g_.oh - oy);
+      d.rows = piece(left, ceil_div(left, row_block_), 0).size();
+      for (int64_t c = channels.begin; c < channels.end; c += kLine) {
+        const int64_t end = std::min(c + kLine, channels.end);
+        fill(static_cast<const uint8_t*>(args.x) + image * g_.ih * g_.iw * g_.x_pixel_stride, oy,
+             d.rows, {c, end}, reinterpret_cast<uint8_t*>(scratch), wide);
+        for (int64_t b = c; b < end; b += kBlock) {
+          d.x = wide + (b - c) / kBlock * block_stride_;
+          d.w = packed_.data() + b / kBlock * block_weights_;
+          d.start = start_.data() + b;
+          d.scale = scale_.data() + b;
+          d.bias = bias_.data() + b;
+          d.y_inverse = y_grids_.inverse(b);
+          d.y_zero = y_grids_.zero(b);
+          d.channels = std::min(kBlock, end - b);
+          const int64_t at = row * d.y_row_stride + b;
+          d.y = static_cast<std::byte*>(args.y) + at * epilogue_.y_bytes;
+          if (epilogue_.post.residual != ByteOrFloat::kNone)
+            d.residual =
+                static_cast<const std::byte*>(args.residual) + at * epilogue_.residual_bytes;
+          table_.depthwise_int8(d);
+        }
       }
-      const int64_t at = row * d.y_row_stride + channels.begin;
-      d.y = static_cast<std::byte*>(args.y) + at * epilogue_.y_bytes;
-      if (epilogue_.post.residual != ByteOrFloat::kNone)
-        d.residual = static_cast<const std::byte*>(args.residual) + at * epilogue_.residual_bytes;
-      table_.depthwise_int8(d);
       if (epilogue_.pass.kind != Activation::kNone)
-        finish(static_cast<float*>(d.y), count * g_.ow, channels.size());
-      row += count;
+        finish(static_cast<float*>(args.y) + row * d.y_row_stride + channels.begin, d.rows * g_.ow,
+               channels.size());
+      row += d.rows;
     }
   }
 
  private:
-  void widen(const uint8_t* x, int64_t pixels, uint8_t* wide) const {
-    for (int64_t i = 0; i < pixels; ++i, x += g_.x_pixel_stride)
+  // The input of `rows` output rows from `oy` on with its border.
+  void fill(const uint8_t* x, int64_t oy, int64_t rows, const Range& channels, uint8_t* repeated,
+            int16_t* wide) const {
+    const int64_t top = oy * g_.stride_h - g_.pad_top;
+    const int64_t count = (rows - 1) * g_.stride_h + (g_.kh - 1) * g_.dilation_h + 1;
+    const int64_t lo = std::clamp<int64_t>(g_.pad_left, 0, width_);
+    const int64_t hi = std::clamp<int64_t>(g_.iw + g_.pad_left, lo, width_);
+    const auto put = [&](const uint8_t* from, int64_t stride, int64_t first, int64_t last,
+                         int64_t row) {
+      table_.widen_pixels(from, last - first, stride, channels.size(),
+                          wide + (row * width_ + first) * kBlock, block_stride_);
+    };
+    const uint8_t* pads = pads_.data() + channels.begin;
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t iy = top + i;
+      if (iy < 0 || iy >= g_.ih) {
+        put(pads, 0, 0, width_, i);
+        continue;
+      }
+      const uint8_t* row = x + iy * g_.iw * g_.x_pixel_stride;
+      int64_t stride = g_.x_pixel_stride;
+      if (multiplier_ > 1) {
+        repeat(row, repeated);
+        row = repeated;
+        stride = g_.oc;
+      }
+      put(pads, 0, 0, lo, i);
+      put(row + (lo - g_.pad_left) * stride + channels.begin, stride, lo, hi, i);
+      put(pads, 0, hi, width_, i);
+    }
+  }
+
+  // A row with every channel as often as the multiplier says.
+  void repeat(const uint8_t* x, uint8_t* out) const {
+    for (int64_t i = 0; i < g_.iw; ++i, x += g_.x_pixel_stride)
       for (int64_t c = 0; c < g_.ic; ++c)
-        for (int64_t j = 0; j < multiplier_; ++j) *wide++ = x[c];
+        for (int64_t j = 0; j < multiplier_; ++j) *out++ = x[c];
   }
 
   void finish(float* y, int64_t pixels, int64_t channels) const {
@@ -140,7 +172,10 @@ class DepthwiseConvInt8 final : public MatrixKernel {
   const KernelTable& table_;
   Int8Epilogue epilogue_;
   std::string name_;
-  int64_t multiplier_ = 1, block_weights_ = 0, row_block_ = 1, input_rows_ = 0, part_scratch_ = 0;
+  int64_t multiplier_ = 1, block_weights_ = 0, row_block_ = 1;
+  int64_t width_ = 0;         // of a row with its border
+  int64_t block_stride_ = 0;  // elements from 16 channels of a block of rows to the next 16
+  int64_t repeat_bytes_ = 0, part_scratch_ = 0;
   int parts_ = 1;
   bool by_rows_ = false;
   AlignedBuffer<int16_t> packed_;

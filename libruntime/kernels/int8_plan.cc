@@ -20,6 +20,35 @@ bool is_simple(const PostOp& op) { return op.kind <= Activation::kHardSwish; }
 
 bool is_clamp(const PostOp& op) { return op.kind <= Activation::kClip; }
 
+// Magnitudes that outputs stay below.
+float reach(const ConvGeometry& g, const ConvQuant& quant, const float* bias, int64_t depth) {
+  float in_scale = quant.in.scale, scale = 0, offset = 0;
+  if (quant.in_scales)
+    for (int64_t c = 0; c < g.ic; ++c) in_scale = std::max(in_scale, quant.in_scales[c]);
+  for (int64_t o = 0; o < g.oc; ++o) {
+    scale = std::max(scale, quant.weight_scales[o]);
+    if (bias && !(std::fabs(bias[o]) <= offset)) offset = std::fabs(bias[o]);
+  }
+  return static_cast<float>(depth * 255 * 128) * in_scale * scale + offset;
+}
+
+// `reach`: what v stays below. `zero`: a byte cannot hold negative numbers. Without a residual the
+// only activation is `after`.
+PlainPost plain_form(const Int8Post& post, float reach, float inverse, bool zero) {
+  const bool affine = post.factor != 1 || post.offset != 0;
+  if (post.after.kind == Activation::kClip)
+    reach += std::max(post.after.a, 0.0f) + std::max(-post.after.b, 0.0f);
+  reach = reach * std::fabs(post.factor) + std::fabs(post.offset);
+  // Must round to an int32 with room for the zero point.
+  if (!(reach * inverse < 1e9f)) return PlainPost::kNone;
+  if (post.after.kind == Activation::kHardSwish)
+    return affine ? PlainPost::kAffineSwish : PlainPost::kSwish;
+  if (!is_clamp(post.after) || affine) return PlainPost::kNone;
+  const bool saturates =
+      post.after.kind == Activation::kNone || (post.after.kind == Activation::kRelu && zero);
+  return saturates ? PlainPost::kSaturate : PlainPost::kClamp;
+}
+
 }  // namespace
 
 QuantU8 output_grid(const ConvQuant& quant, int64_t channel) {
@@ -39,7 +68,7 @@ void ChannelGrids::set(int64_t at, const QuantU8& grid) {
   zero_[at] = grid.zero_point;
 }
 
-Result<Int8Epilogue> plan_int8(const ConvGeometry& g, const ConvQuant& quant,
+Result<Int8Epilogue> plan_int8(const ConvGeometry& g, const float* bias, const ConvQuant& quant,
                                const Epilogue& epilogue, int64_t depth) {
   constexpr int64_t kMostProducts = 65793;  // times 255 times 128 stays below 2^31
   if (depth > kMostProducts)
@@ -85,11 +114,15 @@ Result<Int8Epilogue> plan_int8(const ConvGeometry& g, const ConvQuant& quant,
     if (!is_simple(post.after)) std::swap(e.pass, post.after);
     return e;
   }
+  float largest_inverse = 0;
+  bool zero = true;  // all zero points
   const bool per_channel = quant.out_scales || quant.out_zero_points;
   for (int64_t o = 0; o < (per_channel ? g.oc : 1); ++o) {
     const QuantU8 grid = output_grid(quant, o);
     MNN_RETURN_IF_ERROR(check_quant("output", grid.scale, grid.zero_point));
     if (!std::isfinite(1.0f / grid.scale)) return invalid("output scale is too small");
+    largest_inverse = std::max(largest_inverse, 1.0f / grid.scale);
+    zero = zero && grid.zero_point == 0;
   }
   e.y_bytes = 1;
   e.y_per_channel = per_channel;
@@ -97,18 +130,14 @@ Result<Int8Epilogue> plan_int8(const ConvGeometry& g, const ConvQuant& quant,
   post.y_zero = quant.out->zero_point;
   post.factor = epilogue.factor;
   post.offset = epilogue.offset;
-  post.clamp_only = post.before.kind == Activation::kNone && is_clamp(post.after) &&
-                    post.residual == ByteOrFloat::kNone && post.factor == 1 && post.offset == 0 &&
-                    !per_channel;
-  const auto least = static_cast<float>(-post.y_zero);
-  const auto most = static_cast<float>(255 - post.y_zero);
-  post.low = least;
-  post.high = most;
-  if (post.after.kind == Activation::kRelu) post.low = std::max(least, 0.0f);
+  post.low = post.after.kind == Activation::kRelu ? 0.0f : -__builtin_inff();
+  post.high = __builtin_inff();
   if (post.after.kind == Activation::kClip) {
-    post.low = std::clamp(post.after.a * post.y_inverse, least, most);
-    post.high = std::clamp(post.after.b * post.y_inverse, least, most);
+    post.low = post.after.a;
+    post.high = post.after.b;
   }
+  if (post.before.kind == Activation::kNone && post.residual == ByteOrFloat::kNone)
+    post.plain = plain_form(post, reach(g, quant, bias, depth), largest_inverse, zero);
   return e;
 }
 

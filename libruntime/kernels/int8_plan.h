@@ -37,12 +37,21 @@ class ChannelGrids {
 
 // Fails on scales that are not positive, zero points that are no bytes and activations that an int8
 // kernel does not have. `depth` products are summed: above 65793 int32 could overflow.
-Result<Int8Epilogue> plan_int8(const ConvGeometry& g, const ConvQuant& quant,
+Result<Int8Epilogue> plan_int8(const ConvGeometry& g, const float* bias, const ConvQuant& quant,
                                const Epilogue& epilogue, int64_t depth);
 
 Result<MatrixKernelPtr> make_depthwise_int8(const ConvGeometry& g, const int8_t* weights,
                                             const float* bias, const ConvQuant& quant,
                                             const Int8Epilogue& epilogue, const KernelTable& table,
                                             int threads);
+
+// Outputs along a side of the Winograd tile that is best for the convolution: 4, 2, or 0 where the
+// direct kernel is, because of its shape, the instruction set, or weights whose sums would not fit.
+int winograd_int8_tile(const ConvGeometry& g, const int8_t* weights, int zero,
+                       const KernelTable& table);
+MatrixKernelPtr make_winograd_int8(const ConvGeometry& g, int tile, const int8_t* weights,
+                                   const float* bias, const ConvQuant& quant,
+                                   const Int8Epilogue& epilogue, const KernelTable& table,
+                                   int threads);
 
 }  // namespace mnn

@@ -75,6 +75,9 @@ struct WinogradOutput {
 // or round_half_even((v * factor + offset) * y_inverse) + y_zero saturated to a byte. Activations
 // up to kHardSwish.
 enum class ByteOrFloat : uint8_t { kNone, kByte, kFloat };
+// Epilogues with code of their own: byte outputs, no residual, results so small that saturation
+// does the rest, and only nothing, a clamp, HardSwish, or HardSwish with factor and offset.
+enum class PlainPost : uint8_t { kNone, kSaturate, kClamp, kSwish, kAffineSwish };
 struct Int8Post {
   PostOp before, after;
   ByteOrFloat residual = ByteOrFloat::kNone, output = ByteOrFloat::kByte;
@@ -83,14 +86,13 @@ struct Int8Post {
   float factor = 1, offset = 0;  // byte outputs only
   float y_inverse = 1;
   int32_t y_zero = 0;
-  // Set by plan_int8: no `before`, no residual, one grid of bytes and only clamps: v * y_inverse is
-  // clamped to [low, high].
-  bool clamp_only = false;
-  float low = 0, high = 0;
+  PlainPost plain = PlainPost::kNone;
+  float low = 0, high = 0;  // of kClamp, before y_inverse
 };
 
 // As TileF32 with integer operands in groups along k: four (u8 a, s8 w) or two (s16 a and w).
-// sum = start + a * w; w holds [taps][k][vectors * lanes] groups of four bytes.
+// sum = start + a * w; w holds [taps][k][vectors * lanes] groups of four bytes. With `sums` they
+// are stored there as they are, modulo 2^32 and in whole registers, row m at y_offset[m].
 struct TileInt8 {
   const uint8_t* const* a = nullptr;
   int64_t a_tap_stride = 0;
@@ -107,23 +109,50 @@ struct TileInt8 {
   void* y = nullptr;
   const void* residual = nullptr;
   const Int8Post* post = nullptr;
+  int32_t* sums = nullptr;
   int64_t n = 0;
 };
 
-// The int8 form of DepthwiseF32. Inputs stay bytes with their zero points: start[c] holds
-// -zero_point * (sum of all w), and taps outside the input read `pads`, one zero point per channel.
+// Exact integer Winograd; see winograd_int8.cc. Pixels are bytes (outside the input: zero points),
+// the transforms int16, of x minus its zero point. v has room for channels rounded up to a
+// register.
+struct WinogradInputInt8 {
+  const uint8_t* const* pixels = nullptr;
+  int64_t channels = 0;
+  int32_t zero = 0;
+  int16_t* v = nullptr;
+  int64_t v_frequency = 0;
+};
+
+// Sums of products per frequency to the first rows x columns pixels of an output tile. m and all
+// per channel are padded to registers; y_inverse and y_zero as of TileInt8.
+struct WinogradOutputInt8 {
+  const int32_t* m = nullptr;
+  int64_t m_frequency = 0;
+  const float* scale = nullptr;
+  const float* bias = nullptr;
+  const float* y_inverse = nullptr;
+  const int32_t* y_zero = nullptr;
+  void* y = nullptr;
+  const void* residual = nullptr;
+  int64_t y_step = 0, y_row_step = 0;  // elements
+  int64_t rows = 0, columns = 0, channels = 0;
+  const Int8Post* post = nullptr;
+};
+
+// Up to 16 channels of a depthwise convolution over rows that were widened by widen_pixels, borders
+// included: nothing is outside. start[c] takes off what the zero points of the inputs add.
 struct DepthwiseInt8 {
-  const uint8_t* x = nullptr;
-  int64_t iy_begin = 0, iy_end = 0, iw = 0;
-  int64_t x_row_stride = 0, x_stride = 0;
-  int64_t oy_begin = 0, oy_end = 0, ow = 0;
+  const int16_t* x = nullptr;  // first row and column of the first window; a pixel is 16 elements
+  int64_t x_row_stride = 0;
+  int64_t rows = 0, ow = 0;
   void* y = nullptr;
   const void* residual = nullptr;
   int64_t y_row_stride = 0, y_stride = 0;  // elements
   int64_t kh = 0, kw = 0, stride_h = 0, stride_w = 0, dilation_h = 0, dilation_w = 0;
-  int64_t pad_top = 0, pad_left = 0;
-  const int16_t* w = nullptr;     // [channels / 16][kw][row pairs][16][2], rounded up
-  const uint8_t* pads = nullptr;  // padded to 16 channels, as all per channel below
+  // [taps][16][2]: kernel rows by pairs, each [kw][16][row]; of an odd number the last row as pairs
+  // of columns. w and start have their channels in depthwise_int8_order.
+  const int16_t* w = nullptr;
   const int32_t* start = nullptr;
   const float* scale = nullptr;
   const float* bias = nullptr;
@@ -132,6 +161,11 @@ struct DepthwiseInt8 {
   const Int8Post* post = nullptr;
   int64_t channels = 0;
 };
+
+// Pairs of taps.
+constexpr int64_t depthwise_int8_taps(int64_t kh, int64_t kw) {
+  return kh / 2 * kw + kh % 2 * ((kw + 1) / 2);
+}
 
 using TileInt8Fn = void (*)(const TileInt8&);
 using TileF32Fn = void (*)(const TileF32&);
@@ -158,10 +192,17 @@ struct KernelTable {
   // y[i] = x[i] - zero
   void (*widen_u8)(const uint8_t* x, int32_t zero, int16_t* y, int64_t n) = nullptr;
   void (*depthwise_int8)(const DepthwiseInt8&) = nullptr;
+  int depthwise_int8_order[16] = {};
+  // Channels of pixels `stride` bytes apart, as int16 in blocks of 16: y[block][pixel][16].
+  void (*widen_pixels)(const uint8_t* x, int64_t pixels, int64_t stride, int64_t channels,
+                       int16_t* y, int64_t block_stride) = nullptr;
 
   // [0]: F(2x2, 3x3), [1]: F(4x4, 3x3).
   void (*winograd_input[2])(const WinogradInput&) = {};
   void (*winograd_output[2])(const WinogradOutput&) = {};
+
+  void (*winograd_input_int8[2])(const WinogradInputInt8&) = {};
+  void (*winograd_output_int8[2])(const WinogradOutputInt8&) = {};
 
   void (*depthwise_f32)(const DepthwiseF32&) = nullptr;
 

@@ -27,6 +27,12 @@ const Case kCases[] = {
     {1, 22, 25, 20, 18, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1},
     {1, 70, 40, 64, 64, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1},
     {1, 14, 17, 130, 200, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1},
+    // 3x3 of stride 1 is Winograd where that pays: both tiles, ragged edges, few channels.
+    {1, 24, 24, 64, 40, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1},
+    {2, 9, 14, 35, 26, 1, 3, 3, 1, 1, 1, 1, 0, 2, 1, 0},
+    {1, 7, 7, 96, 72, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1},
+    {1, 30, 5, 9, 24, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1},
+    {3, 2, 2, 33, 17, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1},
     {2, 11, 13, 20, 13, 1, 3, 3, 2, 1, 1, 1, 1, 0, 0, 2},
     {1, 12, 13, 24, 13, 1, 3, 3, 1, 1, 2, 3, 2, 3, 2, 3},
     {1, 10, 9, 8, 6, 1, 2, 4, 1, 3, 1, 2, 0, 3, 1, 1},
@@ -212,12 +218,41 @@ TEST(ConvInt8, BytesAreThoseOfTheFormula) {
   }
 }
 
+// Weights and inputs at their ends: the sums of F(4x4) fit up to 113 channels, those of F(2x2) far
+// beyond.
+TEST(ConvInt8, WinogradWithTheGreatestSums) {
+  for (const int64_t channels : {112, 144}) {
+    Problem p = make_problem({1, 16, 16, channels, 48, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1}, 3, false);
+    p.quant.in.zero_point = 0;
+    for (size_t i = 0; i < p.x.size(); ++i) p.x[i] = i % 7 < 5 ? 255 : 0;
+    for (int8_t& w : p.w) w = w < 0 && w > -64 ? -127 : 127;
+    p.quant.out.reset();
+    check(p);
+    p.quant.in.zero_point = 255;
+    for (int8_t& w : p.w) w = 127;
+    check(p);
+    for (const std::string& isa : test_isas()) {
+      const auto kernel = make_conv_int8(p.g, p.w.data(), nullptr, p.quant, {}, {isa, 1});
+      ASSERT_TRUE(kernel.ok());
+      const std::string name = (*kernel)->name();
+      const bool bytes = isa.find("vnni") != std::string::npos;
+      const std::string form = bytes ? "direct" : channels == 112 ? "winograd4" : "winograd2";
+      EXPECT_EQ(name, "conv_int8_" + form + "_" + isa);
+    }
+    KernelOptions direct;
+    direct.winograd = false;
+    const auto kernel = make_conv_int8(p.g, p.w.data(), nullptr, p.quant, {}, direct);
+    EXPECT_EQ(std::string((*kernel)->name()).find("winograd"), std::string::npos);
+  }
+}
+
 TEST(ConvInt8, EpiloguesOnEveryKernel) {
   const PostOp ops[] = {{Activation::kNone, 0, 0},      {Activation::kClip, -1.5f, 2.25f},
                         {Activation::kClip, 0, 1e30f},  {Activation::kLeakyRelu, 0.1f, 0},
                         {Activation::kHardSwish, 0, 0}, {Activation::kHardSigmoid, 0.2f, 0.5f}};
   const Case cases[] = {{1, 6, 7, 9, 37, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0},
                         {1, 7, 8, 8, 32, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1},
+                        {1, 7, 8, 8, 32, 1, 3, 2, 1, 1, 1, 1, 1, 1, 1, 1},
                         {1, 8, 9, 83, 83, 83, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1}};
   uint32_t seed = 500;
   for (const Case& c : cases)

@@ -89,29 +89,16 @@ void tile(const TileInt8& t) {
     }
   }
 
-  if (t.post->clamp_only && t.n == kVectors * kLanes) {
-    const Clamp clamp(*t.post);
-    uint8_t* y[kRows];
+  if (t.sums) {
 #pragma GCC unroll 16
-    for (int m = 0; m < kRows; ++m) y[m] = static_cast<uint8_t*>(t.y) + t.y_offset[m];
-    const float* scales = t.scale;
-    const float* biases = t.bias;
+    for (int m = 0; m < kRows; ++m)
 #pragma GCC unroll 16
-    for (int v = 0; v + 1 < kVectors; v += 2) {
-      const VF scale = load(scales + v * kLanes), next_scale = load(scales + (v + 1) * kLanes);
-      const VF bias = load(biases + v * kLanes), next_bias = load(biases + (v + 1) * kLanes);
-#pragma GCC unroll 16
-      for (int m = 0; m < kRows; ++m)
-        store_bytes(y[m] + v * kLanes, clamp(acc[m][v], scale, bias),
-                    clamp(acc[m][v + 1], next_scale, next_bias));
-    }
-    if constexpr (kVectors % 2 != 0) {
-      constexpr int kLast = kVectors - 1;
-      const VF scale = load(scales + kLast * kLanes), bias = load(biases + kLast * kLanes);
-#pragma GCC unroll 16
-      for (int m = 0; m < kRows; ++m)
-        store_bytes(y[m] + kLast * kLanes, clamp(acc[m][kLast], scale, bias));
-    }
+      for (int v = 0; v < kVectors; ++v) store_int(t.sums + t.y_offset[m] + v * kLanes, acc[m][v]);
+    return;
+  }
+  if (t.post->plain != PlainPost::kNone && t.n == kVectors * kLanes) {
+    store_plain<kRows, kVectors>(acc, t, static_cast<uint8_t*>(t.y),
+                                 [&](int64_t m) { return t.y_offset[m]; });
     return;
   }
   alignas(64) int32_t sums[kRows * kVectors * kLanes];

@@ -80,30 +80,92 @@ static MNN_INLINE VI to_byte(VF v, const Int8Post& post, const OutputGrid& grid)
   return round_to_int(vmin(grid.high, vmax(grid.low, v * grid.inverse))) + grid.zero;
 }
 
-// The clamp-only form: low and high are scaled already and inside what a byte holds. In registers,
-// because after a store of bytes the compiler would load everything again.
-struct Clamp {
-  VF inverse, low, high;
-  VI zero;
-  MNN_INLINE explicit Clamp(const Int8Post& post)
-      : inverse(splat(post.y_inverse)),
-        low(splat(post.low)),
-        high(splat(post.high)),
-        zero(splat_int(post.y_zero)) {}
-  MNN_INLINE VI operator()(VI sum, VF scale, VF bias) const {
-    return round_to_int(vmin(high, vmax(low, (to_float(sum) * scale + bias) * inverse))) + zero;
+// As store_bytes, with saturation; far from the ends of int32.
+static MNN_INLINE void saturate_bytes(uint8_t* p, VI v) {
+#if defined(MNN_SIMD_GENERIC)
+  for (int i = 0; i < kLanes; ++i) {
+    const int32_t x = v[i];
+    p[i] = static_cast<uint8_t>(x < 0 ? 0 : x > 255 ? 255 : x);
   }
-};
+#elif MNN_VECTOR_BYTES == 64
+  const __m512i x = _mm512_max_epi32(reinterpret_cast<__m512i>(v), _mm512_setzero_si512());
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtusepi32_epi8(x));
+#else
+  store_bytes(p, v);  // packs with saturation
+#endif
+}
+static MNN_INLINE void saturate_bytes(uint8_t* p, VI v, VI w) {
+#if defined(MNN_SIMD_GENERIC) || MNN_VECTOR_BYTES == 64
+  saturate_bytes(p, v);
+  saturate_bytes(p + kLanes, w);
+#else
+  store_bytes(p, v, w);
+#endif
+}
+
+// `Tile` has scale, bias, y_inverse, y_zero and post; row m goes to y + offset(m).
+template <PlainPost kForm, int kRows, int kVectors, typename Tile, typename Offset>
+static MNN_INLINE void store_plain_as(const VI (&sums)[kRows][kVectors], const Tile& t, uint8_t* y,
+                                      const Offset& offset) {
+  // In registers, because after a store of bytes the compiler would load everything again.
+  const Int8Post& post = *t.post;
+  const VF factor = splat(post.factor), add = splat(post.offset);
+  const VF low = splat(post.low), high = splat(post.high);
+  const float *scales = t.scale, *biases = t.bias, *inverses = t.y_inverse;
+  const int32_t* zeros = t.y_zero;
+  const auto finish = [&](VI sum, VF scale, VF bias, VF inverse, VI zero)
+      __attribute__((always_inline)) {
+    VF v = to_float(sum) * scale + bias;
+    if constexpr (kForm == PlainPost::kClamp) v = vmin(high, vmax(low, v));
+    if constexpr (kForm == PlainPost::kSwish) v = HardSwish::at(v, v, v);
+    if constexpr (kForm == PlainPost::kAffineSwish) v = HardSwish::at(v, v, v) * factor + add;
+    return round_to_int(v * inverse) + zero;
+  };
+  const VF one_inverse = splat(post.y_inverse);
+  const VI one_zero = splat_int(post.y_zero);
+#pragma GCC unroll 16
+  for (int v = 0; v < kVectors; v += 2) {
+    const int at = v * kLanes, next = at + kLanes;
+    const bool pair = v + 1 < kVectors;
+    const VF scale = load(scales + at), bias = load(biases + at);
+    const VF inverse = inverses ? load(inverses + at) : one_inverse;
+    const VI zero = zeros ? load_int(zeros + at) : one_zero;
+    const VF scale2 = pair ? load(scales + next) : scale, bias2 = pair ? load(biases + next) : bias;
+    const VF inverse2 = inverses && pair ? load(inverses + next) : inverse;
+    const VI zero2 = zeros && pair ? load_int(zeros + next) : zero;
+#pragma GCC unroll 16
+    for (int m = 0; m < kRows; ++m) {
+      uint8_t* p = y + offset(m) + at;
+      const VI a = finish(sums[m][v], scale, bias, inverse, zero);
+      if (pair) {
+        saturate_bytes(p, a, finish(sums[m][v + (pair ? 1 : 0)], scale2, bias2, inverse2, zero2));
+      } else {
+        saturate_bytes(p, a);
+      }
+    }
+  }
+}
+
+// A tile of whole registers to bytes, for any form but kNone.
+template <int kRows, int kVectors, typename Tile, typename Offset>
+static MNN_INLINE void store_plain(const VI (&sums)[kRows][kVectors], const Tile& t, uint8_t* y,
+                                   const Offset& offset) {
+  switch (t.post->plain) {
+    case PlainPost::kNone: break;
+    case PlainPost::kSaturate: store_plain_as<PlainPost::kSaturate>(sums, t, y, offset); break;
+    case PlainPost::kClamp: store_plain_as<PlainPost::kClamp>(sums, t, y, offset); break;
+    case PlainPost::kSwish: store_plain_as<PlainPost::kSwish>(sums, t, y, offset); break;
+    case PlainPost::kAffineSwish:
+      store_plain_as<PlainPost::kAffineSwish>(sums, t, y, offset);
+      break;
+  }
+}
 
 // Channels [c, c + lanes) of one pixel; n: how many of them exist. `y` and `residual` point at the
 // first channel.
 static MNN_INLINE void finish_sums(VI sum, VF scale, VF bias, const Int8Post& post,
                                    const OutputGrid& grid, const void* residual, void* y,
                                    int64_t n) {
-  if (post.clamp_only) {
-    store_bytes_part(static_cast<uint8_t*>(y), Clamp(post)(sum, scale, bias), n);
-    return;
-  }
   VF v = simple_activation(post.before, to_float(sum) * scale + bias);
   if (post.residual == ByteOrFloat::kByte) {
     v += load_bytes_part(static_cast<const uint8_t*>(residual), n, post.r_zero) *
