@@ -60,9 +60,8 @@ struct ConvQuant {
 // int32 sum of (x - zero_point) * w, all in float without contraction:
 //   v = before(float(acc) * (in_scale * weight_scale) + bias) [+ (r - r_zp) * r_scale], v =
 //   after(v), q = saturate(round_half_even(v * (1 / out_scale)) + out_zp)
-// The bytes are the same on every instruction set and for any number of parts. Activations: kNone,
-// kRelu, kClip, kLeakyRelu, kHardSigmoid, kHardSwish; with float output and no residual the others
-// too (these only to within rounding).
+// The bytes are the same for any number of parts, and on every instruction set with the activations
+// kNone, kRelu, kClip, kLeakyRelu, kHardSigmoid, kHardSwish; with others to within rounding.
 Result<MatrixKernelPtr> make_conv_int8(const ConvGeometry& geometry, const int8_t* weights,
                                        const float* bias, const ConvQuant& quant,
                                        const Epilogue& epilogue, const KernelOptions& options);

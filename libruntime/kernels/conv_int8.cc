@@ -157,7 +157,6 @@ class DirectConvInt8 final : public MatrixKernel {
         y_offset[r] = (m0 + chunk.begin + r) * g_.y_pixel_stride;
       for (int64_t p = panels.begin; p < panels.end; ++p)
         run_panel(panels_[static_cast<size_t>(p)], chunk.size(), pointers, y_offset, args);
-      if (epilogue_.pass.kind != Activation::kNone) finish(y_offset, chunk.size(), panels, args);
     }
   }
 
@@ -261,18 +260,6 @@ class DirectConvInt8 final : public MatrixKernel {
       t.y_offset = y_offset + first;
       tile[count](t);
     });
-  }
-
-  void finish(const int64_t* y_offset, int64_t rows, const Range& panels,
-              const KernelArgs& args) const {
-    const int64_t first = panels_[static_cast<size_t>(panels.begin)].n0;
-    const Panel& last = panels_[static_cast<size_t>(panels.end - 1)];
-    const PostOp& op = epilogue_.pass;
-    for (int64_t r = 0; r < rows; ++r) {
-      float* y = static_cast<float*>(args.y) + y_offset[r] + first;
-      table_.activation_f32[static_cast<int>(op.kind)](y, y, last.n0 + last.width - first, op.a,
-                                                       op.b);
-    }
   }
 
   ConvGeometry g_;

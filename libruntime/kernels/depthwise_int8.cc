@@ -115,9 +115,6 @@ class DepthwiseConvInt8 final : public MatrixKernel {
           table_.depthwise_int8(d);
         }
       }
-      if (epilogue_.pass.kind != Activation::kNone)
-        finish(static_cast<float*>(args.y) + row * d.y_row_stride + channels.begin, d.rows * g_.ow,
-               channels.size());
       row += d.rows;
     }
   }
@@ -160,12 +157,6 @@ class DepthwiseConvInt8 final : public MatrixKernel {
     for (int64_t i = 0; i < g_.iw; ++i, x += g_.x_pixel_stride)
       for (int64_t c = 0; c < g_.ic; ++c)
         for (int64_t j = 0; j < multiplier_; ++j) *out++ = x[c];
-  }
-
-  void finish(float* y, int64_t pixels, int64_t channels) const {
-    const PostOp& op = epilogue_.pass;
-    for (int64_t i = 0; i < pixels; ++i, y += g_.y_pixel_stride)
-      table_.activation_f32[static_cast<int>(op.kind)](y, y, channels, op.a, op.b);
   }
 
   ConvGeometry g_;

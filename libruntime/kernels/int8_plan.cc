@@ -16,8 +16,6 @@ Status check_quant(const char* what, float scale, int zero_point) {
   return {};
 }
 
-bool is_simple(const PostOp& op) { return op.kind <= Activation::kHardSwish; }
-
 bool is_clamp(const PostOp& op) { return op.kind <= Activation::kClip; }
 
 // Magnitudes that outputs stay below.
@@ -104,14 +102,11 @@ Result<Int8Epilogue> plan_int8(const ConvGeometry& g, const float* bias, const C
     }
   }
   e.residual_bytes = post.residual == ByteOrFloat::kFloat ? 4 : 1;
-  if (!is_simple(post.before) || (quant.out && !is_simple(post.after)))
-    return unsupported("int8 kernels apply only activations without transcendental functions");
   if (!quant.out && (epilogue.factor != 1 || epilogue.offset != 0))
     return unsupported("a factor and an offset need byte outputs");
   if (!quant.out) {
     post.output = ByteOrFloat::kFloat;
     e.y_bytes = 4;
-    if (!is_simple(post.after)) std::swap(e.pass, post.after);
     return e;
   }
   float largest_inverse = 0;

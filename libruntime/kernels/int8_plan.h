@@ -7,11 +7,9 @@
 
 namespace mnn {
 
-// The epilogue of an int8 kernel: `post` runs in the kernel, `pass` over stored floats after it
-// (kNone: nothing is left to do).
+// The epilogue of an int8 kernel.
 struct Int8Epilogue {
   Int8Post post;
-  PostOp pass;
   int64_t residual_bytes = 0, y_bytes = 0;  // of an element
   bool y_per_channel = false;               // byte outputs on one grid per channel
 };
@@ -35,8 +33,8 @@ class ChannelGrids {
   AlignedBuffer<int32_t> zero_;
 };
 
-// Fails on scales that are not positive, zero points that are no bytes and activations that an int8
-// kernel does not have. `depth` products are summed: above 65793 int32 could overflow.
+// Fails on scales that are not positive and zero points that are no bytes. `depth` products are
+// summed: above 65793 int32 could overflow.
 Result<Int8Epilogue> plan_int8(const ConvGeometry& g, const float* bias, const ConvQuant& quant,
                                const Epilogue& epilogue, int64_t depth);
 

@@ -72,8 +72,7 @@ struct WinogradOutput {
 
 // How an int32 sum becomes an output, in float without contraction:
 // v = before(float(sum) * scale[c] + bias[c]) [+ (r - r_zero) * r_scale], v = after(v), then float,
-// or round_half_even((v * factor + offset) * y_inverse) + y_zero saturated to a byte. Activations
-// up to kHardSwish.
+// or round_half_even((v * factor + offset) * y_inverse) + y_zero saturated to a byte.
 enum class ByteOrFloat : uint8_t { kNone, kByte, kFloat };
 // Epilogues with code of their own: byte outputs, no residual, results so small that saturation
 // does the rest, and only nothing, a clamp, HardSwish, or HardSwish with factor and offset.

@@ -232,17 +232,7 @@ class WinogradConvInt8 final : public MatrixKernel {
       t.rows = std::min(out_, g_.oh - oy);
       t.columns = std::min(out_, g_.ow - ox);
       table_.winograd_output_int8[out_ / 4](t);
-      if (epilogue_.pass.kind != Activation::kNone) finish(t);
     }
-  }
-
-  void finish(const WinogradOutputInt8& t) const {
-    const PostOp& op = epilogue_.pass;
-    for (int64_t y = 0; y < t.rows; ++y)
-      for (int64_t x = 0; x < t.columns; ++x) {
-        float* pixel = static_cast<float*>(t.y) + y * t.y_row_step + x * t.y_step;
-        table_.activation_f32[static_cast<int>(op.kind)](pixel, pixel, t.channels, op.a, op.b);
-      }
   }
 
   ConvGeometry g_;

@@ -65,12 +65,6 @@ const float* factors_of(const Lowering& l, const Node& node, const FusedOp& f, s
   return positive ? factors : nullptr;
 }
 
-// What an int8 kernel can compute bit for bit.
-bool exact(Activation a) {
-  return a == Activation::kRelu || a == Activation::kClip || a == Activation::kLeakyRelu ||
-         a == Activation::kHardSigmoid || a == Activation::kHardSwish;
-}
-
 }  // namespace
 
 size_t fuse_bias(Lowering& l, const Node& node, size_t axis, std::vector<float>& bias) {
@@ -98,7 +92,6 @@ FusedPart fuse(const Lowering& l, const Node& node, size_t from, bool int8, bool
     Epilogue& e = part.epilogue;
     if (const auto a = activation(f)) {
       if (e.factor != 1 || e.offset != 0) break;
-      if (int8 && !exact(a->kind) && (bytes || e.residual)) break;
       PostOp& place = e.residual ? e.after : e.before;
       if (place.kind != Activation::kNone || e.after.kind != Activation::kNone) break;
       place = *a;
@@ -116,7 +109,6 @@ FusedPart fuse(const Lowering& l, const Node& node, size_t from, bool int8, bool
     } else if (f.op == "Add" && f.operand >= 0 && !e.residual) {
       const ValueId operand = node.inputs[static_cast<size_t>(f.operand)];
       if (l.dims(operand) != out || l.dtype(operand) != DType::kF32) break;
-      if (int8 && e.before.kind != Activation::kNone && !exact(e.before.kind)) break;
       e.residual = true;
       part.residual = operand;
     } else {

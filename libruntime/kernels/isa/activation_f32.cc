@@ -1,47 +1,10 @@
 // y[i] = act(x[i]) for every PostOp.
+#include "libruntime/kernels/isa/activation.h"
 #include "libruntime/kernels/isa/families.h"
-#include "libruntime/kernels/isa/simd_math.h"
-#include "libruntime/kernels/isa/simple_activation.h"
 
 namespace mnn::MNN_ISA {
 namespace {
 
-struct Sigmoid {
-  static MNN_INLINE VF at(VF x, VF, VF) { return vsigmoid(x); }
-};
-// -infinity times zero would be NaN; below -100 the product is zero to within float.
-struct Swish {
-  static MNN_INLINE VF at(VF x, VF, VF) { return vmax(splat(-200.0f), x) * vsigmoid(x); }
-};
-struct Tanh {
-  static MNN_INLINE VF at(VF x, VF, VF) { return vtanh(x); }
-};
-struct Gelu {
-  static MNN_INLINE VF at(VF x, VF, VF) {
-    const VF y = vmax(splat(-200.0f), x);
-    return y * splat(0.5f) * (splat(1.0f) + verf(y * splat(0.70710678f)));
-  }
-};
-// tanh(u) + 1 = 2 sigmoid(2u)
-struct GeluTanh {
-  static MNN_INLINE VF at(VF x, VF, VF) {
-    const VF y = vmax(splat(-200.0f), x);
-    const VF u = y * madd(y * y, splat(0.0713548163f), splat(1.5957691216f));
-    return y * vsigmoid(u);
-  }
-};
-struct Elu {
-  static MNN_INLINE VF at(VF x, VF a, VF) { return x > splat(0.0f) ? x : a * vexpm1(x); }
-};
-// With w = e^x: tanh(log(1 + w)) = w (w + 2) / (w (w + 2) + 2); from 20 on that is 1.
-struct Mish {
-  static MNN_INLINE VF at(VF x, VF, VF) {
-    const VF y = vmax(splat(-200.0f), x);
-    const VF w = vexp(vmin(splat(20.0f), y));
-    const VF t = w * (w + splat(2.0f));
-    return y * (t / (t + splat(2.0f)));
-  }
-};
 struct Identity {
   static MNN_INLINE VF at(VF x, VF, VF) { return x; }
 };

@@ -162,7 +162,26 @@ static MNN_INLINE void store_some_bytes(uint8_t* p, VBytes v, int64_t n) {
   for (int64_t i = 0; i < n; ++i) p[i] = v[i];
 }
 static MNN_INLINE VF widen(VBytes v) { return to_float(__builtin_convertvector(v, VI)); }
-static MNN_INLINE VBytes narrow(VF v) { return __builtin_convertvector(round_to_int(v), VBytes); }
+// Of numbers in [0, 255]. In words of its own, because GCC 12 converts element by element.
+static MNN_INLINE VBytes narrow(VF v) {
+  const VI r = round_to_int(v);
+#if defined(MNN_SIMD_GENERIC)
+  return __builtin_convertvector(r, VBytes);
+#elif MNN_VECTOR_BYTES == 64
+  return reinterpret_cast<VBytes>(_mm512_cvtepi32_epi8(reinterpret_cast<__m512i>(r)));
+#else
+#if MNN_VECTOR_BYTES == 32
+  const __m256i x = reinterpret_cast<__m256i>(r);
+  const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+#else
+  const __m128i x = reinterpret_cast<__m128i>(r), words = _mm_packs_epi32(x, x);
+#endif
+  const __m128i bytes = _mm_packus_epi16(words, words);
+  VBytes y;
+  __builtin_memcpy(&y, &bytes, sizeof(y));
+  return y;
+#endif
+}
 
 void from_u8(const uint8_t* x, float* y, int64_t n, float scale, int zero) {
   const VF z = splat(static_cast<float>(zero));

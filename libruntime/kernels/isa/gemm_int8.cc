@@ -122,16 +122,10 @@ void fill_width(KernelTable& table) {
 }
 
 void widen(const uint8_t* x, int32_t zero, int16_t* y, int64_t n) {
-  constexpr int kBytes = MNN_VECTOR_BYTES / 2;
-  typedef uint8_t Bytes __attribute__((vector_size(kBytes)));
   typedef int16_t WordsAny __attribute__((vector_size(MNN_VECTOR_BYTES), aligned(1), may_alias));
   const VS z = static_cast<int16_t>(zero) - VS{};
   int64_t i = 0;
-  for (; i + kBytes <= n; i += kBytes) {
-    Bytes b;
-    __builtin_memcpy(&b, x + i, kBytes);
-    *reinterpret_cast<WordsAny*>(y + i) = __builtin_convertvector(b, VS) - z;
-  }
+  for (; i + kWords <= n; i += kWords) *reinterpret_cast<WordsAny*>(y + i) = load_words(x + i) - z;
   for (; i < n; ++i) y[i] = static_cast<int16_t>(x[i] - zero);
 }
 

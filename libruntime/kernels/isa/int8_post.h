@@ -1,10 +1,31 @@
 // From int32 sums to outputs; see Int8Post.
 #pragma once
 
-#include "libruntime/kernels/isa/simple_activation.h"
+#include "libruntime/kernels/isa/activation.h"
 #include "libruntime/kernels/kernel_table.h"
 
 namespace mnn::MNN_ISA {
+
+constexpr int kWords = 2 * kLanes;  // int16 in a register
+
+// kWords bytes as int16. In words of its own, because GCC 12 converts half registers.
+static MNN_INLINE VS load_words(const uint8_t* p) {
+#if defined(MNN_SIMD_GENERIC)
+  typedef uint8_t Bytes __attribute__((vector_size(kWords)));
+  Bytes b;
+  __builtin_memcpy(&b, p, kWords);
+  return __builtin_convertvector(b, VS);
+#elif MNN_VECTOR_BYTES == 64
+  return reinterpret_cast<VS>(
+      _mm512_cvtepu8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
+#elif MNN_VECTOR_BYTES == 32
+  return reinterpret_cast<VS>(
+      _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+#else
+  return reinterpret_cast<VS>(
+      _mm_cvtepu8_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+#endif
+}
 
 // Stores kLanes values in [0, 255] as bytes.
 static MNN_INLINE void store_bytes(uint8_t* p, VI v) {
@@ -15,11 +36,11 @@ static MNN_INLINE void store_bytes(uint8_t* p, VI v) {
                    _mm512_cvtepi32_epi8(reinterpret_cast<__m512i>(v)));
 #elif MNN_VECTOR_BYTES == 32
   const __m256i x = reinterpret_cast<__m256i>(v);
-  const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+  const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
   _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
 #else
   const __m128i x = reinterpret_cast<__m128i>(v);
-  const __m128i words = _mm_packus_epi32(x, x);
+  const __m128i words = _mm_packs_epi32(x, x);
   const int four = _mm_cvtsi128_si32(_mm_packus_epi16(words, words));
   __builtin_memcpy(p, &four, 4);
 #endif
@@ -80,7 +101,7 @@ static MNN_INLINE VI to_byte(VF v, const Int8Post& post, const OutputGrid& grid)
   return round_to_int(vmin(grid.high, vmax(grid.low, v * grid.inverse))) + grid.zero;
 }
 
-// As store_bytes, with saturation; far from the ends of int32.
+// As store_bytes, with saturation. Packing to int16 saturates on the way.
 static MNN_INLINE void saturate_bytes(uint8_t* p, VI v) {
 #if defined(MNN_SIMD_GENERIC)
   for (int i = 0; i < kLanes; ++i) {
@@ -91,7 +112,7 @@ static MNN_INLINE void saturate_bytes(uint8_t* p, VI v) {
   const __m512i x = _mm512_max_epi32(reinterpret_cast<__m512i>(v), _mm512_setzero_si512());
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtusepi32_epi8(x));
 #else
-  store_bytes(p, v);  // packs with saturation
+  store_bytes(p, v);
 #endif
 }
 static MNN_INLINE void saturate_bytes(uint8_t* p, VI v, VI w) {
@@ -166,14 +187,14 @@ static MNN_INLINE void store_plain(const VI (&sums)[kRows][kVectors], const Tile
 static MNN_INLINE void finish_sums(VI sum, VF scale, VF bias, const Int8Post& post,
                                    const OutputGrid& grid, const void* residual, void* y,
                                    int64_t n) {
-  VF v = simple_activation(post.before, to_float(sum) * scale + bias);
+  VF v = activate(post.before, to_float(sum) * scale + bias);
   if (post.residual == ByteOrFloat::kByte) {
     v += load_bytes_part(static_cast<const uint8_t*>(residual), n, post.r_zero) *
          splat(post.r_scale);
   } else if (post.residual == ByteOrFloat::kFloat) {
     v += load_part(static_cast<const float*>(residual), n);
   }
-  v = simple_activation(post.after, v);
+  v = activate(post.after, v);
   if (post.output == ByteOrFloat::kFloat) {
     store_part(static_cast<float*>(y), v, n);
   } else {

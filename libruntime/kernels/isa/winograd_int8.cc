@@ -8,15 +8,7 @@
 namespace mnn::MNN_ISA {
 namespace {
 
-constexpr int kWords = 2 * kLanes;  // int16 in a register
 typedef int16_t WordsAny __attribute__((vector_size(MNN_VECTOR_BYTES), aligned(1), may_alias));
-
-MNN_INLINE VS load_wide(const uint8_t* p) {
-  typedef uint8_t Bytes __attribute__((vector_size(kWords)));
-  Bytes b;
-  __builtin_memcpy(&b, p, kWords);
-  return __builtin_convertvector(b, VS);
-}
 
 // One row or column of the input transform, in place.
 MNN_INLINE void input_line(VS (&d)[4]) {
@@ -54,7 +46,7 @@ MNN_INLINE void input_channels(const uint8_t* const* pixels, int64_t c, int32_t 
   for (int x = 0; x < kIn; ++x) {
     VS d[kIn];
 #pragma GCC unroll 6
-    for (int y = 0; y < kIn; ++y) d[y] = load_wide(pixels[y * kIn + x] + c);
+    for (int y = 0; y < kIn; ++y) d[y] = load_words(pixels[y * kIn + x] + c);
     input_line(d);
 #pragma GCC unroll 6
     for (int y = 0; y < kIn; ++y) grid[y][x] = d[y];
