@@ -30,20 +30,22 @@ float reach(const ConvGeometry& g, const ConvQuant& quant, const float* bias, in
   return static_cast<float>(depth * 255 * 128) * in_scale * scale + offset;
 }
 
-// `reach`: what v stays below. `zero`: a byte cannot hold negative numbers. Without a residual the
-// only activation is `after`.
+// `reach`: what v stays below before the residual. `zero`: a byte cannot hold negative numbers.
+// There is no `before`; a residual of bytes goes with kClamp only.
 PlainPost plain_form(const Int8Post& post, float reach, float inverse, bool zero) {
   const bool affine = post.factor != 1 || post.offset != 0;
+  const bool residual = post.residual != ByteOrFloat::kNone;
+  if (residual) reach += 255 * post.r_scale;
   if (post.after.kind == Activation::kClip)
     reach += std::max(post.after.a, 0.0f) + std::max(-post.after.b, 0.0f);
   reach = reach * std::fabs(post.factor) + std::fabs(post.offset);
   // Must round to an int32 with room for the zero point.
   if (!(reach * inverse < 1e9f)) return PlainPost::kNone;
-  if (post.after.kind == Activation::kHardSwish)
+  if (post.after.kind == Activation::kHardSwish && !residual)
     return affine ? PlainPost::kAffineSwish : PlainPost::kSwish;
   if (!is_clamp(post.after) || affine) return PlainPost::kNone;
-  const bool saturates =
-      post.after.kind == Activation::kNone || (post.after.kind == Activation::kRelu && zero);
+  const bool saturates = !residual && (post.after.kind == Activation::kNone ||
+                                       (post.after.kind == Activation::kRelu && zero));
   return saturates ? PlainPost::kSaturate : PlainPost::kClamp;
 }
 
@@ -131,7 +133,7 @@ Result<Int8Epilogue> plan_int8(const ConvGeometry& g, const float* bias, const C
     post.low = post.after.a;
     post.high = post.after.b;
   }
-  if (post.before.kind == Activation::kNone && post.residual == ByteOrFloat::kNone)
+  if (post.before.kind == Activation::kNone && post.residual != ByteOrFloat::kFloat)
     post.plain = plain_form(post, reach(g, quant, bias, depth), largest_inverse, zero);
   return e;
 }

@@ -74,8 +74,8 @@ struct WinogradOutput {
 // v = before(float(sum) * scale[c] + bias[c]) [+ (r - r_zero) * r_scale], v = after(v), then float,
 // or round_half_even((v * factor + offset) * y_inverse) + y_zero saturated to a byte.
 enum class ByteOrFloat : uint8_t { kNone, kByte, kFloat };
-// Epilogues with code of their own: byte outputs, no residual, results so small that saturation
-// does the rest, and only nothing, a clamp, HardSwish, or HardSwish with factor and offset.
+// Epilogues with code of their own: bytes, so small that saturation does the rest, after nothing, a
+// clamp (behind a residual of bytes, if there is one), HardSwish, or HardSwish * factor + offset.
 enum class PlainPost : uint8_t { kNone, kSaturate, kClamp, kSwish, kAffineSwish };
 struct Int8Post {
   PostOp before, after;

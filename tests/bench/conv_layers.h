@@ -1,5 +1,6 @@
 // The convolutions of real networks: ResNet-50 and MobileNetV2 at 224x224, the text detector of
-// PP-OCRv4 at 640x640 and its recognizer at 48x320. And some that none of them has.
+// PP-OCRv4 at 640x640 and its recognizer at 48x320; of YOLOv8n at 320x320 the 3x3 ones. And some
+// that none of them has.
 #pragma once
 
 #include <cstdint>
@@ -149,15 +150,26 @@ inline constexpr ConvLayer kOdd[] = {
     {1, 56, 56, 96, 56, 56, 96, 96, 7, 7, 1, 1, 3, 3},
 };
 
+inline constexpr ConvLayer kYolov8n[] = {
+    {1, 320, 320, 3, 160, 160, 16, 1, 3, 3, 2, 2, 1, 1},
+    {1, 160, 160, 16, 80, 80, 32, 1, 3, 3, 2, 2, 1, 1},
+    {2, 80, 80, 16, 80, 80, 16, 1, 3, 3, 1, 1, 1, 1},
+    {1, 80, 80, 32, 40, 40, 64, 1, 3, 3, 2, 2, 1, 1},
+    {6, 40, 40, 32, 40, 40, 32, 1, 3, 3, 1, 1, 1, 1},
+    {1, 40, 40, 64, 20, 20, 128, 1, 3, 3, 2, 2, 1, 1},
+    {6, 20, 20, 64, 20, 20, 64, 1, 3, 3, 1, 1, 1, 1},
+    {1, 20, 20, 128, 10, 10, 256, 1, 3, 3, 2, 2, 1, 1},
+    {4, 10, 10, 128, 10, 10, 128, 1, 3, 3, 1, 1, 1, 1},
+    {3, 40, 40, 64, 40, 40, 64, 1, 3, 3, 1, 1, 1, 1},
+};
+
 struct ConvNetwork {
   const char* name;
   std::span<const ConvLayer> layers;
 };
 
-inline constexpr ConvNetwork kNetworks[] = {{"resnet50", kResnet50},
-                                            {"mobilenet_v2", kMobilenetV2},
-                                            {"ppocr_det", kOcrDet},
-                                            {"ppocr_rec", kOcrRec},
-                                            {"odd", kOdd}};
+inline constexpr ConvNetwork kNetworks[] = {{"resnet50", kResnet50}, {"mobilenet_v2", kMobilenetV2},
+                                            {"ppocr_det", kOcrDet},  {"ppocr_rec", kOcrRec},
+                                            {"yolov8n", kYolov8n},   {"odd", kOdd}};
 
 }  // namespace mnn::bench

@@ -97,7 +97,7 @@ void tile(const TileInt8& t) {
     return;
   }
   if (t.post->plain != PlainPost::kNone && t.n == kVectors * kLanes) {
-    store_plain<kRows, kVectors>(acc, t, static_cast<uint8_t*>(t.y),
+    store_plain<kRows, kVectors>(acc, t, static_cast<uint8_t*>(t.y), t.residual,
                                  [&](int64_t m) { return t.y_offset[m]; });
     return;
   }

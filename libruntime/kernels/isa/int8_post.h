@@ -124,19 +124,23 @@ static MNN_INLINE void saturate_bytes(uint8_t* p, VI v, VI w) {
 #endif
 }
 
-// `Tile` has scale, bias, y_inverse, y_zero and post; row m goes to y + offset(m).
-template <PlainPost kForm, int kRows, int kVectors, typename Tile, typename Offset>
+// `Tile` has scale, bias, y_inverse, y_zero and post; row m goes to y + offset(m), its residual is
+// at residual + offset(m).
+template <PlainPost kForm, bool kResidual, int kRows, int kVectors, typename Tile, typename Offset>
 static MNN_INLINE void store_plain_as(const VI (&sums)[kRows][kVectors], const Tile& t, uint8_t* y,
-                                      const Offset& offset) {
+                                      const uint8_t* residual, const Offset& offset) {
   // In registers, because after a store of bytes the compiler would load everything again.
   const Int8Post& post = *t.post;
   const VF factor = splat(post.factor), add = splat(post.offset);
   const VF low = splat(post.low), high = splat(post.high);
   const float *scales = t.scale, *biases = t.bias, *inverses = t.y_inverse;
   const int32_t* zeros = t.y_zero;
-  const auto finish = [&](VI sum, VF scale, VF bias, VF inverse, VI zero)
+  const VF r_scale = splat(post.r_scale);
+  const int32_t r_zero = post.r_zero;
+  const auto finish = [&](VI sum, VF scale, VF bias, VF inverse, VI zero, int64_t place)
       __attribute__((always_inline)) {
     VF v = to_float(sum) * scale + bias;
+    if constexpr (kResidual) v += load_bytes_part(residual + place, kLanes, r_zero) * r_scale;
     if constexpr (kForm == PlainPost::kClamp) v = vmin(high, vmax(low, v));
     if constexpr (kForm == PlainPost::kSwish) v = HardSwish::at(v, v, v);
     if constexpr (kForm == PlainPost::kAffineSwish) v = HardSwish::at(v, v, v) * factor + add;
@@ -156,12 +160,14 @@ static MNN_INLINE void store_plain_as(const VI (&sums)[kRows][kVectors], const T
     const VI zero2 = zeros && pair ? load_int(zeros + next) : zero;
 #pragma GCC unroll 16
     for (int m = 0; m < kRows; ++m) {
-      uint8_t* p = y + offset(m) + at;
-      const VI a = finish(sums[m][v], scale, bias, inverse, zero);
+      const int64_t place = offset(m) + at;
+      const VI a = finish(sums[m][v], scale, bias, inverse, zero, place);
       if (pair) {
-        saturate_bytes(p, a, finish(sums[m][v + (pair ? 1 : 0)], scale2, bias2, inverse2, zero2));
+        saturate_bytes(
+            y + place, a,
+            finish(sums[m][v + (pair ? 1 : 0)], scale2, bias2, inverse2, zero2, place + kLanes));
       } else {
-        saturate_bytes(p, a);
+        saturate_bytes(y + place, a);
       }
     }
   }
@@ -170,14 +176,23 @@ static MNN_INLINE void store_plain_as(const VI (&sums)[kRows][kVectors], const T
 // A tile of whole registers to bytes, for any form but kNone.
 template <int kRows, int kVectors, typename Tile, typename Offset>
 static MNN_INLINE void store_plain(const VI (&sums)[kRows][kVectors], const Tile& t, uint8_t* y,
-                                   const Offset& offset) {
+                                   const void* residual, const Offset& offset) {
+  const auto* r = static_cast<const uint8_t*>(residual);
   switch (t.post->plain) {
     case PlainPost::kNone: break;
-    case PlainPost::kSaturate: store_plain_as<PlainPost::kSaturate>(sums, t, y, offset); break;
-    case PlainPost::kClamp: store_plain_as<PlainPost::kClamp>(sums, t, y, offset); break;
-    case PlainPost::kSwish: store_plain_as<PlainPost::kSwish>(sums, t, y, offset); break;
+    case PlainPost::kSaturate:
+      store_plain_as<PlainPost::kSaturate, false>(sums, t, y, r, offset);
+      break;
+    case PlainPost::kClamp:
+      if (r) {
+        store_plain_as<PlainPost::kClamp, true>(sums, t, y, r, offset);
+      } else {
+        store_plain_as<PlainPost::kClamp, false>(sums, t, y, r, offset);
+      }
+      break;
+    case PlainPost::kSwish: store_plain_as<PlainPost::kSwish, false>(sums, t, y, r, offset); break;
     case PlainPost::kAffineSwish:
-      store_plain_as<PlainPost::kAffineSwish>(sums, t, y, offset);
+      store_plain_as<PlainPost::kAffineSwish, false>(sums, t, y, r, offset);
       break;
   }
 }

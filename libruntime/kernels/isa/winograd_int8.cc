@@ -121,6 +121,27 @@ MNN_INLINE void output_channels(const WinogradOutputInt8& t, int64_t c, int32_t*
   }
 }
 
+// What the epilogue of two registers of channels needs.
+struct Channels {
+  const float* scale;
+  const float* bias;
+  const float* y_inverse;
+  const int32_t* y_zero;
+  const Int8Post* post;
+};
+
+// A row of pixels in whole registers with a plain epilogue.
+template <int kPixels>
+MNN_INLINE void put_row(const Channels& t, const int32_t* sums, uint8_t* y, const void* residual,
+                        int64_t step) {
+  VI row[kPixels][2];
+#pragma GCC unroll 4
+  for (int x = 0; x < kPixels; ++x)
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; ++v) row[x][v] = load_int(sums + x * kWords + v * kLanes);
+  store_plain<kPixels, 2>(row, t, y, residual, [&](int64_t x) { return x * step; });
+}
+
 // Two registers of channels at a time, as many as an epilogue stores at once.
 template <int kIn>
 void output(const WinogradOutputInt8& t) {
@@ -130,13 +151,20 @@ void output(const WinogradOutputInt8& t) {
     output_channels<kIn>(t, c, sums);
     if (c + kLanes < t.channels) output_channels<kIn>(t, c + kLanes, sums + kLanes);
     const int64_t n = t.channels - c < kWords ? t.channels - c : kWords;
+    const Channels channels = {t.scale + c, t.bias + c, t.y_inverse ? t.y_inverse + c : nullptr,
+                               t.y_zero ? t.y_zero + c : nullptr, t.post};
+    const bool plain = t.post->plain != PlainPost::kNone && n == kWords;
     for (int64_t y = 0; y < t.rows; ++y) {
       const int64_t at = y * t.y_row_step + c;
-      SumBlock block{sums + y * kOut * kWords, t.columns, kWords, n, t.scale + c, t.bias + c};
-      if (t.y_inverse) block.y_inverse = t.y_inverse + c;
-      if (t.y_zero) block.y_zero = t.y_zero + c;
-      block.y = advance(t.y, t.post->output, at);
-      if (t.residual) block.residual = advance(t.residual, t.post->residual, at);
+      const int32_t* row = sums + y * kOut * kWords;
+      void* out = advance(t.y, t.post->output, at);
+      const void* residual = t.residual ? advance(t.residual, t.post->residual, at) : nullptr;
+      if (plain && t.columns == kOut) {
+        put_row<kOut>(channels, row, static_cast<uint8_t*>(out), residual, t.y_step);
+        continue;
+      }
+      const SumBlock block{row,        t.columns,          kWords,          n,        t.scale + c,
+                           t.bias + c, channels.y_inverse, channels.y_zero, residual, out};
       finish_block(block, *t.post, [&](int64_t x) { return x * t.y_step; });
     }
   }
