@@ -154,12 +154,14 @@ MNN_INLINE void tile(const DepthwiseInt8& d, const int16_t* x, int64_t at) {
 
 #pragma GCC unroll 4
   for (int i = 0; i < kOutputs; ++i) sort(acc[i]);
-  if (d.post->plain != PlainPost::kNone && d.channels == kChannels) {
-    // The residual of a plain epilogue is bytes.
-    const void* residual = d.residual ? static_cast<const uint8_t*>(d.residual) + at : nullptr;
-    store_plain<kOutputs, kParts>(acc, d, static_cast<uint8_t*>(d.y) + at, residual,
-                                  [&](int64_t i) { return i * d.y_stride; });
-    return;
+  if constexpr (kPlainTiles) {
+    if (d.post->plain != PlainPost::kNone && d.channels == kChannels) {
+      // The residual of a plain epilogue is bytes.
+      const void* residual = d.residual ? static_cast<const uint8_t*>(d.residual) + at : nullptr;
+      store_plain<kOutputs, kParts>(acc, d, static_cast<uint8_t*>(d.y) + at, residual,
+                                    [&](int64_t i) { return i * d.y_stride; });
+      return;
+    }
   }
   alignas(64) int32_t sums[kOutputs * kChannels];
 #pragma GCC unroll 4

@@ -96,10 +96,12 @@ void tile(const TileInt8& t) {
       for (int v = 0; v < kVectors; ++v) store_int(t.sums + t.y_offset[m] + v * kLanes, acc[m][v]);
     return;
   }
-  if (t.post->plain != PlainPost::kNone && t.n == kVectors * kLanes) {
-    store_plain<kRows, kVectors>(acc, t, static_cast<uint8_t*>(t.y), t.residual,
-                                 [&](int64_t m) { return t.y_offset[m]; });
-    return;
+  if constexpr (kPlainTiles) {
+    if (t.post->plain != PlainPost::kNone && t.n == kVectors * kLanes) {
+      store_plain<kRows, kVectors>(acc, t, static_cast<uint8_t*>(t.y), t.residual,
+                                   [&](int64_t m) { return t.y_offset[m]; });
+      return;
+    }
   }
   alignas(64) int32_t sums[kRows * kVectors * kLanes];
 #pragma GCC unroll 16

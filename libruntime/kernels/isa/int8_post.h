@@ -101,14 +101,17 @@ static MNN_INLINE VI to_byte(VF v, const Int8Post& post, const OutputGrid& grid)
   return round_to_int(vmin(grid.high, vmax(grid.low, v * grid.inverse))) + grid.zero;
 }
 
+// Whether tiles store plain epilogues by code of their own. Plain vector extensions are too slow to
+// compile for that and take the way through memory.
+#if defined(MNN_SIMD_GENERIC)
+constexpr bool kPlainTiles = false;
+#else
+constexpr bool kPlainTiles = true;
+#endif
+
 // As store_bytes, with saturation. Packing to int16 saturates on the way.
 static MNN_INLINE void saturate_bytes(uint8_t* p, VI v) {
-#if defined(MNN_SIMD_GENERIC)
-  for (int i = 0; i < kLanes; ++i) {
-    const int32_t x = v[i];
-    p[i] = static_cast<uint8_t>(x < 0 ? 0 : x > 255 ? 255 : x);
-  }
-#elif MNN_VECTOR_BYTES == 64
+#if MNN_VECTOR_BYTES == 64 && !defined(MNN_SIMD_GENERIC)
   const __m512i x = _mm512_max_epi32(reinterpret_cast<__m512i>(v), _mm512_setzero_si512());
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtusepi32_epi8(x));
 #else
@@ -116,7 +119,7 @@ static MNN_INLINE void saturate_bytes(uint8_t* p, VI v) {
 #endif
 }
 static MNN_INLINE void saturate_bytes(uint8_t* p, VI v, VI w) {
-#if defined(MNN_SIMD_GENERIC) || MNN_VECTOR_BYTES == 64
+#if MNN_VECTOR_BYTES == 64
   saturate_bytes(p, v);
   saturate_bytes(p + kLanes, w);
 #else

@@ -153,15 +153,17 @@ void output(const WinogradOutputInt8& t) {
     const int64_t n = t.channels - c < kWords ? t.channels - c : kWords;
     const Channels channels = {t.scale + c, t.bias + c, t.y_inverse ? t.y_inverse + c : nullptr,
                                t.y_zero ? t.y_zero + c : nullptr, t.post};
-    const bool plain = t.post->plain != PlainPost::kNone && n == kWords;
+    [[maybe_unused]] const bool plain = t.post->plain != PlainPost::kNone && n == kWords;
     for (int64_t y = 0; y < t.rows; ++y) {
       const int64_t at = y * t.y_row_step + c;
       const int32_t* row = sums + y * kOut * kWords;
       void* out = advance(t.y, t.post->output, at);
       const void* residual = t.residual ? advance(t.residual, t.post->residual, at) : nullptr;
-      if (plain && t.columns == kOut) {
-        put_row<kOut>(channels, row, static_cast<uint8_t*>(out), residual, t.y_step);
-        continue;
+      if constexpr (kPlainTiles) {
+        if (plain && t.columns == kOut) {
+          put_row<kOut>(channels, row, static_cast<uint8_t*>(out), residual, t.y_step);
+          continue;
+        }
       }
       const SumBlock block{row,        t.columns,          kWords,          n,        t.scale + c,
                            t.bias + c, channels.y_inverse, channels.y_zero, residual, out};
