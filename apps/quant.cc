@@ -49,7 +49,7 @@ Status quant(Options& o, const CLI::App& app) {
   MNN_ASSIGN_OR_RETURN(f.shapes, parse_shapes(o.shapes));
   if (f.model.empty()) MNN_RETURN_IF_ERROR(fill_from_project(o, app));
   if (f.output.empty()) return usage_error("expected -o FILE");
-  if (f.calibration.empty()) {
+  if (f.calibration.empty() && f.import_scheme.empty()) {
     return usage_error("expected --calibration DIR with samples such as the model will meet");
   }
   if (!o.gate.empty()) {
@@ -115,6 +115,13 @@ int main(int argc, char** argv) {
       ->type_name("BYTES")
       ->transform(CLI::AsSizeValue(true));
   add_report_flag(app, f.reports, "Write the report: .json, .html or .xml (JUnit). Repeatable");
+  app.add_option("--export-scheme", f.export_scheme,
+                 "Write every decision to a JSON file that can be read, edited and imported")
+      ->type_name("FILE");
+  app.add_option(
+         "--import-scheme", f.import_scheme,
+         "Take the decisions of such a file instead of searching; needs no calibration data")
+      ->type_name("FILE");
   app.add_option("--max-layers", o.max_layers, "Rows of the table on the terminal")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();

@@ -84,7 +84,6 @@ class LayerReporter {
   }
 
   Status walk_rows() {
-    QuantDecisions decisions = in_.decisions;
     WalkOptions options;
     options.run = in_.run;
     options.progress = [&](int64_t done, int64_t total) { progress("layer errors", done, total); };
@@ -99,7 +98,7 @@ class LayerReporter {
       return {};
     };
     const SampleSet some = first_of(in_.holdout, kWalkSamples);
-    MNN_RETURN_IF_ERROR(walk(in_.graph, in_.plan, decisions, some, options));
+    MNN_RETURN_IF_ERROR(walk(in_.graph, in_.plan, in_.decisions, some, options));
     for (Row& row : rows_) {
       row.error.isolated = metrics_of(row.isolated);
       row.error.accumulated = metrics_of(row.accumulated);

@@ -13,7 +13,6 @@ struct LayerReportInput {
   const std::vector<std::vector<Tensor>>& reference;  // float outputs per held-back sample
   const SampleSet& holdout;
   RunOptions run;
-  double snr_db = 0;  // of the whole quantized network on all held-back samples
   const std::function<void(const std::string&, int64_t, int64_t)>& progress;
 };
 

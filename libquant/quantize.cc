@@ -2,6 +2,7 @@
 #include "libquant/quantize.h"
 
 #include "libquant/layer_report.h"
+#include "libquant/scheme.h"
 #include "libquant/search/search.h"
 
 namespace mnn {
@@ -22,6 +23,7 @@ Split split_samples(const SampleSource& calibration, const SampleSource& holdout
     return split;
   }
   split.holdout.source = &calibration;
+  if (calibration.count == 0) return split;
   if (calibration.count < 4) {
     for (size_t i = 0; i < calibration.count; ++i) {
       split.calibration.indices.push_back(i);
@@ -45,24 +47,32 @@ class Quantizer {
 
   Result<QuantResult> run(const SampleSource& calibration, const SampleSource& holdout) {
     MNN_RETURN_IF_ERROR(verify(graph_));
-    if (calibration.count == 0) return usage_error("there is no calibration sample");
+    const bool import = !options_.import_scheme.empty();
+    if (calibration.count == 0 && !import) return usage_error("there is no calibration sample");
     const Split split = split_samples(calibration, holdout);
-    plan_ = plan_quantization(graph_);
-    if (plan_.layers.empty()) {
+    if (plan_quantization(graph_).layers.empty()) {
       return unsupported("no Conv, Gemm or MatMul with constant float weights to quantize");
     }
     report_.scheme = options_.scheme;
-    report_.calibration_samples = split.calibration.size();
+    report_.calibration_samples = import ? 0 : split.calibration.size();
     report_.holdout_samples = split.holdout.size();
     report_.holdout_note = split.note;
-    MNN_ASSIGN_OR_RETURN(const auto float_session, open_for_quant(graph_, run_));
-    MNN_ASSIGN_OR_RETURN(reference_, run_all(*float_session, split.holdout));
-    MNN_ASSIGN_OR_RETURN(SearchResult found, search_recipe({graph_, plan_, split.calibration,
-                                                            split.holdout, reference_, options_}));
-    solution_ = std::move(found.best);
-    report_.candidates = std::move(found.candidates);
+    if (split.holdout.size() > 0) {
+      MNN_ASSIGN_OR_RETURN(const auto float_session, open_for_quant(graph_, run_));
+      MNN_ASSIGN_OR_RETURN(reference_, run_all(*float_session, split.holdout));
+    }
+    if (import) {
+      MNN_ASSIGN_OR_RETURN(solution_, read_scheme(graph_, options_.import_scheme));
+    } else {
+      MNN_ASSIGN_OR_RETURN(
+          SearchResult found,
+          search_recipe({graph_, split.calibration, split.holdout, reference_, options_}));
+      solution_ = std::move(found.best);
+      report_.candidates = std::move(found.candidates);
+    }
     report_.method = solution_.recipe;
     QuantResult result;
+    result.scheme_json = scheme_json(graph_, solution_, options_.scheme, options_.calibration_json);
     MNN_RETURN_IF_ERROR(finish(split.holdout, result));
     return result;
   }
@@ -70,7 +80,19 @@ class Quantizer {
  private:
   Status finish(const SampleSet& holdout, QuantResult& result) {
     result.graph = annotate(solution_.graph, solution_.plan, solution_.decisions);
-    MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(result.graph, run_));
+    report_.bytes_before = bytes_of_constants(graph_);
+    report_.bytes_after = bytes_of_constants(result.graph);
+    if (holdout.size() > 0) {
+      MNN_RETURN_IF_ERROR(measure_result(result.graph, holdout));
+    } else {
+      report_.warnings.push_back("without samples nothing was measured");
+    }
+    result.report = std::move(report_);
+    return {};
+  }
+
+  Status measure_result(const Graph& graph, const SampleSet& holdout) {
+    MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(graph, run_));
     MNN_ASSIGN_OR_RETURN(const auto outputs, run_all(*session, holdout));
     MNN_ASSIGN_OR_RETURN(const auto errors, output_errors(reference_, outputs));
     for (size_t o = 0; o < errors.size(); ++o) {
@@ -78,27 +100,21 @@ class Quantizer {
     }
     report_.argmax_agreement = argmax_agreement(reference_, outputs);
     report_.int8_mac_share = session->int8_mac_share();
-    report_.bytes_before = bytes_of_constants(graph_);
-    report_.bytes_after = bytes_of_constants(result.graph);
     if (report_.int8_mac_share < 0.95) {
       report_.warnings.push_back("only " +
                                  std::to_string(static_cast<int>(100 * report_.int8_mac_share)) +
                                  " % of the MACs run on int8 kernels");
     }
-    if (options_.layer_report) {
-      const LayerReportInput input{solution_.graph,  solution_.plan,   solution_.decisions,
-                                   reference_,       holdout,          run_,
-                                   solution_.snr_db, options_.progress};
-      MNN_ASSIGN_OR_RETURN(report_.layers, report_layers(input));
-    }
-    result.report = std::move(report_);
+    if (!options_.layer_report) return {};
+    MNN_ASSIGN_OR_RETURN(report_.layers,
+                         report_layers({solution_.graph, solution_.plan, solution_.decisions,
+                                        reference_, holdout, run_, options_.progress}));
     return {};
   }
 
   const Graph& graph_;
   const QuantOptions& options_;
   RunOptions run_;
-  QuantPlan plan_;
   Solution solution_;
   QuantReport report_;
   std::vector<std::vector<Tensor>> reference_;  // float outputs of the held-back samples

@@ -30,6 +30,11 @@ struct QuantOptions {
   int threads = 1;
   std::string isa;
   bool layer_report = true;
+  // The text of a scheme file: its decisions are taken and nothing is searched; samples are only
+  // needed to measure the result.
+  std::string import_scheme;
+  // JSON about the calibration data for the scheme file that comes out.
+  std::string calibration_json = "{}";
   // Phase name, done, total.
   std::function<void(const std::string&, int64_t, int64_t)> progress;
 };
@@ -69,11 +74,15 @@ struct QuantReport {
 struct QuantResult {
   Graph graph;
   QuantReport report;
+  std::string scheme_json;  // every decision, as import_scheme takes it
 };
 // `holdout` may be empty: then every fourth calibration sample is held back and the report says so.
 // Deterministic for any thread count.
 Result<QuantResult> quantize(const Graph& graph, const SampleSource& calibration,
                              const SampleSource& holdout, const QuantOptions& options);
+
+// What a scheme file says about its calibration data.
+Result<std::string> scheme_calibration(const std::string& scheme_text);
 
 std::string report_text(const QuantReport& report, size_t max_layers, bool color);
 std::string report_json(const QuantReport& report);

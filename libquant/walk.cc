@@ -17,22 +17,9 @@ Result<std::vector<Tensor>> run_cut(Session& session, const NodeGraph& cut,
   return session.run(inputs);
 }
 
-// Mean per channel, `axis` indexing the channels, added to `sums` with its weight.
-void add_channel_sums(const Tensor& t, size_t axis, double sign, std::vector<double>& sums,
-                      int64_t& count) {
-  int64_t inner = 1;
-  for (size_t d = axis + 1; d < t.rank(); ++d) inner *= t.dims()[d];
-  const int64_t channels = t.dims()[axis];
-  sums.resize(static_cast<size_t>(channels), 0.0);
-  const float* x = t.data<float>();
-  for (int64_t i = 0; i < t.elements(); ++i)
-    sums[static_cast<size_t>(i / inner % channels)] += sign * static_cast<double>(x[i]);
-  if (sign > 0) count += channels ? t.elements() / channels : 0;
-}
-
 class Walk {
  public:
-  Walk(const Graph& graph, const QuantPlan& plan, QuantDecisions& decisions,
+  Walk(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions,
        const SampleSet& samples, const WalkOptions& options)
       : graph_(graph), plan_(plan), decisions_(decisions), samples_(samples), options_(options) {}
 
@@ -76,9 +63,6 @@ class Walk {
     const NodeGraph plain = cut_out(graph_, n);
     const auto float_session = open_for_quant(plain.graph, options_.run);
     if (!float_session.ok()) return float_session.status();
-    if (layer >= 0 && options_.correct_bias)
-      MNN_RETURN_IF_ERROR(correct(n, static_cast<size_t>(layer)));
-
     NodeGraph touched = plain;
     annotate_values(touched, plan_, decisions_, true);
     if (layer >= 0) {
@@ -99,7 +83,7 @@ class Walk {
       MNN_ASSIGN_OR_RETURN(std::vector<Tensor> reference,
                            run_cut(**float_session, plain, float_[s]));
       MNN_ASSIGN_OR_RETURN(std::vector<Tensor> accumulated, run_cut(second, plain, quantized_[s]));
-      if (options_.see && !reference.empty()) {
+      if (!reference.empty()) {
         WalkedNode seen{n, s, reference[0], accumulated[0], {}};
         if (is_touched) {
           MNN_ASSIGN_OR_RETURN(std::vector<Tensor> isolated, run_cut(second, plain, float_[s]));
@@ -122,36 +106,9 @@ class Walk {
     return {};
   }
 
-  Status correct(NodeId n, size_t index) {
-    const QuantLayer& layer = plan_.layers[index];
-    MNN_ASSIGN_OR_RETURN(const Tensor bias, bias_of(graph_, layer));
-    if (!bias.defined()) return {};
-    const NodeGraph plain = cut_out_sums(graph_, n);
-    NodeGraph quantized = plain;
-    annotate_values(quantized, plan_, decisions_, false);
-    apply_layer(quantized.graph, layer_inside(quantized, layer), decisions_, index);
-    MNN_ASSIGN_OR_RETURN(const auto first, open_for_quant(plain.graph, options_.run));
-    MNN_ASSIGN_OR_RETURN(const auto second, open_for_quant(quantized.graph, options_.run));
-    std::vector<double> sums;
-    int64_t count = 0;
-    for (size_t s = 0; s < samples_.size(); ++s) {
-      MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> want, run_cut(*first, plain, float_[s]));
-      MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> have, run_cut(*second, plain, quantized_[s]));
-      const size_t axis = graph_.node(n).op == "Conv" ? 1 : want[0].rank() - 1;
-      add_channel_sums(want[0], axis, 1.0, sums, count);
-      add_channel_sums(have[0], axis, -1.0, sums, count);
-    }
-    MNN_ASSIGN_OR_RETURN(Tensor moved, bias.clone());
-    for (size_t c = 0; c < sums.size() && count > 0; ++c) {
-      moved.data<float>()[c] += static_cast<float>(sums[c] / static_cast<double>(count));
-    }
-    decisions_.bias[index] = std::move(moved);
-    return {};
-  }
-
   const Graph& graph_;
   const QuantPlan& plan_;
-  QuantDecisions& decisions_;
+  const QuantDecisions& decisions_;
   const SampleSet& samples_;
   const WalkOptions& options_;
   std::vector<Environment> float_, quantized_;  // per sample
@@ -160,7 +117,7 @@ class Walk {
 
 }  // namespace
 
-Status walk(const Graph& graph, const QuantPlan& plan, QuantDecisions& decisions,
+Status walk(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions,
             const SampleSet& samples, const WalkOptions& options) {
   return Walk(graph, plan, decisions, samples, options).run();
 }

@@ -1,5 +1,5 @@
 // Steps through a graph node by node with two versions of every value, the float one and the one a
-// quantized prefix makes: errors per layer and bias correction in one pass over the samples.
+// quantized prefix makes: the errors of all layers in one pass over the samples.
 #pragma once
 
 #include "libquant/annotate.h"
@@ -17,18 +17,12 @@ struct WalkedNode {
 
 struct WalkOptions {
   RunOptions run;
-  // Before a layer runs, its bias is moved so that the mean of its output before fused post-ops is
-  // that of the float layer: b += E[fp output] - E[output on the quantized prefix] (Nagel et al.,
-  // Data-free quantization through weight equalization and bias correction, 2019, done
-  // sequentially).
-  bool correct_bias = false;
-  std::function<Status(const WalkedNode&)> see;  // may be empty
+  std::function<Status(const WalkedNode&)> see;
   std::function<void(int64_t done, int64_t total)> progress;
 };
 
-// Holds the values alive between two nodes for all samples at once: give it few samples. With
-// correct_bias it fills decisions.bias.
-Status walk(const Graph& graph, const QuantPlan& plan, QuantDecisions& decisions,
+// Holds the values alive between two nodes for all samples at once: give it few samples.
+Status walk(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions,
             const SampleSet& samples, const WalkOptions& options);
 
 }  // namespace mnn

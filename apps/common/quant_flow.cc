@@ -22,8 +22,11 @@ Result<CalibrationMethod> parse_method(const std::string& name) {
 
 Status judge(const Thresholds& t, const QuantReport& report, int64_t bytes) {
   for (const auto& [name, m] : report.outputs) {
-    if (m.failed)
-      return Status(Code::kThreshold, "output " + name + ": NaN, infinity or nothing compared");
+    // Never a pass; without a threshold it is a failure of the run.
+    if (m.failed) {
+      return Status(t.min_cosine || t.min_snr ? Code::kThreshold : Code::kInternal,
+                    "output " + name + ": NaN, infinity or nothing compared");
+    }
     if (t.min_cosine && m.cosine < *t.min_cosine) {
       return Status(Code::kThreshold, "output " + name + ": cosine " + format_number(m.cosine, 6) +
                                           " is below " + format_number(*t.min_cosine, 6));
@@ -40,9 +43,11 @@ Status judge(const Thresholds& t, const QuantReport& report, int64_t bytes) {
   return {};
 }
 
-// SHA-256 over the samples' own tensors in order: which data a model was calibrated with.
-Result<std::string> digest_of(const Samples& samples, const Graph& graph, nlohmann::json& dims) {
+// Which data a model was calibrated with, as JSON: SHA-256 over the samples' own tensors in order,
+// and the dims of each input.
+Result<std::string> describe_data(const Samples& samples, const Graph& graph) {
   std::string digests;
+  nlohmann::json dims = nlohmann::json::object();
   for (size_t i = 0; i < samples.names.size(); ++i) {
     MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> inputs, samples.load(i));
     for (size_t k = 0; k < inputs.size(); ++k) {
@@ -50,7 +55,14 @@ Result<std::string> digest_of(const Samples& samples, const Graph& graph, nlohma
       if (i == 0) dims[graph.value(graph.inputs[k]).name] = inputs[k].dims();
     }
   }
-  return sha256_hex(std::as_bytes(std::span(digests)));
+  const nlohmann::json data = {{"sha256", sha256_hex(std::as_bytes(std::span(digests)))},
+                               {"dims", dims}};
+  return data.dump();
+}
+
+Result<std::string> read_text(const std::string& path) {
+  MNN_ASSIGN_OR_RETURN(const MappedFile file, map_file(path));
+  return std::string(reinterpret_cast<const char*>(file.bytes.data()), file.bytes.size());
 }
 
 }  // namespace
@@ -85,23 +97,41 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, Progress& progress) {
   };
   SampleSource calibration, holdout;
   Samples samples, held;
-  MNN_RETURN_IF_ERROR(open_source(flow.calibration, calibration, samples));
+  if (!flow.calibration.empty())
+    MNN_RETURN_IF_ERROR(open_source(flow.calibration, calibration, samples));
   if (!flow.holdout.empty()) MNN_RETURN_IF_ERROR(open_source(flow.holdout, holdout, held));
-  nlohmann::json dims = nlohmann::json::object();
-  MNN_ASSIGN_OR_RETURN(const std::string digest, digest_of(samples, graph, dims));
+  if (!flow.import_scheme.empty()) {
+    MNN_ASSIGN_OR_RETURN(options.import_scheme, read_text(flow.import_scheme));
+    const Result<std::string> data = scheme_calibration(options.import_scheme);
+    if (!data.ok()) return data.status().context(flow.import_scheme);
+    options.calibration_json = *data;
+    if (calibration.count + holdout.count == 0 &&
+        (flow.thresholds.min_cosine || flow.thresholds.min_snr)) {
+      return usage_error("accuracy thresholds need samples: --calibration or --holdout");
+    }
+  } else {
+    MNN_ASSIGN_OR_RETURN(options.calibration_json, describe_data(samples, graph));
+  }
 
   Result<QuantResult> result = quantize(graph, calibration, holdout, options);
-  if (!result.ok()) return result.status().context(flow.model);
+  if (!result.ok()) {
+    // A wrong scheme file is found once the model is known.
+    const bool scheme =
+        !flow.import_scheme.empty() && result.status().code() == Code::kInvalidArgument;
+    return result.status().context(scheme ? flow.import_scheme : flow.model);
+  }
   QuantOutcome outcome;
   outcome.report = std::move(result->report);
+  if (!flow.export_scheme.empty())
+    MNN_RETURN_IF_ERROR(write_file(flow.export_scheme, result->scheme_json));
 
   LoadedModel out = loaded;
   out.model.graph = std::move(result->graph);
-  auto meta = nlohmann::json::parse(make_metadata(out, {{"scheme", outcome.report.scheme},
-                                                        {"method", outcome.report.method},
-                                                        {"weight_scale", flow.weight_scale}}));
-  meta["calibration_sha256"] = digest;
-  meta["calibrated_dims"] = dims;
+  auto meta = nlohmann::json::parse(
+      make_metadata(out, {{"scheme", outcome.report.scheme}, {"method", outcome.report.method}}));
+  const auto data = nlohmann::json::parse(options.calibration_json);
+  if (data.contains("sha256")) meta["calibration_sha256"] = data["sha256"];
+  if (data.contains("dims")) meta["calibrated_dims"] = data["dims"];
   out.model.metadata_json = meta.dump();
   const std::vector<std::byte> bytes = serialize_model(out.model);
   outcome.file_bytes = static_cast<int64_t>(bytes.size());

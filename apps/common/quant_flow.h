@@ -18,6 +18,7 @@ struct QuantFlow {
   std::string scheme = "int8", method = "auto", weight_scale = "absmax";
   Thresholds thresholds;
   std::vector<std::string> reports;  // .json, .html, .xml (JUnit)
+  std::string import_scheme, export_scheme;
   int threads = 1;
 };
 

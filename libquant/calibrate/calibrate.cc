@@ -1,32 +1,41 @@
 #include "libquant/calibrate/calibrate.h"
 
 namespace mnn {
+namespace {
 
-Result<Calibration> calibrate(const Graph& graph, const QuantPlan& plan, const SampleSet& samples,
-                              const QuantOptions& options, bool per_channel) {
-  const RunOptions run{options.threads, options.isa};
-  auto progress = [&](const std::string& phase) {
-    return [&, phase](int64_t done, int64_t total) {
-      if (options.progress) options.progress(phase, done, total);
-    };
-  };
-  Calibration c;
-  std::vector<int> channel_at(plan.values.size(), -1);
-  if (per_channel) c.channels = channel_values(graph, plan);
-  for (size_t i = 0, v = 0; i < c.channels.size(); ++i) {
-    c.stats.emplace_back(c.channels[i]);
-    while (plan.values[v] != c.channels[i].value) ++v;
-    channel_at[v] = static_cast<int>(i);
+// Per value of the plan: its entry in `channels`, -1 without one.
+std::vector<int> channel_entries(const QuantPlan& plan, const std::vector<ChannelValue>& channels) {
+  std::vector<int> entries(plan.values.size(), -1);
+  for (size_t i = 0, v = 0; i < channels.size(); ++i) {
+    while (plan.values[v] != channels[i].value) ++v;
+    entries[v] = static_cast<int>(i);
   }
+  return entries;
+}
+
+std::function<void(int64_t, int64_t)> progress(const QuantOptions& options, const char* phase) {
+  return [&options, phase](int64_t done, int64_t total) {
+    if (options.progress) options.progress(phase, done, total);
+  };
+}
+
+}  // namespace
+
+Result<Calibration> calibrate_ranges(const Graph& graph, const QuantPlan& plan,
+                                     const SampleSet& samples, const QuantOptions& options) {
+  Calibration c;
+  c.channels = channel_values(graph, plan);
+  for (const ChannelValue& value : c.channels) c.stats.emplace_back(value);
+  const std::vector<int> entries = channel_entries(plan, c.channels);
   std::vector<RangeStats> value_ranges(plan.values.size());
   MNN_RETURN_IF_ERROR(observe(
-      graph, plan.values, samples, run,
+      graph, plan.values, samples, {options.threads, options.isa},
       [&](size_t v, size_t, const Tensor& t) {
         value_ranges[v].add(t.span<float>());
-        if (channel_at[v] >= 0) c.stats[static_cast<size_t>(channel_at[v])].add_range(t);
+        if (entries[v] >= 0) c.stats[static_cast<size_t>(entries[v])].add_range(t);
         return Status();
       },
-      progress("ranges")));
+      progress(options, "ranges")));
   std::vector<RangeStats> ranges(static_cast<size_t>(plan.groups));
   for (size_t v = 0; v < plan.values.size(); ++v) {
     if (value_ranges[v].not_finite > 0) {
@@ -37,15 +46,20 @@ Result<Calibration> calibrate(const Graph& graph, const QuantPlan& plan, const S
     ranges[static_cast<size_t>(plan.group[v])].merge(value_ranges[v]);
   }
   c.histograms = std::vector<Histogram>(ranges.begin(), ranges.end());
-  MNN_RETURN_IF_ERROR(observe(
-      graph, plan.values, samples, run,
+  return c;
+}
+
+Status add_histograms(const Graph& graph, const QuantPlan& plan, const SampleSet& samples,
+                      const QuantOptions& options, Calibration& c) {
+  const std::vector<int> entries = channel_entries(plan, c.channels);
+  return observe(
+      graph, plan.values, samples, {options.threads, options.isa},
       [&](size_t v, size_t, const Tensor& t) {
         c.histograms[static_cast<size_t>(plan.group[v])].add(t.span<float>());
-        if (channel_at[v] >= 0) c.stats[static_cast<size_t>(channel_at[v])].add_magnitudes(t);
+        if (entries[v] >= 0) c.stats[static_cast<size_t>(entries[v])].add_magnitudes(t);
         return Status();
       },
-      progress("histograms")));
-  return c;
+      progress(options, "histograms"));
 }
 
 }  // namespace mnn

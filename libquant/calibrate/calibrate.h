@@ -12,9 +12,12 @@ struct Calibration {
   std::vector<ChannelStats> stats;     // per entry of `channels`
 };
 
-// Two passes over the samples. An activation that becomes NaN or infinite is an error that names
-// it. Without `per_channel`, channels and stats stay empty.
-Result<Calibration> calibrate(const Graph& graph, const QuantPlan& plan, const SampleSet& samples,
-                              const QuantOptions& options, bool per_channel);
+// The first pass over the samples: ranges. An activation that becomes NaN or infinite is an error
+// that names it.
+Result<Calibration> calibrate_ranges(const Graph& graph, const QuantPlan& plan,
+                                     const SampleSet& samples, const QuantOptions& options);
+// The second: what lies where inside them. Only methods other than min-max, and smoothing, need it.
+Status add_histograms(const Graph& graph, const QuantPlan& plan, const SampleSet& samples,
+                      const QuantOptions& options, Calibration& calibration);
 
 }  // namespace mnn

@@ -65,6 +65,7 @@ std::vector<ChannelValue> channel_values(const Graph& graph, const QuantPlan& pl
       const int64_t channels = conv ? dims[1] * group : dims[layer.weight_axis == 1 ? 0 : 1];
       fits = fits && (c.readers.empty() || (conv == c.conv && channels == c.channels));
       c.conv = conv;
+      c.behind = conv ? dims.size() - 2 : 0;
       c.channels = channels;
       c.depthwise = c.depthwise && is_depthwise(graph, layer);
       c.readers.push_back(it->second);

@@ -12,6 +12,7 @@ struct ChannelValue {
   ValueId value = kNoValue;
   int64_t channels = 0;
   bool conv = false;            // the channels are axis 1, else the last axis
+  size_t behind = 0;            // axes behind that of the channels
   std::vector<size_t> readers;  // layers of the plan
   // Every reader is a depthwise Conv: an output channel reads one input channel, so that each may
   // have a scale and zero point of its own.

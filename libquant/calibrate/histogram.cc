@@ -40,7 +40,10 @@ double divergence(const Histogram& h, RealRange r) {
                               first + 1, kHistogramBins);
   const int n = last - first;
   std::vector<double> p(static_cast<size_t>(n)), inside(static_cast<size_t>(n));
+  // Zero is on every grid: the many exact zeros behind a Relu are not smeared over a level.
+  const int zero = static_cast<int>(std::floor(-h.low / width));
   for (int b = 0; b < kHistogramBins; ++b) {
+    if (b == zero) continue;
     const auto mass = static_cast<double>(h.bins[static_cast<size_t>(b)]);
     const int at = std::clamp(b - first, 0, n - 1);
     p[static_cast<size_t>(at)] += mass;
@@ -99,6 +102,38 @@ RealRange least(const Histogram& h, double from, Cost&& cost) {
 }  // namespace
 
 void RangeStats::add(std::span<const float> values) {
+  // Eight running ranges; a block that is not all finite takes the slow way.
+  constexpr size_t kLanes = 8;
+  float least[kLanes], most[kLanes];
+  RangeStats blocks;
+  size_t i = 0;
+  for (; i + kLanes <= values.size(); i += kLanes) {
+    const float* x = values.data() + i;
+    float check = 0;
+    for (size_t j = 0; j < kLanes; ++j) check += x[j] * 0.0f;
+    if (check != 0.0f) {
+      add_each(values.subspan(i, kLanes));
+      continue;
+    }
+    if (blocks.count == 0) {
+      std::copy_n(x, kLanes, least);
+      std::copy_n(x, kLanes, most);
+    }
+    for (size_t j = 0; j < kLanes; ++j) {
+      least[j] = x[j] < least[j] ? x[j] : least[j];
+      most[j] = x[j] > most[j] ? x[j] : most[j];
+    }
+    blocks.count += kLanes;
+  }
+  if (blocks.count > 0) {
+    blocks.low = *std::min_element(least, least + kLanes);
+    blocks.high = *std::max_element(most, most + kLanes);
+    merge(blocks);
+  }
+  add_each(values.subspan(i));
+}
+
+void RangeStats::add_each(std::span<const float> values) {
   for (const float v : values) {
     if (!std::isfinite(v)) {
       ++not_finite;

@@ -20,6 +20,9 @@ struct RangeStats {
   int64_t not_finite = 0;
   void add(std::span<const float> values);
   void merge(const RangeStats& other);
+
+ private:
+  void add_each(std::span<const float> values);
 };
 
 // Pass 2: counts over fixed bins of [low, high]; bins do not move, so counts merge exactly.

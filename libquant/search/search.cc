@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <optional>
 
+#include "libquant/bias.h"
 #include "libquant/calibrate/calibrate.h"
-#include "libquant/walk.h"
 
 namespace mnn {
 namespace {
@@ -46,6 +47,9 @@ struct Base {
   QuantPlan plan;
   Calibration calibration;
   std::vector<Smoothing> smoothings;
+  // Made when first asked for.
+  LayerMeans means;
+  std::map<WeightScale, std::vector<QuantizedWeights>> weights;
 };
 
 struct Recipe {
@@ -56,7 +60,7 @@ struct Recipe {
 
 // Everything about a candidate but the network it belongs to.
 struct Candidate {
-  const Base* base = nullptr;
+  Base* base = nullptr;
   Recipe recipe;
   QuantDecisions decisions;
   std::string name;
@@ -71,9 +75,13 @@ class RecipeSearch {
   Result<SearchResult> run() {
     const bool automatic = in_.options.method == CalibrationMethod::kAuto;
     plain_.graph = in_.graph;
-    plain_.plan = in_.plan;
+    plain_.plan = plan_quantization(in_.graph);
     MNN_ASSIGN_OR_RETURN(plain_.calibration,
-                         calibrate(in_.graph, in_.plan, in_.calibration, in_.options, automatic));
+                         calibrate_ranges(plain_.graph, plain_.plan, in_.calibration, in_.options));
+    if (in_.options.method != CalibrationMethod::kMinMax) {
+      MNN_RETURN_IF_ERROR(add_histograms(plain_.graph, plain_.plan, in_.calibration, in_.options,
+                                         plain_.calibration));
+    }
     if (automatic) {
       MNN_RETURN_IF_ERROR(try_everything());
     } else {
@@ -105,7 +113,7 @@ class RecipeSearch {
     const CalibrationMethod best_method = tensor->recipe.method;
     const bool depthwise = has_depthwise(plain_);
     if (depthwise) MNN_RETURN_IF_ERROR(try_channels(channel, plain_, best_method));
-    MNN_RETURN_IF_ERROR(make_smoothed());
+    MNN_RETURN_IF_ERROR(make_smoothed(best_method));
     if (!smoothed_.smoothings.empty()) {
       for (const CalibrationMethod m : methods_to_try(best_method))
         MNN_RETURN_IF_ERROR(try_for(smooth, smoothed_, {m, 0, weights}));
@@ -128,7 +136,7 @@ class RecipeSearch {
     return {CalibrationMethod::kMinMax, best};
   }
 
-  Status try_channels(std::optional<Candidate>& family, const Base& base, CalibrationMethod best) {
+  Status try_channels(std::optional<Candidate>& family, Base& base, CalibrationMethod best) {
     for (const CalibrationMethod m : methods_to_try(best))
       for (const double margin : kMargins)
         MNN_RETURN_IF_ERROR(try_for(family, base, {m, margin, in_.options.weight_scale}));
@@ -141,7 +149,8 @@ class RecipeSearch {
                        [](const ChannelValue& c) { return c.depthwise; });
   }
 
-  Status make_smoothed() {
+  // For ranges by min-max or `best`.
+  Status make_smoothed(CalibrationMethod best) {
     const Calibration& c = plain_.calibration;
     const SampleSet some = spread(in_.calibration, kSmoothingSamples);
     MNN_ASSIGN_OR_RETURN(
@@ -157,12 +166,14 @@ class RecipeSearch {
       apply_smoothing(smoothed_.graph, plain_.plan, c.channels[next], s);
     }
     smoothed_.plan = plan_quantization(smoothed_.graph);
-    MNN_ASSIGN_OR_RETURN(smoothed_.calibration, calibrate(smoothed_.graph, smoothed_.plan,
-                                                          in_.calibration, in_.options, true));
-    return {};
+    MNN_ASSIGN_OR_RETURN(smoothed_.calibration, calibrate_ranges(smoothed_.graph, smoothed_.plan,
+                                                                 in_.calibration, in_.options));
+    if (best == CalibrationMethod::kMinMax) return {};
+    return add_histograms(smoothed_.graph, smoothed_.plan, in_.calibration, in_.options,
+                          smoothed_.calibration);
   }
 
-  Result<QuantDecisions> decide(const Base& base, const Recipe& recipe) {
+  Result<QuantDecisions> decide(Base& base, const Recipe& recipe) {
     QuantDecisions d;
     for (const Histogram& h : base.calibration.histograms) {
       const RealRange r = choose_range(h, recipe.method);
@@ -176,13 +187,16 @@ class RecipeSearch {
           channel_params(base.calibration.stats[i], static_cast<size_t>(c.channels),
                          range_minmax(base.calibration.histograms[group]), recipe.margin);
     }
-    for (const QuantLayer& layer : base.plan.layers) {
+    std::vector<QuantizedWeights>& weights = base.weights[recipe.weights];
+    for (size_t i = weights.size(); i < base.plan.layers.size(); ++i) {
+      const QuantLayer& layer = base.plan.layers[i];
       auto w =
           quantize_weights(base.graph.value(layer.weight).data, layer.weight_axis, recipe.weights);
       if (!w.ok())
         return w.status().context("node " + display_name(base.graph, base.graph.node(layer.node)));
-      d.weights.push_back(std::move(w).value());
+      weights.push_back(std::move(w).value());
     }
+    d.weights = weights;
     d.bias.resize(base.plan.layers.size());
     return d;
   }
@@ -195,7 +209,7 @@ class RecipeSearch {
     return name;
   }
 
-  Result<Candidate> try_recipe(const Base& base, const Recipe& recipe) {
+  Result<Candidate> try_recipe(Base& base, const Recipe& recipe) {
     Candidate c;
     c.base = &base;
     c.recipe = recipe;
@@ -205,7 +219,7 @@ class RecipeSearch {
     return c;
   }
 
-  Status try_for(std::optional<Candidate>& family, const Base& base, const Recipe& recipe) {
+  Status try_for(std::optional<Candidate>& family, Base& base, const Recipe& recipe) {
     MNN_ASSIGN_OR_RETURN(Candidate c, try_recipe(base, recipe));
     if (!family || c.snr_db > family->snr_db) family = std::move(c);
     return {};
@@ -214,14 +228,14 @@ class RecipeSearch {
   Status try_bias(const Candidate& from) {
     Candidate c = from;
     c.name += " + bias correction";
-    WalkOptions options;
-    options.run = run_;
-    options.correct_bias = true;
-    options.progress = [&](int64_t done, int64_t total) {
-      progress("bias correction", done, total);
-    };
     const SampleSet some = spread(in_.calibration, kCorrectionSamples);
-    MNN_RETURN_IF_ERROR(walk(c.base->graph, c.base->plan, c.decisions, some, options));
+    Base& base = *c.base;
+    if (base.means.empty()) {
+      MNN_ASSIGN_OR_RETURN(base.means, layer_means(base.graph, base.plan, some, run_));
+    }
+    MNN_RETURN_IF_ERROR(correct_biases(
+        base.graph, base.plan, c.decisions, some, base.means, run_,
+        [&](int64_t done, int64_t total) { progress("bias correction", done, total); }));
     return judge(c);
   }
 

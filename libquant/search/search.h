@@ -19,7 +19,6 @@ struct Solution {
 
 struct SearchInput {
   const Graph& graph;
-  const QuantPlan& plan;
   const SampleSet& calibration;
   const SampleSet& holdout;
   const std::vector<std::vector<Tensor>>& reference;  // float outputs per held-back sample

@@ -112,8 +112,7 @@ bool scale_normalization(Graph& g, NodeId id, const std::vector<float>& factors)
 void append_factors(Graph& g, NodeId id, const ChannelValue& value,
                     const std::vector<float>& factors) {
   // One per channel, ones for the axes behind it.
-  const size_t rank = value.conv ? g.value(value.value).type.rank() - 1 : 1;
-  std::vector<int64_t> dims(rank, 1);
+  std::vector<int64_t> dims(value.behind + 1, 1);
   dims[0] = value.channels;
   Tensor t = Tensor::allocate(DType::kF32, dims).value();
   std::copy(factors.begin(), factors.end(), t.data<float>());

@@ -76,6 +76,7 @@ Result<QuantizedWeights> quantize_weights(const Tensor& weights, int axis, Weigh
     if (d > static_cast<size_t>(axis)) inner *= weights.dims()[d];
   }
   QuantizedWeights q;
+  q.method = method;
   q.params.storage = DType::kI8;
   q.params.axis = axis;
   q.params.zero_point.assign(static_cast<size_t>(channels), 0);

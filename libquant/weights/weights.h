@@ -9,6 +9,7 @@ struct QuantizedWeights {
   Tensor stored;       // i8
   QuantParams params;  // axis = the output channels
   double snr_db = 0;   // of the dequantized weights
+  WeightScale method = WeightScale::kAbsMax;
 };
 // `axis` indexes the output channels of an f32 tensor. kMse searches the scale of least squared
 // error among shrunk ones, then refits it by least squares.

@@ -1,0 +1,23 @@
+// Bias correction: quantization shifts the mean of a layer's output; its bias takes the shift back.
+#pragma once
+
+#include "libquant/annotate.h"
+#include "libquant/observe.h"
+
+namespace mnn {
+
+// Per layer of the plan, the mean per output channel of its float output before fused post-ops
+// (with the bias). Empty for layers without a bias that can be set.
+using LayerMeans = std::vector<std::vector<double>>;
+Result<LayerMeans> layer_means(const Graph& graph, const QuantPlan& plan, const SampleSet& samples,
+                               const RunOptions& run);
+
+// Layer by layer, each on what the quantized layers in front of it make of the samples:
+// b += E[float output] - E[quantized output] (Nagel et al., Data-free quantization through weight
+// equalization and bias correction, 2019, done sequentially). Fills decisions.bias. Holds the
+// values alive between two nodes for all samples at once: give it few.
+Status correct_biases(const Graph& graph, const QuantPlan& plan, QuantDecisions& decisions,
+                      const SampleSet& samples, const LayerMeans& means, const RunOptions& run,
+                      const std::function<void(int64_t done, int64_t total)>& progress);
+
+}  // namespace mnn
