@@ -4,17 +4,18 @@
 #include <cstdio>
 #include <map>
 
+#include "libquant/report/islands.h"
 #include "libquant/walk.h"
-#include "libruntime/compile/backend.h"
 
 namespace mnn {
 namespace {
 
 constexpr size_t kWalkSamples = 8;
-constexpr size_t kContributionSamples = 4;
+constexpr size_t kContributionSamples = 3;
 // Layers whose suggested remedy is tried, and below which contribution one is looked for.
 constexpr size_t kTriedLayers = 5;
 constexpr double kGoodContributionDb = 30.0;
+constexpr double kNotableGainDb = 0.1;
 
 SampleSet first_of(const SampleSet& all, size_t count) {
   SampleSet some;
@@ -39,6 +40,7 @@ class LayerReporter {
 
   Result<std::vector<LayerError>> run() {
     make_rows();
+    MNN_RETURN_IF_ERROR(count_all_macs());
     MNN_RETURN_IF_ERROR(walk_rows());
     MNN_RETURN_IF_ERROR(contributions());
     std::stable_sort(rows_.begin(), rows_.end(), [](const Row& a, const Row& b) {
@@ -68,7 +70,6 @@ class LayerReporter {
       e.origin = node.origin;
       e.op = node.op;
       for (const FusedOp& f : node.fused) e.op += "+" + f.op;
-      e.macs = count_macs(in_.graph, node);
       e.weight_snr_db = kExactSnrDb;
       if (it != layer_of.end()) {
         row.layer = it->second;
@@ -81,6 +82,13 @@ class LayerReporter {
       row_of_[static_cast<NodeId>(n)] = rows_.size();
       rows_.push_back(std::move(row));
     }
+  }
+
+  Status count_all_macs() {
+    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> sample, in_.holdout.load(0));
+    MNN_ASSIGN_OR_RETURN(const std::vector<int64_t> macs, node_macs(in_.graph, sample));
+    for (const auto& [node, row] : row_of_) rows_[row].error.macs = macs[static_cast<size_t>(node)];
+    return {};
   }
 
   Status walk_rows() {
@@ -153,26 +161,92 @@ class LayerReporter {
     return {};
   }
 
-  // What to do about the worst layers, each remedy with the gain measured at the network's output.
+  // One way to treat a row: a name for the reader and the network with it.
+  struct Remedy {
+    std::string name;
+    QuantDecisions decisions;
+  };
+
+  std::vector<Remedy> remedies(const Row& row) const {
+    std::vector<Remedy> all;
+    const ValueId value =
+        row.layer < 0 ? row.output : in_.plan.layers[static_cast<size_t>(row.layer)].input;
+    const size_t group = group_of(in_.plan, value);
+    const QuantParams& now = in_.decisions.params[group];
+    auto try_params = [&](const std::string& name, QuantParams params) {
+      if (params == now) return;
+      all.push_back({name, in_.decisions});
+      all.back().decisions.params[group] = std::move(params);
+    };
+    if (in_.calibration != nullptr) {
+      const Histogram& h = in_.calibration->histograms[group];
+      const auto& channels = in_.calibration->channels;
+      for (size_t i = 0; i < channels.size(); ++i) {
+        if (channels[i].value != value || !channels[i].depthwise) continue;
+        try_params("a scale per channel of the input",
+                   channel_params(in_.calibration->stats[i],
+                                  static_cast<size_t>(channels[i].channels), range_minmax(h), 1.0));
+      }
+      const char* of = row.layer < 0 ? "of the output" : "of the input";
+      for (const auto& [name, method] : {std::pair{"min-max", CalibrationMethod::kMinMax},
+                                         {"percentile", CalibrationMethod::kPercentile},
+                                         {"MSE", CalibrationMethod::kMse}}) {
+        if (method != CalibrationMethod::kMinMax && h.count == 0) continue;
+        const RealRange r = choose_range(h, method);
+        try_params(std::string(name) + " range " + of, activation_params(r.low, r.high));
+      }
+    }
+    if (row.layer >= 0) {
+      const auto i = static_cast<size_t>(row.layer);
+      const bool mse = in_.decisions.weights[i].method == WeightScale::kMse;
+      auto other = quantize_weights(in_.graph.value(in_.plan.layers[i].weight).data,
+                                    in_.plan.layers[i].weight_axis,
+                                    mse ? WeightScale::kAbsMax : WeightScale::kMse);
+      if (other.ok()) {
+        all.push_back({mse ? "absmax weight scales" : "MSE weight scales", in_.decisions});
+        all.back().decisions.weights[i] = std::move(other).value();
+      }
+    }
+    return all;
+  }
+
+  // What to do about the worst layers: the remedy with the best gain at the network's output, and
+  // what keeping the layer in float would gain.
   Status suggest() {
     MNN_ASSIGN_OR_RETURN(const auto all, errors_of(annotate(in_.graph, in_.plan, in_.decisions)));
     const double now = overall_snr_db(all);
     size_t tried = 0;
     for (Row& row : rows_) {
       if (tried >= kTriedLayers || row.error.contribution.snr_db >= kGoodContributionDb) break;
-      if (row.layer < 0) continue;
       progress("remedies", static_cast<int64_t>(tried), static_cast<int64_t>(kTriedLayers));
       ++tried;
+      std::string best;
+      double gain = kNotableGainDb;
+      for (Remedy& remedy : remedies(row)) {
+        MNN_ASSIGN_OR_RETURN(const auto errors,
+                             errors_of(annotate(in_.graph, in_.plan, remedy.decisions)));
+        if (overall_snr_db(errors) - now <= gain) continue;
+        gain = overall_snr_db(errors) - now;
+        best = remedy.name + ": " + signed_db(gain);
+      }
+      row.error.suggestion = best;
+      if (row.layer < 0) continue;
       MNN_ASSIGN_OR_RETURN(const auto without,
                            errors_of(annotate_without(in_.graph, in_.plan, in_.decisions,
                                                       static_cast<size_t>(row.layer))));
-      const double gain = overall_snr_db(without) - now;
-      char text[96];
-      std::snprintf(text, sizeof text, "in float: %+.2f dB at the output", gain);
-      row.error.suggestion = text;
-      if (row.error.clipped_share > 0.01) row.error.suggestion += "; clips: try --method minmax";
+      row.error.suggestion +=
+          (best.empty() ? "" : "; ") + ("in float: " + signed_db(overall_snr_db(without) - now));
+    }
+    for (Row& row : rows_) {
+      if (!row.error.suggestion.empty()) row.error.suggestion += " at the output";
     }
     return {};
+  }
+
+  static std::string signed_db(double gain) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%+.2f dB", gain);
+    return text;
   }
 
   void progress(const std::string& phase, int64_t done, int64_t total) const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "libquant/annotate.h"
+#include "libquant/calibrate/calibrate.h"
 #include "libquant/observe.h"
 
 namespace mnn {
@@ -14,6 +15,7 @@ struct LayerReportInput {
   const SampleSet& holdout;
   RunOptions run;
   const std::function<void(const std::string&, int64_t, int64_t)>& progress;
+  const Calibration* calibration;  // of `graph`; null: remedies that need it are not tried
 };
 
 // One row per quantized layer and per other node whose output is stored as u8; worst contribution

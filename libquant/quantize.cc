@@ -1,8 +1,11 @@
 // Post-training quantization: plan, search, measure.
 #include "libquant/quantize.h"
 
+#include <cstdio>
+
 #include "libquant/layer_report.h"
-#include "libquant/scheme.h"
+#include "libquant/report/islands.h"
+#include "libquant/report/scheme.h"
 #include "libquant/search/search.h"
 
 namespace mnn {
@@ -37,6 +40,19 @@ Split split_samples(const SampleSource& calibration, const SampleSource& holdout
   }
   split.note = "every fourth calibration sample in name order was held back";
   return split;
+}
+
+// Float MACs worth a warning.
+constexpr double kNotableMacShare = 0.01;
+
+std::string warning_of(const FloatIsland& island) {
+  char share[32];
+  std::snprintf(share, sizeof share, "%.1f", 100 * island.mac_share);
+  std::string text = std::string(share) + " % of the MACs stay float: " + island.op + ", " +
+                     island.why + ": " + island.layers[0];
+  if (island.layers.size() > 1)
+    text += " and " + std::to_string(island.layers.size() - 1) + " more";
+  return text;
 }
 
 // A quantizer at work: what all phases share.
@@ -100,15 +116,22 @@ class Quantizer {
     }
     report_.argmax_agreement = argmax_agreement(reference_, outputs);
     report_.int8_mac_share = session->int8_mac_share();
-    if (report_.int8_mac_share < 0.95) {
-      report_.warnings.push_back("only " +
-                                 std::to_string(static_cast<int>(100 * report_.int8_mac_share)) +
-                                 " % of the MACs run on int8 kernels");
+    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> sample, holdout.load(0));
+    MNN_ASSIGN_OR_RETURN(const std::vector<int64_t> macs, node_macs(graph, sample));
+    report_.islands = float_islands(graph, macs);
+    for (const FloatIsland& island : report_.islands) {
+      if (island.mac_share >= kNotableMacShare) report_.warnings.push_back(warning_of(island));
     }
     if (!options_.layer_report) return {};
-    MNN_ASSIGN_OR_RETURN(report_.layers,
-                         report_layers({solution_.graph, solution_.plan, solution_.decisions,
-                                        reference_, holdout, run_, options_.progress}));
+    MNN_ASSIGN_OR_RETURN(
+        report_.layers, report_layers({solution_.graph, solution_.plan, solution_.decisions,
+                                       reference_, holdout, run_, options_.progress,
+                                       solution_.calibration ? &*solution_.calibration : nullptr}));
+    for (const LayerError& layer : report_.layers) {
+      if (layer.isolated.failed || layer.accumulated.failed || layer.contribution.failed) {
+        report_.warnings.push_back("layer " + layer.name + ": NaN, infinity or nothing compared");
+      }
+    }
     return {};
   }
 

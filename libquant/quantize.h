@@ -57,9 +57,17 @@ struct LayerError {
   std::string suggestion;    // empty: nothing to do
 };
 
+// Layers of one operator that stay float for one reason.
+struct FloatIsland {
+  std::string op, why;
+  double mac_share = 0;  // of all Conv, Gemm and MatMul MACs
+  std::vector<std::string> layers;
+};
+
 struct QuantReport {
   std::string scheme, method;                              // the method used (what auto chose)
-  std::vector<std::pair<std::string, double>> candidates;  // auto: output SNR of each, dB
+  // Recipes tried: the mean of the held-back samples' output SNRs, dB.
+  std::vector<std::pair<std::string, double>> candidates;
   size_t calibration_samples = 0, holdout_samples = 0;
   std::string holdout_note;
   std::vector<std::pair<std::string, ErrorMetrics>>
@@ -67,6 +75,7 @@ struct QuantReport {
   double argmax_agreement = -1;    // of the first output along its last axis; -1: not applicable
   std::vector<LayerError> layers;  // worst contribution first
   double int8_mac_share = 0;
+  std::vector<FloatIsland> islands;
   int64_t bytes_before = 0, bytes_after = 0;  // of the constants
   std::vector<std::string> warnings;
 };

@@ -110,6 +110,19 @@ std::string report_html(const QuantReport& r, const std::string& title) {
       out += "<tr><td>" + escape(name) + "</td><td>" + fixed(snr, 2) + "</td></tr>";
     out += "</table>";
   }
+  if (!r.islands.empty()) {
+    out +=
+        "<h2>In float</h2><table><tr><th>operator</th><th>layers</th><th>MACs %</th><th>why</th>"
+        "</tr>";
+    for (const FloatIsland& island : r.islands) {
+      std::string names;
+      for (const std::string& name : island.layers) names += (names.empty() ? "" : ", ") + name;
+      out += "<tr><td>" + escape(island.op) + "</td><td title=\"" + escape(names) + "\">" +
+             std::to_string(island.layers.size()) + "</td><td>" + fixed(100 * island.mac_share, 2) +
+             "</td><td>" + escape(island.why) + "</td></tr>";
+    }
+    out += "</table>";
+  }
   if (!r.layers.empty()) {
     out +=
         "<h2>Layers, worst contribution first</h2><p>Contribution: at the network's output, only "

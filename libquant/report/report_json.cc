@@ -56,6 +56,13 @@ std::string report_json(const QuantReport& r) {
                              {"amplified", e.amplified},
                              {"suggestion", e.suggestion}});
   }
+  out["float_islands"] = Json::array();
+  for (const FloatIsland& island : r.islands) {
+    out["float_islands"].push_back({{"op", island.op},
+                                    {"why", island.why},
+                                    {"mac_share", island.mac_share},
+                                    {"layers", island.layers}});
+  }
   out["warnings"] = r.warnings;
   return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

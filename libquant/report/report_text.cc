@@ -52,7 +52,13 @@ std::string report_text(const QuantReport& r, size_t max_layers, bool color) {
   }
   if (r.argmax_agreement >= 0)
     out += format("argmax agreement %.2f %%\n", 100 * r.argmax_agreement);
-  if (r.layers.empty() || max_layers == 0) return out;
+  if (max_layers == 0) return out;
+  for (const FloatIsland& island : r.islands) {
+    out += format("in float: %zu %s (%.2f %% of the MACs): ", island.layers.size(),
+                  island.op.c_str(), 100 * island.mac_share) +
+           island.why + "\n";
+  }
+  if (r.layers.empty()) return out;
   out += "\n" +
          paint("1", format("%-12s %9s %9s %9s %7s %7s  %-22s %s", "contribution", "isolated",
                            "accumul.", "weights", "MACs %", "clip %", "operator", "layer")) +

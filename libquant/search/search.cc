@@ -6,16 +6,15 @@
 #include <optional>
 
 #include "libquant/bias.h"
-#include "libquant/calibrate/calibrate.h"
 
 namespace mnn {
 namespace {
 
 // Samples whose activations are held at once for bias correction and for smoothing.
-constexpr size_t kCorrectionSamples = 16;
+constexpr size_t kCorrectionSamples = 8;
 constexpr size_t kSmoothingSamples = 4;
 constexpr double kMargins[] = {1.0, 1.5};
-constexpr int64_t kMostCandidates = 21;  // for the progress bar
+constexpr int64_t kMostCandidates = 13;  // for the progress bar
 
 constexpr CalibrationMethod kMethods[] = {CalibrationMethod::kMinMax,
                                           CalibrationMethod::kPercentile, CalibrationMethod::kKl,
@@ -64,7 +63,7 @@ struct Candidate {
   Recipe recipe;
   QuantDecisions decisions;
   std::string name;
-  double snr_db = -std::numeric_limits<double>::infinity();
+  double score = -std::numeric_limits<double>::infinity();
 };
 
 class RecipeSearch {
@@ -85,17 +84,17 @@ class RecipeSearch {
     if (automatic) {
       MNN_RETURN_IF_ERROR(try_everything());
     } else {
-      MNN_ASSIGN_OR_RETURN(const Candidate c,
-                           try_recipe(plain_, {in_.options.method, 0, in_.options.weight_scale}));
+      std::optional<Candidate> c;
+      MNN_RETURN_IF_ERROR(try_for(c, plain_, {in_.options.method, 0, in_.options.weight_scale}));
       MNN_RETURN_IF_ERROR(try_bias(c));
     }
     SearchResult result;
     result.best.graph = best_.base->graph;
     result.best.plan = best_.base->plan;
     result.best.smoothings = best_.base->smoothings;
+    result.best.calibration = std::move(best_.base->calibration);
     result.best.decisions = std::move(best_.decisions);
     result.best.recipe = best_.name;
-    result.best.snr_db = best_.snr_db;
     result.candidates = std::move(candidates_);
     return result;
   }
@@ -110,37 +109,29 @@ class RecipeSearch {
     std::optional<Candidate> tensor, channel, smooth;
     for (const CalibrationMethod m : kMethods)
       MNN_RETURN_IF_ERROR(try_for(tensor, plain_, {m, 0, weights}));
-    const CalibrationMethod best_method = tensor->recipe.method;
+    MNN_RETURN_IF_ERROR(try_bias(tensor));
+    const CalibrationMethod method = tensor->recipe.method;
+    // Bias correction changes which recipe is best, so each has its turn with it.
     const bool depthwise = has_depthwise(plain_);
-    if (depthwise) MNN_RETURN_IF_ERROR(try_channels(channel, plain_, best_method));
-    MNN_RETURN_IF_ERROR(make_smoothed(best_method));
+    for (const double margin : kMargins) {
+      if (!depthwise) continue;
+      std::optional<Candidate> one;
+      MNN_RETURN_IF_ERROR(try_for(one, plain_, {method, margin, weights}));
+      MNN_RETURN_IF_ERROR(try_bias(one));
+      if (!channel || one->score > channel->score) channel = std::move(one);
+    }
+    MNN_RETURN_IF_ERROR(make_smoothed(method));
     if (!smoothed_.smoothings.empty()) {
-      for (const CalibrationMethod m : methods_to_try(best_method))
-        MNN_RETURN_IF_ERROR(try_for(smooth, smoothed_, {m, 0, weights}));
-      if (depthwise) MNN_RETURN_IF_ERROR(try_channels(smooth, smoothed_, best_method));
+      const double margin = channel ? channel->recipe.margin : 0;
+      MNN_RETURN_IF_ERROR(try_for(smooth, smoothed_, {method, margin, weights}));
+      MNN_RETURN_IF_ERROR(try_bias(smooth));
     }
-    // Bias correction changes which of them is best, so each family has its turn.
-    for (const auto* family : {&tensor, &channel, &smooth})
-      if (*family) MNN_RETURN_IF_ERROR(try_bias(**family));
-    if (weights == WeightScale::kAbsMax) {
-      Recipe recipe = best_.recipe;
-      recipe.weights = WeightScale::kMse;
-      MNN_ASSIGN_OR_RETURN(const Candidate c, try_recipe(*best_.base, recipe));
-      MNN_RETURN_IF_ERROR(try_bias(c));
-    }
-    return {};
-  }
-
-  static std::vector<CalibrationMethod> methods_to_try(CalibrationMethod best) {
-    if (best == CalibrationMethod::kMinMax) return {best};
-    return {CalibrationMethod::kMinMax, best};
-  }
-
-  Status try_channels(std::optional<Candidate>& family, Base& base, CalibrationMethod best) {
-    for (const CalibrationMethod m : methods_to_try(best))
-      for (const double margin : kMargins)
-        MNN_RETURN_IF_ERROR(try_for(family, base, {m, margin, in_.options.weight_scale}));
-    return {};
+    if (weights == WeightScale::kMse) return {};
+    Recipe recipe = best_.recipe;
+    recipe.weights = WeightScale::kMse;
+    std::optional<Candidate> mse;
+    MNN_RETURN_IF_ERROR(try_for(mse, *best_.base, recipe));
+    return try_bias(mse);
   }
 
   static bool has_depthwise(const Base& base) {
@@ -209,24 +200,21 @@ class RecipeSearch {
     return name;
   }
 
-  Result<Candidate> try_recipe(Base& base, const Recipe& recipe) {
+  // Tries a recipe; the better one stays in `family`.
+  Status try_for(std::optional<Candidate>& family, Base& base, const Recipe& recipe) {
     Candidate c;
     c.base = &base;
     c.recipe = recipe;
     c.name = name_of(base, recipe);
     MNN_ASSIGN_OR_RETURN(c.decisions, decide(base, recipe));
     MNN_RETURN_IF_ERROR(judge(c));
-    return c;
-  }
-
-  Status try_for(std::optional<Candidate>& family, Base& base, const Recipe& recipe) {
-    MNN_ASSIGN_OR_RETURN(Candidate c, try_recipe(base, recipe));
-    if (!family || c.snr_db > family->snr_db) family = std::move(c);
+    if (!family || c.score > family->score) family = std::move(c);
     return {};
   }
 
-  Status try_bias(const Candidate& from) {
-    Candidate c = from;
+  // The candidate becomes the better of itself and itself with corrected biases.
+  Status try_bias(std::optional<Candidate>& candidate) {
+    Candidate c = *candidate;
     c.name += " + bias correction";
     const SampleSet some = spread(in_.calibration, kCorrectionSamples);
     Base& base = *c.base;
@@ -236,18 +224,29 @@ class RecipeSearch {
     MNN_RETURN_IF_ERROR(correct_biases(
         base.graph, base.plan, c.decisions, some, base.means, run_,
         [&](int64_t done, int64_t total) { progress("bias correction", done, total); }));
-    return judge(c);
+    MNN_RETURN_IF_ERROR(judge(c));
+    if (c.score > candidate->score) candidate = std::move(c);
+    return {};
   }
 
   Status judge(Candidate& c) {
     progress("choosing a recipe", static_cast<int64_t>(candidates_.size()), kMostCandidates);
-    MNN_ASSIGN_OR_RETURN(const auto errors,
-                         measure(annotate(c.base->graph, c.base->plan, c.decisions), in_.holdout,
-                                 in_.reference, run_));
-    c.snr_db = overall_snr_db(errors);
-    candidates_.emplace_back(c.name, c.snr_db);
-    if (best_.base == nullptr || c.snr_db > best_.snr_db) best_ = c;
+    MNN_ASSIGN_OR_RETURN(c.score, mean_snr_db(annotate(c.base->graph, c.base->plan, c.decisions)));
+    candidates_.emplace_back(c.name, c.score);
+    if (best_.base == nullptr || c.score > best_.score) best_ = c;
     return {};
+  }
+
+  // The mean of the samples' own SNRs: one sample that flips does not outweigh all others.
+  Result<double> mean_snr_db(Graph graph) {
+    MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(std::move(graph), run_));
+    MNN_ASSIGN_OR_RETURN(const auto outputs, run_all(*session, in_.holdout));
+    double sum = 0;
+    for (size_t s = 0; s < outputs.size(); ++s) {
+      MNN_ASSIGN_OR_RETURN(const auto errors, output_errors({in_.reference[s]}, {outputs[s]}));
+      sum += std::min(overall_snr_db(errors), kExactSnrDb);
+    }
+    return sum / static_cast<double>(outputs.size());
   }
 
   const SearchInput& in_;
@@ -258,14 +257,6 @@ class RecipeSearch {
 };
 
 }  // namespace
-
-Result<std::vector<ErrorSums>> measure(Graph graph, const SampleSet& samples,
-                                       const std::vector<std::vector<Tensor>>& reference,
-                                       const RunOptions& run) {
-  MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(std::move(graph), run));
-  MNN_ASSIGN_OR_RETURN(const auto outputs, run_all(*session, samples));
-  return output_errors(reference, outputs);
-}
 
 Result<SearchResult> search_recipe(const SearchInput& input) { return RecipeSearch(input).run(); }
 

@@ -1,7 +1,10 @@
 // Finds the recipe that quantizes a network best.
 #pragma once
 
+#include <optional>
+
 #include "libquant/annotate.h"
+#include "libquant/calibrate/calibrate.h"
 #include "libquant/observe.h"
 #include "libquant/search/smoothing.h"
 
@@ -13,8 +16,8 @@ struct Solution {
   QuantPlan plan;
   QuantDecisions decisions;
   std::vector<Smoothing> smoothings;
+  std::optional<Calibration> calibration;  // of `graph`, where there was one
   std::string recipe;
-  double snr_db = 0;  // at the outputs, on the held-back samples
 };
 
 struct SearchInput {
@@ -27,18 +30,14 @@ struct SearchInput {
 
 struct SearchResult {
   Solution best;
-  std::vector<std::pair<std::string, double>> candidates;  // in the order tried, with their SNR
+  // In the order tried: the mean over the held-back samples of each one's SNR at the outputs, dB.
+  std::vector<std::pair<std::string, double>> candidates;
 };
 
 // With method auto: ranges per tensor by min-max, percentile, KL and MSE; then grids per channel on
-// what depthwise layers read; then smoothing; then bias correction on the best of each family, and
-// MSE weight scales on the best of all. Other methods: those ranges, with and without bias
-// correction. The first of equals wins, so that the choice depends on nothing but the figures.
+// what depthwise layers read; then smoothing; then MSE weight scales on the best of all; each with
+// and without bias correction. Other methods: those ranges, with and without bias correction. The
+// first of equals wins, so that the choice depends on nothing but the figures.
 Result<SearchResult> search_recipe(const SearchInput& input);
-
-// The errors of `graph`, quantized already, at the outputs.
-Result<std::vector<ErrorSums>> measure(Graph graph, const SampleSet& samples,
-                                       const std::vector<std::vector<Tensor>>& reference,
-                                       const RunOptions& run);
 
 }  // namespace mnn

@@ -1,5 +1,5 @@
 // A scheme file brings back every decision, and says where it is wrong.
-#include "libquant/scheme.h"
+#include "libquant/report/scheme.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "libquant/scheme.h"
+#include "libquant/report/scheme.h"
 
 #include <algorithm>
 #include <cmath>
