@@ -111,7 +111,17 @@ Graph annotate_value_only(const Graph& graph, const QuantPlan& plan,
 
 Graph annotate_without(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions,
                        size_t index) {
-  const QuantPlan rest = plan_quantization(graph, {plan.layers[index].node});
+  QuantPlan rest = plan_quantization(graph, {plan.layers[index].node});
+  // Only what the whole plan stores has parameters.
+  std::vector<ValueId> values;
+  std::vector<int> group;
+  for (size_t i = 0; i < rest.values.size(); ++i) {
+    if (!is_planned(plan, rest.values[i])) continue;
+    values.push_back(rest.values[i]);
+    group.push_back(rest.group[i]);
+  }
+  rest.values = std::move(values);
+  rest.group = std::move(group);
   QuantDecisions d;
   d.params.resize(static_cast<size_t>(rest.groups));
   for (const ValueId v : rest.values) d.params[group_of(rest, v)] = params_of(plan, decisions, v);

@@ -128,5 +128,27 @@ TEST(Ranges, MseIsNeverWorseThanMinMax) {
   }
 }
 
+// Behind a Relu most elements are exactly zero, which every grid holds: they are no reason to clip.
+TEST(Ranges, KlLeavesExactZerosAlone) {
+  std::vector<float> x = bell(20000, 4);
+  for (float& v : x) v = v < 0.5f ? 0.0f : v;
+  const RealRange r = range_kl(histogram_of(x));
+  EXPECT_EQ(r.low, 0);
+  EXPECT_GT(r.high, 2);
+}
+
+TEST(RangeStats, BlocksFindTheSameAsSingles) {
+  std::vector<float> x = bell(1000, 9);
+  x[3] = -7;
+  x[500] = NAN;
+  RangeStats all, single;
+  all.add(x);
+  for (const float v : x) single.add(std::span(&v, 1));
+  EXPECT_EQ(all.low, single.low);
+  EXPECT_EQ(all.high, single.high);
+  EXPECT_EQ(all.count, single.count);
+  EXPECT_EQ(all.not_finite, 1);
+}
+
 }  // namespace
 }  // namespace mnn

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "libquant/bias.h"
 #include "libruntime/core/op.h"
 #include "libruntime/core/text.h"
 
@@ -141,6 +142,79 @@ TEST(Quantize, RefusesWhatCannotBeQuantized) {
   // Infinity in the data becomes NaN or infinity inside.
   EXPECT_EQ(quantize(net(), samples(4, 1, INFINITY), {}, {}).status().code(),
             Code::kInvalidArgument);
+}
+
+TEST(Quantize, SaysWhatStaysFloatAndWhy) {
+  Graph g = parse_graph(R"(graph g(x: f32[1,3,9,9]) -> (y) {
+  const w: f32[6,3,1,1] = random 1 -0.5 0.5
+  const d: i64[2] = 6 81
+  const v: f32[6,4] = random 2 -0.5 0.5
+  a = Conv(x, w) @ "conv"
+  r = Reshape(a, d)
+  t = Transpose(r) {perm=[1,0]}
+  s = MatMul(r, t) @ "attention"
+  p = Softmax(s) @ "softmax"
+  y = MatMul(p, v) @ "head"
+})")
+                .value();
+  ASSERT_TRUE(infer_types(g).ok());
+  QuantOptions o;
+  o.method = CalibrationMethod::kMinMax;
+  const QuantResult r = quantize(g, samples(8, 1), {}, o).value();
+  ASSERT_FALSE(r.report.islands.empty());
+  const FloatIsland& worst = r.report.islands[0];
+  EXPECT_EQ(worst.op, "MatMul");
+  EXPECT_EQ(worst.why, "both operands are computed");
+  EXPECT_EQ(worst.layers, std::vector<std::string>{"attention"});
+  EXPECT_NEAR(worst.mac_share, 1 - r.report.int8_mac_share, 1e-9);
+  ASSERT_FALSE(r.report.warnings.empty());
+  EXPECT_NE(r.report.warnings[0].find("attention"), std::string::npos);
+  EXPECT_NE(report_text(r.report, 5, false).find("in float: 1 MatMul"), std::string::npos);
+}
+
+// Three layers whose weights are rounded so coarsely that means shift; the correction brings the
+// means of every layer back, whatever is fused behind it.
+TEST(Quantize, CorrectedBiasesBringTheMeansBack) {
+  const Graph g = net();
+  const QuantPlan plan = plan_quantization(g);
+  QuantDecisions d;
+  for (int i = 0; i < plan.groups; ++i) d.params.push_back(activation_params(-1, 3));
+  for (const QuantLayer& layer : plan.layers) {
+    d.weights.push_back(
+        quantize_weights(g.value(layer.weight).data, layer.weight_axis, WeightScale::kAbsMax)
+            .value());
+    for (int64_t i = 0; i < d.weights.back().stored.elements(); ++i) {
+      int8_t& w = d.weights.back().stored.data<int8_t>()[i];
+      w = static_cast<int8_t>(w & ~31);
+    }
+  }
+  d.bias.resize(plan.layers.size());
+  const SampleSource source = samples(6, 3);
+  SampleSet set;
+  set.source = &source;
+  for (size_t i = 0; i < source.count; ++i) set.indices.push_back(i);
+  const RunOptions run;
+  auto means_of = [&](Graph graph) {
+    const auto session = open_for_quant(std::move(graph), run).value();
+    std::vector<double> mean(5, 0.0);
+    const std::vector<std::vector<Tensor>> all = run_all(*session, set).value();
+    for (const auto& outputs : all)
+      for (size_t c = 0; c < mean.size(); ++c)
+        mean[c] += static_cast<double>(outputs[0].data<float>()[c]) / 6;
+    return mean;
+  };
+  const std::vector<double> want = means_of(g);
+  auto shift = [&](const QuantDecisions& decisions) {
+    const std::vector<double> have = means_of(annotate(g, plan, decisions));
+    double most = 0;
+    for (size_t c = 0; c < want.size(); ++c) most = std::max(most, std::abs(want[c] - have[c]));
+    return most;
+  };
+  const double before = shift(d);
+  const LayerMeans means = layer_means(g, plan, set, run).value();
+  ASSERT_TRUE(correct_biases(g, plan, d, set, means, run, nullptr).ok());
+  EXPECT_GT(before, 0.01);
+  EXPECT_LT(shift(d), before * 0.02);
 }
 
 }  // namespace
