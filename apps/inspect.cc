@@ -160,8 +160,14 @@ Status inspect(const Options& o) {
       ++on_backend[s.backend];
     }
   }
-  int64_t quantized_values = 0;
-  for (const Value& v : graph.values) quantized_values += v.quant.has_value();
+  int64_t quantized_values = 0, activations = 0, per_channel = 0;
+  for (const Value& v : graph.values) {
+    if (!v.quant) continue;
+    ++quantized_values;
+    if (v.kind == ValueKind::kConstant) continue;
+    ++activations;
+    per_channel += v.quant->axis >= 0;
+  }
 
   if (o.common.json) {
     Json out;
@@ -174,6 +180,8 @@ Status inspect(const Options& o) {
     out["parameters"] = count_parameters(graph);
     out["constant_bytes"] = constant_bytes(graph);
     out["quantized_values"] = quantized_values;
+    out["quantized_activations"] = activations;
+    out["activations_per_channel"] = per_channel;
     out["int8_mac_share"] = session ? session->int8_mac_share() : 0.0;
     if (session) {
       const MemoryInfo m = session->memory();
@@ -220,6 +228,10 @@ Status inspect(const Options& o) {
     std::cout << "\n";
   } else {
     std::cout << "memory      unknown: " << dims.status().message() << "\n";
+  }
+  if (activations > 0) {
+    std::cout << "bytes       " << activations << " activations, " << per_channel
+              << " of them with a scale per channel\n";
   }
   std::vector<std::pair<int64_t, std::string>> sorted;
   for (const auto& [op, n] : ops) sorted.emplace_back(-n, op);

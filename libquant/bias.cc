@@ -52,16 +52,21 @@ Result<bool> has_bias(const Graph& graph, const QuantLayer& layer) {
   return bias.defined();
 }
 
+// What the layers in front of the one that is corrected are.
+enum class Prefix : uint8_t { kQuantized, kFloat };
+
 class Correction {
  public:
   Correction(const Graph& graph, const QuantPlan& plan, QuantDecisions& decisions,
-             const SampleSet& samples, const LayerMeans& means, const RunOptions& run)
+             const SampleSet& samples, const LayerMeans& means, const RunOptions& run,
+             Prefix prefix)
       : graph_(graph),
         plan_(plan),
         decisions_(decisions),
         samples_(samples),
         means_(means),
-        run_(run) {}
+        run_(run),
+        prefix_(prefix) {}
 
   Status run(const std::function<void(int64_t, int64_t)>& progress) {
     MNN_RETURN_IF_ERROR(start());
@@ -109,10 +114,12 @@ class Correction {
       MNN_RETURN_IF_ERROR(correct(n, static_cast<size_t>(layer)));
     if (n == last_layer_) return {};
     NodeGraph cut = cut_out(graph_, n);
-    annotate_values(cut, plan_, decisions_, true);
-    if (layer >= 0) {
-      apply_layer(cut.graph, layer_inside(cut, plan_.layers[static_cast<size_t>(layer)]),
-                  decisions_, static_cast<size_t>(layer));
+    if (prefix_ == Prefix::kQuantized) {
+      annotate_values(cut, plan_, decisions_, true);
+      if (layer >= 0) {
+        apply_layer(cut.graph, layer_inside(cut, plan_.layers[static_cast<size_t>(layer)]),
+                    decisions_, static_cast<size_t>(layer));
+      }
     }
     MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(cut.graph, run_));
     for (size_t s = 0; s < samples_.size(); ++s) {
@@ -154,6 +161,7 @@ class Correction {
   const SampleSet& samples_;
   const LayerMeans& means_;
   const RunOptions& run_;
+  const Prefix prefix_;
   std::vector<std::vector<Tensor>> values_;  // per sample, per value of the graph
   std::vector<NodeId> last_use_;
   NodeId last_layer_ = -1;
@@ -200,7 +208,13 @@ Result<LayerMeans> layer_means(const Graph& graph, const QuantPlan& plan, const 
 Status correct_biases(const Graph& graph, const QuantPlan& plan, QuantDecisions& decisions,
                       const SampleSet& samples, const LayerMeans& means, const RunOptions& run,
                       const std::function<void(int64_t, int64_t)>& progress) {
-  return Correction(graph, plan, decisions, samples, means, run).run(progress);
+  return Correction(graph, plan, decisions, samples, means, run, Prefix::kQuantized).run(progress);
+}
+
+Status correct_biases_alone(const Graph& graph, const QuantPlan& plan, QuantDecisions& decisions,
+                            const SampleSet& samples, const LayerMeans& means,
+                            const RunOptions& run) {
+  return Correction(graph, plan, decisions, samples, means, run, Prefix::kFloat).run(nullptr);
 }
 
 }  // namespace mnn

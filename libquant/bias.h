@@ -20,4 +20,10 @@ Status correct_biases(const Graph& graph, const QuantPlan& plan, QuantDecisions&
                       const SampleSet& samples, const LayerMeans& means, const RunOptions& run,
                       const std::function<void(int64_t done, int64_t total)>& progress);
 
+// The same for every layer by itself, on float inputs: what a layer's bias would be were it the
+// only one that is quantized.
+Status correct_biases_alone(const Graph& graph, const QuantPlan& plan, QuantDecisions& decisions,
+                            const SampleSet& samples, const LayerMeans& means,
+                            const RunOptions& run);
+
 }  // namespace mnn

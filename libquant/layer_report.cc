@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <map>
 
+#include "libquant/bias.h"
 #include "libquant/report/islands.h"
 #include "libquant/walk.h"
 
@@ -36,11 +37,12 @@ struct Row {
 class LayerReporter {
  public:
   explicit LayerReporter(const LayerReportInput& in)
-      : in_(in), few_(first_of(in.holdout, kContributionSamples)) {}
+      : in_(in), alone_(in.decisions), few_(first_of(in.holdout, kContributionSamples)) {}
 
   Result<std::vector<LayerError>> run() {
     make_rows();
     MNN_RETURN_IF_ERROR(count_all_macs());
+    MNN_RETURN_IF_ERROR(set_biases_alone());
     MNN_RETURN_IF_ERROR(walk_rows());
     MNN_RETURN_IF_ERROR(contributions());
     std::stable_sort(rows_.begin(), rows_.end(), [](const Row& a, const Row& b) {
@@ -91,6 +93,21 @@ class LayerReporter {
     return {};
   }
 
+  // A bias that was corrected behind a quantized prefix holds what the prefix shifted too; a layer
+  // by itself gets the bias that it would have were it alone.
+  Status set_biases_alone() {
+    const auto& bias = in_.decisions.bias;
+    if (std::none_of(bias.begin(), bias.end(), [](const Tensor& b) { return b.defined(); }))
+      return {};
+    alone_.bias.assign(bias.size(), Tensor());
+    const SampleSet some = first_of(in_.holdout, kWalkSamples);
+    MNN_ASSIGN_OR_RETURN(LayerMeans means, layer_means(in_.graph, in_.plan, some, in_.run));
+    for (size_t i = 0; i < bias.size(); ++i) {
+      if (!bias[i].defined()) means[i].clear();
+    }
+    return correct_biases_alone(in_.graph, in_.plan, alone_, some, means, in_.run);
+  }
+
   Status walk_rows() {
     WalkOptions options;
     options.run = in_.run;
@@ -106,7 +123,7 @@ class LayerReporter {
       return {};
     };
     const SampleSet some = first_of(in_.holdout, kWalkSamples);
-    MNN_RETURN_IF_ERROR(walk(in_.graph, in_.plan, in_.decisions, some, options));
+    MNN_RETURN_IF_ERROR(walk(in_.graph, in_.plan, in_.decisions, alone_, some, options));
     for (Row& row : rows_) {
       row.error.isolated = metrics_of(row.isolated);
       row.error.accumulated = metrics_of(row.accumulated);
@@ -147,10 +164,9 @@ class LayerReporter {
     for (size_t r = 0; r < rows_.size(); ++r) {
       progress("contributions", static_cast<int64_t>(r), static_cast<int64_t>(rows_.size()));
       Row& row = rows_[r];
-      Graph g =
-          row.layer >= 0
-              ? annotate_only(in_.graph, in_.plan, in_.decisions, static_cast<size_t>(row.layer))
-              : annotate_value_only(in_.graph, in_.plan, in_.decisions, row.output);
+      Graph g = row.layer >= 0
+                    ? annotate_only(in_.graph, in_.plan, alone_, static_cast<size_t>(row.layer))
+                    : annotate_value_only(in_.graph, in_.plan, in_.decisions, row.output);
       auto errors = errors_of(std::move(g));
       if (!errors.ok()) return errors.status().context("layer " + row.error.name);
       ErrorMetrics m = metrics_of(merged(*errors));
@@ -254,6 +270,7 @@ class LayerReporter {
   }
 
   const LayerReportInput& in_;
+  QuantDecisions alone_;  // for a layer that is the only one quantized
   SampleSet few_;
   std::vector<Row> rows_;
   std::map<NodeId, size_t> row_of_;

@@ -65,7 +65,7 @@ struct FloatIsland {
 };
 
 struct QuantReport {
-  std::string scheme, method;                              // the method used (what auto chose)
+  std::string scheme, method;  // the method used (what auto chose)
   // Recipes tried: the mean of the held-back samples' output SNRs, dB.
   std::vector<std::pair<std::string, double>> candidates;
   size_t calibration_samples = 0, holdout_samples = 0;

@@ -20,8 +20,13 @@ Result<std::vector<Tensor>> run_cut(Session& session, const NodeGraph& cut,
 class Walk {
  public:
   Walk(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions,
-       const SampleSet& samples, const WalkOptions& options)
-      : graph_(graph), plan_(plan), decisions_(decisions), samples_(samples), options_(options) {}
+       const QuantDecisions& alone, const SampleSet& samples, const WalkOptions& options)
+      : graph_(graph),
+        plan_(plan),
+        decisions_(decisions),
+        alone_(alone),
+        samples_(samples),
+        options_(options) {}
 
   Status run() {
     MNN_RETURN_IF_ERROR(start());
@@ -59,26 +64,35 @@ class Walk {
     return {};
   }
 
+  NodeGraph quantized(const NodeGraph& plain, int layer, const QuantDecisions& decisions) const {
+    NodeGraph cut = plain;
+    annotate_values(cut, plan_, decisions, true);
+    if (layer >= 0) {
+      const auto i = static_cast<size_t>(layer);
+      apply_layer(cut.graph, layer_inside(cut, plan_.layers[i]), decisions, i);
+    }
+    return cut;
+  }
+
   Status step(NodeId n, int layer) {
     const NodeGraph plain = cut_out(graph_, n);
     const auto float_session = open_for_quant(plain.graph, options_.run);
     if (!float_session.ok()) return float_session.status();
-    NodeGraph touched = plain;
-    annotate_values(touched, plan_, decisions_, true);
-    if (layer >= 0) {
-      apply_layer(touched.graph, layer_inside(touched, plan_.layers[static_cast<size_t>(layer)]),
-                  decisions_, static_cast<size_t>(layer));
-    }
+    const NodeGraph touched = quantized(plain, layer, decisions_);
     const bool is_touched =
         layer >= 0 ||
         std::any_of(touched.graph.values.begin(), touched.graph.values.end(),
                     [](const Value& v) { return v.quant && v.kind != ValueKind::kConstant; });
-    Result<std::unique_ptr<Session>> quantized_session = std::unique_ptr<Session>();
+    std::unique_ptr<Session> prefix_session, alone_session;
     if (is_touched) {
-      quantized_session = open_for_quant(touched.graph, options_.run);
-      if (!quantized_session.ok()) return quantized_session.status();
+      MNN_ASSIGN_OR_RETURN(prefix_session, open_for_quant(touched.graph, options_.run));
     }
-    Session& second = is_touched ? **quantized_session : **float_session;
+    if (layer >= 0 && decisions_.bias[static_cast<size_t>(layer)].defined()) {
+      MNN_ASSIGN_OR_RETURN(alone_session,
+                           open_for_quant(quantized(plain, layer, alone_).graph, options_.run));
+    }
+    Session& second = is_touched ? *prefix_session : **float_session;
+    Session& isolating = alone_session ? *alone_session : second;
     for (size_t s = 0; s < samples_.size(); ++s) {
       MNN_ASSIGN_OR_RETURN(std::vector<Tensor> reference,
                            run_cut(**float_session, plain, float_[s]));
@@ -86,7 +100,7 @@ class Walk {
       if (!reference.empty()) {
         WalkedNode seen{n, s, reference[0], accumulated[0], {}};
         if (is_touched) {
-          MNN_ASSIGN_OR_RETURN(std::vector<Tensor> isolated, run_cut(second, plain, float_[s]));
+          MNN_ASSIGN_OR_RETURN(std::vector<Tensor> isolated, run_cut(isolating, plain, float_[s]));
           seen.isolated = std::move(isolated[0]);
         }
         MNN_RETURN_IF_ERROR(options_.see(seen));
@@ -109,6 +123,7 @@ class Walk {
   const Graph& graph_;
   const QuantPlan& plan_;
   const QuantDecisions& decisions_;
+  const QuantDecisions& alone_;
   const SampleSet& samples_;
   const WalkOptions& options_;
   std::vector<Environment> float_, quantized_;  // per sample
@@ -118,8 +133,8 @@ class Walk {
 }  // namespace
 
 Status walk(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions,
-            const SampleSet& samples, const WalkOptions& options) {
-  return Walk(graph, plan, decisions, samples, options).run();
+            const QuantDecisions& alone, const SampleSet& samples, const WalkOptions& options) {
+  return Walk(graph, plan, decisions, alone, samples, options).run();
 }
 
 }  // namespace mnn

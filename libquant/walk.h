@@ -21,8 +21,9 @@ struct WalkOptions {
   std::function<void(int64_t done, int64_t total)> progress;
 };
 
-// Holds the values alive between two nodes for all samples at once: give it few samples.
+// `alone`: the decisions for `isolated`, which may differ in the biases. Holds the values alive
+// between two nodes for all samples at once: give it few samples.
 Status walk(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions,
-            const SampleSet& samples, const WalkOptions& options);
+            const QuantDecisions& alone, const SampleSet& samples, const WalkOptions& options);
 
 }  // namespace mnn
