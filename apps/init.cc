@@ -51,9 +51,7 @@ Result<std::string> write_golden(Model& model, const std::string& dir, int threa
 }
 
 Status init(const Options& o) {
-  if (o.target != "cpu") {
-    return unsupported("--target " + o.target + ": this version knows the target cpu");
-  }
+  MNN_RETURN_IF_ERROR(check_target(o.target));
   LoadOptions load;
   MNN_ASSIGN_OR_RETURN(load.shapes, parse_shapes(o.shapes));
   Progress progress;
@@ -85,14 +83,7 @@ Status init(const Options& o) {
   p.images = o.images;
   p.targets = {o.target};
   p.golden = "golden";
-  std::map<std::string, std::string> options;
-  for (const auto& [name, dims] : load.shapes) {
-    std::string text;
-    for (const int64_t d : dims)
-      text += (text.empty() ? "" : ",") + (d < 0 ? "?" : std::to_string(d));
-    options["shape." + name] = text;
-  }
-  loaded.model.metadata_json = make_metadata(loaded, options);
+  loaded.model.metadata_json = make_metadata(loaded, shape_options(load.shapes));
   MNN_RETURN_IF_ERROR(write_model(loaded.model, p.path(p.model)));
   progress.update("golden data", 1, 3);
   MNN_ASSIGN_OR_RETURN(const std::string note,

@@ -7,6 +7,7 @@
 #include "libruntime/compile/bind.h"
 #include "libruntime/compile/plan.h"
 #include "libruntime/core/fold.h"
+#include "libruntime/core/half.h"
 #include "libruntime/thread_pool.h"
 
 namespace mnn {
@@ -147,6 +148,7 @@ Result<std::unique_ptr<Session>> Session::create(Graph graph, const SessionOptio
   MNN_RETURN_IF_ERROR(impl->open_backends(options));
   impl->given = std::move(graph);
   impl->base = impl->given;
+  MNN_RETURN_IF_ERROR(widen_constants(impl->base));
   MNN_ASSIGN_OR_RETURN(const int folded, fold_constants(impl->base));
   (void)folded;
   MNN_RETURN_IF_ERROR(impl->collect_states());

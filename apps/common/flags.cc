@@ -2,6 +2,8 @@
 
 #include <iostream>
 
+#include "apps/common/flag_table.h"
+
 namespace mnn::cli {
 
 void add_common_flags(CLI::App& app, CommonFlags& flags, const std::string& example,
@@ -100,8 +102,27 @@ void add_image_flags(CLI::App& app, ImageOptions& images) {
       ->capture_default_str();
 }
 
+namespace {
+
+// What is wrong with the arguments, with the flag that was most likely meant.
+std::string usage_text(const CLI::App& app, const CLI::ParseError& e) {
+  for (const std::string& left : app.remaining()) {
+    if (!left.starts_with("-") || left == "-") continue;
+    const std::string flag = left.substr(0, left.find('='));
+    const std::string near = nearest_flag(flag_table(app), flag);
+    return "unknown flag " + flag + (near.empty() ? "" : "; did you mean " + near + "?");
+  }
+  return e.what();
+}
+
+}  // namespace
+
 int run_command(CLI::App& app, CommonFlags& flags, int argc, char** argv,
                 const std::function<Status()>& body) {
+  if (argc == 2 && std::string_view(argv[1]) == kFlagTableFlag) {
+    std::cout << flag_table_json(flag_table(app));
+    return kDone;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
@@ -111,7 +132,7 @@ int run_command(CLI::App& app, CommonFlags& flags, int argc, char** argv,
     std::cout << e.what() << "\n";
     return kDone;
   } catch (const CLI::ParseError& e) {
-    return fail(usage_error(std::string(e.what()) + " (see " + app.get_name() + " --help)"));
+    return fail(usage_error(usage_text(app, e) + " (see " + app.get_name() + " --help)"));
   }
   const Verbosity verbosity = flags.quiet     ? Verbosity::kQuiet
                               : flags.verbose ? Verbosity::kVerbose

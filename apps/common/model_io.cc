@@ -194,6 +194,23 @@ std::string make_metadata(const LoadedModel& loaded,
   return meta.dump();
 }
 
+std::map<std::string, std::string> shape_options(const ShapeMap& shapes) {
+  std::map<std::string, std::string> options;
+  for (const auto& [name, dims] : shapes) {
+    std::string text;
+    for (const int64_t d : dims) {
+      text += (text.empty() ? "" : ",") + (d < 0 ? "?" : std::to_string(d));
+    }
+    options["shape." + name] = text;
+  }
+  return options;
+}
+
+Status check_target(const std::string& target) {
+  if (target == "cpu") return {};
+  return unsupported("--target " + target + ": this version knows the target cpu");
+}
+
 std::string rejected_path(const std::string& out) { return out + ".rejected"; }
 
 int64_t constant_bytes(const Graph& graph) {

@@ -51,6 +51,12 @@ Result<std::vector<std::vector<int64_t>>> concrete_input_dims(const Graph& graph
 std::string make_metadata(const LoadedModel& loaded,
                           const std::map<std::string, std::string>& options);
 
+// --shape as it is kept there: "shape.x" -> "1,3,?,?".
+std::map<std::string, std::string> shape_options(const ShapeMap& shapes);
+
+// kUnsupported unless it is a target of this version.
+Status check_target(const std::string& target);
+
 // OUT, or for a missed threshold OUT.rejected beside it.
 std::string rejected_path(const std::string& out);
 

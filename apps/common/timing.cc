@@ -16,6 +16,7 @@ double ms_since(Clock::time_point start) {
 constexpr int kResamples = 1000;
 constexpr double kRoundMs = 50.0;
 constexpr int kMinRounds = 5;
+constexpr int kFixedRounds = 20;  // at least, where there are as many runs
 
 }  // namespace
 
@@ -53,47 +54,74 @@ Interval median_interval(const std::vector<double>& values) {
   return interval;
 }
 
+double runs_per_second(const Timed& timed) {
+  return timed.wall_ms > 0 ? 1e3 * static_cast<double>(timed.ms.size()) / timed.wall_ms : 0;
+}
+
+namespace {
+
+// Runs the session for a while; returns how many of its runs make a round.
+Result<int> warm_up(Session& session, double seconds) {
+  const Clock::time_point start = Clock::now();
+  int runs = 0;
+  double last = 0;
+  do {
+    const Clock::time_point one = Clock::now();
+    MNN_RETURN_IF_ERROR(session.run());
+    last = ms_since(one);
+    ++runs;
+  } while (runs < 2 || ms_since(start) < seconds * 1e3);
+  return std::clamp(static_cast<int>(kRoundMs / std::max(last, 1e-3)), 1, 10000);
+}
+
+Status run_batch(Session& session, int runs, Timed& timed) {
+  std::vector<double> batch;
+  batch.reserve(static_cast<size_t>(runs));
+  const Clock::time_point start = Clock::now();
+  for (int r = 0; r < runs; ++r) {
+    const Clock::time_point one = Clock::now();
+    MNN_RETURN_IF_ERROR(session.run());
+    batch.push_back(ms_since(one));
+  }
+  timed.wall_ms += ms_since(start);
+  timed.round_ms.push_back(median(batch));
+  timed.ms.insert(timed.ms.end(), batch.begin(), batch.end());
+  return {};
+}
+
+}  // namespace
+
 Result<std::vector<Timed>> time_sessions(const std::vector<Session*>& sessions,
                                          const BenchPlan& plan) {
   std::vector<int> per_round;
+  // With a fixed number of runs every model has as many rounds, however fast it is.
+  int rounds = std::min(plan.iterations, kFixedRounds);
   for (Session* s : sessions) {
-    const Clock::time_point start = Clock::now();
-    int runs = 0;
-    double last = 0;
-    do {
-      const Clock::time_point one = Clock::now();
-      MNN_RETURN_IF_ERROR(s->run());
-      last = ms_since(one);
-      ++runs;
-    } while (runs < 2 || ms_since(start) < plan.warmup_seconds * 1e3);
-    per_round.push_back(std::clamp(static_cast<int>(kRoundMs / std::max(last, 1e-3)), 1, 10000));
+    MNN_ASSIGN_OR_RETURN(const int runs, warm_up(*s, plan.warmup_seconds));
+    per_round.push_back(runs);
+    rounds = std::max(rounds, (plan.iterations + runs - 1) / runs);
   }
   std::vector<Timed> timed(sessions.size());
   const Clock::time_point start = Clock::now();
   const double budget_ms = plan.seconds * 1e3 * static_cast<double>(sessions.size());
   for (int round = 0;; ++round) {
-    bool more = false;
-    for (size_t i = 0; i < sessions.size(); ++i) {
-      int runs = per_round[i];
-      if (plan.iterations > 0) {
-        runs = std::min(runs, plan.iterations - static_cast<int>(timed[i].ms.size()));
-        // All models take part in every round, however fast one is.
-        if (runs <= 0) continue;
-      }
-      std::vector<double> batch;
-      for (int r = 0; r < runs; ++r) {
-        const Clock::time_point one = Clock::now();
-        MNN_RETURN_IF_ERROR(sessions[i]->run());
-        batch.push_back(ms_since(one));
-      }
-      timed[i].round_ms.push_back(median(batch));
-      timed[i].ms.insert(timed[i].ms.end(), batch.begin(), batch.end());
-      more |= plan.iterations > 0 && static_cast<int>(timed[i].ms.size()) < plan.iterations;
+    if (plan.iterations > 0 ? round >= rounds
+                            : round >= kMinRounds && ms_since(start) >= budget_ms) {
+      return timed;
     }
-    if (plan.iterations > 0 ? !more : (round + 1 >= kMinRounds && ms_since(start) >= budget_ms))
-      break;
+    for (size_t i = 0; i < sessions.size(); ++i) {
+      // Rounds of equal size but for one run.
+      const auto upto = [&](int r) {
+        return static_cast<int>(int64_t{plan.iterations} * r / rounds);
+      };
+      const int runs = plan.iterations > 0 ? upto(round + 1) - upto(round) : per_round[i];
+      MNN_RETURN_IF_ERROR(run_batch(*sessions[i], runs, timed[i]));
+    }
+    if (plan.progress) {
+      plan.progress(plan.iterations > 0 ? (round + 1.0) / rounds
+                                        : std::min(1.0, ms_since(start) / budget_ms));
+    }
   }
-  return timed;
 }
 
 Interval ratio_interval(const Timed& a, const Timed& b) {

@@ -1,1 +1,3 @@
-mnn
+mnn > list || code=$?
+grep -E "^  (init|convert|quant|bench|compare|diff) " list
+exit $code

@@ -1,0 +1,3 @@
+mnn bench cnn.onnx --iterations 3 --isa sse41 --json | grep -o "\"isa\": \"sse41\""
+mnn bench cnn.onnx --iterations 3 --backend reference --json | grep -o "\"backend\": \"reference\""
+mnn bench cnn.onnx --isa z80

@@ -1,0 +1,1 @@
+mnn convert cnn.onnx -o c.mnn --target toaster

@@ -1,0 +1,1 @@
+mnn diff cnn.onnx edited.onnx

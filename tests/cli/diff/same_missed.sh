@@ -1,0 +1,1 @@
+mnn diff cnn.onnx other_weights.onnx --same

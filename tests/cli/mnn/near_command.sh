@@ -1,0 +1,1 @@
+mnn benhc
