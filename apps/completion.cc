@@ -101,6 +101,6 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"bash", "zsh", "fish", "man"}));
   app.add_option("COMMAND", o.command, "With man: the command; default: the overview");
   app.add_option("--dir", o.dir, "With man: write all pages into this folder")->type_name("DIR");
-  add_common_flags(app, o.common, "mnn completion bash", false);
+  add_common_flags(app, o.common, "mnn completion bash");
   return run_command(app, o.common, argc, argv, [&] { return completion(o); });
 }

@@ -1,10 +1,10 @@
 // mnn convert: a model of another framework in, a fused .mnn out.
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "apps/common/conversion_report.h"
 #include "apps/common/convert_flow.h"
 #include "apps/common/flags.h"
+#include "apps/common/json_text.h"
 
 namespace {
 
@@ -62,7 +62,7 @@ void print_json(const ConvertOutcome& done) {
                              {"cosine", c.metrics.cosine},
                              {"snr_db", c.metrics.snr_db}});
   }
-  std::cout << out.dump(2) << "\n";
+  std::cout << json_text(out);
 }
 
 Status convert(Options& o) {

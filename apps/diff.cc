@@ -47,6 +47,6 @@ int main(int argc, char** argv) {
       ->type_name("N")
       ->capture_default_str();
   add_shape_flag(app, o.shapes);
-  add_common_flags(app, o.common, "mnn diff model.onnx model.mnn --same", false);
+  add_common_flags(app, o.common, "mnn diff model.onnx model.mnn --same");
   return run_command(app, o.common, argc, argv, [&] { return diff(o); });
 }

@@ -1,13 +1,15 @@
 // mnn init: starts a project from a model.
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "apps/common/check.h"
 #include "apps/common/conversion_report.h"
 #include "apps/common/flags.h"
+#include "apps/common/json_text.h"
 #include "apps/common/project.h"
 #include "apps/common/tensors.h"
+#include "apps/common/text.h"
 #include "libruntime/core/io/file.h"
 
 namespace {
@@ -24,14 +26,37 @@ struct Options {
   bool force = false;
 };
 
-constexpr const char* kCiSnippet =
-    R"(# Checks the model on every push: paste into your pipeline's configuration.
-# Exit codes: 0 good, 3 a threshold of mnn.json was missed, anything else is an error.
-model-check:
-  script:
-    - mnn quant --report quant.json --report quant.html
-    - mnn bench --json > bench.json
-)";
+// One word of a shell's command line.
+std::string shell_word(const std::string& word) {
+  const auto plain = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+           std::string_view("._-/").find(c) != std::string_view::npos;
+  };
+  if (!word.empty() && std::all_of(word.begin(), word.end(), plain)) return word;
+  return "'" + replace_all(word, "'", "'\\''") + "'";
+}
+
+// A job for a pipeline; what cannot work yet (no golden data, no calibration) is left out.
+std::string ci_snippet(const Project& p) {
+  std::vector<std::string> script = {"mnn inspect --verify " + shell_word(p.model)};
+  if (!p.golden.empty()) {
+    script.push_back("mnn run --inputs golden --expect golden " + shell_word(p.model));
+  }
+  if (!p.calibration.empty()) {
+    script.emplace_back("mnn quant --report quant.json --report quant.html --report quant.xml");
+  }
+  script.emplace_back("mnn bench --json > bench.json");
+  std::string text =
+      "# Checks the model on every push: paste into your pipeline's configuration; runs in this "
+      "folder.\n"
+      "# Exit codes: 0 good, 3 a threshold of mnn.json was missed, anything else is an error.\n"
+      "model-check:\n"
+      "  script:\n";
+  for (const std::string& line : script) text += "    - '" + replace_all(line, "'", "''") + "'\n";
+  text += "  artifacts:\n    paths: [bench.json";
+  if (p.calibration.empty()) return text + "]\n";
+  return text + ", quant.json, quant.html]\n    reports:\n      junit: quant.xml\n";
+}
 
 // Random inputs of seed 1 and what the model makes of them. Returns a note when shapes are open.
 Result<std::string> write_golden(Model& model, const std::string& dir, int threads) {
@@ -57,7 +82,8 @@ Status init(const Options& o) {
   Progress progress;
   progress.update("converting", 0, 3);
   MNN_ASSIGN_OR_RETURN(LoadedModel loaded, load_any(o.model, load));
-  const std::string stem = fs::path(o.model).stem().string();
+  const fs::path source(o.model);  // a folder may end in '/'
+  const std::string stem = (source.has_filename() ? source : source.parent_path()).stem().string();
   Project p;
   p.folder = o.dir.empty() ? stem : o.dir;
   std::error_code ec;
@@ -76,6 +102,10 @@ Status init(const Options& o) {
   p.source = relative(o.model);
   p.source_sha256 = loaded.source_sha256;
   p.source_format = loaded.source_format;
+  for (const ValueId v : loaded.model.graph.inputs) {
+    const Value& value = loaded.model.graph.value(v);
+    p.inputs.push_back({value.name, value.type.str()});
+  }
   p.model = stem + ".mnn";
   p.quantized = stem + ".int8.mnn";
   p.shapes = load.shapes;
@@ -89,7 +119,7 @@ Status init(const Options& o) {
   MNN_ASSIGN_OR_RETURN(const std::string note,
                        write_golden(loaded.model, p.path(p.golden), o.common.threads));
   if (!note.empty()) p.golden.clear();
-  MNN_RETURN_IF_ERROR(write_file(p.path("mnn-ci.yml"), kCiSnippet));
+  MNN_RETURN_IF_ERROR(write_file(p.path("mnn-ci.yml"), ci_snippet(p)));
   const auto bytes = static_cast<int64_t>(fs::file_size(p.path(p.model), ec));
   MNN_RETURN_IF_ERROR(write_conversion_report(p.path("conversion.md"), loaded, bytes));
   MNN_RETURN_IF_ERROR(write_project(p));
@@ -106,12 +136,12 @@ Status init(const Options& o) {
     out["golden"] =
         p.golden.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(p.path(p.golden));
     if (!note.empty()) out["note"] = note;
-    std::cout << out.dump(2) << "\n";
+    std::cout << json_text(out);
     return {};
   }
-  std::cout << conversion_summary(loaded, p.path(p.model), bytes) << "\nproject "
-            << p.path(kProjectFile) << "; report " << p.path("conversion.md") << "; CI snippet "
-            << p.path("mnn-ci.yml") << "\n";
+  std::cout << conversion_summary(loaded, p.path(p.model), bytes) << "\n"
+            << operator_summary(loaded) << "\nproject " << p.path(kProjectFile) << "; report "
+            << p.path("conversion.md") << "; CI snippet " << p.path("mnn-ci.yml") << "\n";
   if (!note.empty()) std::cout << note << "\n";
   std::cout << "next:\n  cd " << p.folder << "\n"
             << (p.calibration.empty() ? "  mnn quant --calibration SAMPLES --report report.html\n"

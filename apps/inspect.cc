@@ -1,9 +1,10 @@
 // mnn inspect: what is in a model.
 #include <iostream>
-#include <nlohmann/json.hpp>
+#include <set>
 
 #include "apps/common/check.h"
 #include "apps/common/flags.h"
+#include "apps/common/json_text.h"
 #include "apps/common/model_io.h"
 #include "libruntime/core/op.h"
 #include "libruntime/core/text.h"
@@ -73,13 +74,23 @@ ShapeMap calibrated_dims(const Model& model) {
 
 Status print_ops(bool json) {
   Json out;
-  std::vector<std::vector<std::string>> rows = {{"operator", "reference", "decomposition"}};
+  std::vector<std::vector<std::string>> rows = {{"operator", "decomposition"}};
+  std::map<std::string, std::set<std::string>> runs;
+  for (const std::string& backend : backend_names()) {
+    const std::vector<std::string> ops = make_backend(backend)->operators();
+    runs[backend] = {ops.begin(), ops.end()};
+    out["backends"][backend] = ops;
+    rows[0].push_back(backend);
+  }
   for (const OpDef* def : all_ops()) {
-    const bool reference = def->reference != nullptr || def->subgraphs > 0;
-    out["operators"].push_back({{"op", def->name},
-                                {"reference", reference},
-                                {"decomposition", def->decompose != nullptr}});
-    rows.push_back({def->name, reference ? "yes" : "", def->decompose ? "yes" : ""});
+    Json row = {{"op", def->name}, {"decomposition", def->decompose != nullptr}};
+    std::vector<std::string> cells = {def->name, def->decompose ? "yes" : ""};
+    for (const auto& [backend, ops] : runs) {
+      row[backend] = ops.contains(def->name);
+      cells.emplace_back(ops.contains(def->name) ? "yes" : "");
+    }
+    out["operators"].push_back(row);
+    rows.push_back(std::move(cells));
   }
   std::string sources;
 #ifdef MNN_WITH_CONVERT
@@ -89,12 +100,7 @@ Status print_ops(bool json) {
     for (const std::string& op : f.operators()) sources += "  " + op + "\n";
   }
 #endif
-  out["backends"] = backend_names();
-  if (json) {
-    std::cout << out.dump(2) << "\n";
-  } else {
-    std::cout << format_table(rows, {}) << sources;
-  }
+  std::cout << (json ? json_text(out) : format_table(rows, {}) + sources);
   return {};
 }
 
@@ -114,7 +120,7 @@ Status print_verification(const Options& o) {
     if (!s.intact) broken += (broken.empty() ? "" : ", ") + s.name;
   }
   if (o.common.json) {
-    std::cout << out.dump(2) << "\n";
+    std::cout << json_text(out);
   } else {
     std::cout << format_table(rows, {1, 2});
   }
@@ -131,7 +137,8 @@ Status inspect(const Options& o) {
   MNN_ASSIGN_OR_RETURN(LoadedModel loaded, load_any(o.model, load));
   const Graph& graph = loaded.model.graph;
   if (o.text) {
-    std::cout << print_graph(graph);
+    const std::string text = print_graph(graph);
+    std::cout << (o.common.json ? json_text({{"text", text}}) : text);
     return {};
   }
   std::map<std::string, int64_t> ops;
@@ -196,7 +203,7 @@ Status inspect(const Options& o) {
     }
     const auto meta = nlohmann::json::parse(loaded.model.metadata_json, nullptr, false);
     out["metadata"] = meta.is_object() ? Json(meta) : Json::object();
-    std::cout << out.dump(2) << "\n";
+    std::cout << json_text(out);
     return {};
   }
   auto border_text = [&](const std::vector<ValueId>& ids) {

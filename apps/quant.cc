@@ -1,8 +1,8 @@
 // mnn quant: compresses a model and reports the error of each layer.
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "apps/common/flags.h"
+#include "apps/common/json_text.h"
 #include "apps/common/quant_flow.h"
 
 namespace {
@@ -71,7 +71,7 @@ Status quant(Options& o, const CLI::App& app) {
     out["bytes"] = outcome.file_bytes;
     out["passed"] = outcome.verdict.ok();
     if (!outcome.verdict.ok()) out["missed"] = outcome.verdict.message();
-    std::cout << out.dump(2) << "\n";
+    std::cout << json_text(out);
   } else {
     std::cout << report_text(outcome.report, static_cast<size_t>(o.max_layers), color_on_stdout())
               << "written: " << outcome.path << " (" << format_bytes(outcome.file_bytes) << ")\n";

@@ -1,9 +1,9 @@
 // mnn run: a model on given or random inputs.
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "apps/common/check.h"
 #include "apps/common/flags.h"
+#include "apps/common/json_text.h"
 #include "apps/common/layers.h"
 #include "apps/common/model_io.h"
 #include "apps/common/tensors.h"
@@ -88,7 +88,7 @@ Status run(const Options& o) {
                                {"max_abs", c.metrics.max_abs},
                                {"max_rel", c.metrics.max_rel}});
     }
-    std::cout << out.dump(2) << "\n";
+    std::cout << json_text(out);
   } else {
     std::vector<std::vector<std::string>> rows;
     for (size_t i = 0; i < results->size(); ++i) {

@@ -6,9 +6,9 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "apps/common/check.h"
+#include "apps/common/json_text.h"
 #include "apps/common/tensors.h"
 #include "apps/common/terminal.h"
 #include "libruntime/core/io/file.h"
@@ -234,7 +234,7 @@ std::string bench_json(const std::vector<BenchModel>& models, const BenchSetting
     if (layers) row["layers"] = layer_rows(*m.session);
     all.push_back(row);
   }
-  return (models.size() == 1 ? all[0] : all).dump(2) + "\n";
+  return json_text(models.size() == 1 ? all[0] : all);
 }
 
 std::string bench_table(const std::vector<BenchModel>& models) {

@@ -1,8 +1,7 @@
 #include "apps/common/compare_report.h"
 
-#include <nlohmann/json.hpp>
-
 #include "apps/common/html.h"
+#include "apps/common/json_text.h"
 #include "apps/common/junit.h"
 #include "apps/common/terminal.h"
 #include "libruntime/core/io/file.h"
@@ -199,7 +198,7 @@ std::string compare_json(const Comparison& c, const CompareGate& gate, const Com
     out["unaligned"].push_back({{"in", u.side}, {"name", u.name}, {"op", u.op}, {"why", u.why}});
   }
   out["notes"] = c.notes;
-  return out.dump(2) + "\n";
+  return json_text(out);
 }
 
 Status check_compare_report_name(const std::string& path) {

@@ -1,6 +1,7 @@
 #include "apps/common/completion.h"
 
 #include "apps/common/commands.h"
+#include "apps/common/text.h"
 
 namespace mnn::cli {
 namespace {
@@ -9,13 +10,6 @@ std::string join(const std::vector<std::string>& words, const std::string& separ
   std::string out;
   for (const std::string& w : words) out += (out.empty() ? "" : separator) + w;
   return out;
-}
-
-std::string replace_all(std::string text, const std::string& from, const std::string& to) {
-  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {
-    text.replace(at, from.size(), to);
-  }
-  return text;
 }
 
 // Inside single quotes of bash and zsh.

@@ -1,8 +1,7 @@
 #include "apps/common/conversion_report.h"
 
-#include <nlohmann/json.hpp>
-
 #include "apps/common/html.h"
+#include "apps/common/json_text.h"
 #include "apps/common/terminal.h"
 #include "libruntime/compile/backend.h"
 #include "libruntime/core/io/file.h"
@@ -109,7 +108,7 @@ std::string as_json(const LoadedModel& loaded, int64_t bytes) {
   for (const auto& [pass, n] : loaded.counts.changes)
     out["passes"].push_back({{"pass", pass}, {"changes", n}});
   out["notes"] = loaded.notes;
-  return out.dump(2) + "\n";
+  return json_text(out);
 }
 
 std::string as_markdown(const LoadedModel& loaded, int64_t bytes) {
@@ -159,6 +158,10 @@ std::string conversion_summary(const LoadedModel& loaded, const std::string& out
   std::vector<std::vector<std::string>> rows;
   for (const auto& [key, value] : headline(loaded, bytes)) rows.push_back({"  " + key, value});
   return loaded.path + " -> " + output + "\n" + format_table(rows, {});
+}
+
+std::string operator_summary(const LoadedModel& loaded) {
+  return format_table(op_table(loaded.model.graph), {1, 2, 3});
 }
 
 Status check_report_name(const std::string& path) {

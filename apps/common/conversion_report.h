@@ -9,6 +9,8 @@ namespace mnn::cli {
 
 // A few lines for a person.
 std::string conversion_summary(const LoadedModel& loaded, const std::string& output, int64_t bytes);
+// One line per operator: how often, what was fused, what runs it.
+std::string operator_summary(const LoadedModel& loaded);
 // A usage error unless the name ends in .json, .html or .md.
 Status check_report_name(const std::string& path);
 Status write_conversion_report(const std::string& path, const LoadedModel& loaded, int64_t bytes);

@@ -1,7 +1,6 @@
 #include "apps/common/diff_report.h"
 
-#include <nlohmann/json.hpp>
-
+#include "apps/common/json_text.h"
 #include "apps/common/terminal.h"
 
 namespace mnn::cli {
@@ -151,7 +150,7 @@ std::string diff_json(const GraphDiff& d, const std::string& a, const std::strin
     }
     out["constants"].push_back(row);
   }
-  return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_text(out);
 }
 
 }  // namespace mnn::cli

@@ -1,8 +1,8 @@
 #include "apps/common/flag_table.h"
 
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
+#include "apps/common/json_text.h"
 #include "apps/common/nearest.h"
 
 namespace mnn::cli {
@@ -83,7 +83,7 @@ std::string flag_table_json(const FlagTable& table) {
   for (const FlagRow& row : table.positionals) out["positionals"].push_back(row_json(row));
   out["flags"] = Json::array();
   for (const FlagRow& row : table.flags) out["flags"].push_back(row_json(row));
-  return out.dump(2) + "\n";
+  return json_text(out);
 }
 
 Result<FlagTable> parse_flag_table(const std::string& json) {

@@ -1,25 +1,23 @@
 #include "apps/common/flags.h"
 
+#include <csignal>
 #include <iostream>
 
 #include "apps/common/flag_table.h"
 
 namespace mnn::cli {
 
-void add_common_flags(CLI::App& app, CommonFlags& flags, const std::string& example,
-                      bool with_threads) {
+void add_common_flags(CLI::App& app, CommonFlags& flags, const std::string& example) {
   app.add_flag("--json", flags.json, "Print the result as one JSON object");
   app.add_flag("-v,--verbose", flags.verbose, "Say more on stderr");
   app.add_flag("-q,--quiet", flags.quiet, "Say only warnings and errors on stderr")
       ->excludes("--verbose");
   app.add_option("--log-file", flags.log_file, "Write everything said to this file too")
       ->type_name("FILE");
-  if (with_threads) {
-    app.add_option("--threads", flags.threads, "Threads; 0: all this process may use")
-        ->type_name("N")
-        ->check(CLI::Range(0, 1024))
-        ->capture_default_str();
-  }
+  app.add_option("--threads", flags.threads, "Threads; 0: all this process may use")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
   app.set_version_flag("--version", std::string("mnn-toolbox ") + MNN_VERSION);
   app.footer("Example:\n  " + example);
   app.get_formatter()->column_width(34);
@@ -123,6 +121,8 @@ int run_command(CLI::App& app, CommonFlags& flags, int argc, char** argv,
     std::cout << flag_table_json(flag_table(app));
     return kDone;
   }
+  // A reader that went away is a failed write, not the end by a signal.
+  std::signal(SIGPIPE, SIG_IGN);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {

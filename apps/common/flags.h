@@ -20,10 +20,9 @@ struct CommonFlags {
   int threads = 1;
 };
 
-// --json --version -v -q --log-file (and --threads where `with_threads`), and the footer with the
+// --json --version -v -q --log-file --threads, which every command takes, and the footer with the
 // working example.
-void add_common_flags(CLI::App& app, CommonFlags& flags, const std::string& example,
-                      bool with_threads = true);
+void add_common_flags(CLI::App& app, CommonFlags& flags, const std::string& example);
 
 // --report FILE, repeatable.
 void add_report_flag(CLI::App& app, std::vector<std::string>& reports, const std::string& what);

@@ -191,7 +191,7 @@ std::string make_metadata(const LoadedModel& loaded,
   for (const auto& [name, index] : loaded.source_inputs) inputs.push_back({name, index});
   meta["source_inputs"] = inputs;
   for (const auto& [key, value] : options) meta["options"][key] = value;
-  return meta.dump();
+  return meta.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 std::map<std::string, std::string> shape_options(const ShapeMap& shapes) {

@@ -89,6 +89,15 @@ Result<Project> read_project(const std::string& folder) {
     r.text("sha256", p.source_sha256);
     r.text("format", p.source_format);
   }
+  if (const json* inputs = top.find("inputs")) {
+    for (const json& row : inputs->is_array() ? *inputs : json::array({nullptr})) {
+      Project::Input input;
+      Reader r(row, "inputs[].", status);
+      r.text("name", input.name);
+      r.text("type", input.type);
+      p.inputs.push_back(std::move(input));
+    }
+  }
   top.text("model", p.model);
   top.text("quantized", p.quantized);
   top.text("golden", p.golden);
@@ -131,6 +140,10 @@ Result<Project> read_project(const std::string& folder) {
 Status write_project(const Project& p) {
   json root;
   root["source"] = {{"path", p.source}, {"sha256", p.source_sha256}, {"format", p.source_format}};
+  root["inputs"] = json::array();
+  for (const Project::Input& i : p.inputs) {
+    root["inputs"].push_back({{"name", i.name}, {"type", i.type}});
+  }
   root["model"] = p.model;
   root["quantized"] = p.quantized;
   root["golden"] = p.golden;
@@ -146,11 +159,13 @@ Status write_project(const Project& p) {
                            {"layout", p.images.layout},
                            {"color", p.images.color}}}};
   root["quantization"] = {{"scheme", p.scheme}, {"method", p.method}};
-  root["thresholds"] = json::object();
-  if (p.thresholds.min_cosine) root["thresholds"]["min_cosine"] = *p.thresholds.min_cosine;
-  if (p.thresholds.min_snr) root["thresholds"]["min_snr"] = *p.thresholds.min_snr;
-  if (p.thresholds.max_size) root["thresholds"]["max_size"] = *p.thresholds.max_size;
-  return write_file(p.path(kProjectFile), root.dump(2) + "\n");
+  // null: no threshold. All keys are there, so that nobody has to look them up.
+  const auto number = [](const auto& value) { return value ? json(*value) : json(); };
+  root["thresholds"] = {{"min_cosine", number(p.thresholds.min_cosine)},
+                        {"min_snr", number(p.thresholds.min_snr)},
+                        {"max_size", number(p.thresholds.max_size)}};
+  return write_file(p.path(kProjectFile),
+                    root.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
 }
 
 Result<Thresholds> gate_profile(const std::string& name) {

@@ -19,8 +19,12 @@ struct Thresholds {
 struct Project {
   std::string folder;  // where mnn.json lies; paths below are relative to it
   std::string source, source_sha256, source_format;
-  std::string model;      // the converted file
-  std::string quantized;  // where `mnn quant` writes
+  struct Input {
+    std::string name, type;  // "f32[n,3,224,224]"
+  };
+  std::vector<Input> inputs;  // for the reader of the file; the model is what counts
+  std::string model;          // the converted file
+  std::string quantized;      // where `mnn quant` writes
   ShapeMap shapes;
   std::string calibration;  // empty: none
   ImageOptions images;

@@ -66,6 +66,8 @@ class Backend {
   virtual ~Backend() = default;
   virtual std::string name() const = 0;
   virtual std::string device() const = 0;  // one line: what it runs on
+  // By name: what it runs for some types and shapes; supports() tells for which.
+  virtual std::vector<std::string> operators() const = 0;
   // nullopt: yes. Otherwise the reason why not.
   virtual std::optional<std::string> supports(const Graph& graph, const Node& node) const = 0;
   // Estimated seconds; comparable between backends.

@@ -50,6 +50,14 @@ class CpuBackend : public Backend {
     return table.ok() ? "CPU, " + std::string((*table)->isa) : "CPU";
   }
 
+  std::vector<std::string> operators() const override {
+    std::vector<std::string> names;
+    for (const OpDef* def : all_ops()) {
+      if (is_element_op(def->name) || find_row(def->name) != nullptr) names.push_back(def->name);
+    }
+    return names;
+  }
+
   std::optional<std::string> supports(const Graph& graph, const Node& node) const override {
     if (!node.subgraphs.empty() || !node.captures.empty()) return "sub-graphs";
     if (find_op(node.op) == nullptr) return "operator " + node.op + " is not known";

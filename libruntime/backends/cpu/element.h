@@ -12,6 +12,8 @@ inline constexpr int kMaxExpression = 24;  // operators
 
 // Whether the node is an operator of expressions, with types and shapes they can take.
 bool is_elementwise(const Graph& graph, const Node& node);
+// Whether it is for some types and shapes.
+bool is_element_op(std::string_view op);
 // Whether a post-op can run as part of an expression.
 bool is_element_post_op(const Graph& graph, const Node& node, const FusedOp& op);
 // Operators the node adds.

@@ -159,10 +159,13 @@ bool is_element_post_op(const Graph& graph, const Node& node, const FusedOp& op)
          operand.type.rank() <= out.type.rank();
 }
 
+bool is_element_op(std::string_view op) {
+  return find_unary(op) != nullptr || find_binary(op) != nullptr || op == "Where";
+}
+
 bool is_elementwise(const Graph& graph, const Node& node) {
-  const UnaryRow* unary = find_unary(node.op);
+  if (!is_element_op(node.op)) return false;
   const BinaryRow* binary = find_binary(node.op);
-  if (unary == nullptr && binary == nullptr && node.op != "Where") return false;
   if (node.outputs.size() != 1 && node.op != "BatchNormalization") return false;
   for (const auto* list : {&node.inputs, &node.outputs}) {
     for (const ValueId v : *list) {

@@ -9,11 +9,18 @@ class ReferenceBackend : public Backend {
  public:
   std::string name() const override { return "reference"; }
   std::string device() const override { return "CPU, plain loops, one thread"; }
+  std::vector<std::string> operators() const override {
+    std::vector<std::string> names;
+    for (const OpDef* def : all_ops()) {
+      if (runs(*def)) names.push_back(def->name);
+    }
+    return names;
+  }
 
   std::optional<std::string> supports(const Graph&, const Node& node) const override {
     const OpDef* def = find_op(node.op);
     if (def == nullptr) return "operator " + node.op + " is not known";
-    if (def->reference == nullptr && def->decompose == nullptr && def->subgraphs == 0) {
+    if (!runs(*def)) {
       return "operator " + node.op + " has no reference kernel";
     }
     return std::nullopt;
@@ -28,6 +35,11 @@ class ReferenceBackend : public Backend {
   Result<std::unique_ptr<Executable>> compile(const Graph& segment,
                                               const CompileOptions&) const override {
     return make_interpreter(segment, name());
+  }
+
+ private:
+  static bool runs(const OpDef& def) {
+    return def.reference != nullptr || def.decompose != nullptr || def.subgraphs > 0;
   }
 };
 

@@ -8,6 +8,7 @@ class TestBackend : public Backend {
  public:
   std::string name() const override { return "test"; }
   std::string device() const override { return "reference kernels for Conv and Gemm alone"; }
+  std::vector<std::string> operators() const override { return {"Conv", "Gemm"}; }
 
   std::optional<std::string> supports(const Graph& graph, const Node& node) const override {
     if (node.op != "Conv" && node.op != "Gemm") return "takes Conv and Gemm, not " + node.op;

@@ -1,3 +1,3 @@
 mnn > list || code=$?
-grep -E "^  (init|convert|quant|bench|compare|diff) " list
+grep -oE "^  (init|convert|quant|bench|compare|diff) " list
 exit $code

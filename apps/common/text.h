@@ -1,0 +1,11 @@
+// Small things about text.
+#pragma once
+
+#include <string>
+
+namespace mnn::cli {
+
+// Every `from` replaced by `to`, left to right, once. `from` is not empty.
+std::string replace_all(std::string text, const std::string& from, const std::string& to);
+
+}  // namespace mnn::cli

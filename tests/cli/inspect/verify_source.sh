@@ -1,0 +1,1 @@
+mnn inspect cnn.onnx --verify
