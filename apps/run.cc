@@ -78,6 +78,7 @@ Status run(const Options& o) {
                                 {"file", i < written.size() ? written[i].file : ""},
                                 {"dtype", std::string(dtype_name((*results)[i].dtype()))},
                                 {"shape", (*results)[i].dims()}});
+      if (!(*results)[i].is_tensor()) out["outputs"].back()["type"] = (*results)[i].type_str();
     }
     for (const OutputCheck& c : checks) {
       out["checks"].push_back({{"output", c.name},

@@ -65,5 +65,9 @@ int64_t count_plan_steps(const Graph& graph);
 // ONNX TensorProto files (.pb) as test data.
 Result<Tensor> read_tensor_pb(const std::string& path, std::string* name = nullptr);
 Status write_tensor_pb(const std::string& path, const Tensor& tensor, const std::string& name);
+// The same of any value: a TensorProto, SequenceProto or OptionalProto, as the type's kind says.
+Result<Tensor> read_value_pb(const std::string& path, const Type& type);
+Status write_value_pb(const std::string& path, const Tensor& value, Type::Kind kind,
+                      const std::string& name);
 
 }  // namespace mnn

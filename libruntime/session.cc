@@ -200,10 +200,11 @@ const Tensor& Session::output(size_t i) const {
 }
 
 Status Session::Impl::check_type(size_t i, const Tensor& tensor) const {
-  const DType expected = given.value(given.inputs[i]).type.dtype;
-  if (tensor.dtype() == expected) return {};
-  return invalid(input_name(i) + ": expected type " + std::string(dtype_name(expected)) +
-                 ", found " + tensor.type_str());
+  const Type& type = given.value(given.inputs[i]).type;
+  if (can_hold(type, tensor)) return {};
+  const std::string expected =
+      type.kind == Type::Kind::kTensor ? std::string(dtype_name(type.dtype)) : type.str();
+  return invalid(input_name(i) + ": expected type " + expected + ", found " + tensor.type_str());
 }
 
 // A caller may have put a tensor of its own in the place of the session's buffer.
@@ -248,7 +249,8 @@ Result<std::vector<Tensor>> Session::run(std::span<const Tensor> inputs) {
   }
   MNN_RETURN_IF_ERROR(prepare(dims));
   for (size_t i = 0; i < inputs.size(); ++i) {
-    if (s.inputs[i].defined()) {
+    // Strings have a tensor of the session's own, sequences and optionals nothing.
+    if (s.given.value(s.given.inputs[i]).type.kind == Type::Kind::kTensor) {
       copy_bytes(inputs[i], s.inputs[i]);
     } else {
       s.inputs[i] = inputs[i];

@@ -15,6 +15,35 @@ Result<std::unique_ptr<Session>> open_session(const Graph& graph, int threads,
 
 namespace {
 
+// What is wrong with `y`, empty when nothing is. Sequences are judged element by element; `sums`
+// gathers all of them.
+template <typename Judge>
+std::string problem_of(const Tensor& r, const Tensor& y, Judge& judge, ErrorSums& sums) {
+  if (y.form() != r.form() || y.dtype() != r.dtype() || y.dims() != r.dims()) {
+    return "expected " + r.type_str() + ", found " + y.type_str();
+  }
+  if (r.form() == Tensor::Form::kNothing) return "";
+  if (r.form() == Tensor::Form::kSequence) {
+    const size_t count = r.items().size();
+    if (y.items().size() != count) {
+      return "expected " + std::to_string(count) + " elements, found " +
+             std::to_string(y.items().size());
+    }
+    for (size_t i = 0; i < count; ++i) {
+      const std::string problem = problem_of(r.items()[i], y.items()[i], judge, sums);
+      if (!problem.empty()) return "element " + std::to_string(i) + ": " + problem;
+    }
+    return "";
+  }
+  ErrorSums own;
+  if (r.dtype() != DType::kString) {
+    const Status added = own.add(r, y);
+    if (!added.ok()) return added.message();
+    sums.merge(own);
+  }
+  return judge(r, y, metrics_of(own));
+}
+
 template <typename Judge>
 std::vector<OutputCheck> check_each(const Graph& graph, const std::vector<Tensor>& expected,
                                     const std::vector<Tensor>& found, Judge&& judge) {
@@ -25,17 +54,9 @@ std::vector<OutputCheck> check_each(const Graph& graph, const std::vector<Tensor
     const Tensor& y = found[i];
     OutputCheck check;
     check.name = graph.value(graph.outputs[i]).name;
-    if (y.dtype() != r.dtype() || y.dims() != r.dims()) {
-      check.problem = "expected " + r.type_str() + ", found " + y.type_str();
-    } else {
-      ErrorSums sums;
-      if (r.dtype() != DType::kString) {
-        const Status added = sums.add(r, y);
-        if (!added.ok()) check.problem = added.message();
-        check.metrics = metrics_of(sums);
-      }
-      if (check.problem.empty()) check.problem = judge(r, y, check.metrics);
-    }
+    ErrorSums sums;
+    check.problem = problem_of(r, y, judge, sums);
+    check.metrics = metrics_of(sums);
     check.passed = check.problem.empty();
     checks.push_back(std::move(check));
   }

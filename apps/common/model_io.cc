@@ -153,6 +153,10 @@ Result<std::vector<std::vector<int64_t>>> concrete_input_dims(const Graph& graph
   Bindings bindings;
   for (const ValueId v : graph.inputs) {
     const Value& value = graph.value(v);
+    if (value.type.kind != Type::Kind::kTensor) {
+      return unsupported("input " + value.name + " is of type " + value.type.str() +
+                         "; only tensors can be made up");
+    }
     if (!value.type.shape) {
       return usage_error("input " + value.name + " has unknown rank: give --shape " + value.name +
                          "=…");

@@ -14,31 +14,32 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Result<Tensor> read_pb(const std::string& path) {
+Result<Tensor> read_pb(const std::string& path, const Type& type) {
 #ifdef MNN_WITH_CONVERT
-  return read_tensor_pb(path);
+  return read_value_pb(path, type);
 #else
+  (void)type;
   return unsupported(path + ": this build reads .npy files only");
 #endif
 }
 
-// The tensor stored as `stem`.npy or `stem`.pb; undefined when neither exists.
-Result<Tensor> read_stem(const std::string& stem) {
+// The value of `type` stored as `stem`.npy or `stem`.pb; undefined when neither exists.
+Result<Tensor> read_stem(const std::string& stem, const Type& type) {
   std::error_code ec;
   for (const char* ending : {".npy", ".pb"}) {
     const std::string path = stem + ending;
     if (!fs::exists(path, ec)) continue;
-    return std::string_view(ending) == ".npy" ? read_npy(path) : read_pb(path);
+    return std::string_view(ending) == ".npy" ? read_npy(path) : read_pb(path, type);
   }
   return Tensor();
 }
 
 Status check_type(const Value& value, const Tensor& t, const std::string& where) {
-  if (t.dtype() != value.type.dtype) {
+  if (!can_hold(value.type, t)) {
     return invalid(where + ": input " + value.name + " is " + value.type.str() + ", found " +
                    t.type_str());
   }
-  if (!value.type.shape) return {};
+  if (!value.type.shape || !t.is_tensor()) return {};
   const Shape& shape = *value.type.shape;
   bool fits = shape.size() == t.rank();
   for (size_t i = 0; fits && i < shape.size(); ++i) {
@@ -122,9 +123,10 @@ Result<std::vector<Tensor>> read_inputs(
   for (size_t i = 0; i < source_inputs.size(); ++i) {
     const auto& [name, index] = source_inputs[i];
     if (index < 0 || static_cast<size_t>(index) >= inputs.size()) continue;
-    MNN_ASSIGN_OR_RETURN(Tensor t, read_stem(dir + "/input_" + std::to_string(i)));
+    const Type& type = graph.value(graph.inputs[static_cast<size_t>(index)]).type;
+    MNN_ASSIGN_OR_RETURN(Tensor t, read_stem(dir + "/input_" + std::to_string(i), type));
     if (!t.defined()) {
-      MNN_ASSIGN_OR_RETURN(t, read_stem(dir + "/" + percent_encode(name)));
+      MNN_ASSIGN_OR_RETURN(t, read_stem(dir + "/" + percent_encode(name), type));
     }
     inputs[static_cast<size_t>(index)] = std::move(t);
   }
@@ -163,10 +165,10 @@ Result<std::vector<Tensor>> read_expected(const std::string& dir, const Graph& g
   std::vector<Tensor> expected;
   bool some = false;
   for (size_t i = 0; i < graph.outputs.size(); ++i) {
-    MNN_ASSIGN_OR_RETURN(Tensor t, read_stem(dir + "/output_" + std::to_string(i)));
+    const Value& value = graph.value(graph.outputs[i]);
+    MNN_ASSIGN_OR_RETURN(Tensor t, read_stem(dir + "/output_" + std::to_string(i), value.type));
     if (!t.defined()) {
-      MNN_ASSIGN_OR_RETURN(
-          t, read_stem(dir + "/" + percent_encode(graph.value(graph.outputs[i]).name)));
+      MNN_ASSIGN_OR_RETURN(t, read_stem(dir + "/" + percent_encode(value.name), value.type));
     }
     some |= t.defined();
     expected.push_back(std::move(t));
@@ -177,17 +179,18 @@ Result<std::vector<Tensor>> read_expected(const std::string& dir, const Graph& g
 }
 
 Result<std::string> write_tensor(const std::string& stem, const Tensor& tensor,
-                                 const std::string& name, bool as_pb) {
-  if (!as_pb && npy_has_type(tensor.dtype())) {
+                                 const std::string& name, bool as_pb, Type::Kind kind) {
+  const bool plain = kind == Type::Kind::kTensor && tensor.is_tensor();
+  if (!as_pb && plain && npy_has_type(tensor.dtype())) {
     MNN_RETURN_IF_ERROR(write_npy(stem + ".npy", tensor));
     return stem + ".npy";
   }
 #ifdef MNN_WITH_CONVERT
-  MNN_RETURN_IF_ERROR(write_tensor_pb(stem + ".pb", tensor, name));
+  MNN_RETURN_IF_ERROR(write_value_pb(stem + ".pb", tensor, kind, name));
   return stem + ".pb";
 #else
   return unsupported("output " + name + ": this build writes .npy files only, which lack " +
-                     std::string(dtype_name(tensor.dtype())));
+                     (plain ? std::string(dtype_name(tensor.dtype())) : tensor.type_str()));
 #endif
 }
 
@@ -196,10 +199,12 @@ Result<std::vector<WrittenOutput>> write_outputs(const std::string& dir, const G
   MNN_RETURN_IF_ERROR(make_folder(dir));
   std::vector<WrittenOutput> written;
   for (size_t i = 0; i < outputs.size(); ++i) {
-    const std::string& name = graph.value(graph.outputs[i]).name;
-    MNN_ASSIGN_OR_RETURN(const std::string file, write_tensor(dir + "/output_" + std::to_string(i),
-                                                              outputs[i], name, as_pb));
-    written.push_back({name, file, std::string(dtype_name(outputs[i].dtype())), outputs[i].dims()});
+    const Value& value = graph.value(graph.outputs[i]);
+    MNN_ASSIGN_OR_RETURN(const std::string file,
+                         write_tensor(dir + "/output_" + std::to_string(i), outputs[i], value.name,
+                                      as_pb, value.type.kind));
+    written.push_back(
+        {value.name, file, std::string(dtype_name(outputs[i].dtype())), outputs[i].dims()});
   }
   return written;
 }
@@ -211,6 +216,9 @@ Result<std::vector<Tensor>> random_inputs(const Graph& graph,
   std::vector<Tensor> inputs;
   for (size_t i = 0; i < graph.inputs.size(); ++i) {
     const Value& value = graph.value(graph.inputs[i]);
+    if (value.type.kind != Type::Kind::kTensor) {
+      return unsupported("input " + value.name + ": no random values of type " + value.type.str());
+    }
     auto made = Tensor::allocate(value.type.dtype, dims[i]);
     if (!made.ok()) return made.status().context("input " + value.name);
     Tensor& t = *made;

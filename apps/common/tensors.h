@@ -24,12 +24,14 @@ struct WrittenOutput {
   std::string name, file, dtype;
   std::vector<int64_t> shape;
 };
-// Writes output_<i>.npy, or .pb where `as_pb` or NumPy lacks the type. Creates DIR.
+// Writes output_<i>.npy, or .pb where `as_pb` or NumPy lacks the type, as it does of sequences and
+// optionals. Creates DIR.
 Result<std::vector<WrittenOutput>> write_outputs(const std::string& dir, const Graph& graph,
                                                  const std::vector<Tensor>& outputs, bool as_pb);
-// One tensor under `path` without its ending; returns the file's path.
+// One value under `stem` plus an ending; returns the file's path.
 Result<std::string> write_tensor(const std::string& stem, const Tensor& tensor,
-                                 const std::string& name, bool as_pb);
+                                 const std::string& name, bool as_pb,
+                                 Type::Kind kind = Type::Kind::kTensor);
 
 // Standard normal floats, integers and bools 0 or 1; the same seed gives the same tensors.
 Result<std::vector<Tensor>> random_inputs(const Graph& graph,

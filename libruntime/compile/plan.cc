@@ -263,6 +263,10 @@ void Plan::feed(size_t i, const Tensor& tensor) {
 }
 
 bool Plan::in_arena(const Tensor& tensor) const {
+  if (tensor.form() == Tensor::Form::kSequence) {
+    const std::vector<Tensor>& items = tensor.items();
+    return std::any_of(items.begin(), items.end(), [this](const Tensor& t) { return in_arena(t); });
+  }
   const std::byte* begin = arena_->raw();
   return tensor.raw() != nullptr && tensor.raw() >= begin && tensor.raw() < begin + arena_bytes_;
 }

@@ -26,7 +26,10 @@ Result<std::vector<Tensor>> run_if(const Node& node, std::span<const Tensor* con
 }
 
 Status check_carried(const Tensor& before, const Tensor& after, size_t i) {
-  if (before.dtype() == after.dtype()) return {};
+  // An empty optional may get its element, and the other way round.
+  const bool optional =
+      before.form() == Tensor::Form::kNothing || after.form() == Tensor::Form::kNothing;
+  if (before.dtype() == after.dtype() && (optional || before.form() == after.form())) return {};
   return invalid("carried value " + std::to_string(i) + " changes its type from " +
                  before.type_str() + " to " + after.type_str());
 }
@@ -205,6 +208,39 @@ Result<std::vector<Tensor>> run_scan(const Node& node, std::span<const Tensor* c
   return state;
 }
 
+// inputs: sequences and tensors. Body: an element of each sequence and the tensors -> an element of
+// each output. The first sequence says how many there are.
+Result<std::vector<Tensor>> run_sequence_map(const Node& node,
+                                             std::span<const Tensor* const> inputs,
+                                             std::span<const Tensor> captures,
+                                             const RunSubgraph& run) {
+  const Graph& body = node.subgraphs[0];
+  std::vector<std::vector<Tensor>> made(body.outputs.size());
+  for (const Tensor* t : inputs) {
+    if (t == nullptr) return invalid("an input is missing");
+  }
+  const size_t count = inputs[0]->items().size();
+  for (size_t k = 0; k < inputs.size(); ++k) {
+    if (inputs[k]->form() == Tensor::Form::kSequence && inputs[k]->items().size() != count) {
+      return invalid("sequences differ in length: " + std::to_string(count) + " and " +
+                     std::to_string(inputs[k]->items().size()));
+    }
+  }
+  for (size_t i = 0; i < count; ++i) {
+    std::vector<Tensor> feeds;
+    for (const Tensor* t : inputs) feeds.push_back(t->is_tensor() ? *t : t->items()[i]);
+    feeds.insert(feeds.end(), captures.begin(), captures.end());
+    MNN_ASSIGN_OR_RETURN(std::vector<Tensor> out, run(body, feeds));
+    for (size_t k = 0; k < made.size(); ++k) made[k].push_back(std::move(out[k]));
+  }
+  std::vector<Tensor> results;
+  for (size_t k = 0; k < made.size(); ++k) {
+    const DType dtype = count > 0 ? made[k][0].dtype() : body.value(body.outputs[k]).type.dtype;
+    results.push_back(Tensor::sequence(dtype, std::move(made[k])));
+  }
+  return results;
+}
+
 }  // namespace
 
 Result<std::vector<Tensor>> run_control_flow(const Node& node,
@@ -214,6 +250,7 @@ Result<std::vector<Tensor>> run_control_flow(const Node& node,
   if (node.op == "If") return run_if(node, inputs, captures, run);
   if (node.op == "Loop") return run_loop(node, inputs, captures, run);
   if (node.op == "Scan") return run_scan(node, inputs, captures, run);
+  if (node.op == "SequenceMap") return run_sequence_map(node, inputs, captures, run);
   return unsupported("operator " + node.op + " cannot be run");
 }
 

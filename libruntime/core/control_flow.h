@@ -1,5 +1,5 @@
-// If, Loop and Scan over any way of running a sub-graph: the reference runner and the session share
-// this.
+// If, Loop, Scan and SequenceMap over any way of running a sub-graph: the reference runner and the
+// session share this.
 #pragma once
 
 #include <functional>

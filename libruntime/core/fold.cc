@@ -256,7 +256,9 @@ class Folder {
     }
     if (!out.ok() || out->size() < node.outputs.size()) return false;
     for (size_t i = 0; i < node.outputs.size(); ++i) {
-      if (node.outputs[i] != kNoValue && !(*out)[i].defined()) return false;
+      if (node.outputs[i] == kNoValue) continue;
+      // A constant is a tensor.
+      if (!(*out)[i].defined() || !(*out)[i].is_tensor()) return false;
     }
     for (size_t i = 0; i < node.outputs.size(); ++i) {
       if (node.outputs[i] != kNoValue) make_constant(node.outputs[i], std::move((*out)[i]));

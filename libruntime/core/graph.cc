@@ -21,6 +21,28 @@ Type tensor_type(DType dtype, Shape shape) {
   return {Type::Kind::kTensor, dtype, std::move(shape)};
 }
 
+Type type_of(const Tensor& tensor) {
+  switch (tensor.form()) {
+    case Tensor::Form::kSequence: return {Type::Kind::kSequence, tensor.dtype(), std::nullopt};
+    case Tensor::Form::kNothing: return {Type::Kind::kOptionalTensor, tensor.dtype(), std::nullopt};
+    case Tensor::Form::kTensor: break;
+  }
+  return tensor_type(tensor.dtype(), to_shape(tensor.dims()));
+}
+
+bool can_hold(const Type& type, const Tensor& tensor) {
+  using Form = Tensor::Form;
+  if (type.dtype != tensor.dtype()) return false;
+  const Form form = tensor.form();
+  switch (type.kind) {
+    case Type::Kind::kTensor: return form == Form::kTensor;
+    case Type::Kind::kSequence: return form == Form::kSequence;
+    case Type::Kind::kOptionalTensor: return form != Form::kSequence;
+    case Type::Kind::kOptionalSequence: return form != Form::kTensor;
+  }
+  return false;
+}
+
 size_t Node::own_inputs() const {
   size_t count = inputs.size();
   for (const FusedOp& f : fused) {

@@ -33,6 +33,11 @@ struct Type {
   std::string str() const;  // "f32[n,3,8]", "seq(f32[?])", "f32[*]" with unknown rank
 };
 Type tensor_type(DType dtype, Shape shape);
+// The type of what is at hand: a tensor's with its dims, a sequence's or an empty optional's with
+// elements of any shape.
+Type type_of(const Tensor& tensor);
+// Whether a value of `type` may be `tensor`, dims aside.
+bool can_hold(const Type& type, const Tensor& tensor);
 
 // How a value is stored when quantized: real = scale * (stored - zero_point). The type of the value
 // stays the expressed one (f32): whoever stores it rounds to nearest even and saturates.
@@ -76,7 +81,7 @@ struct Node {
   std::vector<FusedOp> fused;
   std::vector<std::string> origin;  // names of the source layers this node came from
   std::vector<ValueId> captures;    // outer values that the sub-graphs read
-  // If: then_branch, else_branch. Loop, Scan: body. Each sub-graph's captures line up with ours.
+  // If: then_branch, else_branch. Others: body. Each sub-graph's captures line up with ours.
   std::vector<Graph> subgraphs;
 
   // Inputs of the operator itself, without the operands of fused post-ops.

@@ -66,7 +66,8 @@ Result<std::vector<OpContext::Output>> infer_one(const Graph& graph, const Node&
 }
 
 // What the node's inputs tell about the inputs of its body. A Loop's carried values may change
-// shape from trip to trip, so that only their element types hold; a Scan's states may not.
+// shape from trip to trip, so that only their element types hold; a Scan's states may not. The body
+// of SequenceMap gets one element of every sequence.
 void set_body_inputs(const Graph& graph, const Node& node, Graph& body) {
   auto outer_type = [&](size_t i) {
     const ValueId v = i < node.inputs.size() ? node.inputs[i] : kNoValue;
@@ -83,6 +84,14 @@ void set_body_inputs(const Graph& graph, const Node& node, Graph& body) {
         type = outer_type(i);
         type.shape.reset();
       }
+      refine(i, std::move(type));
+    }
+    return;
+  }
+  if (node.op == "SequenceMap") {
+    for (size_t i = 0; i < std::min(body.inputs.size(), node.inputs.size()); ++i) {
+      Type type = outer_type(i);
+      type.kind = Type::Kind::kTensor;
       refine(i, std::move(type));
     }
     return;

@@ -109,7 +109,7 @@ struct OpDef {
   DecomposeFn decompose = nullptr;  // composite tier; may stand beside a reference
   int min_outputs = 1;
   int max_outputs = 1;
-  int subgraphs = 0;          // 2 for If, 1 for Loop and Scan
+  int subgraphs = 0;          // 2 for If, 1 for Loop, Scan, SequenceMap
   bool deterministic = true;  // false: random; never folded or merged
 };
 

@@ -53,7 +53,7 @@ Result<std::vector<Tensor>> run_own(const Node& node, std::span<const Tensor* co
   OpContext c(node, *def);
   KernelContext k(node, *def);
   for (const Tensor* t : inputs) {
-    c.in.push_back(t ? tensor_type(t->dtype(), to_shape(t->dims())) : Type{});
+    c.in.push_back(t ? type_of(*t) : Type{});
     c.constants.push_back(t);
     c.known_values.push_back(nullptr);
     k.in.push_back(t);

@@ -1,5 +1,6 @@
 #include "libruntime/core/tensor.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -75,6 +76,21 @@ Tensor Tensor::strings(std::vector<int64_t> dims, std::vector<std::string> value
   return t;
 }
 
+Tensor Tensor::sequence(DType dtype, std::vector<Tensor> items) {
+  Tensor t;
+  t.dtype_ = dtype;
+  t.form_ = Form::kSequence;
+  t.items_ = std::make_shared<const std::vector<Tensor>>(std::move(items));
+  return t;
+}
+
+Tensor Tensor::nothing(DType dtype) {
+  Tensor t;
+  t.dtype_ = dtype;
+  t.form_ = Form::kNothing;
+  return t;
+}
+
 Tensor Tensor::ints(const std::vector<int64_t>& values) {
   return of<int64_t>({static_cast<int64_t>(values.size())}, std::span<const int64_t>(values));
 }
@@ -96,6 +112,16 @@ Tensor Tensor::retyped(DType dtype) const {
 }
 
 Result<Tensor> Tensor::clone() const {
+  if (form_ == Form::kNothing) return *this;
+  if (form_ == Form::kSequence) {
+    std::vector<Tensor> copies;
+    copies.reserve(items_->size());
+    for (const Tensor& item : *items_) {
+      MNN_ASSIGN_OR_RETURN(Tensor copy, item.clone());
+      copies.push_back(std::move(copy));
+    }
+    return sequence(dtype_, std::move(copies));
+  }
   if (dtype_ == DType::kString) return strings(dims_, *strings_);
   MNN_ASSIGN_OR_RETURN(Tensor t, allocate(dtype_, dims_));
   if (bytes() > 0) std::memcpy(t.data_, data_, static_cast<size_t>(bytes()));
@@ -103,6 +129,7 @@ Result<Tensor> Tensor::clone() const {
 }
 
 Result<std::vector<int64_t>> Tensor::to_ints() const {
+  if (!is_tensor()) return invalid("expected integers, found " + type_str());
   std::vector<int64_t> out;
   out.reserve(static_cast<size_t>(elements_));
   auto copy = [&]<typename T>() {
@@ -117,6 +144,7 @@ Result<std::vector<int64_t>> Tensor::to_ints() const {
 }
 
 Result<std::vector<double>> Tensor::to_doubles() const {
+  if (!is_tensor()) return invalid("expected numbers, found " + type_str());
   std::vector<double> out;
   out.reserve(static_cast<size_t>(elements_));
   const bool done = dispatch_plain(dtype_, [&]<typename T>() {
@@ -129,11 +157,22 @@ Result<std::vector<double>> Tensor::to_doubles() const {
 }
 
 std::string Tensor::type_str() const {
-  return std::string(dtype_name(dtype_)) + shape_str(to_shape(dims_));
+  const std::string name(dtype_name(dtype_));
+  switch (form_) {
+    case Form::kSequence: return "seq(" + name + "[*])";
+    case Form::kNothing: return "optional(" + name + "[*])";
+    case Form::kTensor: break;
+  }
+  return name + shape_str(to_shape(dims_));
 }
 
 bool identical(const Tensor& a, const Tensor& b) {
-  if (a.dtype() != b.dtype() || a.dims() != b.dims()) return false;
+  if (a.form() != b.form() || a.dtype() != b.dtype() || a.dims() != b.dims()) return false;
+  if (a.form() == Tensor::Form::kNothing) return true;
+  if (a.form() == Tensor::Form::kSequence) {
+    return std::equal(a.items().begin(), a.items().end(), b.items().begin(), b.items().end(),
+                      identical);
+  }
   if (a.dtype() == DType::kString) return a.string_values() == b.string_values();
   return a.bytes() == 0 || a.raw() == b.raw() ||
          std::memcmp(a.raw(), b.raw(), static_cast<size_t>(a.bytes())) == 0;

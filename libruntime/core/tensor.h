@@ -1,5 +1,6 @@
 // A dense row-major tensor. Its bytes are shared: copying a Tensor copies the handle. The bytes may
-// belong to a memory-mapped file, which the handle then keeps alive.
+// belong to a memory-mapped file, which the handle then keeps alive. Where values of a graph are
+// more than tensors, a handle holds a sequence or an empty optional just as well.
 #pragma once
 
 #include <cstddef>
@@ -23,6 +24,10 @@ class Tensor {
   static Tensor wrap(DType dtype, std::vector<int64_t> dims, std::byte* data,
                      std::shared_ptr<const void> owner = nullptr);
   static Tensor strings(std::vector<int64_t> dims, std::vector<std::string> values);
+  // A sequence of tensors of type `dtype`. It has no dims, elements or bytes of its own.
+  static Tensor sequence(DType dtype, std::vector<Tensor> items);
+  // An optional without an element. One with an element is the element itself.
+  static Tensor nothing(DType dtype);
   template <typename T>
   static Tensor of(std::vector<int64_t> dims, std::span<const T> values);
   template <typename T>
@@ -31,7 +36,12 @@ class Tensor {
   }
   static Tensor ints(const std::vector<int64_t>& values);  // 1-D i64
 
-  DType dtype() const { return dtype_; }
+  enum class Form : uint8_t { kTensor, kSequence, kNothing };
+  Form form() const { return form_; }
+  bool is_tensor() const { return form_ == Form::kTensor; }
+  const std::vector<Tensor>& items() const { return *items_; }  // of a sequence
+
+  DType dtype() const { return dtype_; }  // of a sequence or an optional: that of the elements
   const std::vector<int64_t>& dims() const { return dims_; }
   size_t rank() const { return dims_.size(); }
   int64_t elements() const { return elements_; }
@@ -65,7 +75,7 @@ class Tensor {
   Result<std::vector<int64_t>> to_ints() const;
   // The elements as double; fails for strings and complex numbers.
   Result<std::vector<double>> to_doubles() const;
-  // "f32[2,3]"
+  // "f32[2,3]", "seq(f32[*])", "optional(f32[*])" of an empty one
   std::string type_str() const;
 
  private:
@@ -75,12 +85,14 @@ class Tensor {
   std::byte* data_ = nullptr;
   std::shared_ptr<const void> owner_;
   std::shared_ptr<std::vector<std::string>> strings_;
+  Form form_ = Form::kTensor;
+  std::shared_ptr<const std::vector<Tensor>> items_;
 };
 
 // Bytes that `elements` of `dtype` take, sub-byte types packed; nullopt on overflow.
 std::optional<int64_t> storage_bytes(DType dtype, int64_t elements);
 
-// Same type, dims and bytes (NaNs with equal bits are equal).
+// Same type, dims and bytes (NaNs with equal bits are equal); sequences item by item.
 bool identical(const Tensor& a, const Tensor& b);
 
 template <typename T>

@@ -24,5 +24,7 @@ Result<Graph> parse_graph(std::string_view text,
 // "random SEED LOW HIGH" may stand for the elements. Scalars have type "f32[]".
 Result<Tensor> parse_tensor(std::string_view text, int64_t max_bytes = kMaxTextConstantBytes);
 std::string print_tensor(const Tensor& tensor);
+// A type as Type::str() writes it.
+Result<Type> parse_type(std::string_view text);
 
 }  // namespace mnn

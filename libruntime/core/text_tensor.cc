@@ -339,6 +339,14 @@ Result<Tensor> TextScanner::elements(DType dtype, const std::vector<int64_t>& di
   return t;
 }
 
+Result<Type> parse_type(std::string_view text) {
+  TextScanner s(text, 0);
+  MNN_ASSIGN_OR_RETURN(Type type, s.type());
+  s.skip_lines();
+  if (!s.at_end()) return s.fail("expected one type, found more: " + s.found());
+  return type;
+}
+
 Result<Tensor> parse_tensor(std::string_view text, int64_t max_bytes) {
   TextScanner s(text, max_bytes);
   s.skip_lines();

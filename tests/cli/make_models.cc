@@ -56,6 +56,17 @@ class ModelBuilder {
   void input(const std::string& name, const std::vector<std::string>& dims) {
     value(model_.mutable_graph()->add_input(), name, dims);
   }
+  static void sequence(ValueInfoProto* info, const std::string& name) {
+    info->set_name(name);
+    auto* element = info->mutable_type()->mutable_sequence_type()->mutable_elem_type();
+    element->mutable_tensor_type()->set_elem_type(kFloat);
+  }
+  void sequence_input(const std::string& name) {
+    sequence(model_.mutable_graph()->add_input(), name);
+  }
+  void sequence_output(const std::string& name) {
+    sequence(model_.mutable_graph()->add_output(), name);
+  }
   void output(const std::string& name, const std::vector<std::string>& dims) {
     value(model_.mutable_graph()->add_output(), name, dims);
   }
@@ -152,6 +163,29 @@ bool write_samples(const std::string& folder, int count) {
   return true;
 }
 
+// Inputs of sequences.onnx: the sequence [1 2], [3], and the tensor [4 5].
+void write_sequence_inputs(const std::string& folder) {
+  std::filesystem::create_directories(folder);
+  SequenceProto sequence;
+  sequence.set_elem_type(SequenceProto::TENSOR);
+  const auto add = [&](const std::vector<float>& values) {
+    TensorProto* t = sequence.add_tensor_values();
+    t->set_data_type(kFloat);
+    t->add_dims(static_cast<int64_t>(values.size()));
+    for (const float v : values) t->add_float_data(v);
+  };
+  add({1, 2});
+  add({3});
+  std::ofstream file(folder + "/input_0.pb", std::ios::binary);
+  sequence.SerializeToOstream(&file);
+  TensorProto tensor;
+  tensor.set_data_type(kFloat);
+  tensor.add_dims(2);
+  for (const float v : {4.0f, 5.0f}) tensor.add_float_data(v);
+  std::ofstream tensor_file(folder + "/input_1.pb", std::ios::binary);
+  tensor.SerializeToOstream(&tensor_file);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -192,6 +226,20 @@ int main(int argc, char** argv) {
     m.node("Relu", "end", {"b"}, "y");
     m.write(dir + "/cycle.onnx");
   }
+  {
+    ModelBuilder m(13);
+    m.sequence_input("s");
+    m.input("x", {"n"});
+    m.sequence_output("t");
+    m.output("y", {"m"});
+    m.node("SequenceInsert", "insert", {"s", "x"}, "t");
+    auto* axis = m.node("ConcatFromSequence", "join", {"t"}, "y")->add_attribute();
+    axis->set_name("axis");
+    axis->set_type(AttributeProto::INT);
+    axis->set_i(0);
+    m.write(dir + "/sequences.onnx");
+  }
+  write_sequence_inputs(dir + "/sequences");
   std::ofstream(dir + "/text.onnx") << "this is no model\n";
   const std::string samples = dir + "/samples";
   std::filesystem::create_directories(samples);

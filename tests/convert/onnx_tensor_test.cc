@@ -226,5 +226,43 @@ TEST(OnnxTensorFile, WritesWhatItReads) {
   EXPECT_EQ(read_tensor_pb(path).status().code(), Code::kNotAccessible);
 }
 
+TEST(OnnxValueFile, WritesWhatItReads) {
+  using Kind = Type::Kind;
+  const std::string path = ::testing::TempDir() + "value.pb";
+  const Tensor tensor = iota({2, 3});
+  const Tensor sequence = Tensor::sequence(DType::kF32, {tensor, floats({0}, {}), iota({1})});
+  const std::pair<Kind, Tensor> values[] = {
+      {Kind::kTensor, tensor},
+      {Kind::kSequence, sequence},
+      {Kind::kSequence, Tensor::sequence(DType::kF32, {})},
+      {Kind::kOptionalTensor, tensor},
+      {Kind::kOptionalTensor, Tensor::nothing(DType::kF32)},
+      {Kind::kOptionalSequence, sequence},
+      {Kind::kOptionalSequence, Tensor::nothing(DType::kF32)},
+  };
+  for (const auto& [kind, value] : values) {
+    ASSERT_TRUE(write_value_pb(path, value, kind, "name").ok());
+    const auto read = read_value_pb(path, {kind, DType::kF32, std::nullopt});
+    ASSERT_TRUE(read.ok()) << read.status().message();
+    EXPECT_TRUE(identical(*read, value)) << value.type_str();
+  }
+  std::filesystem::remove(path);
+}
+
+TEST(OnnxValueFile, RefusesOtherValues) {
+  const std::string path = ::testing::TempDir() + "other.pb";
+  const auto read_as = [&](Type::Kind kind, DType dtype) {
+    return read_value_pb(path, {kind, dtype, std::nullopt}).status();
+  };
+  ASSERT_TRUE(write_tensor_pb(path, iota({2}), "x").ok());
+  EXPECT_EQ(read_as(Type::Kind::kSequence, DType::kF32).code(), Code::kInvalidArgument);
+  const Tensor sequence = Tensor::sequence(DType::kF32, {iota({2})});
+  ASSERT_TRUE(write_value_pb(path, sequence, Type::Kind::kSequence, "x").ok());
+  const Status other = read_as(Type::Kind::kSequence, DType::kI64);
+  EXPECT_NE(other.message().find("element 0: expected type i64, found f32[2]"), std::string::npos)
+      << other.message();
+  std::filesystem::remove(path);
+}
+
 }  // namespace
 }  // namespace mnn::testing

@@ -86,6 +86,73 @@ Result<Tensor> parse_tensor(std::span<const std::byte> bytes, const std::string*
   return to_tensor(proto, path != nullptr ? &folder : nullptr, Ownership::kTake);
 }
 
+// Another message may read as one of this type, with fields this type does not have.
+template <typename Proto>
+Status parse_value(Proto& proto, std::span<const std::byte> bytes, const char* what) {
+  MNN_RETURN_IF_ERROR(parse_message(proto, bytes, kMessagesBesides, what));
+  if (proto.unknown_fields().empty()) return {};
+  return invalid(std::string("expected ") + what + " data, found another message");
+}
+
+Result<Tensor> to_sequence(SequenceProto& proto, DType dtype, DataFolder& folder) {
+  const int type = proto.elem_type();
+  if (type != SequenceProto::TENSOR && (type != SequenceProto::UNDEFINED)) {
+    return unsupported("only sequences of tensors are supported");
+  }
+  std::vector<Tensor> items;
+  for (TensorProto& item : *proto.mutable_tensor_values()) {
+    Result<Tensor> tensor = to_tensor(item, &folder, Ownership::kTake);
+    const std::string where = "element " + std::to_string(items.size());
+    if (!tensor.ok()) return tensor.status().context(where);
+    if (tensor->dtype() != dtype) {
+      return invalid(where + ": expected type " + std::string(dtype_name(dtype)) + ", found " +
+                     tensor->type_str());
+    }
+    items.push_back(std::move(tensor).value());
+  }
+  return Tensor::sequence(dtype, std::move(items));
+}
+
+Result<Tensor> to_optional(OptionalProto& proto, DType dtype, DataFolder& folder) {
+  switch (proto.elem_type()) {
+    case OptionalProto::UNDEFINED: return Tensor::nothing(dtype);
+    case OptionalProto::TENSOR:
+      if (!proto.has_tensor_value()) return Tensor::nothing(dtype);
+      return to_tensor(*proto.mutable_tensor_value(), &folder, Ownership::kTake);
+    case OptionalProto::SEQUENCE:
+      if (!proto.has_sequence_value()) return Tensor::nothing(dtype);
+      return to_sequence(*proto.mutable_sequence_value(), dtype, folder);
+    default: return unsupported("only optional tensors and sequences of tensors are supported");
+  }
+}
+
+void from_sequence(const Tensor& value, const std::string& name, SequenceProto& proto) {
+  proto.set_name(name);
+  proto.set_elem_type(SequenceProto::TENSOR);
+  for (const Tensor& item : value.items()) from_tensor(item, "", *proto.add_tensor_values());
+}
+
+void from_optional(const Tensor& value, const std::string& name, OptionalProto& proto) {
+  proto.set_name(name);
+  switch (value.form()) {
+    case Tensor::Form::kNothing: proto.set_elem_type(OptionalProto::UNDEFINED); return;
+    case Tensor::Form::kSequence:
+      proto.set_elem_type(OptionalProto::SEQUENCE);
+      return from_sequence(value, "", *proto.mutable_sequence_value());
+    case Tensor::Form::kTensor:
+      proto.set_elem_type(OptionalProto::TENSOR);
+      return from_tensor(value, "", *proto.mutable_tensor_value());
+  }
+}
+
+Status write_message(const google::protobuf::MessageLite& message, const std::string& path) {
+  std::string bytes;
+  if (!message.SerializeToString(&bytes)) {
+    return limit_exceeded(path + ": a protobuf message cannot hold 2 GiB");
+  }
+  return write_file(path, bytes);
+}
+
 }  // namespace
 }  // namespace onnx
 
@@ -120,11 +187,40 @@ Result<Tensor> read_tensor_pb(const std::string& path, std::string* name) {
 Status write_tensor_pb(const std::string& path, const Tensor& tensor, const std::string& name) {
   onnx::TensorProto proto;
   onnx::from_tensor(tensor, name, proto);
-  std::string bytes;
-  if (!proto.SerializeToString(&bytes)) {
-    return limit_exceeded(path + ": a TensorProto cannot hold 2 GiB");
+  return onnx::write_message(proto, path);
+}
+
+Result<Tensor> read_value_pb(const std::string& path, const Type& type) {
+  if (type.kind == Type::Kind::kTensor) return read_tensor_pb(path);
+  MNN_ASSIGN_OR_RETURN(const MappedFile file, map_file(path));
+  onnx::DataFolder folder(path);
+  const auto read = [&]() -> Result<Tensor> {
+    if (type.kind == Type::Kind::kSequence) {
+      onnx::SequenceProto proto;
+      MNN_RETURN_IF_ERROR(onnx::parse_value(proto, file.bytes, "SequenceProto"));
+      return onnx::to_sequence(proto, type.dtype, folder);
+    }
+    onnx::OptionalProto proto;
+    MNN_RETURN_IF_ERROR(onnx::parse_value(proto, file.bytes, "OptionalProto"));
+    return onnx::to_optional(proto, type.dtype, folder);
+  };
+  Result<Tensor> value = read();
+  if (!value.ok()) return value.status().context(path);
+  return value;
+}
+
+Status write_value_pb(const std::string& path, const Tensor& value, Type::Kind kind,
+                      const std::string& name) {
+  if (kind == Type::Kind::kOptionalTensor || kind == Type::Kind::kOptionalSequence ||
+      value.form() == Tensor::Form::kNothing) {
+    onnx::OptionalProto proto;
+    onnx::from_optional(value, name, proto);
+    return onnx::write_message(proto, path);
   }
-  return write_file(path, bytes);
+  if (value.is_tensor()) return write_tensor_pb(path, value, name);
+  onnx::SequenceProto proto;
+  onnx::from_sequence(value, name, proto);
+  return onnx::write_message(proto, path);
 }
 
 }  // namespace mnn

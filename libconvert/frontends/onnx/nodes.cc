@@ -123,6 +123,10 @@ Result<Attribute> Importer::read_attribute(AttributeProto& proto, const Frame& f
       MNN_ASSIGN_OR_RETURN(Tensor t, to_dense(*proto.mutable_sparse_tensor(), &folder_));
       return Attribute(std::move(t));
     }
+    case AttributeProto::TYPE_PROTO: {
+      MNN_ASSIGN_OR_RETURN(const Type type, declared_type(proto.tp()));
+      return Attribute(type.str());
+    }
     case AttributeProto::UNDEFINED: return invalid("attribute " + proto.name() + " has no type");
     default: return unsupported("attribute " + proto.name() + " has a type that is not supported");
   }

@@ -1,4 +1,4 @@
-// If, Loop, Scan: rows and inference. core/control_flow.cc runs them.
+// If, Loop, Scan, SequenceMap: rows and inference. core/control_flow.cc runs them.
 #include <algorithm>
 
 #include "libruntime/core/ops/movement.h"
@@ -188,6 +188,37 @@ Status infer_scan(OpContext& c) {
   return {};
 }
 
+// ---- SequenceMap ----
+
+Status infer_sequence_map(OpContext& c) {
+  const Graph& body = c.node.subgraphs[0];
+  for (size_t i = 0; i < c.in.size(); ++i) {
+    const bool sequence = c.in[i].kind == Type::Kind::kSequence;
+    if (c.has_input(i) && (sequence || (i > 0 && c.in[i].kind == Type::Kind::kTensor))) continue;
+    return invalid("input " + std::to_string(i) + ": expected a sequence" +
+                   (i > 0 ? " or a tensor" : "") + ", found " +
+                   (c.has_input(i) ? c.in[i].str() : "none"));
+  }
+  MNN_RETURN_IF_ERROR(check_body(c, c.in.size(), 1));
+  if (c.out.size() != body.outputs.size()) {
+    return invalid("expected " + std::to_string(body.outputs.size()) + " outputs, found " +
+                   std::to_string(c.out.size()));
+  }
+  const OuterSymbols outer(c);
+  for (size_t i = 0; i < c.out.size(); ++i) {
+    Type type = branch_type(body, i);
+    if (type.kind != Type::Kind::kTensor) {
+      return invalid("expected a body that makes tensors, found " + type.str());
+    }
+    type.kind = Type::Kind::kSequence;
+    if (type.shape) {
+      for (Dim& d : *type.shape) d = outer.outside(d);
+    }
+    c.out[i].type = std::move(type);
+  }
+  return {};
+}
+
 }  // namespace
 
 std::vector<OpDef> define_control() {
@@ -201,6 +232,7 @@ std::vector<OpDef> define_control() {
   return {
       {"Loop", 0, kVariadic, {}, infer_loop, nullptr, nullptr, 1, kVariadic, 1},
       {"Scan", 1, kVariadic, scan, infer_scan, nullptr, nullptr, 1, kVariadic, 1},
+      {"SequenceMap", 1, kVariadic, {}, infer_sequence_map, nullptr, nullptr, 1, kVariadic, 1},
       {"If", 1, 1, {}, infer_if, nullptr, nullptr, 1, kVariadic, 2},
   };
 }

@@ -1,0 +1,1 @@
+mnn run sequences.onnx --random 1
