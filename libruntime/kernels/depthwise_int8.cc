@@ -28,22 +28,9 @@ class DepthwiseConvInt8 final : public MatrixKernel {
     bias_ = AlignedBuffer<float>(channels);
     pads_ = AlignedBuffer<uint8_t>(channels);
     if (epilogue.y_per_channel) y_grids_.allocate(channels);
-    int64_t place[kBlock];
-    for (int64_t i = 0; i < kBlock; ++i) place[table.depthwise_int8_order[i]] = i;
     for (int64_t c = 0; c < g.oc; ++c) {
       const int64_t in = c / multiplier_;
       const int zero = quant.in_zero_points ? quant.in_zero_points[in] : quant.in.zero_point;
-      int16_t* block = packed_.data() + c / kBlock * block_weights_;
-      int32_t sum = 0;
-      for (int64_t ky = 0; ky < g.kh; ++ky)
-        for (int64_t kx = 0; kx < g.kw; ++kx) {
-          const int8_t w = weights[(c * g.kh + ky) * g.kw + kx];
-          const bool last = g.kh % 2 != 0 && ky == g.kh - 1;
-          const int64_t tap = ky / 2 * g.kw + (last ? kx / 2 : kx);
-          block[(tap * kBlock + place[c % kBlock]) * 2 + (last ? kx : ky) % 2] = w;
-          sum += w;
-        }
-      start_[c / kBlock * kBlock + place[c % kBlock]] = -sum * zero;
       scale_[c] = (quant.in_scales ? quant.in_scales[in] : quant.in.scale) * quant.weight_scales[c];
       if (bias) bias_[c] = bias[c];
       if (epilogue.y_per_channel) y_grids_.set(c, output_grid(quant, c));
@@ -54,6 +41,11 @@ class DepthwiseConvInt8 final : public MatrixKernel {
                                    rows * g.ow * g.oc * g.kh * g.kw / 2, threads);
     parts_ = split.parts();
     by_rows_ = split.rows > 1;
+    // The last 16 channels may overlap those before them, unless another part makes those or an
+    // output may already lie where its residual was.
+    const bool apart = by_rows_ || parts_ == 1 || g.oc % kLine > kBlock;
+    overlaps_ = g.oc > kBlock && g.oc % kBlock != 0 && apart && !residual();
+    for (int64_t b = 0; b < g.oc; b += kBlock) pack(b, weights);
     width_ = (g.ow - 1) * g.stride_w + (g.kw - 1) * g.dilation_w + 1;
     const int64_t row_bytes = width_ * std::min(kLine, channels) * 2;
     const int64_t span = (g.kh - 1) * g.dilation_h + 1;
@@ -99,17 +91,18 @@ class DepthwiseConvInt8 final : public MatrixKernel {
         fill(static_cast<const uint8_t*>(args.x) + image * g_.ih * g_.iw * g_.x_pixel_stride, oy,
              d.rows, {c, end}, reinterpret_cast<uint8_t*>(scratch), wide);
         for (int64_t b = c; b < end; b += kBlock) {
+          const int64_t first = first_channel(b);
           d.x = wide + (b - c) / kBlock * block_stride_;
           d.w = packed_.data() + b / kBlock * block_weights_;
           d.start = start_.data() + b;
-          d.scale = scale_.data() + b;
-          d.bias = bias_.data() + b;
-          d.y_inverse = y_grids_.inverse(b);
-          d.y_zero = y_grids_.zero(b);
-          d.channels = std::min(kBlock, end - b);
-          const int64_t at = row * d.y_row_stride + b;
+          d.scale = scale_.data() + first;
+          d.bias = bias_.data() + first;
+          d.y_inverse = y_grids_.inverse(first);
+          d.y_zero = y_grids_.zero(first);
+          d.channels = std::min(kBlock, end - first);
+          const int64_t at = row * d.y_row_stride + first;
           d.y = static_cast<std::byte*>(args.y) + at * epilogue_.y_bytes;
-          if (epilogue_.post.residual != ByteOrFloat::kNone)
+          if (residual())
             d.residual =
                 static_cast<const std::byte*>(args.residual) + at * epilogue_.residual_bytes;
           table_.depthwise_int8(d);
@@ -120,6 +113,30 @@ class DepthwiseConvInt8 final : public MatrixKernel {
   }
 
  private:
+  bool residual() const { return epilogue_.post.residual != ByteOrFloat::kNone; }
+
+  // Of the block that starts at channel b when blocks do not overlap.
+  int64_t first_channel(int64_t b) const { return overlaps_ ? std::min(b, g_.oc - kBlock) : b; }
+
+  void pack(int64_t b, const int8_t* weights) {
+    const int64_t first = first_channel(b);
+    int16_t* block = packed_.data() + b / kBlock * block_weights_;
+    for (int64_t i = 0; i < kBlock; ++i) {
+      const int64_t c = first + table_.depthwise_int8_order[i];
+      if (c >= g_.oc) continue;
+      int32_t sum = 0;
+      for (int64_t ky = 0; ky < g_.kh; ++ky)
+        for (int64_t kx = 0; kx < g_.kw; ++kx) {
+          const int8_t w = weights[(c * g_.kh + ky) * g_.kw + kx];
+          const bool last = g_.kh % 2 != 0 && ky == g_.kh - 1;
+          const int64_t tap = ky / 2 * g_.kw + (last ? kx / 2 : kx);
+          block[(tap * kBlock + i) * 2 + (last ? kx : ky) % 2] = w;
+          sum += w;
+        }
+      start_[b + i] = -sum * pads_[c];
+    }
+  }
+
   // The input of `rows` output rows from `oy` on with its border.
   void fill(const uint8_t* x, int64_t oy, int64_t rows, const Range& channels, uint8_t* repeated,
             int16_t* wide) const {
@@ -127,10 +144,16 @@ class DepthwiseConvInt8 final : public MatrixKernel {
     const int64_t count = (rows - 1) * g_.stride_h + (g_.kh - 1) * g_.dilation_h + 1;
     const int64_t lo = std::clamp<int64_t>(g_.pad_left, 0, width_);
     const int64_t hi = std::clamp<int64_t>(g_.iw + g_.pad_left, lo, width_);
+    const int64_t whole =
+        overlaps_ ? channels.size() / kBlock * kBlock : channels.size();  // up to the overlap
     const auto put = [&](const uint8_t* from, int64_t stride, int64_t first, int64_t last,
                          int64_t row) {
-      table_.widen_pixels(from, last - first, stride, channels.size(),
-                          wide + (row * width_ + first) * kBlock, block_stride_);
+      int16_t* out = wide + (row * width_ + first) * kBlock;
+      table_.widen_pixels(from, last - first, stride, whole, out, block_stride_);
+      if (whole == channels.size()) return;
+      const int64_t back = channels.begin + whole - first_channel(channels.begin + whole);
+      table_.widen_pixels(from + whole - back, last - first, stride, kBlock,
+                          out + whole / kBlock * block_stride_, block_stride_);
     };
     const uint8_t* pads = pads_.data() + channels.begin;
     for (int64_t i = 0; i < count; ++i) {
@@ -168,7 +191,7 @@ class DepthwiseConvInt8 final : public MatrixKernel {
   int64_t block_stride_ = 0;  // elements from 16 channels of a block of rows to the next 16
   int64_t repeat_bytes_ = 0, part_scratch_ = 0;
   int parts_ = 1;
-  bool by_rows_ = false;
+  bool by_rows_ = false, overlaps_ = false;
   AlignedBuffer<int16_t> packed_;
   AlignedBuffer<int32_t> start_;
   AlignedBuffer<float> scale_, bias_;

@@ -5,8 +5,6 @@
 namespace mnn::MNN_ISA {
 namespace {
 
-typedef uint8_t VBytes __attribute__((vector_size(MNN_VECTOR_BYTES)));
-
 // The taps [low, high) of one window that fall inside the input.
 struct Taps {
   int64_t low, high;
@@ -83,8 +81,28 @@ void average_pool(const float* x, float* y, int64_t oy, const PoolRow& p) {
   pool_row<Sum>(x, y, oy, p, true);
 }
 
+// One pixel, kBytes channels at a time; the last ones overlap those before them.
+template <int kBytes>
+MNN_INLINE void max_pixel(const uint8_t* base, uint8_t* y, const Taps& v, const Taps& h,
+                          int64_t step_y, int64_t step_x, int64_t channels) {
+  typedef uint8_t Bytes __attribute__((vector_size(kBytes)));
+  for (int64_t c = 0; c < channels; c += kBytes) {
+    const int64_t j = c + kBytes <= channels ? c : channels - kBytes;
+    Bytes a{};
+    const uint8_t* row = base + j;
+    for (int64_t ky = v.low; ky < v.high; ++ky, row += step_y) {
+      const uint8_t* q = row;
+      for (int64_t kx = h.low; kx < h.high; ++kx, q += step_x) {
+        Bytes b;
+        __builtin_memcpy(&b, q, sizeof(b));
+        a = a > b ? a : b;
+      }
+    }
+    __builtin_memcpy(y + j, &a, sizeof(a));
+  }
+}
+
 void max_pool_u8(const uint8_t* x, uint8_t* y, int64_t oy, const PoolRow& p) {
-  constexpr int64_t kBytes = MNN_VECTOR_BYTES;
   const int64_t top = oy * p.stride_h - p.pad_top;
   const Taps v = inside(top, p.kh, p.dilation_h, p.ih);
   const int64_t step_y = p.dilation_h * p.iw * p.c, step_x = p.dilation_w * p.c;
@@ -93,27 +111,14 @@ void max_pool_u8(const uint8_t* x, uint8_t* y, int64_t oy, const PoolRow& p) {
     const Taps h = inside(left, p.kw, p.dilation_w, p.iw);
     const uint8_t* base =
         x + (top + v.low * p.dilation_h) * p.iw * p.c + (left + h.low * p.dilation_w) * p.c;
-    int64_t j = 0;
-    for (; j + kBytes <= p.c; j += kBytes) {
-      VBytes a{};
-      const uint8_t* row = base + j;
-      for (int64_t ky = v.low; ky < v.high; ++ky, row += step_y) {
-        const uint8_t* q = row;
-        for (int64_t kx = h.low; kx < h.high; ++kx, q += step_x) {
-          VBytes b;
-          __builtin_memcpy(&b, q, sizeof(b));
-          a = a > b ? a : b;
-        }
-      }
-      __builtin_memcpy(y + j, &a, sizeof(a));
-    }
-    for (; j < p.c; ++j) {
-      uint8_t m = 0;
-      for (int64_t ky = v.low; ky < v.high; ++ky) {
-        const uint8_t* q = base + j + (ky - v.low) * step_y;
-        for (int64_t kx = h.low; kx < h.high; ++kx, q += step_x) m = *q > m ? *q : m;
-      }
-      y[j] = m;
+    if (p.c >= MNN_VECTOR_BYTES) {
+      max_pixel<MNN_VECTOR_BYTES>(base, y, v, h, step_y, step_x, p.c);
+    } else if (p.c >= 16) {
+      max_pixel<16>(base, y, v, h, step_y, step_x, p.c);
+    } else if (p.c >= 8) {
+      max_pixel<8>(base, y, v, h, step_y, step_x, p.c);
+    } else {
+      max_pixel<1>(base, y, v, h, step_y, step_x, p.c);
     }
   }
 }
