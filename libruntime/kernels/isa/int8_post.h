@@ -256,21 +256,25 @@ static MNN_INLINE bool clamp_bounds(const PostOp& op, Bounds* bounds) {
 }
 
 // Whole registers only; everything that does not change inside is known at compile time or held in
-// registers.
-template <bool kHardSwish, ByteOrFloat kResidual, ByteOrFloat kOutput, typename Offset>
-static MNN_INLINE void finish_whole(const SumBlock& b, const Int8Post& post, Bounds before,
-                                    Bounds after, const Offset& offset) {
+// registers. kFirst is kClip for everything that is a clamp, of `before`.
+template <Activation kFirst, ByteOrFloat kResidual, ByteOrFloat kOutput, typename Offset>
+static MNN_INLINE void finish_whole(const SumBlock& b, const Int8Post& post, const PostOp& first,
+                                    Bounds before, Bounds after, const Offset& offset) {
   const VF before_low = splat(before.low), before_high = splat(before.high);
   const VF after_low = splat(after.low), after_high = splat(after.high);
-  const VF r_scale = splat(post.r_scale);
+  const VF r_scale = splat(post.r_scale), slope = splat(first.a);
   for (int64_t c = 0; c + kLanes <= b.n; c += kLanes) {
     const VF scale = load(b.scale + c), bias = load(b.bias + c);
     const OutputGrid grid = b.grid(post, c);
     for (int64_t m = 0; m < b.rows; ++m) {
       const int64_t at = offset(m) + c;
       VF v = to_float(load_int(b.sums + m * b.width + c)) * scale + bias;
-      if constexpr (kHardSwish) {
+      if constexpr (kFirst == Activation::kHardSwish) {
         v = HardSwish::at(v, v, v);
+      } else if constexpr (kFirst == Activation::kSwish) {
+        v = Swish::at(v, v, v);
+      } else if constexpr (kFirst == Activation::kLeakyRelu) {
+        v = LeakyRelu::at(v, slope, v);
       } else {
         v = vmin(before_high, vmax(before_low, v));
       }
@@ -290,38 +294,54 @@ static MNN_INLINE void finish_whole(const SumBlock& b, const Int8Post& post, Bou
   }
 }
 
+template <Activation kFirst, ByteOrFloat kResidual, typename Offset>
+static MNN_INLINE void finish_form(const SumBlock& b, const Int8Post& post, const PostOp& first,
+                                   Bounds before, Bounds after, const Offset& offset) {
+  if (post.output == ByteOrFloat::kByte) {
+    finish_whole<kFirst, kResidual, ByteOrFloat::kByte>(b, post, first, before, after, offset);
+  } else {
+    finish_whole<kFirst, kResidual, ByteOrFloat::kFloat>(b, post, first, before, after, offset);
+  }
+}
+
 // Any epilogue over a block of sums in memory.
 template <typename Offset>
 static MNN_INLINE void finish_block(const SumBlock& b, const Int8Post& post, const Offset& offset) {
-  constexpr ByteOrFloat kByte = ByteOrFloat::kByte, kFloat = ByteOrFloat::kFloat;
+  constexpr ByteOrFloat kNone = ByteOrFloat::kNone, kByte = ByteOrFloat::kByte;
+  constexpr ByteOrFloat kFloat = ByteOrFloat::kFloat;
+  constexpr Activation kClip = Activation::kClip, kSwish = Activation::kSwish;
   Bounds before, after;
   // Without a residual there is one activation, wherever it stands.
   PostOp first = post.before, second = post.after;
-  if (post.residual == ByteOrFloat::kNone && first.kind == Activation::kNone) {
+  if (post.residual == kNone && first.kind == Activation::kNone) {
     first = post.after;
     second = post.before;
   }
-  const bool swish = first.kind == Activation::kHardSwish;
-  int64_t done = 0;
   // The forms real networks have; what is left of a row, and other activations, go one by one.
-  if ((swish || clamp_bounds(first, &before)) && clamp_bounds(second, &after)) {
-    done = b.n / kLanes * kLanes;
-    const bool byte = post.output == kByte;
-    if (post.residual == ByteOrFloat::kNone) {
-      constexpr ByteOrFloat kNone = ByteOrFloat::kNone;
-      if (swish && byte) finish_whole<true, kNone, kByte>(b, post, before, after, offset);
-      if (swish && !byte) finish_whole<true, kNone, kFloat>(b, post, before, after, offset);
-      if (!swish && byte) finish_whole<false, kNone, kByte>(b, post, before, after, offset);
-      if (!swish && !byte) finish_whole<false, kNone, kFloat>(b, post, before, after, offset);
-    } else if (post.residual == kByte && !swish) {
-      if (byte) finish_whole<false, kByte, kByte>(b, post, before, after, offset);
-      if (!byte) finish_whole<false, kByte, kFloat>(b, post, before, after, offset);
-    } else if (post.residual == kFloat && !swish) {
-      if (byte) finish_whole<false, kFloat, kByte>(b, post, before, after, offset);
-      if (!byte) finish_whole<false, kFloat, kFloat>(b, post, before, after, offset);
+  const bool clamps = clamp_bounds(first, &before);
+  int64_t done = b.n / kLanes * kLanes;
+  if (!clamp_bounds(second, &after)) {
+    done = 0;
+  } else if (post.residual == kNone) {
+    if (clamps) {
+      finish_form<kClip, kNone>(b, post, first, before, after, offset);
+    } else if (first.kind == Activation::kHardSwish) {
+      finish_form<Activation::kHardSwish, kNone>(b, post, first, before, after, offset);
+    } else if (first.kind == kSwish) {
+      finish_form<kSwish, kNone>(b, post, first, before, after, offset);
+    } else if (first.kind == Activation::kLeakyRelu) {
+      finish_form<Activation::kLeakyRelu, kNone>(b, post, first, before, after, offset);
     } else {
       done = 0;
     }
+  } else if (post.residual == kByte && clamps) {
+    finish_form<kClip, kByte>(b, post, first, before, after, offset);
+  } else if (post.residual == kByte && first.kind == kSwish) {
+    finish_form<kSwish, kByte>(b, post, first, before, after, offset);
+  } else if (post.residual == kFloat && clamps) {
+    finish_form<kClip, kFloat>(b, post, first, before, after, offset);
+  } else {
+    done = 0;
   }
   for (int64_t c = done; c < b.n; c += kLanes) {
     const VF scale = load(b.scale + c), bias = load(b.bias + c);
