@@ -12,6 +12,8 @@
 #include "apps/common/tensors.h"
 #include "apps/common/terminal.h"
 #include "libruntime/core/io/file.h"
+#include "libruntime/kernels/isa.h"
+#include "libruntime/kernels/kernel_table.h"
 #include "libruntime/thread_pool.h"
 
 namespace mnn::cli {
@@ -108,7 +110,8 @@ Json layer_rows(const Session& session) {
 
 int used_threads(const BenchSettings& s) { return s.threads == 0 ? usable_cpus() : s.threads; }
 std::string used_isa(const BenchSettings& s) {
-  return s.isa.empty() ? available_isas().back() : s.isa;
+  const Result<const KernelTable*> table = find_kernels(s.isa);  // MNN_CPU_ISA may have chosen
+  return table.ok() ? std::string((*table)->isa) : s.isa;
 }
 
 Json model_json(const BenchModel& m, const BenchSettings& settings) {
