@@ -109,7 +109,9 @@ Result<std::vector<Timed>> time_sessions(const std::vector<Session*>& sessions,
                             : round >= kMinRounds && ms_since(start) >= budget_ms) {
       return timed;
     }
-    for (size_t i = 0; i < sessions.size(); ++i) {
+    for (size_t k = 0; k < sessions.size(); ++k) {
+      // Every other round backwards, so that drift inside a round favours nobody.
+      const size_t i = round % 2 == 0 ? k : sessions.size() - 1 - k;
       // Rounds of equal size but for one run.
       const auto upto = [&](int r) {
         return static_cast<int>(int64_t{plan.iterations} * r / rounds);
