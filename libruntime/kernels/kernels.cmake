@@ -4,6 +4,13 @@ set(MNN_KERNEL_DIR ${CMAKE_CURRENT_LIST_DIR})
 file(GLOB MNN_ISA_SOURCES CONFIGURE_DEPENDS ${MNN_KERNEL_DIR}/isa/*.cc)
 set_property(GLOBAL PROPERTY MNN_ISA_SOURCES ${MNN_ISA_SOURCES})
 
+# Instrumented unrolled tiles take minutes to optimize.
+if(MNN_SANITIZE)
+  set(MNN_KERNEL_OPTIMIZATION -O1)
+else()
+  set(MNN_KERNEL_OPTIMIZATION -O3)
+endif()
+
 # mnn_add_isa(NAME BYTES [BASE isa] flags…): the object library mnn_kernels_NAME, registers of BYTES
 # bytes. With BASE only the integer products are compiled again, the rest is that set's.
 function(mnn_add_isa name bytes)
@@ -15,7 +22,7 @@ function(mnn_add_isa name bytes)
   add_library(mnn_kernels_${name} OBJECT ${sources})
   target_link_libraries(mnn_kernels_${name} PRIVATE mnn_options)
   # -Wno-psabi: vectors are passed to inlined functions only.
-  target_compile_options(mnn_kernels_${name} PRIVATE -O3 -fno-exceptions -fno-rtti -Wno-psabi
+  target_compile_options(mnn_kernels_${name} PRIVATE ${MNN_KERNEL_OPTIMIZATION} -fno-exceptions -fno-rtti -Wno-psabi
     ${ARG_UNPARSED_ARGUMENTS})
   target_compile_definitions(mnn_kernels_${name} PRIVATE MNN_ISA=${name} MNN_VECTOR_BYTES=${bytes})
   if(ARG_BASE)
