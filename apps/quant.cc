@@ -106,6 +106,12 @@ int main(int argc, char** argv) {
   app.add_option("--weight-scale", f.weight_scale, "How weight scales are chosen")
       ->check(CLI::IsMember({"absmax", "mse"}))
       ->capture_default_str();
+  app.add_option(
+         "--overflow-fix", f.overflow_fix,
+         "Weight scales that let x86 CPUs without VNNI add byte products by pairs, which is "
+         "faster; auto: when it costs no more than 1 dB")
+      ->check(CLI::IsMember({"auto", "on", "off"}))
+      ->capture_default_str();
   app.add_option("--gate", o.gate,
                  "Thresholds: normal (cosine 0.99, 15 dB) or strict (0.999, 30 dB)")
       ->check(CLI::IsMember({"normal", "strict"}));

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "libruntime/core/op.h"
+
 namespace mnn {
 
 int matmul_bias_operand(const Graph& g, const Node& n) {
@@ -56,6 +58,25 @@ void set_bias(Graph& graph, const QuantLayer& layer, const Tensor& bias) {
   for (FusedOp& f : node.fused) {
     if (f.operand >= 2) ++f.operand;
   }
+}
+
+std::optional<WeightRuns> weight_runs_of(const Graph& graph, const QuantLayer& layer) {
+  const Node& node = graph.node(layer.node);
+  const std::vector<int64_t>& dims = graph.value(layer.weight).data.dims();
+  ConvGeometry g;
+  if (node.op != "Conv") {
+    g.ic = dims[static_cast<size_t>(1 - layer.weight_axis)];
+    return weight_runs(g);
+  }
+  const AttributeReader attributes(node, *find_op("Conv"));
+  g.groups = attributes.attr_int("group");
+  g.ic = dims[1] * g.groups;
+  if (g.groups > 1 && dims[1] == 1) return std::nullopt;
+  g.kw = dims.back();
+  for (size_t d = 2; d + 1 < dims.size(); ++d) g.kh *= dims[d];
+  const std::vector<int64_t> dilations = attributes.attr_ints("dilations");
+  if (!dilations.empty()) g.dilation_w = dilations.back();
+  return weight_runs(g);
 }
 
 void apply_layer(Graph& graph, const QuantLayer& layer, const QuantDecisions& decisions,

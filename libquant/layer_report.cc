@@ -214,14 +214,21 @@ class LayerReporter {
     }
     if (row.layer >= 0) {
       const auto i = static_cast<size_t>(row.layer);
-      const bool mse = in_.decisions.weights[i].method == WeightScale::kMse;
-      auto other = quantize_weights(in_.graph.value(in_.plan.layers[i].weight).data,
-                                    in_.plan.layers[i].weight_axis,
-                                    mse ? WeightScale::kAbsMax : WeightScale::kMse);
-      if (other.ok()) {
-        all.push_back({mse ? "absmax weight scales" : "MSE weight scales", in_.decisions});
+      const QuantLayer& layer = in_.plan.layers[i];
+      const QuantizedWeights& now = in_.decisions.weights[i];
+      const auto try_weights = [&](const char* name, WeightScale scale, bool fix) {
+        auto other = quantize_weights(in_.graph.value(layer.weight).data, layer.weight_axis, scale,
+                                      fix ? weight_runs_of(in_.graph, layer) : std::nullopt);
+        if (!other.ok()) return;
+        all.push_back({name, in_.decisions});
         all.back().decisions.weights[i] = std::move(other).value();
+      };
+      if (now.method == WeightScale::kMse) {
+        try_weights("absmax weight scales", WeightScale::kAbsMax, now.overflow_fix);
+      } else {
+        try_weights("MSE weight scales", WeightScale::kMse, now.overflow_fix);
       }
+      if (now.overflow_fix) try_weights("weight scales without overflow fix", now.method, false);
     }
     return all;
   }

@@ -13,6 +13,9 @@ namespace mnn {
 
 enum class CalibrationMethod { kAuto, kMinMax, kPercentile, kKl, kMse };
 enum class WeightScale { kAbsMax, kMse };
+// Whether weight scales leave the int16 sums of x86 sets without VNNI room; see weights.h. kAuto:
+// where the output SNR hardly suffers.
+enum class OverflowFix { kAuto, kOn, kOff };
 
 // Calibration data: any number of samples, read one at a time and more than once, in the same
 // order.
@@ -27,6 +30,7 @@ struct QuantOptions {
   std::string scheme = "int8";
   CalibrationMethod method = CalibrationMethod::kAuto;
   WeightScale weight_scale = WeightScale::kAbsMax;
+  OverflowFix overflow_fix = OverflowFix::kAuto;
   int threads = 1;
   std::string isa;
   bool layer_report = true;

@@ -80,6 +80,8 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, Progress& progress) {
   options.scheme = flow.scheme;
   MNN_ASSIGN_OR_RETURN(options.method, parse_method(flow.method));
   if (flow.weight_scale == "mse") options.weight_scale = WeightScale::kMse;
+  if (flow.overflow_fix == "on") options.overflow_fix = OverflowFix::kOn;
+  if (flow.overflow_fix == "off") options.overflow_fix = OverflowFix::kOff;
   options.threads = flow.threads;
   options.progress = [&](const std::string& phase, int64_t done, int64_t total) {
     progress.update(phase, done, total);

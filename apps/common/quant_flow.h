@@ -16,6 +16,7 @@ struct QuantFlow {
   std::string calibration, holdout;
   ImageOptions images;
   std::string scheme = "int8", method = "auto", weight_scale = "absmax";
+  std::string overflow_fix = "auto";
   Thresholds thresholds;
   std::vector<std::string> reports;  // .json, .html, .xml (JUnit)
   std::string import_scheme, export_scheme;

@@ -111,6 +111,10 @@ class Reader {
     if (!has(key) || !object_[key].is_number_integer()) return fail(key, "expected an integer");
     return object_[key].get<int64_t>();
   }
+  Result<bool> boolean(const char* key) const {
+    if (!has(key) || !object_[key].is_boolean()) return fail(key, "expected true or false");
+    return object_[key].get<bool>();
+  }
   Result<double> number(const char* key) const {
     if (!has(key) || !object_[key].is_number()) return fail(key, "expected a number");
     return object_[key].get<double>();
@@ -156,6 +160,7 @@ Result<Json> parse(const std::string& text) {
 
 struct LayerEntry {
   WeightScale weights = WeightScale::kAbsMax;
+  bool overflow_fix = false;
   std::vector<float> bias;
   bool corrected = false;
 };
@@ -194,9 +199,9 @@ class SchemeReader {
     for (size_t i = 0; i < list->size(); ++i) {
       const Json& object = (*list)[i];
       const std::string at = "layers[" + std::to_string(i) + "]";
-      MNN_RETURN_IF_ERROR(
-          Reader(object, at)
-              .check_keys({"name", "op", "precision", "weight_scale", "bias", "input", "output"}));
+      MNN_RETURN_IF_ERROR(Reader(object, at)
+                              .check_keys({"name", "op", "precision", "weight_scale",
+                                           "overflow_fix", "bias", "input", "output"}));
       MNN_ASSIGN_OR_RETURN(const std::string name, Reader(object, at).text("name"));
       const Reader r(object, at + " (" + name + ")");
       const auto it = node_of_.find(name);
@@ -216,6 +221,9 @@ class SchemeReader {
       if (weights != "absmax" && weights != "mse")
         return r.fail("weight_scale", "expected 'absmax' or 'mse', found '" + weights + "'");
       if (weights == "mse") entry.weights = WeightScale::kMse;
+      if (r.has("overflow_fix")) {
+        MNN_ASSIGN_OR_RETURN(entry.overflow_fix, r.boolean("overflow_fix"));
+      }
       if (r.has("bias")) {
         MNN_ASSIGN_OR_RETURN(entry.bias, r.numbers("bias", false));
         entry.corrected = true;
@@ -335,8 +343,9 @@ class SchemeReader {
     for (const QuantLayer& layer : solution_.plan.layers) {
       const std::string& name = layer_names_[static_cast<size_t>(layer.node)];
       const LayerEntry& entry = layers_.at(layer.node);
-      auto w = quantize_weights(solution_.graph.value(layer.weight).data, layer.weight_axis,
-                                entry.weights);
+      auto w = quantize_weights(
+          solution_.graph.value(layer.weight).data, layer.weight_axis, entry.weights,
+          entry.overflow_fix ? weight_runs_of(solution_.graph, layer) : std::nullopt);
       if (!w.ok()) return w.status().context("layer " + name);
       solution_.decisions.weights.push_back(std::move(w).value());
       Tensor bias;
@@ -403,6 +412,7 @@ std::string scheme_json(const Graph& graph, const Solution& s, const std::string
     row["precision"] = int8 ? "int8" : "float";
     if (int8) {
       row["weight_scale"] = weight_scale_name(s.decisions.weights[next].method);
+      row["overflow_fix"] = s.decisions.weights[next].overflow_fix;
       const Tensor& bias = s.decisions.bias[next];
       row["bias"] = bias.defined() ? floats(bias) : Json();
       ++next;

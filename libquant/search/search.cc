@@ -14,7 +14,9 @@ namespace {
 constexpr size_t kCorrectionSamples = 8;
 constexpr size_t kSmoothingSamples = 4;
 constexpr double kMargins[] = {1.0, 1.5};
-constexpr int64_t kMostCandidates = 13;  // for the progress bar
+constexpr int64_t kMostCandidates = 15;  // for the progress bar
+// What the faster products of the overflow fix may cost at the outputs.
+constexpr double kOverflowFixDb = 1.0;
 
 constexpr CalibrationMethod kMethods[] = {CalibrationMethod::kMinMax,
                                           CalibrationMethod::kPercentile, CalibrationMethod::kKl,
@@ -48,13 +50,14 @@ struct Base {
   std::vector<Smoothing> smoothings;
   // Made when first asked for.
   LayerMeans means;
-  std::map<WeightScale, std::vector<QuantizedWeights>> weights;
+  std::map<std::pair<WeightScale, bool>, std::vector<QuantizedWeights>> weights;
 };
 
 struct Recipe {
   CalibrationMethod method = CalibrationMethod::kMinMax;
   double margin = 0;  // of grids per channel; 0: none
   WeightScale weights = WeightScale::kAbsMax;
+  bool overflow_fix = false;
 };
 
 // Everything about a candidate but the network it belongs to.
@@ -63,6 +66,7 @@ struct Candidate {
   Recipe recipe;
   QuantDecisions decisions;
   std::string name;
+  bool corrected = false;  // has corrected biases
   double score = -std::numeric_limits<double>::infinity();
 };
 
@@ -85,9 +89,11 @@ class RecipeSearch {
       MNN_RETURN_IF_ERROR(try_everything());
     } else {
       std::optional<Candidate> c;
-      MNN_RETURN_IF_ERROR(try_for(c, plain_, {in_.options.method, 0, in_.options.weight_scale}));
+      MNN_RETURN_IF_ERROR(
+          try_for(c, plain_, {in_.options.method, 0, in_.options.weight_scale, fix_}));
       MNN_RETURN_IF_ERROR(try_bias(c));
     }
+    if (in_.options.overflow_fix == OverflowFix::kAuto) MNN_RETURN_IF_ERROR(try_overflow_fix());
     SearchResult result;
     result.best.graph = best_.base->graph;
     result.best.plan = best_.base->plan;
@@ -108,7 +114,7 @@ class RecipeSearch {
     const WeightScale weights = in_.options.weight_scale;
     std::optional<Candidate> tensor, channel, smooth;
     for (const CalibrationMethod m : kMethods)
-      MNN_RETURN_IF_ERROR(try_for(tensor, plain_, {m, 0, weights}));
+      MNN_RETURN_IF_ERROR(try_for(tensor, plain_, {m, 0, weights, fix_}));
     MNN_RETURN_IF_ERROR(try_bias(tensor));
     const CalibrationMethod method = tensor->recipe.method;
     // Bias correction changes which recipe is best, so each has its turn with it.
@@ -116,14 +122,14 @@ class RecipeSearch {
     for (const double margin : kMargins) {
       if (!depthwise) continue;
       std::optional<Candidate> one;
-      MNN_RETURN_IF_ERROR(try_for(one, plain_, {method, margin, weights}));
+      MNN_RETURN_IF_ERROR(try_for(one, plain_, {method, margin, weights, fix_}));
       MNN_RETURN_IF_ERROR(try_bias(one));
       if (!channel || one->score > channel->score) channel = std::move(one);
     }
     MNN_RETURN_IF_ERROR(make_smoothed(method));
     if (!smoothed_.smoothings.empty()) {
       const double margin = channel ? channel->recipe.margin : 0;
-      MNN_RETURN_IF_ERROR(try_for(smooth, smoothed_, {method, margin, weights}));
+      MNN_RETURN_IF_ERROR(try_for(smooth, smoothed_, {method, margin, weights, fix_}));
       MNN_RETURN_IF_ERROR(try_bias(smooth));
     }
     if (weights == WeightScale::kMse) return {};
@@ -132,6 +138,27 @@ class RecipeSearch {
     std::optional<Candidate> mse;
     MNN_RETURN_IF_ERROR(try_for(mse, *best_.base, recipe));
     return try_bias(mse);
+  }
+
+  // The best recipe once more with the fix, which is worth a little accuracy.
+  Status try_overflow_fix() {
+    Candidate c = best_;
+    c.recipe.overflow_fix = true;
+    c.corrected = false;
+    c.name = name_of(*c.base, c.recipe);
+    MNN_ASSIGN_OR_RETURN(c.decisions, decide(*c.base, c.recipe));
+    const auto same = [](const QuantizedWeights& a, const QuantizedWeights& b) {
+      return a.params.scale == b.params.scale;
+    };
+    const std::vector<QuantizedWeights>& now = best_.decisions.weights;
+    if (std::equal(now.begin(), now.end(), c.decisions.weights.begin(), same)) return {};
+    const Candidate without = best_;
+    if (without.corrected) {
+      MNN_RETURN_IF_ERROR(correct(c));
+    }
+    MNN_RETURN_IF_ERROR(judge(c));
+    best_ = c.score >= without.score - kOverflowFixDb ? std::move(c) : without;
+    return {};
   }
 
   static bool has_depthwise(const Base& base) {
@@ -178,11 +205,12 @@ class RecipeSearch {
           channel_params(base.calibration.stats[i], static_cast<size_t>(c.channels),
                          range_minmax(base.calibration.histograms[group]), recipe.margin);
     }
-    std::vector<QuantizedWeights>& weights = base.weights[recipe.weights];
+    std::vector<QuantizedWeights>& weights = base.weights[{recipe.weights, recipe.overflow_fix}];
     for (size_t i = weights.size(); i < base.plan.layers.size(); ++i) {
       const QuantLayer& layer = base.plan.layers[i];
       auto w =
-          quantize_weights(base.graph.value(layer.weight).data, layer.weight_axis, recipe.weights);
+          quantize_weights(base.graph.value(layer.weight).data, layer.weight_axis, recipe.weights,
+                           recipe.overflow_fix ? weight_runs_of(base.graph, layer) : std::nullopt);
       if (!w.ok())
         return w.status().context("node " + display_name(base.graph, base.graph.node(layer.node)));
       weights.push_back(std::move(w).value());
@@ -197,6 +225,7 @@ class RecipeSearch {
     if (recipe.margin > 0) name += recipe.margin > 1 ? " + channels (wide)" : " + channels";
     if (!base.smoothings.empty()) name += " + smoothing";
     if (recipe.weights == WeightScale::kMse) name += " + mse weights";
+    if (recipe.overflow_fix) name += " + overflow fix";
     return name;
   }
 
@@ -215,18 +244,23 @@ class RecipeSearch {
   // The candidate becomes the better of itself and itself with corrected biases.
   Status try_bias(std::optional<Candidate>& candidate) {
     Candidate c = *candidate;
+    MNN_RETURN_IF_ERROR(correct(c));
+    MNN_RETURN_IF_ERROR(judge(c));
+    if (c.score > candidate->score) candidate = std::move(c);
+    return {};
+  }
+
+  Status correct(Candidate& c) {
     c.name += " + bias correction";
+    c.corrected = true;
     const SampleSet some = spread(in_.calibration, kCorrectionSamples);
     Base& base = *c.base;
     if (base.means.empty()) {
       MNN_ASSIGN_OR_RETURN(base.means, layer_means(base.graph, base.plan, some, run_));
     }
-    MNN_RETURN_IF_ERROR(correct_biases(
+    return correct_biases(
         base.graph, base.plan, c.decisions, some, base.means, run_,
-        [&](int64_t done, int64_t total) { progress("bias correction", done, total); }));
-    MNN_RETURN_IF_ERROR(judge(c));
-    if (c.score > candidate->score) candidate = std::move(c);
-    return {};
+        [&](int64_t done, int64_t total) { progress("bias correction", done, total); });
   }
 
   Status judge(Candidate& c) {
@@ -251,6 +285,7 @@ class RecipeSearch {
 
   const SearchInput& in_;
   RunOptions run_;
+  const bool fix_ = in_.options.overflow_fix == OverflowFix::kOn;  // from the start
   Base plain_, smoothed_;
   Candidate best_;
   std::vector<std::pair<std::string, double>> candidates_;

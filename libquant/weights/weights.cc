@@ -62,9 +62,27 @@ double mse_scale(const Channel& c, double absmax) {
   return best;
 }
 
+// The least scale from `scale` on that leaves byte products room in int16 by pairs.
+double fitting_scale(const Channel& c, double scale, const WeightRuns& runs) {
+  constexpr double kStep = 1.001;
+  std::vector<float> real;
+  c.each([&](double w) { real.push_back(static_cast<float>(w)); });
+  scale = std::max(scale, largest_byte_pair(runs, real.data()) / double{kLargestBytePair});
+  // Rounding can push a pair over the limit once more.
+  std::vector<int> levels(real.size());
+  while (true) {
+    const auto stored = static_cast<float>(scale);
+    for (size_t i = 0; i < real.size(); ++i)
+      levels[i] = static_cast<int>(level(double{real[i]}, double{stored}));
+    if (largest_byte_pair(runs, levels.data()) <= kLargestBytePair) return scale;
+    scale *= kStep;
+  }
+}
+
 }  // namespace
 
-Result<QuantizedWeights> quantize_weights(const Tensor& weights, int axis, WeightScale method) {
+Result<QuantizedWeights> quantize_weights(const Tensor& weights, int axis, WeightScale method,
+                                          const std::optional<WeightRuns>& fix) {
   if (weights.dtype() != DType::kF32 || axis < 0 || static_cast<size_t>(axis) >= weights.rank()) {
     return internal_error("weights of type " + weights.type_str() + " have no axis " +
                           std::to_string(axis));
@@ -77,6 +95,10 @@ Result<QuantizedWeights> quantize_weights(const Tensor& weights, int axis, Weigh
   }
   QuantizedWeights q;
   q.method = method;
+  q.overflow_fix = fix.has_value();
+  if (fix && fix->inputs * fix->taps != outer * inner)
+    return internal_error("weights of type " + weights.type_str() + " have no " +
+                          std::to_string(fix->inputs * fix->taps) + " elements a channel");
   q.params.storage = DType::kI8;
   q.params.axis = axis;
   q.params.zero_point.assign(static_cast<size_t>(channels), 0);
@@ -91,6 +113,7 @@ Result<QuantizedWeights> quantize_weights(const Tensor& weights, int axis, Weigh
     if (!finite) return invalid("the weights hold NaN or infinity");
     double scale = absmax > 1e-30 ? absmax / kLimit : 1.0;
     if (absmax > 1e-30 && method == WeightScale::kMse) scale = mse_scale(channel, absmax);
+    if (fix && absmax > 1e-30) scale = fitting_scale(channel, scale, *fix);
     q.params.scale.push_back(static_cast<float>(scale));
   }
   MNN_ASSIGN_OR_RETURN(q.stored, quantize_tensor(weights, q.params));

@@ -1,9 +1,12 @@
-// Direct int8 convolution and product. A block of output rows has the input it needs copied into a
-// buffer with its border, as int16 minus the zero point or (VNNI) as bytes: then neighbouring taps
-// are neighbours in memory, borders need no tests, and the copy stays in cache for all panels.
+// Direct int8 convolution and product, of bytes where the set's byte products are exact for the
+// weights (byte_pairs.h), else of int16. A block of output rows has the input it needs copied into
+// a buffer with its border, as bytes or as int16 minus the zero point: then neighbouring taps are
+// neighbours in memory, borders need no tests, and the copy stays in cache for all panels. 1x1
+// kernels read bytes where they lie.
 #include <algorithm>
 #include <cstring>
 
+#include "libruntime/kernels/byte_pairs.h"
 #include "libruntime/kernels/conv_plan.h"
 #include "libruntime/kernels/gemm.h"
 #include "libruntime/kernels/int8_plan.h"
@@ -21,23 +24,29 @@ constexpr int64_t kTileRows = 6;
 
 class DirectConvInt8 final : public MatrixKernel {
  public:
-  DirectConvInt8(const ConvGeometry& g, const KernelTable& table, const ConvQuant& quant,
-                 const Int8Epilogue& epilogue)
-      : g_(g), table_(table), epilogue_(epilogue), zero_(quant.in.zero_point) {
-    name_ = std::string("conv_int8_direct_") + table.isa;
+  DirectConvInt8(const ConvGeometry& g, const KernelTable& table, bool bytes,
+                 const ConvQuant& quant, const Int8Epilogue& epilogue)
+      : g_(g),
+        table_(table),
+        tiles_(bytes ? table.bytes_int8 : table.words_int8),
+        bytes_(bytes),
+        epilogue_(epilogue),
+        zero_(quant.in.zero_point) {
+    name_ = std::string(bytes ? "conv_int8_bytes_" : "conv_int8_words_") + table.isa;
     const bool pointwise = g.kh == 1 && g.kw == 1 && g.pad_top == 0 && g.pad_left == 0;
     if (pointwise && g.stride_h == 1 && g.stride_w == 1 && g.oh == g.ih && g.ow == g.iw) {
       // Pixels are alike: one column of them.
       g_.ih = g_.oh = g.n * g.ih * g.iw;
       g_.n = g_.iw = g_.ow = 1;
     }
-    group_inputs_ = g.ic / g.groups;
-    group_ = table.group_int8;
-    element_ = group_ == 4 ? 1 : 2;
-    in_place_ = group_ == 4 && pointwise && group_inputs_ % 4 == 0 &&
-                (g_.oh - 1) * g_.stride_h < g_.ih && (g_.ow - 1) * g_.stride_w < g_.iw;
-    run_ = g.groups == 1 && g.dilation_w == 1 ? g.kw : 1;
-    runs_ = g.kh * g.kw / run_;
+    const WeightRuns order = weight_runs(g);
+    group_inputs_ = order.inputs;
+    group_ = bytes ? 4 : 2;
+    element_ = 4 / group_;
+    in_place_ = bytes && pointwise && group_inputs_ % 4 == 0 && (g_.oh - 1) * g_.stride_h < g_.ih &&
+                (g_.ow - 1) * g_.stride_w < g_.iw;
+    run_ = order.run;
+    runs_ = order.taps / run_;
     k_ = ceil_div(run_ * group_inputs_, group_);
     buffer_width_ = (g_.ow - 1) * g_.stride_w + (g_.kw - 1) * g_.dilation_w + 1;
   }
@@ -58,9 +67,9 @@ class DirectConvInt8 final : public MatrixKernel {
     block_rows_ = std::clamp<int64_t>(fit, std::min<int64_t>(4, g_.oh), g_.oh);
     if (row_bytes_ * g_.stride_h * block_rows_ > kMostBuffer) block_rows_ = 1;
     const int64_t m = g_.n * g_.oh * g_.ow;
-    int widest = table_.vectors_int8;
+    int widest = tiles_.vectors;
     for (int v = widest + 1; v <= kMaxVectors; ++v)
-      if (m <= table_.rows_int8[v]) widest = v;
+      if (m <= tiles_.rows[v]) widest = v;
     panels_ = split_columns(outputs, g_.groups, group_inputs_, table_.lanes, widest);
     split_ = split_work(g_.n * g_.oh * (g_.ow == 1 ? 1 : kTileRows),
                         static_cast<int64_t>(panels_.size()),
@@ -101,7 +110,7 @@ class DirectConvInt8 final : public MatrixKernel {
             put(cell, e % group_, w);
           }
         // With int16 the zero point is taken off the inputs already.
-        if (group_ == 4) start_[p.column + j] = static_cast<int32_t>(-sum * zero_);
+        if (bytes_) start_[p.column + j] = static_cast<int32_t>(-sum * zero_);
         scale_[p.column + j] = quant.in.scale * quant.weight_scales[o];
         if (bias) bias_[p.column + j] = bias[o];
         if (epilogue_.y_per_channel) y_grids_.set(p.column + j, output_grid(quant, o));
@@ -134,7 +143,7 @@ class DirectConvInt8 final : public MatrixKernel {
 
  private:
   void put(int32_t* cell, int64_t index, int8_t w) const {
-    if (group_ == 4) {
+    if (bytes_) {
       reinterpret_cast<int8_t*>(cell)[index] = w;
     } else {
       reinterpret_cast<int16_t*>(cell)[index] = w;
@@ -201,11 +210,11 @@ class DirectConvInt8 final : public MatrixKernel {
   }
 
   void fill_pad(uint8_t* out, int64_t bytes) const {
-    std::memset(out, group_ == 4 ? zero_ : 0, static_cast<size_t>(bytes));
+    std::memset(out, bytes_ ? zero_ : 0, static_cast<size_t>(bytes));
   }
 
   void copy(const uint8_t* x, int64_t count, uint8_t* out) const {
-    if (group_ == 4) {
+    if (bytes_) {
       std::memcpy(out, x, static_cast<size_t>(count));
     } else {
       table_.widen_u8(x, zero_, reinterpret_cast<int16_t*>(out), count);
@@ -254,8 +263,8 @@ class DirectConvInt8 final : public MatrixKernel {
       t.residual = static_cast<const std::byte*>(args.residual) + p.n0 * epilogue_.residual_bytes;
     t.post = &epilogue_.post;
     t.n = p.width;
-    const auto* tile = table_.tile_int8[p.vectors];
-    for_tiles(rows, table_.rows_int8[p.vectors], [&](int64_t first, int64_t count) {
+    const auto* tile = tiles_.tile[p.vectors];
+    for_tiles(rows, tiles_.rows[p.vectors], [&](int64_t first, int64_t count) {
       t.a = pointers + first;
       t.y_offset = y_offset + first;
       tile[count](t);
@@ -264,6 +273,8 @@ class DirectConvInt8 final : public MatrixKernel {
 
   ConvGeometry g_;
   const KernelTable& table_;
+  const Int8Tiles& tiles_;
+  bool bytes_;
   Int8Epilogue epilogue_;
   int zero_;
   std::string name_;
@@ -290,12 +301,13 @@ Result<MatrixKernelPtr> make_conv_int8(const ConvGeometry& geometry, const int8_
                        plan_int8(g, bias, quant, epilogue, g.ic / g.groups * g.kh * g.kw));
   if (g.groups > 1 && g.groups == g.ic)
     return make_depthwise_int8(g, weights, bias, quant, e, *table, options.threads);
+  const bool bytes = !table->pairs_saturate || fit_in_pairs(g, weights);
   if (options.winograd) {
     const int tile = winograd_int8_tile(g, weights, quant.in.zero_point, *table);
     if (tile > 0)
       return make_winograd_int8(g, tile, weights, bias, quant, e, *table, options.threads);
   }
-  auto kernel = std::make_unique<DirectConvInt8>(g, *table, quant, e);
+  auto kernel = std::make_unique<DirectConvInt8>(g, *table, bytes, quant, e);
   MNN_RETURN_IF_ERROR(kernel->plan(options.threads));
   kernel->pack(weights, bias, quant);
   return MatrixKernelPtr(std::move(kernel));

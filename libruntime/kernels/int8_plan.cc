@@ -4,6 +4,8 @@
 #include <cmath>
 #include <string>
 
+#include "libruntime/kernels/byte_pairs.h"
+
 namespace mnn {
 namespace {
 
@@ -136,6 +138,14 @@ Result<Int8Epilogue> plan_int8(const ConvGeometry& g, const float* bias, const C
   if (post.before.kind == Activation::kNone && post.residual != ByteOrFloat::kFloat)
     post.plain = plain_form(post, reach(g, quant, bias, depth), largest_inverse, zero);
   return e;
+}
+
+bool fit_in_pairs(const ConvGeometry& g, const int8_t* weights) {
+  const WeightRuns runs = weight_runs(g);
+  for (int64_t o = 0; o < g.oc; ++o)
+    if (largest_byte_pair(runs, weights + o * runs.inputs * runs.taps) > kLargestBytePair)
+      return false;
+  return true;
 }
 
 }  // namespace mnn

@@ -38,6 +38,9 @@ class ChannelGrids {
 Result<Int8Epilogue> plan_int8(const ConvGeometry& g, const float* bias, const ConvQuant& quant,
                                const Epilogue& epilogue, int64_t depth);
 
+// Whether the weights of every output channel are such that byte products by pairs are exact.
+bool fit_in_pairs(const ConvGeometry& g, const int8_t* weights);
+
 Result<MatrixKernelPtr> make_depthwise_int8(const ConvGeometry& g, const int8_t* weights,
                                             const float* bias, const ConvQuant& quant,
                                             const Int8Epilogue& epilogue, const KernelTable& table,

@@ -89,9 +89,9 @@ struct Int8Post {
   float low = 0, high = 0;  // of kClamp, before y_inverse
 };
 
-// As TileF32 with integer operands in groups along k: four (u8 a, s8 w) or two (s16 a and w).
-// sum = start + a * w; w holds [taps][k][vectors * lanes] groups of four bytes. With `sums` they
-// are stored there as they are, modulo 2^32 and in whole registers, row m at y_offset[m].
+// As TileF32 with integer operands in groups of four bytes along k: four (u8 a, s8 w) or two (s16 a
+// and w). sum = start + a * w; w holds [taps][k][vectors * lanes] groups. With `sums` they are
+// stored there as they are, modulo 2^32 and in whole registers, row m at y_offset[m].
 struct TileInt8 {
   const uint8_t* const* a = nullptr;
   int64_t a_tap_stride = 0;
@@ -167,6 +167,12 @@ constexpr int64_t depthwise_int8_taps(int64_t kh, int64_t kw) {
 }
 
 using TileInt8Fn = void (*)(const TileInt8&);
+// tile[v][m] as KernelTable::tile_f32; rows[v]: most rows there are for v.
+struct Int8Tiles {
+  int vectors = 0;
+  int rows[kMaxVectors + 1] = {};
+  TileInt8Fn tile[kMaxVectors + 1][kMaxTileRows + 1] = {};
+};
 using TileF32Fn = void (*)(const TileF32&);
 using UnaryF32Fn = void (*)(const float* x, float* y, int64_t n, float a, float b);
 
@@ -183,11 +189,13 @@ struct KernelTable {
   // w_stride apart; no float of a is read behind k. a_offset is not used.
   void (*dot_f32)(const TileF32&, int64_t rows) = nullptr;
 
-  // Groups of the integer tiles: 4 (a holds u8) or 2 (a holds s16, zero point subtracted).
-  int group_int8 = 0;
-  int vectors_int8 = 0;
-  int rows_int8[kMaxVectors + 1] = {};
-  TileInt8Fn tile_int8[kMaxVectors + 1][kMaxTileRows + 1] = {};
+  // Groups of four: a holds u8, w s8. Without instructions that add to int32 at once
+  // (`pairs_saturate`) the products are added by pairs in int16, which is exact for weights that
+  // fit_in_pairs (int8_plan.h) only.
+  Int8Tiles bytes_int8;
+  bool pairs_saturate = false;
+  // Groups of two: a holds s16, zero point subtracted, and so does w.
+  Int8Tiles words_int8;
   // y[i] = x[i] - zero
   void (*widen_u8)(const uint8_t* x, int32_t zero, int16_t* y, int64_t n) = nullptr;
   void (*depthwise_int8)(const DepthwiseInt8&) = nullptr;

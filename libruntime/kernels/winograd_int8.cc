@@ -71,7 +71,7 @@ class WinogradConvInt8 final : public MatrixKernel {
     tiles_h_ = ceil_div(g.oh, out_);
     tiles_w_ = ceil_div(g.ow, out_);
     tiles_ = g.n * tiles_h_ * tiles_w_;
-    panels_ = split_columns(g.oc, 1, 0, table.lanes, table.vectors_int8);
+    panels_ = split_columns(g.oc, 1, 0, table.lanes, table.words_int8.vectors);
     inputs_ = round_up(g.ic, 2 * table.lanes);
     groups_ = ceil_div(g.ic, 2);
     int64_t widest = 0;
@@ -195,12 +195,12 @@ class WinogradConvInt8 final : public MatrixKernel {
     }
     const auto* w =
         reinterpret_cast<const int32_t*>(packed_.data()) + p.column * groups_ * frequencies_;
-    const auto* tile = table_.tile_int8[p.vectors];
+    const auto* tile = table_.words_int8.tile[p.vectors];
     for (int64_t f = 0; f < frequencies_; ++f) {
       t.a_offset = f * block_ * inputs_ * 2;
       t.w = w + f * groups_ * nr;
       t.sums = m + f * m_frequency_;
-      for_tiles(rows, table_.rows_int8[p.vectors], [&](int64_t first, int64_t count) {
+      for_tiles(rows, table_.words_int8.rows[p.vectors], [&](int64_t first, int64_t count) {
         t.a = pointers + first;
         t.y_offset = offsets + first;
         tile[count](t);
@@ -259,7 +259,7 @@ class WinogradConvInt8 final : public MatrixKernel {
 int winograd_int8_tile(const ConvGeometry& g, const int8_t* weights, int zero,
                        const KernelTable& table) {
   constexpr int64_t kLeastChannels = 8;
-  const bool fits = table.group_int8 == 2 && g.groups == 1 && g.kh == 3 && g.kw == 3 &&
+  const bool fits = table.pairs_saturate && g.groups == 1 && g.kh == 3 && g.kw == 3 &&
                     g.stride_h == 1 && g.stride_w == 1 && g.dilation_h == 1 && g.dilation_w == 1 &&
                     g.ic >= kLeastChannels && g.oc >= kLeastChannels;
   if (!fits) return 0;

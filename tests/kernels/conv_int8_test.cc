@@ -220,6 +220,44 @@ TEST(ConvInt8, BytesAreThoseOfTheFormula) {
   }
 }
 
+std::string direct_form(const Problem& p, const std::string& isa) {
+  KernelOptions options{isa, 1};
+  options.winograd = false;
+  const auto kernel = make_conv_int8(p.g, p.w.data(), p.bias.data(), p.quant, p.epilogue, options);
+  return kernel.ok() ? (*kernel)->name() : kernel.status().message();
+}
+
+// Sets without VNNI multiply bytes when neighbouring weights leave int16 sums room, and int16 when
+// they do not: the greatest sums that fit, and one more.
+TEST(ConvInt8, ByteProductsByPairs) {
+  uint32_t seed = 900;
+  for (const Case& c : kCases) {
+    if (c.groups == c.ic && c.ic > 1) continue;
+    Problem p = make_problem(c, ++seed, false);
+    for (int8_t& w : p.w) w = static_cast<int8_t>(w / 2);
+    check(p);
+    const auto all_bytes = [&] {
+      for (const std::string& isa : test_isas())
+        EXPECT_EQ(direct_form(p, isa), "conv_int8_bytes_" + isa);
+    };
+    all_bytes();
+    std::fill(p.x.begin(), p.x.end(), uint8_t{255});
+    for (const int8_t w : {64, -64}) {
+      std::fill(p.w.begin(), p.w.end(), w);
+      all_bytes();
+      check(p);
+    }
+    if (p.g.ic / p.g.groups < 2) continue;
+    // Neighbours are channels of one tap.
+    p.w[static_cast<size_t>(p.g.kh * p.g.kw)] = -65;
+    check(p);
+    for (const std::string& isa : test_isas()) {
+      const bool vnni = isa.find("vnni") != std::string::npos;
+      EXPECT_EQ(direct_form(p, isa), (vnni ? "conv_int8_bytes_" : "conv_int8_words_") + isa);
+    }
+  }
+}
+
 // Weights and inputs at their ends: the sums of F(4x4) fit up to 113 channels, those of F(2x2) far
 // beyond.
 TEST(ConvInt8, WinogradWithTheGreatestSums) {
@@ -238,7 +276,7 @@ TEST(ConvInt8, WinogradWithTheGreatestSums) {
       ASSERT_TRUE(kernel.ok());
       const std::string name = (*kernel)->name();
       const bool bytes = isa.find("vnni") != std::string::npos;
-      const std::string form = bytes ? "direct" : channels == 112 ? "winograd4" : "winograd2";
+      const std::string form = bytes ? "bytes" : channels == 112 ? "winograd4" : "winograd2";
       EXPECT_EQ(name, "conv_int8_" + form + "_" + isa);
     }
     KernelOptions direct;

@@ -7,6 +7,7 @@
 #include "libquant/bias.h"
 #include "libruntime/core/op.h"
 #include "libruntime/core/text.h"
+#include "libruntime/kernels/byte_pairs.h"
 
 namespace mnn {
 namespace {
@@ -47,8 +48,9 @@ SampleSource samples(size_t count, uint64_t seed, float bad = 0) {
   return s;
 }
 
-QuantResult run(CalibrationMethod method, int threads = 1) {
+QuantResult run(CalibrationMethod method, int threads = 1, OverflowFix fix = OverflowFix::kAuto) {
   QuantOptions o;
+  o.overflow_fix = fix;
   o.method = method;
   o.threads = threads;
   Result<QuantResult> r = quantize(net(), samples(8, 1), samples(4, 500), o);
@@ -67,15 +69,51 @@ TEST(Quantize, EveryMethodKeepsTheOutputs) {
 }
 
 TEST(Quantize, AutoTakesTheBestOfItsCandidates) {
-  const QuantResult r = run(CalibrationMethod::kAuto);
+  const QuantResult r = run(CalibrationMethod::kAuto, 1, OverflowFix::kOff);
   double best = -1e9;
   for (const auto& [name, snr] : r.report.candidates) best = std::max(best, snr);
   for (const auto& [name, snr] : r.report.candidates) {
+    EXPECT_EQ(name.find("overflow"), std::string::npos);
     if (name == r.report.method) {
       EXPECT_EQ(snr, best);
     }
   }
   EXPECT_GE(r.report.candidates.size(), 9u);
+}
+
+// Every dense layer of a graph: whether its bytes can be multiplied by pairs.
+bool fits_in_pairs(const QuantResult& r) {
+  bool fits = true;
+  for (const Node& node : r.graph.nodes) {
+    if (node.op != "Conv" && node.op != "Gemm") continue;
+    const Value& w = r.graph.value(node.inputs[1]);
+    const std::vector<int64_t>& d = w.data.dims();
+    if (d[1] == 1) continue;  // depthwise
+    const WeightRuns runs =
+        d.size() == 4 ? WeightRuns{d[1], d[2] * d[3], d[3]} : WeightRuns{d[1], 1, 1};
+    for (int64_t o = 0; o < d[0]; ++o) {
+      fits = fits && largest_byte_pair(runs, w.data.data<int8_t>() + o * runs.inputs * runs.taps) <=
+                         kLargestBytePair;
+    }
+  }
+  return fits;
+}
+
+TEST(Quantize, OverflowFix) {
+  const QuantResult off = run(CalibrationMethod::kMinMax, 1, OverflowFix::kOff);
+  const QuantResult on = run(CalibrationMethod::kMinMax, 1, OverflowFix::kOn);
+  EXPECT_FALSE(fits_in_pairs(off));
+  EXPECT_TRUE(fits_in_pairs(on));
+  EXPECT_NE(on.report.method.find("overflow fix"), std::string::npos);
+  // The search takes it where it costs no more than 1 dB against the best without it.
+  const QuantResult best = run(CalibrationMethod::kMinMax);
+  double with = -1e9, without = -1e9;
+  for (const auto& [name, snr] : best.report.candidates) {
+    double& of = name.find("overflow fix") == std::string::npos ? without : with;
+    of = std::max(of, snr);
+  }
+  EXPECT_EQ(fits_in_pairs(best), with >= without - 1);
+  EXPECT_EQ(best.report.method.find("overflow fix") != std::string::npos, with >= without - 1);
 }
 
 TEST(Quantize, ReportHasEveryLayerWorstFirst) {

@@ -51,6 +51,44 @@ TEST(Weights, MseScaleIsNeverWorse) {
   EXPECT_GE(quantize_weights(w, 0, WeightScale::kMse).value().snr_db, plain - 1e-9);
 }
 
+// Scales grow just as far as byte products by pairs need, in the kernels' order of weights.
+TEST(Weights, OverflowFix) {
+  const Tensor w = noise({6, 5, 3, 3});
+  const QuantizedWeights plain = quantize_weights(w, 0, WeightScale::kAbsMax).value();
+  for (const WeightRuns runs : {WeightRuns{5, 9, 1}, WeightRuns{5, 9, 3}}) {
+    for (const WeightScale scale : {WeightScale::kAbsMax, WeightScale::kMse}) {
+      const QuantizedWeights q = quantize_weights(w, 0, scale, runs).value();
+      EXPECT_TRUE(q.overflow_fix);
+      for (int64_t c = 0; c < 6; ++c) {
+        const int pair = largest_byte_pair(runs, q.stored.data<int8_t>() + c * 45);
+        EXPECT_LE(pair, kLargestBytePair);
+        EXPECT_GE(pair, kLargestBytePair - 2);
+      }
+      EXPECT_GT(q.snr_db, plain.snr_db - 6);
+    }
+  }
+  // Along the columns of a matrix.
+  const Tensor m = noise({8, 3});
+  const QuantizedWeights q =
+      quantize_weights(m, 1, WeightScale::kAbsMax, WeightRuns{8, 1, 1}).value();
+  for (int64_t c = 0; c < 3; ++c) {
+    int8_t column[8];
+    for (int64_t k = 0; k < 8; ++k) column[k] = q.stored.data<int8_t>()[k * 3 + c];
+    EXPECT_LE(largest_byte_pair(WeightRuns{8, 1, 1}, column), kLargestBytePair);
+  }
+  EXPECT_EQ(quantize_weights(m, 1, WeightScale::kAbsMax, WeightRuns{7, 1, 1}).status().code(),
+            Code::kInternal);
+}
+
+TEST(Weights, FixChangesNothingWhereWeightsFit) {
+  Tensor w = noise({4, 16});
+  for (int64_t i = 0; i < w.elements(); ++i)
+    if (i % 2) w.data<float>()[i] = 0;
+  const WeightRuns runs{16, 1, 1};
+  EXPECT_EQ(quantize_weights(w, 0, WeightScale::kAbsMax, runs).value().params.scale,
+            quantize_weights(w, 0, WeightScale::kAbsMax).value().params.scale);
+}
+
 TEST(Weights, ZeroChannelsAndNaN) {
   Tensor w = noise({2, 4});
   for (int i = 0; i < 4; ++i) w.data<float>()[i] = 0;

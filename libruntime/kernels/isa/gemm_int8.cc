@@ -1,6 +1,5 @@
-// The int8 register tile. Products and sums are exact: with VNNI four (u8, s8) pairs a step,
-// without it both operands as int16, two pairs a step, because the byte multiply of older sets
-// saturates.
+// The int8 register tiles, of bytes and of int16. Sums are exact: of bytes with VNNI always,
+// without it for weights whose products fit in int16 by pairs.
 #include "libruntime/kernels/isa/families.h"
 #include "libruntime/kernels/isa/int8_post.h"
 #include "libruntime/kernels/isa/simd.h"
@@ -20,30 +19,58 @@ constexpr int kDepthUnroll = 1;
 constexpr int kDepthUnroll = 2;
 #endif
 
-constexpr int kGroup = MNN_BYTE_DOT ? 4 : 2;
+enum class Operands { kBytes, kWords };
 
-// acc + the dot product of the groups in each lane: `a` u8 or s16, `w` s8 or s16.
+#if defined(MNN_SIMD_GENERIC)
+// x[i] * w[i] for the byte i of each lane.
+MNN_INLINE VI byte_product(VI x, VI w, int i) {
+  return to_signed((to_unsigned(x) >> (8 * i)) & 255u) * ((w << (24 - 8 * i)) >> 24);
+}
+// Two of them added; as the x86 instruction, which saturates to int16, unless VNNI is emulated.
+MNN_INLINE VI byte_pair(VI x, VI w, int i) {
+  const VI sum = byte_product(x, w, i) + byte_product(x, w, i + 1);
+  if (MNN_BYTE_DOT) return sum;
+  const VI low = sum < -32768 ? splat_int(-32768) : sum;
+  return low > 32767 ? splat_int(32767) : low;
+}
+#endif
+
+// acc + the dot product of the groups in each lane.
+template <Operands kOperands>
 MNN_INLINE VI dot(VI acc, VI a, VI w) {
-#if defined(__AVX512VNNI__)
-  // One instruction in asm with the sum in place: from the intrinsic GCC 12 makes register copies
-  // and spills.
-  asm("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(a), "v"(w));
-  return acc;
-#elif MNN_BYTE_DOT
-  for (int shift = 0; shift < 32; shift += 8)
-    acc += to_signed((to_unsigned(a) >> shift) & 255u) * ((w << (24 - shift)) >> 24);
-  return acc;
-#elif defined(MNN_SIMD_GENERIC)
+  constexpr bool kBytes = kOperands == Operands::kBytes;
+#if defined(MNN_SIMD_GENERIC)
+  if (kBytes) return acc + byte_pair(a, w, 0) + byte_pair(a, w, 2);
   return acc + ((a << 16) >> 16) * ((w << 16) >> 16) + (a >> 16) * (w >> 16);
 #elif MNN_VECTOR_BYTES == 64
-  return acc + reinterpret_cast<VI>(
-                   _mm512_madd_epi16(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(w)));
+  __m512i x = reinterpret_cast<__m512i>(a), y = reinterpret_cast<__m512i>(w);
+#if MNN_BYTE_DOT
+  if (kBytes) {
+    // One instruction in asm with the sum in place: from the intrinsic GCC 12 makes register
+    // copies and spills.
+    asm("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(a), "v"(w));
+    return acc;
+  }
+#endif
+  if (kBytes) {
+    x = _mm512_maddubs_epi16(x, y);
+    y = _mm512_set1_epi16(1);
+  }
+  return acc + reinterpret_cast<VI>(_mm512_madd_epi16(x, y));
 #elif MNN_VECTOR_BYTES == 32
-  return acc + reinterpret_cast<VI>(
-                   _mm256_madd_epi16(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(w)));
+  __m256i x = reinterpret_cast<__m256i>(a), y = reinterpret_cast<__m256i>(w);
+  if (kBytes) {
+    x = _mm256_maddubs_epi16(x, y);
+    y = _mm256_set1_epi16(1);
+  }
+  return acc + reinterpret_cast<VI>(_mm256_madd_epi16(x, y));
 #else
-  return acc + reinterpret_cast<VI>(
-                   _mm_madd_epi16(reinterpret_cast<__m128i>(a), reinterpret_cast<__m128i>(w)));
+  __m128i x = reinterpret_cast<__m128i>(a), y = reinterpret_cast<__m128i>(w);
+  if (kBytes) {
+    x = _mm_maddubs_epi16(x, y);
+    y = _mm_set1_epi16(1);
+  }
+  return acc + reinterpret_cast<VI>(_mm_madd_epi16(x, y));
 #endif
 }
 
@@ -60,7 +87,7 @@ __attribute__((noinline)) void finish_any(const TileInt8& t, const int32_t* sums
   finish_block(block, *t.post, [&](int64_t m) { return t.y_offset[m]; });
 }
 
-template <int kRows, int kVectors>
+template <Operands kOperands, int kRows, int kVectors>
 void tile(const TileInt8& t) {
   VI acc[kRows][kVectors];
 #pragma GCC unroll 16
@@ -84,7 +111,7 @@ void tile(const TileInt8& t) {
       for (int m = 0; m < kRows; ++m) {
         const VI x = splat_int(group_at(row[m] + k));
 #pragma GCC unroll 16
-        for (int v = 0; v < kVectors; ++v) acc[m][v] = dot(acc[m][v], x, b[v]);
+        for (int v = 0; v < kVectors; ++v) acc[m][v] = dot<kOperands>(acc[m][v], x, b[v]);
       }
     }
   }
@@ -111,18 +138,36 @@ void tile(const TileInt8& t) {
   finish_any(t, sums, kRows, kVectors * kLanes);
 }
 
-template <int kVectors, int kRows>
-void fill_rows(KernelTable& table) {
-  table.tile_int8[kVectors][kRows] = tile<kRows, kVectors>;
-  if constexpr (kRows > 1) fill_rows<kVectors, kRows - 1>(table);
+template <Operands kOperands, int kVectors, int kRows>
+void fill_rows(Int8Tiles& tiles) {
+  tiles.tile[kVectors][kRows] = tile<kOperands, kRows, kVectors>;
+  if constexpr (kRows > 1) fill_rows<kOperands, kVectors, kRows - 1>(tiles);
 }
 
-template <int kVectors, int kRows>
-void fill_width(KernelTable& table) {
-  table.rows_int8[kVectors] = kRows;
-  fill_rows<kVectors, kRows>(table);
+template <Operands kOperands, int kVectors, int kRows>
+void fill_width(Int8Tiles& tiles) {
+  tiles.rows[kVectors] = kRows;
+  fill_rows<kOperands, kVectors, kRows>(tiles);
 }
 
+template <Operands kOperands>
+void fill_tiles(Int8Tiles& tiles) {
+#if MNN_VECTOR_BYTES == 64
+  tiles.vectors = 4;
+  fill_width<kOperands, 4, 6>(tiles);
+  fill_width<kOperands, 3, 8>(tiles);
+  fill_width<kOperands, 2, 12>(tiles);
+  fill_width<kOperands, 1, 12>(tiles);
+#else
+  tiles.vectors = 2;
+  fill_width<kOperands, 4, 2>(tiles);
+  fill_width<kOperands, 3, 2>(tiles);
+  fill_width<kOperands, 2, 6>(tiles);
+  fill_width<kOperands, 1, 8>(tiles);
+#endif
+}
+
+#if !defined(MNN_ISA_BASE)
 void widen(const uint8_t* x, int32_t zero, int16_t* y, int64_t n) {
   typedef int16_t WordsAny __attribute__((vector_size(MNN_VECTOR_BYTES), aligned(1), may_alias));
   const VS z = static_cast<int16_t>(zero) - VS{};
@@ -130,25 +175,17 @@ void widen(const uint8_t* x, int32_t zero, int16_t* y, int64_t n) {
   for (; i + kWords <= n; i += kWords) *reinterpret_cast<WordsAny*>(y + i) = load_words(x + i) - z;
   for (; i < n; ++i) y[i] = static_cast<int16_t>(x[i] - zero);
 }
+#endif
 
 }  // namespace
 
 void fill_gemm_int8(KernelTable& table) {
-  table.group_int8 = kGroup;
-#if MNN_VECTOR_BYTES == 64
-  table.vectors_int8 = 4;
-  fill_width<4, 6>(table);
-  fill_width<3, 8>(table);
-  fill_width<2, 12>(table);
-  fill_width<1, 12>(table);
-#else
-  table.vectors_int8 = 2;
-  fill_width<4, 2>(table);
-  fill_width<3, 2>(table);
-  fill_width<2, 6>(table);
-  fill_width<1, 8>(table);
-#endif
+  table.pairs_saturate = !MNN_BYTE_DOT;
+  fill_tiles<Operands::kBytes>(table.bytes_int8);
+#if !defined(MNN_ISA_BASE)
+  fill_tiles<Operands::kWords>(table.words_int8);
   table.widen_u8 = widen;
+#endif
 }
 
 }  // namespace mnn::MNN_ISA
