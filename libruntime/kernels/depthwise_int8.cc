@@ -1,16 +1,19 @@
-// Depthwise int8 convolution. The input of a block of output rows is widened to int16 with its
-// border, in blocks of 16 channels; pixels outside the input are zero points, and what the zero
-// points add is taken off by the start value of each sum.
+// Depthwise int8 convolution. The channels go in groups of a cache line. The input rows that some
+// output rows of a group need lie in a ring of rows with their borders, whose pixels are the zero
+// points, so the kernel never meets an edge at the sides; kernel rows above and below are left out.
 #include <algorithm>
+#include <cstring>
+#include <vector>
 
 #include "libruntime/kernels/int8_plan.h"
 
 namespace mnn {
 namespace {
 
-constexpr int64_t kBlock = 16;              // channels of a tile
-constexpr int64_t kLine = 64;               // bytes of a cache line: channels that go together
-constexpr int64_t kBlockBytes = 96 * 1024;  // widened input that is worked on together, in L2
+constexpr int64_t kLine = 64;                // most channels of a group
+constexpr int64_t kGrain = 16;               // groups are cut at multiples of it
+constexpr int64_t kBlockBytes = 128 * 1024;  // input that all groups pass over before more, in L2
+constexpr int64_t kRingBytes = 16 * 1024;    // to stay in L1
 
 class DepthwiseConvInt8 final : public MatrixKernel {
  public:
@@ -20,40 +23,23 @@ class DepthwiseConvInt8 final : public MatrixKernel {
       : g_(g), table_(table), epilogue_(epilogue) {
     name_ = std::string("conv_int8_depthwise_") + table.isa;
     multiplier_ = g.oc / g.ic;
-    const int64_t channels = round_up(g.oc, kLine);
-    block_weights_ = depthwise_int8_taps(g.kh, g.kw) * kBlock * 2;
-    packed_ = AlignedBuffer<int16_t>(channels / kBlock * block_weights_);
-    start_ = AlignedBuffer<int32_t>(channels);
-    scale_ = AlignedBuffer<float>(channels);
-    bias_ = AlignedBuffer<float>(channels);
-    pads_ = AlignedBuffer<uint8_t>(channels);
-    if (epilogue.y_per_channel) y_grids_.allocate(channels);
-    for (int64_t c = 0; c < g.oc; ++c) {
-      const int64_t in = c / multiplier_;
-      const int zero = quant.in_zero_points ? quant.in_zero_points[in] : quant.in.zero_point;
-      scale_[c] = (quant.in_scales ? quant.in_scales[in] : quant.in.scale) * quant.weight_scales[c];
-      if (bias) bias_[c] = bias[c];
-      if (epilogue.y_per_channel) y_grids_.set(c, output_grid(quant, c));
-      pads_[c] = static_cast<uint8_t>(zero);
-    }
-    const int64_t rows = g.n * g.oh;
-    const Split split = split_work(rows >= 12 ? rows * 6 : 1, rows >= 12 ? 1 : channels / kLine,
+    make_blocks();
+    pack(weights, bias, quant);
+    width_ = (g.ow - 1) * g.stride_w + (g.kw - 1) * g.dilation_w + 1;
+    const int64_t rows = g.n * g.oh, groups = static_cast<int64_t>(groups_.size());
+    const Split split = split_work(rows >= 12 ? rows * 6 : 1, rows >= 12 ? 1 : groups,
                                    rows * g.ow * g.oc * g.kh * g.kw / 2, threads);
     parts_ = split.parts();
     by_rows_ = split.rows > 1;
-    // The last 16 channels may overlap those before them, unless another part makes those or an
-    // output may already lie where its residual was.
-    const bool apart = by_rows_ || parts_ == 1 || g.oc % kLine > kBlock;
-    overlaps_ = g.oc > kBlock && g.oc % kBlock != 0 && apart && !residual();
-    for (int64_t b = 0; b < g.oc; b += kBlock) pack(b, weights);
-    width_ = (g.ow - 1) * g.stride_w + (g.kw - 1) * g.dilation_w + 1;
-    const int64_t row_bytes = width_ * std::min(kLine, channels) * 2;
     const int64_t span = (g.kh - 1) * g.dilation_h + 1;
-    row_block_ = std::clamp<int64_t>((kBlockBytes / row_bytes - span) / g.stride_h + 1, 4, g.oh);
-    block_stride_ = ((row_block_ - 1) * g.stride_h + span) * width_ * kBlock;
-    const int64_t wide = kLine / kBlock * block_stride_ * 2;
-    repeat_bytes_ = multiplier_ > 1 ? round_up(g.iw * g.oc, 64) : 0;
-    part_scratch_ = round_up(wide, 64) + repeat_bytes_;
+    const int64_t fit = kBlockBytes / (g.iw * g.x_pixel_stride) - span;
+    row_block_ = std::clamp<int64_t>(fit / g.stride_h + 1, std::min<int64_t>(4, g.oh), g.oh);
+    const int64_t row_bytes = width_ * round_up(std::min(kLine, g.oc), table.lanes);
+    batch_ = std::clamp<int64_t>((kRingBytes / row_bytes - span) / g.stride_h + 1, 1, row_block_);
+    ring_ = (batch_ - 1) * g.stride_h + span;
+    pointer_bytes_ = round_up(ring_ * 8, 64);
+    ring_ = std::min(ring_, g.ih);
+    part_scratch_ = pointer_bytes_ + round_up(ring_ * row_bytes, 64);
   }
 
   const char* name() const override { return name_.c_str(); }
@@ -65,13 +51,129 @@ class DepthwiseConvInt8 final : public MatrixKernel {
   int parts() const override { return parts_; }
 
   void run(int, int part, const KernelArgs& args) const override {
+    const auto count = static_cast<int64_t>(groups_.size());
     const Range rows = by_rows_ ? piece(g_.n * g_.oh, parts_, part) : Range{0, g_.n * g_.oh};
-    const Range channels = by_rows_ ? Range{0, g_.oc} : piece(g_.oc, parts_, part, kLine);
+    const Range groups = by_rows_ ? Range{0, count} : piece(count, parts_, part);
     std::byte* scratch = args.scratch + part * part_scratch_;
-    auto* wide = reinterpret_cast<int16_t*>(scratch + repeat_bytes_);
+    for (int64_t row = rows.begin; row < rows.end;) {
+      const int64_t left = std::min(rows.end - row, g_.oh - row % g_.oh);
+      const int64_t size = piece(left, ceil_div(left, row_block_), 0).size();
+      for (int64_t i = groups.begin; i < groups.end; ++i)
+        run_group(groups_[static_cast<size_t>(i)], {row, row + size}, args, scratch);
+      row += size;
+    }
+  }
 
+ private:
+  // Channels that one call of the kernel makes. The last ones may overlap those before them.
+  struct Block {
+    int64_t channel = 0;  // first
+    int64_t channels = 0;
+    int64_t slot = 0;  // in arrays that are padded to whole blocks
+    bool wide = false;
+  };
+  struct Group {
+    Range channels;
+    int64_t line = 0;  // bytes of a pixel in the ring
+    std::vector<Block> blocks;
+  };
+
+  bool residual() const { return epilogue_.post.residual != ByteOrFloat::kNone; }
+  int64_t width_of(const Block& b) const { return int64_t{table_.lanes} * (b.wide ? 2 : 1); }
+
+  void make_blocks() {
+    const int64_t narrow = table_.lanes, wide = 2 * narrow, count = ceil_div(g_.oc, kLine);
+    for (int64_t i = 0; i < count; ++i) {
+      Group group;
+      group.channels = piece(g_.oc, count, i, kGrain);
+      group.line = round_up(group.channels.size(), narrow);
+      for (int64_t c = group.channels.begin; c < group.channels.end;) {
+        const int64_t left = group.channels.end - c;
+        // The output may lie where the residual was: nothing is made twice then.
+        const auto reaches = [&](int64_t width) {
+          return !residual() && group.channels.size() >= width;
+        };
+        Block b;
+        b.wide = left >= wide || (left > narrow && reaches(wide));
+        const int64_t width = width_of(b);
+        b.channel = left < width && reaches(width) ? group.channels.end - width : c;
+        b.channels = std::min(width, group.channels.end - b.channel);
+        b.slot = slots_;
+        slots_ += width;
+        c = b.channel + b.channels;
+        group.blocks.push_back(b);
+      }
+      groups_.push_back(std::move(group));
+    }
+  }
+
+  void pack(const int8_t* weights, const float* bias, const ConvQuant& quant) {
+    const int64_t taps = depthwise_int8_taps(g_.kh, g_.kw);
+    packed_ = AlignedBuffer<int16_t>(slots_ * taps * 2);
+    start_ = AlignedBuffer<int32_t>(slots_ * (g_.kh + 1));
+    scale_ = AlignedBuffer<float>(slots_);
+    bias_ = AlignedBuffer<float>(slots_);
+    pads_ = AlignedBuffer<uint8_t>(g_.oc);
+    if (epilogue_.y_per_channel) y_grids_.allocate(slots_);
+    const auto zero_of = [&](int64_t c) {
+      return quant.in_zero_points ? quant.in_zero_points[c / multiplier_] : quant.in.zero_point;
+    };
+    for (int64_t c = 0; c < g_.oc; ++c) pads_[c] = static_cast<uint8_t>(zero_of(c));
+    const bool plain = table_.depthwise_int8_plain && epilogue_.post.plain != PlainPost::kNone;
+    for (const Group& group : groups_)
+      for (const Block& b : group.blocks) {
+        const int64_t width = width_of(b);
+        const auto channel_at = [&](int64_t i) {
+          return b.channel + (b.wide ? table_.depthwise_int8_order[i] : i);
+        };
+        for (int64_t i = 0; i < width; ++i) {
+          const int64_t c = channel_at(i);
+          if (c < g_.oc) pack_channel(b, i, weights + c * g_.kh * g_.kw, zero_of(c));
+        }
+        for (int64_t i = 0; i < b.channels; ++i) {
+          const int64_t c = plain && b.channels == width ? channel_at(i) : b.channel + i;
+          const float in_scale =
+              quant.in_scales ? quant.in_scales[c / multiplier_] : quant.in.scale;
+          scale_[b.slot + i] = in_scale * quant.weight_scales[c];
+          if (bias) bias_[b.slot + i] = bias[c];
+          if (epilogue_.y_per_channel) y_grids_.set(b.slot + i, output_grid(quant, c));
+        }
+      }
+  }
+
+  // The weights of one channel, at position `at` of its block.
+  void pack_channel(const Block& b, int64_t at, const int8_t* weights, int zero) {
+    const int64_t width = width_of(b), kh = g_.kh, kw = g_.kw;
+    int16_t* out = packed_.data() + b.slot * depthwise_int8_taps(kh, kw) * 2 + at * 2;
+    int32_t* start = start_.data() + b.slot * (kh + 1) + at;
+    int32_t sum = 0;
+    for (int64_t ky = 0; ky < kh; ++ky) {
+      const int8_t* w = weights + ky * kw;
+      for (int64_t kx = 0; kx < kw; ++kx) {
+        sum += w[kx];
+        if (ky + 1 < kh) {
+          int16_t* pair = out + (ky * kw + kx) * width * 2;
+          pair[0] = w[kx];
+          pair[1] = w[kw + kx];
+        }
+        const int64_t row = (kh - 1) * kw + ky * ((kw + 1) / 2);
+        out[(row + kx / 2) * width * 2 + kx % 2] = w[kx];
+      }
+      start[(ky + 1) * width] = -sum * zero;
+    }
+  }
+
+  // Output rows of one image, counted over all images.
+  void run_group(const Group& group, const Range& rows, const KernelArgs& args,
+                 std::byte* scratch) const {
+    const auto** pointers = reinterpret_cast<const uint8_t**>(scratch);
+    auto* ring = reinterpret_cast<uint8_t*>(scratch + pointer_bytes_);
+    const auto* x = static_cast<const uint8_t*>(args.x) +
+                    rows.begin / g_.oh * g_.ih * g_.iw * g_.x_pixel_stride;
+    const int64_t row_bytes = width_ * group.line;
     DepthwiseInt8 d;
-    d.x_row_stride = width_ * kBlock;
+    d.x = pointers;
+    d.x_stride = group.line;
     d.ow = g_.ow;
     d.kh = g_.kh;
     d.kw = g_.kw;
@@ -80,118 +182,89 @@ class DepthwiseConvInt8 final : public MatrixKernel {
     d.dilation_h = g_.dilation_h;
     d.dilation_w = g_.dilation_w;
     d.y_stride = g_.y_pixel_stride;
-    d.y_row_stride = g_.ow * d.y_stride;
     d.post = &epilogue_.post;
-    for (int64_t row = rows.begin; row < rows.end;) {
-      const int64_t image = row / g_.oh, oy = row % g_.oh;
-      const int64_t left = std::min(rows.end - row, g_.oh - oy);
-      d.rows = piece(left, ceil_div(left, row_block_), 0).size();
-      for (int64_t c = channels.begin; c < channels.end; c += kLine) {
-        const int64_t end = std::min(c + kLine, channels.end);
-        fill(static_cast<const uint8_t*>(args.x) + image * g_.ih * g_.iw * g_.x_pixel_stride, oy,
-             d.rows, {c, end}, reinterpret_cast<uint8_t*>(scratch), wide);
-        for (int64_t b = c; b < end; b += kBlock) {
-          const int64_t first = first_channel(b);
-          d.x = wide + (b - c) / kBlock * block_stride_;
-          d.w = packed_.data() + b / kBlock * block_weights_;
-          d.start = start_.data() + b;
-          d.scale = scale_.data() + first;
-          d.bias = bias_.data() + first;
-          d.y_inverse = y_grids_.inverse(first);
-          d.y_zero = y_grids_.zero(first);
-          d.channels = std::min(kBlock, end - first);
-          const int64_t at = row * d.y_row_stride + first;
-          d.y = static_cast<std::byte*>(args.y) + at * epilogue_.y_bytes;
-          if (residual())
-            d.residual =
-                static_cast<const std::byte*>(args.residual) + at * epilogue_.residual_bytes;
-          table_.depthwise_int8(d);
-        }
+    pad(group, ring);
+    int64_t next = 0;  // of the input rows before it, those still needed are in the ring
+    for (int64_t row = rows.begin; row < rows.end; row += d.rows) {
+      d.rows = std::min(batch_, rows.end - row);
+      const int64_t top = row % g_.oh * g_.stride_h - g_.pad_top;
+      const int64_t bottom = top + (d.rows - 1) * g_.stride_h + (g_.kh - 1) * g_.dilation_h + 1;
+      const int64_t begin = std::clamp<int64_t>(0, top, bottom);
+      const int64_t end = std::clamp<int64_t>(g_.ih, begin, bottom);
+      next = std::max(next, begin);
+      for (; next < end; ++next)
+        copy_row(group, x + next * g_.iw * g_.x_pixel_stride, ring + next % ring_ * row_bytes);
+      for (int64_t iy = begin; iy < end; ++iy) pointers[iy - top] = ring + iy % ring_ * row_bytes;
+      d.x_begin = begin - top;
+      d.x_end = end - top;
+      for (const Block& b : group.blocks) {
+        d.x_offset = b.channel - group.channels.begin;
+        d.w = packed_.data() + b.slot * depthwise_int8_taps(g_.kh, g_.kw) * 2;
+        d.start = start_.data() + b.slot * (g_.kh + 1);
+        d.scale = scale_.data() + b.slot;
+        d.bias = bias_.data() + b.slot;
+        d.y_inverse = y_grids_.inverse(b.slot);
+        d.y_zero = y_grids_.zero(b.slot);
+        d.channels = b.channels;
+        d.wide = b.wide;
+        const int64_t at = row * g_.ow * d.y_stride + b.channel;
+        d.y = static_cast<std::byte*>(args.y) + at * epilogue_.y_bytes;
+        if (residual())
+          d.residual = static_cast<const std::byte*>(args.residual) + at * epilogue_.residual_bytes;
+        table_.depthwise_int8(d);
       }
-      row += d.rows;
     }
   }
 
- private:
-  bool residual() const { return epilogue_.post.residual != ByteOrFloat::kNone; }
+  // Columns of a row of the ring that hold input: [left, right).
+  int64_t left() const { return std::clamp<int64_t>(g_.pad_left, 0, width_); }
+  int64_t right() const { return std::clamp<int64_t>(g_.iw + g_.pad_left, left(), width_); }
 
-  // Of the block that starts at channel b when blocks do not overlap.
-  int64_t first_channel(int64_t b) const { return overlaps_ ? std::min(b, g_.oc - kBlock) : b; }
-
-  void pack(int64_t b, const int8_t* weights) {
-    const int64_t first = first_channel(b);
-    int16_t* block = packed_.data() + b / kBlock * block_weights_;
-    for (int64_t i = 0; i < kBlock; ++i) {
-      const int64_t c = first + table_.depthwise_int8_order[i];
-      if (c >= g_.oc) continue;
-      int32_t sum = 0;
-      for (int64_t ky = 0; ky < g_.kh; ++ky)
-        for (int64_t kx = 0; kx < g_.kw; ++kx) {
-          const int8_t w = weights[(c * g_.kh + ky) * g_.kw + kx];
-          const bool last = g_.kh % 2 != 0 && ky == g_.kh - 1;
-          const int64_t tap = ky / 2 * g_.kw + (last ? kx / 2 : kx);
-          block[(tap * kBlock + i) * 2 + (last ? kx : ky) % 2] = w;
-          sum += w;
-        }
-      start_[b + i] = -sum * pads_[c];
+  void pad(const Group& group, uint8_t* ring) const {
+    const uint8_t* pads = pads_.data() + group.channels.begin;
+    const int64_t line = group.line, n = group.channels.size();
+    for (int64_t i = 0; i < ring_; ++i, ring += width_ * line) {
+      table_.copy_pixels(pads, left(), 0, n, ring, line);
+      table_.copy_pixels(pads, width_ - right(), 0, n, ring + right() * line, line);
     }
   }
 
-  // The input of `rows` output rows from `oy` on with its border.
-  void fill(const uint8_t* x, int64_t oy, int64_t rows, const Range& channels, uint8_t* repeated,
-            int16_t* wide) const {
-    const int64_t top = oy * g_.stride_h - g_.pad_top;
-    const int64_t count = (rows - 1) * g_.stride_h + (g_.kh - 1) * g_.dilation_h + 1;
-    const int64_t lo = std::clamp<int64_t>(g_.pad_left, 0, width_);
-    const int64_t hi = std::clamp<int64_t>(g_.iw + g_.pad_left, lo, width_);
-    const int64_t whole =
-        overlaps_ ? channels.size() / kBlock * kBlock : channels.size();  // up to the overlap
-    const auto put = [&](const uint8_t* from, int64_t stride, int64_t first, int64_t last,
-                         int64_t row) {
-      int16_t* out = wide + (row * width_ + first) * kBlock;
-      table_.widen_pixels(from, last - first, stride, whole, out, block_stride_);
-      if (whole == channels.size()) return;
-      const int64_t back = channels.begin + whole - first_channel(channels.begin + whole);
-      table_.widen_pixels(from + whole - back, last - first, stride, kBlock,
-                          out + whole / kBlock * block_stride_, block_stride_);
-    };
-    const uint8_t* pads = pads_.data() + channels.begin;
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t iy = top + i;
-      if (iy < 0 || iy >= g_.ih) {
-        put(pads, 0, 0, width_, i);
-        continue;
+  void copy_row(const Group& group, const uint8_t* x, uint8_t* out) const {
+    const int64_t pixels = right() - left(), n = group.channels.size();
+    if (pixels == 0) return;
+    x += (left() - g_.pad_left) * g_.x_pixel_stride;
+    out += left() * group.line;
+    if (multiplier_ == 1) {
+      x += group.channels.begin;
+      if (g_.x_pixel_stride == group.line) {
+        std::memcpy(out, x, static_cast<size_t>((pixels - 1) * group.line + n));
+      } else {
+        table_.copy_pixels(x, pixels, g_.x_pixel_stride, n, out, group.line);
       }
-      const uint8_t* row = x + iy * g_.iw * g_.x_pixel_stride;
-      int64_t stride = g_.x_pixel_stride;
-      if (multiplier_ > 1) {
-        repeat(row, repeated);
-        row = repeated;
-        stride = g_.oc;
-      }
-      put(pads, 0, 0, lo, i);
-      put(row + (lo - g_.pad_left) * stride + channels.begin, stride, lo, hi, i);
-      put(pads, 0, hi, width_, i);
+      return;
     }
-  }
-
-  // A row with every channel as often as the multiplier says.
-  void repeat(const uint8_t* x, uint8_t* out) const {
-    for (int64_t i = 0; i < g_.iw; ++i, x += g_.x_pixel_stride)
-      for (int64_t c = 0; c < g_.ic; ++c)
-        for (int64_t j = 0; j < multiplier_; ++j) *out++ = x[c];
+    for (int64_t i = 0; i < pixels; ++i, x += g_.x_pixel_stride, out += group.line) {
+      int64_t c = group.channels.begin / multiplier_, copies = group.channels.begin % multiplier_;
+      for (int64_t j = 0; j < n; ++j) {
+        out[j] = x[c];
+        if (++copies == multiplier_) copies = 0, ++c;
+      }
+    }
   }
 
   ConvGeometry g_;
   const KernelTable& table_;
   Int8Epilogue epilogue_;
   std::string name_;
-  int64_t multiplier_ = 1, block_weights_ = 0, row_block_ = 1;
-  int64_t width_ = 0;         // of a row with its border
-  int64_t block_stride_ = 0;  // elements from 16 channels of a block of rows to the next 16
-  int64_t repeat_bytes_ = 0, part_scratch_ = 0;
+  int64_t multiplier_ = 1, row_block_ = 1;
+  int64_t width_ = 0;  // of a row with its border
+  int64_t batch_ = 1;  // output rows of a call
+  int64_t ring_ = 0;   // input rows they need
+  int64_t pointer_bytes_ = 0, part_scratch_ = 0;
   int parts_ = 1;
-  bool by_rows_ = false, overlaps_ = false;
+  bool by_rows_ = false;
+  std::vector<Group> groups_;
+  int64_t slots_ = 0;
   AlignedBuffer<int16_t> packed_;
   AlignedBuffer<int32_t> start_;
   AlignedBuffer<float> scale_, bias_;

@@ -139,31 +139,36 @@ struct WinogradOutputInt8 {
   const Int8Post* post = nullptr;
 };
 
-// Up to 16 channels of a depthwise convolution over rows that were widened by widen_pixels, borders
-// included: nothing is outside. start[c] takes off what the zero points of the inputs add.
+// Output rows of a block of channels of a depthwise convolution: 2 * lanes of them (a wide block)
+// or lanes.
 struct DepthwiseInt8 {
-  const int16_t* x = nullptr;  // first row and column of the first window; a pixel is 16 elements
-  int64_t x_row_stride = 0;
+  // Input rows with their borders, from the one under the first kernel row of output row 0 on. Only
+  // [x_begin, x_end) exist, the others are outside. Windows start at byte x_offset.
+  const uint8_t* const* x = nullptr;
+  int64_t x_begin = 0, x_end = 0;
+  int64_t x_offset = 0, x_stride = 0;  // bytes
   int64_t rows = 0, ow = 0;
   void* y = nullptr;
   const void* residual = nullptr;
-  int64_t y_row_stride = 0, y_stride = 0;  // elements
+  int64_t y_stride = 0;  // elements from pixel to pixel, also from row to row
   int64_t kh = 0, kw = 0, stride_h = 0, stride_w = 0, dilation_h = 0, dilation_w = 0;
-  // [taps][16][2]: kernel rows by pairs, each [kw][16][row]; of an odd number the last row as pairs
-  // of columns. w and start have their channels in depthwise_int8_order.
+  // Pairs of taps, each [channels of the block][2]: kw pairs of every kernel row and the next one,
+  // then (kw + 1) / 2 pairs of neighbours of every kernel row.
   const int16_t* w = nullptr;
+  // [kh + 1]: takes off what the zero points add under the kernel rows before each.
   const int32_t* start = nullptr;
   const float* scale = nullptr;
   const float* bias = nullptr;
   const float* y_inverse = nullptr;  // as of TileInt8
   const int32_t* y_zero = nullptr;
   const Int8Post* post = nullptr;
-  int64_t channels = 0;
+  int64_t channels = 0;  // that exist
+  bool wide = false;
 };
 
-// Pairs of taps.
+// Pairs of taps of a block.
 constexpr int64_t depthwise_int8_taps(int64_t kh, int64_t kw) {
-  return kh / 2 * kw + kh % 2 * ((kw + 1) / 2);
+  return (kh - 1) * kw + kh * ((kw + 1) / 2);
 }
 
 using TileInt8Fn = void (*)(const TileInt8&);
@@ -199,10 +204,13 @@ struct KernelTable {
   // y[i] = x[i] - zero
   void (*widen_u8)(const uint8_t* x, int32_t zero, int16_t* y, int64_t n) = nullptr;
   void (*depthwise_int8)(const DepthwiseInt8&) = nullptr;
-  int depthwise_int8_order[16] = {};
-  // Channels of pixels `stride` bytes apart, as int16 in blocks of 16: y[block][pixel][16].
-  void (*widen_pixels)(const uint8_t* x, int64_t pixels, int64_t stride, int64_t channels,
-                       int16_t* y, int64_t block_stride) = nullptr;
+  // Which channel of a wide block is at a position of w and start; with a plain epilogue, where
+  // depthwise_int8_plain, also of the other numbers per channel of a block that is full.
+  uint8_t depthwise_int8_order[32] = {};
+  bool depthwise_int8_plain = false;
+  // Copies up to 64 channels of pixels that are `stride` bytes apart.
+  void (*copy_pixels)(const uint8_t* x, int64_t pixels, int64_t stride, int64_t channels,
+                      uint8_t* y, int64_t y_stride) = nullptr;
 
   // [0]: F(2x2, 3x3), [1]: F(4x4, 3x3).
   void (*winograd_input[2])(const WinogradInput&) = {};

@@ -1,6 +1,8 @@
-// int8 depthwise convolution, 16 channels at a time. Two kernel rows, or two columns of the last
-// row, are interleaved, so one multiply-add of int16 pairs does two taps exactly; each column is
-// interleaved once and feeds every output of the tile it belongs to.
+// int8 depthwise convolution of a block of channels, which is two registers of sums
+// wide or one. Two kernel rows, or two columns of the last row, are interleaved as int16, so one
+// multiply-add of pairs does two taps exactly; each column is interleaved once and feeds every
+// output of the tile it belongs to. Sums go through a small buffer, so that the epilogue runs over
+// many pixels with its constants in registers.
 #include "libruntime/kernels/isa/families.h"
 #include "libruntime/kernels/isa/int8_post.h"
 #include "libruntime/kernels/isa/simd.h"
@@ -8,241 +10,466 @@
 namespace mnn::MNN_ISA {
 namespace {
 
-constexpr int kChannels = 16;                // of a tile
-constexpr int kParts = kChannels / kLanes;   // registers they take
-constexpr int kWidest = kParts > 2 ? 2 : 4;  // outputs in a tile
-constexpr int kTap = 2 * kChannels;          // weights of a pair of taps
-
-MNN_INLINE VI pair_dot(VI acc, VI a, VI w) {
 #if defined(MNN_SIMD_GENERIC)
-  return acc + ((a << 16) >> 16) * ((w << 16) >> 16) + (a >> 16) * (w >> 16);
-#elif MNN_VECTOR_BYTES == 64
-  return acc + reinterpret_cast<VI>(
-                   _mm512_madd_epi16(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(w)));
+constexpr int kWidest = 2;  // outputs in a tile
+#else
+constexpr int kWidest = 6;
+#endif
+constexpr int64_t kPixels = 48;  // that go through the epilogue together
+
+// kParts registers of channels. Part i of join(a, b) has channels of pixel `a` in the low halves of
+// the lanes and of `b` in the high ones.
+#if defined(MNN_SIMD_GENERIC)
+
+template <int kRegisters>
+struct Block {
+  static constexpr int kParts = kRegisters;
+  struct Pixel {
+    VI part[kParts];
+  };
+  static MNN_INLINE Pixel at(const uint8_t* p) {
+    typedef uint8_t Bytes __attribute__((vector_size(kLanes)));
+    Pixel x;
+    for (int i = 0; i < kParts; ++i) {
+      Bytes bytes;
+      __builtin_memcpy(&bytes, p + i * kLanes, kLanes);
+      x.part[i] = __builtin_convertvector(bytes, VI);
+    }
+    return x;
+  }
+  static MNN_INLINE VI join(const Pixel& a, const Pixel& b, int i) {
+    return a.part[i] | b.part[i] << 16;
+  }
+};
+using Wide = Block<2>;
+using Narrow = Block<1>;
+
+constexpr int wide_channel(int i) { return i; }
+MNN_INLINE void sort(VI&, VI&) {}
+
+#else
+
+struct Wide {
+  static constexpr int kParts = 2;
+  using Pixel = VS;
+  static MNN_INLINE Pixel at(const uint8_t* p) { return load_words(p); }
+  static MNN_INLINE VI join(Pixel a, Pixel b, int i) {
+#if MNN_VECTOR_BYTES == 64
+    const auto x = reinterpret_cast<__m512i>(a), y = reinterpret_cast<__m512i>(b);
+    return reinterpret_cast<VI>(i == 0 ? _mm512_unpacklo_epi16(x, y) : _mm512_unpackhi_epi16(x, y));
 #elif MNN_VECTOR_BYTES == 32
-  return acc + reinterpret_cast<VI>(
-                   _mm256_madd_epi16(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(w)));
+    const auto x = reinterpret_cast<__m256i>(a), y = reinterpret_cast<__m256i>(b);
+    return reinterpret_cast<VI>(i == 0 ? _mm256_unpacklo_epi16(x, y) : _mm256_unpackhi_epi16(x, y));
 #else
-  return acc + reinterpret_cast<VI>(
-                   _mm_madd_epi16(reinterpret_cast<__m128i>(a), reinterpret_cast<__m128i>(w)));
+    const auto x = reinterpret_cast<__m128i>(a), y = reinterpret_cast<__m128i>(b);
+    return reinterpret_cast<VI>(i == 0 ? _mm_unpacklo_epi16(x, y) : _mm_unpackhi_epi16(x, y));
 #endif
-}
+  }
+};
 
-#if defined(MNN_SIMD_GENERIC) || MNN_VECTOR_BYTES == 16
-// Position i of the parts is channel kOrder[i].
-constexpr int kOrder[kChannels] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-// The parts with their channels in order.
-MNN_INLINE void sort(VI (&)[kParts]) {}
-#else
-// Unpacking works in halves of a register, so channels are out of order until sort().
-constexpr int kOrder[kChannels] = {0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15};
-MNN_INLINE void sort(VI (&parts)[kParts]) {
+struct Narrow {
+  static constexpr int kParts = 1;
+  using Pixel = __m128i;  // bytes
+  static MNN_INLINE Pixel at(const uint8_t* p) {
 #if MNN_VECTOR_BYTES == 64
-  const auto v = reinterpret_cast<__m512i>(parts[0]);
-  parts[0] = reinterpret_cast<VI>(_mm512_shuffle_i64x2(v, v, 0xd8));
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+#elif MNN_VECTOR_BYTES == 32
+    return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
 #else
-  const auto a = reinterpret_cast<__m256i>(parts[0]), b = reinterpret_cast<__m256i>(parts[1]);
-  parts[0] = reinterpret_cast<VI>(_mm256_permute2x128_si256(a, b, 0x20));
-  parts[1] = reinterpret_cast<VI>(_mm256_permute2x128_si256(a, b, 0x31));
+    int32_t bytes;
+    __builtin_memcpy(&bytes, p, sizeof(bytes));
+    return _mm_cvtsi32_si128(bytes);
+#endif
+  }
+  static MNN_INLINE VI join(Pixel a, Pixel b, int) {
+#if MNN_VECTOR_BYTES == 64
+    return reinterpret_cast<VI>(
+        _mm512_or_si512(_mm512_cvtepu8_epi32(a), _mm512_slli_epi32(_mm512_cvtepu8_epi32(b), 16)));
+#elif MNN_VECTOR_BYTES == 32
+    return reinterpret_cast<VI>(_mm256_cvtepu8_epi16(_mm_unpacklo_epi8(a, b)));
+#else
+    return reinterpret_cast<VI>(_mm_cvtepu8_epi16(_mm_unpacklo_epi8(a, b)));
+#endif
+  }
+};
+
+// Unpacking works in pieces of 16 bytes: the channel of a wide block at position i of its sums.
+constexpr int wide_channel(int i) {
+  const int part = i / kLanes, piece = i % kLanes / 4;
+  return piece * 8 + part * 4 + i % 4;
+}
+// The parts of a wide block with their channels in order.
+MNN_INLINE void sort(VI& low, VI& high) {
+#if MNN_VECTOR_BYTES == 64
+  const auto a = reinterpret_cast<__m512i>(low), b = reinterpret_cast<__m512i>(high);
+  low = reinterpret_cast<VI>(
+      _mm512_permutex2var_epi64(a, _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), b));
+  high = reinterpret_cast<VI>(
+      _mm512_permutex2var_epi64(a, _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15), b));
+#elif MNN_VECTOR_BYTES == 32
+  const auto a = reinterpret_cast<__m256i>(low), b = reinterpret_cast<__m256i>(high);
+  low = reinterpret_cast<VI>(_mm256_permute2x128_si256(a, b, 0x20));
+  high = reinterpret_cast<VI>(_mm256_permute2x128_si256(a, b, 0x31));
+#else
+  (void)low, (void)high;
 #endif
 }
+
 #endif
 
-// Channels of pixel `a` in the low halves of the parts, of `b` in the high ones, in kOrder.
-MNN_INLINE void pair_up(const int16_t* a, const int16_t* b, VI (&pairs)[kParts]) {
+// acc + the products of int16 pairs with a register of weights at `w`.
+MNN_INLINE VI pair_dot(VI acc, VI a, const int16_t* w) {
 #if defined(MNN_SIMD_GENERIC)
-  typedef uint16_t Words __attribute__((vector_size(kLanes * 2)));
-  for (int i = 0; i < kParts; ++i) {
-    Words x, y;
-    __builtin_memcpy(&x, a + i * kLanes, sizeof(x));
-    __builtin_memcpy(&y, b + i * kLanes, sizeof(y));
-    pairs[i] = __builtin_convertvector(x, VI) | __builtin_convertvector(y, VI) << 16;
-  }
-#elif MNN_VECTOR_BYTES == 16
-  for (int i = 0; i < 2; ++i) {
-    const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(a + 8 * i));
-    const __m128i y = _mm_loadu_si128(reinterpret_cast<const __m128i*>(b + 8 * i));
-    pairs[2 * i] = reinterpret_cast<VI>(_mm_unpacklo_epi16(x, y));
-    pairs[2 * i + 1] = reinterpret_cast<VI>(_mm_unpackhi_epi16(x, y));
-  }
+  const VI b = load_int(w);
+  return acc + ((a << 16) >> 16) * ((b << 16) >> 16) + (a >> 16) * (b >> 16);
+#elif MNN_VECTOR_BYTES == 64
+  return acc + reinterpret_cast<VI>(_mm512_madd_epi16(reinterpret_cast<__m512i>(a),
+                                                      reinterpret_cast<__m512i>(load_int(w))));
+#elif MNN_VECTOR_BYTES == 32
+  // In asm with the weights in memory: otherwise GCC 12 keeps them in registers and spills sums, or
+  // makes all products of an output first.
+  VI product;
+  asm("vpmaddwd %2, %1, %0" : "=x"(product) : "x"(a), "m"(*reinterpret_cast<const VIAny*>(w)));
+  acc += product;
+  asm("" : "+x"(acc));
+  return acc;
 #else
-  const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a));
-  const __m256i y = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b));
-  const __m256i low = _mm256_unpacklo_epi16(x, y), high = _mm256_unpackhi_epi16(x, y);
-#if MNN_VECTOR_BYTES == 64
-  pairs[0] = reinterpret_cast<VI>(_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));
-#else
-  pairs[0] = reinterpret_cast<VI>(low);
-  pairs[1] = reinterpret_cast<VI>(high);
-#endif
+  acc += reinterpret_cast<VI>(
+      _mm_madd_epi16(reinterpret_cast<__m128i>(a), reinterpret_cast<__m128i>(load_int(w))));
+  asm("" : "+x"(acc));
+  return acc;
 #endif
 }
 
-MNN_INLINE void add_tap(VI (&sums)[kParts], const VI (&in)[kParts], const int16_t* w) {
-#pragma GCC unroll 4
-  for (int p = 0; p < kParts; ++p) sums[p] = pair_dot(sums[p], in[p], load_int(w + p * kLanes * 2));
+// The input rows under the kernel rows that are inside, and the weights of those.
+struct Window {
+  const uint8_t* const* rows;
+  int64_t count, row_step;  // every row_step-th one
+  int64_t x_stride;
+  const int16_t* pairs;  // from the first row on
+  const int16_t* last;   // of the last row alone
+  const int32_t* start;
+  int64_t kw, step, next;  // bytes from one output to the next, from one tap to the next
+};
+
+// Outputs whose window starts at byte `at` of the rows. kWidth 0: any kernel.
+template <typename B, int kWidth, int kStride, int kOutputs>
+void tile(const Window& t, int64_t at, int32_t* sums) {
+  constexpr int kChannels = B::kParts * kLanes, kTap = 2 * kChannels;
+  using Pixel = typename B::Pixel;
+  VI acc[kOutputs][B::kParts];
+#pragma GCC unroll 8
+  for (int i = 0; i < kOutputs; ++i)
+#pragma GCC unroll 2
+    for (int p = 0; p < B::kParts; ++p) acc[i][p] = load_int(t.start + p * kLanes);
+  const auto add = [](VI(&sum)[B::kParts], const Pixel& a, const Pixel& b, const int16_t* w)
+      __attribute__((always_inline)) {
+#pragma GCC unroll 2
+    for (int p = 0; p < B::kParts; ++p)
+      sum[p] = pair_dot(sum[p], B::join(a, b, p), w + p * kLanes * 2);
+  };
+  const int16_t* w = t.pairs;
+  int64_t r = 0;
+  if constexpr (kWidth > 0) {
+    constexpr int kColumns = (kOutputs - 1) * kStride + kWidth;
+    // Column j of the tile is column j - i * kStride of output i.
+    const auto meets = [](int j, int i, int step) {
+      const int k = j - i * kStride;
+      return k >= 0 && k < kWidth && k % step == 0;
+    };
+    for (; r + 1 < t.count; r += 2, w += 2 * kWidth * kTap) {
+      const uint8_t* x = t.rows[r * t.row_step] + at;
+      const uint8_t* below = t.rows[(r + 1) * t.row_step] + at;
+#pragma GCC unroll 32
+      for (int j = 0; j < kColumns; ++j) {
+        const Pixel a = B::at(x + j * t.x_stride), b = B::at(below + j * t.x_stride);
+#pragma GCC unroll 2
+        for (int p = 0; p < B::kParts; ++p) {
+          const VI in = B::join(a, b, p);
+#pragma GCC unroll 8
+          for (int i = 0; i < kOutputs; ++i)
+            if (meets(j, i, 1))
+              acc[i][p] = pair_dot(acc[i][p], in, w + (j - i * kStride) * kTap + p * kLanes * 2);
+        }
+      }
+    }
+    if (r < t.count) {
+      const uint8_t* x = t.rows[r * t.row_step] + at;
+      Pixel a = B::at(x);
+#pragma GCC unroll 32
+      for (int j = 0; j < kColumns; ++j) {
+        // The last weight of a row of odd width has none beside it.
+        const Pixel b = j + 1 < kColumns ? B::at(x + (j + 1) * t.x_stride) : a;
+#pragma GCC unroll 2
+        for (int p = 0; p < B::kParts; ++p) {
+          const VI in = B::join(a, b, p);
+#pragma GCC unroll 8
+          for (int i = 0; i < kOutputs; ++i)
+            if (meets(j, i, 2))
+              acc[i][p] =
+                  pair_dot(acc[i][p], in, t.last + (j - i * kStride) / 2 * kTap + p * kLanes * 2);
+        }
+        a = b;
+      }
+    }
+  } else {
+    for (; r + 1 < t.count; r += 2, w += t.kw * kTap) {
+      const uint8_t* x = t.rows[r * t.row_step] + at;
+      const uint8_t* below = t.rows[(r + 1) * t.row_step] + at;
+      for (int64_t k = 0; k < t.kw; ++k, w += kTap, x += t.next, below += t.next)
+#pragma GCC unroll 8
+        for (int i = 0; i < kOutputs; ++i)
+          add(acc[i], B::at(x + i * t.step), B::at(below + i * t.step), w);
+    }
+    if (r < t.count) {
+      const uint8_t* x = t.rows[r * t.row_step] + at;
+      w = t.last;
+      for (int64_t k = 0; k < t.kw; k += 2, w += kTap, x += 2 * t.next) {
+        const int64_t beside = k + 1 < t.kw ? t.next : 0;
+#pragma GCC unroll 8
+        for (int i = 0; i < kOutputs; ++i)
+          add(acc[i], B::at(x + i * t.step), B::at(x + i * t.step + beside), w);
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < kOutputs; ++i)
+#pragma GCC unroll 2
+    for (int p = 0; p < B::kParts; ++p) store_int(sums + i * kChannels + p * kLanes, acc[i][p]);
 }
 
-// Any epilogue, over the sums of a tile in memory: one copy of it for all tiles.
-__attribute__((noinline)) void finish_any(const DepthwiseInt8& d, const int32_t* sums,
-                                          int64_t outputs, int64_t at) {
-  SumBlock block{sums, outputs, kChannels, d.channels, d.scale, d.bias, d.y_inverse, d.y_zero};
+using TileFn = void (*)(const Window&, int64_t at, int32_t* sums);
+struct Tiles {
+  TileFn tile[kWidest + 1];
+};
+
+template <typename B, int kWidth, int kStride, int kOutputs>
+constexpr void set_tile(Tiles& t) {
+  t.tile[kOutputs] = tile<B, kWidth, kStride, kOutputs>;
+  if constexpr (kOutputs > 1) set_tile<B, kWidth, kStride, kOutputs - 1>(t);
+}
+template <typename B, int kWidth, int kStride>
+constexpr Tiles make_tiles() {
+  Tiles t{};
+  set_tile<B, kWidth, kStride, kWidest>(t);
+  return t;
+}
+
+template <typename B>
+struct AllTiles {
+  static constexpr Tiles k3s1 = make_tiles<B, 3, 1>(), k3s2 = make_tiles<B, 3, 2>(),
+                         k5s1 = make_tiles<B, 5, 1>(), k5s2 = make_tiles<B, 5, 2>(),
+                         kAny = make_tiles<B, 0, 0>();
+  static const Tiles& of(const DepthwiseInt8& d) {
+    if (d.dilation_w != 1 || d.stride_w > 2) return kAny;
+    if (d.kw == 3) return d.stride_w == 1 ? k3s1 : k3s2;
+    if (d.kw == 5) return d.stride_w == 1 ? k5s1 : k5s2;
+    return kAny;
+  }
+};
+
+// The parts of a wide block as int16, its channels in order.
+MNN_INLINE VS pack_words([[maybe_unused]] VI low, [[maybe_unused]] VI high) {
+#if defined(MNN_SIMD_GENERIC)
+  return VS{};  // no plain tiles
+#elif MNN_VECTOR_BYTES == 64
+  return reinterpret_cast<VS>(
+      _mm512_packs_epi32(reinterpret_cast<__m512i>(low), reinterpret_cast<__m512i>(high)));
+#elif MNN_VECTOR_BYTES == 32
+  return reinterpret_cast<VS>(
+      _mm256_packs_epi32(reinterpret_cast<__m256i>(low), reinterpret_cast<__m256i>(high)));
+#else
+  return reinterpret_cast<VS>(
+      _mm_packs_epi32(reinterpret_cast<__m128i>(low), reinterpret_cast<__m128i>(high)));
+#endif
+}
+
+// Stores words + zeros as bytes; both steps saturate.
+MNN_INLINE void store_words([[maybe_unused]] uint8_t* y, [[maybe_unused]] VS words,
+                            [[maybe_unused]] VS zeros) {
+#if defined(MNN_SIMD_GENERIC)
+#elif MNN_VECTOR_BYTES == 64
+  const __m512i x =
+      _mm512_adds_epi16(reinterpret_cast<__m512i>(words), reinterpret_cast<__m512i>(zeros));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(y),
+                      _mm512_cvtusepi16_epi8(_mm512_max_epi16(x, _mm512_setzero_si512())));
+#elif MNN_VECTOR_BYTES == 32
+  const __m256i x =
+      _mm256_adds_epi16(reinterpret_cast<__m256i>(words), reinterpret_cast<__m256i>(zeros));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(y),
+                   _mm_packus_epi16(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1)));
+#else
+  const __m128i x =
+      _mm_adds_epi16(reinterpret_cast<__m128i>(words), reinterpret_cast<__m128i>(zeros));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(y), _mm_packus_epi16(x, x));
+#endif
+}
+
+// Pixels of a whole block to bytes, element `at` of y first. Channels of scale, bias and grids are
+// in the order of the sums.
+template <typename B, PlainPost kForm, bool kResidual>
+void finish_plain(const DepthwiseInt8& d, const int32_t* sums, int64_t pixels, int64_t at) {
+  constexpr int kParts = B::kParts;
+  const Int8Post& post = *d.post;
+  const VF factor = splat(post.factor), add = splat(post.offset);
+  const VF low = splat(post.low), high = splat(post.high);
+  const VF r_scale = splat(post.r_scale);
+  const VI r_zero = splat_int(post.r_zero);
+  VF scale[kParts], bias[kParts], inverse[kParts];
+  VI zero[kParts];
+#pragma GCC unroll 2
+  for (int p = 0; p < kParts; ++p) {
+    scale[p] = load(d.scale + p * kLanes);
+    bias[p] = load(d.bias + p * kLanes);
+    inverse[p] = d.y_inverse ? load(d.y_inverse + p * kLanes) : splat(post.y_inverse);
+    zero[p] = d.y_zero ? load_int(d.y_zero + p * kLanes) : splat_int(post.y_zero);
+  }
+  const VS zeros = pack_words(zero[0], zero[kParts - 1]);
+  uint8_t* y = static_cast<uint8_t*>(d.y) + at;
+  const uint8_t* residual = kResidual ? static_cast<const uint8_t*>(d.residual) + at : nullptr;
+  for (int64_t i = 0; i < pixels; ++i, sums += kParts * kLanes, y += d.y_stride) {
+    typename B::Pixel r{};
+    if constexpr (kResidual) {
+      r = B::at(residual);
+      residual += d.y_stride;
+    }
+    VI q[kParts];
+#pragma GCC unroll 2
+    for (int p = 0; p < kParts; ++p) {
+      VF v = to_float(load_int(sums + p * kLanes)) * scale[p] + bias[p];
+      if constexpr (kResidual) v += to_float(B::join(r, typename B::Pixel{}, p) - r_zero) * r_scale;
+      if constexpr (kForm == PlainPost::kClamp) v = vmin(high, vmax(low, v));
+      if constexpr (kForm == PlainPost::kSwish) v = HardSwish::at(v, v, v);
+      if constexpr (kForm == PlainPost::kAffineSwish) v = HardSwish::at(v, v, v) * factor + add;
+      q[p] = round_to_int(v * inverse[p]);
+    }
+    if constexpr (kParts == 2) {
+      store_words(y, pack_words(q[0], q[1]), zeros);
+    } else {
+      saturate_bytes(y, q[0] + zero[0]);
+    }
+  }
+}
+
+// Any epilogue, channels of scale, bias and grids in their own order.
+template <typename B>
+void finish_any(const DepthwiseInt8& d, int32_t* sums, int64_t pixels, int64_t at) {
+  constexpr int kChannels = B::kParts * kLanes;
+  if constexpr (B::kParts == 2) {
+    for (int64_t i = 0; i < pixels; ++i) {
+      int32_t* pixel = sums + i * kChannels;
+      VI low = load_int(pixel), high = load_int(pixel + kLanes);
+      sort(low, high);
+      store_int(pixel, low);
+      store_int(pixel + kLanes, high);
+    }
+  }
+  SumBlock block{sums, pixels, kChannels, d.channels, d.scale, d.bias, d.y_inverse, d.y_zero};
   block.y = advance(d.y, d.post->output, at);
   if (d.residual) block.residual = advance(d.residual, d.post->residual, at);
   finish_block(block, *d.post, [&](int64_t i) { return i * d.y_stride; });
 }
 
-// Outputs whose window starts at x, the first of them at element `at` of y. kWidth 0: any kernel.
-// Pairs of kernel rows; the last of an odd number of rows is taken by pairs of columns, or its
-// last column with itself, where the second weight is zero.
-template <int kWidth, int kStride, int kOutputs>
-MNN_INLINE void tile(const DepthwiseInt8& d, const int16_t* x, int64_t at) {
-  VI acc[kOutputs][kParts];
-#pragma GCC unroll 4
-  for (int i = 0; i < kOutputs; ++i)
-#pragma GCC unroll 4
-    for (int p = 0; p < kParts; ++p) acc[i][p] = load_int(d.start + p * kLanes);
-  const int16_t* w = d.w;
-  const int64_t row_step = d.x_row_stride * d.dilation_h;
-  if constexpr (kWidth > 0) {
-    constexpr int kColumns = (kOutputs - 1) * kStride + kWidth;
-    for (int64_t ky = 0; ky + 1 < d.kh; ky += 2, w += kWidth * kTap, x += 2 * row_step) {
-#pragma GCC unroll 16
-      for (int j = 0; j < kColumns; ++j) {
-        VI in[kParts];
-        pair_up(x + j * kChannels, x + row_step + j * kChannels, in);
-#pragma GCC unroll 8
-        for (int k = 0; k < kWidth; ++k) {
-          if (j < k || (j - k) % kStride != 0 || (j - k) / kStride >= kOutputs) continue;
-          add_tap(acc[(j - k) / kStride], in, w + k * kTap);
-        }
-      }
-    }
-    if (d.kh % 2 != 0) {
-#pragma GCC unroll 16
-      for (int j = 0; j < kColumns; ++j) {
-        VI in[kParts];
-        pair_up(x + j * kChannels, x + (j + 1 < kColumns ? j + 1 : j) * kChannels, in);
-#pragma GCC unroll 8
-        for (int k = 0; k < kWidth; k += 2) {
-          if (j < k || (j - k) % kStride != 0 || (j - k) / kStride >= kOutputs) continue;
-          add_tap(acc[(j - k) / kStride], in, w + k / 2 * kTap);
-        }
-      }
-    }
-  } else {
-    const int64_t step = d.stride_w * kChannels, next = d.dilation_w * kChannels;
-    for (int64_t ky = 0; ky + 1 < d.kh; ky += 2, x += 2 * row_step)
-      for (int64_t k = 0; k < d.kw; ++k, w += kTap)
-#pragma GCC unroll 4
-        for (int i = 0; i < kOutputs; ++i) {
-          VI in[kParts];
-          const int16_t* pixel = x + i * step + k * next;
-          pair_up(pixel, pixel + row_step, in);
-          add_tap(acc[i], in, w);
-        }
-    if (d.kh % 2 != 0)
-      for (int64_t k = 0; k < d.kw; k += 2, w += kTap)
-#pragma GCC unroll 4
-        for (int i = 0; i < kOutputs; ++i) {
-          VI in[kParts];
-          const int16_t* pixel = x + i * step + k * next;
-          pair_up(pixel, k + 1 < d.kw ? pixel + next : pixel, in);
-          add_tap(acc[i], in, w);
-        }
-  }
-
-#pragma GCC unroll 4
-  for (int i = 0; i < kOutputs; ++i) sort(acc[i]);
+template <typename B>
+void finish(const DepthwiseInt8& d, int32_t* sums, int64_t pixels, int64_t at) {
   if constexpr (kPlainTiles) {
-    if (d.post->plain != PlainPost::kNone && d.channels == kChannels) {
-      // The residual of a plain epilogue is bytes.
-      const void* residual = d.residual ? static_cast<const uint8_t*>(d.residual) + at : nullptr;
-      store_plain<kOutputs, kParts>(acc, d, static_cast<uint8_t*>(d.y) + at, residual,
-                                    [&](int64_t i) { return i * d.y_stride; });
-      return;
+    if (d.channels == B::kParts * kLanes) {
+      switch (d.post->plain) {
+        case PlainPost::kNone: break;
+        case PlainPost::kSaturate:
+          return finish_plain<B, PlainPost::kSaturate, false>(d, sums, pixels, at);
+        case PlainPost::kClamp:
+          if (d.residual) return finish_plain<B, PlainPost::kClamp, true>(d, sums, pixels, at);
+          return finish_plain<B, PlainPost::kClamp, false>(d, sums, pixels, at);
+        case PlainPost::kSwish:
+          return finish_plain<B, PlainPost::kSwish, false>(d, sums, pixels, at);
+        case PlainPost::kAffineSwish:
+          return finish_plain<B, PlainPost::kAffineSwish, false>(d, sums, pixels, at);
+      }
     }
   }
-  alignas(64) int32_t sums[kOutputs * kChannels];
-#pragma GCC unroll 4
-  for (int i = 0; i < kOutputs; ++i)
-#pragma GCC unroll 4
-    for (int p = 0; p < kParts; ++p) store_int(sums + i * kChannels + p * kLanes, acc[i][p]);
-  finish_any(d, sums, kOutputs, at);
+  finish_any<B>(d, sums, pixels, at);
 }
 
-template <int kWidth, int kStride, int kOutputs>
-MNN_INLINE void rest(const DepthwiseInt8& d, const int16_t* x, int64_t at, int64_t outputs) {
-  if constexpr (kOutputs > 0) {
-    if (outputs == kOutputs) {
-      tile<kWidth, kStride, kOutputs>(d, x, at);
-    } else {
-      rest<kWidth, kStride, kOutputs - 1>(d, x, at, outputs);
-    }
-  }
-}
-
-template <int kWidth, int kStride>
+template <typename B>
 void rows(const DepthwiseInt8& d) {
-  const int64_t stride = kWidth > 0 ? kStride : d.stride_w;
+  constexpr int kChannels = B::kParts * kLanes, kTap = 2 * kChannels;
+  alignas(64) int32_t sums[kPixels * kChannels], start[kChannels];
+  Window t;
+  t.row_step = d.dilation_h;
+  t.x_stride = d.x_stride;
+  t.start = start;
+  t.kw = d.kw;
+  t.step = d.stride_w * d.x_stride;
+  t.next = d.dilation_w * d.x_stride;
+  t.count = -1;
+  const Tiles& tiles = AllTiles<B>::of(d);
+  const int64_t tiles_of_row = (d.ow + kWidest - 1) / kWidest;
+  const int64_t least = d.ow / tiles_of_row, more = d.ow % tiles_of_row;
+  int64_t filled = 0, done = 0, first = 0;  // pixels in `sums`, and before them; kernel row
   for (int64_t oy = 0; oy < d.rows; ++oy) {
-    const int16_t* x = d.x + oy * d.stride_h * d.x_row_stride;
-    int64_t at = oy * d.y_row_stride, ox = 0;
-    for (; ox + kWidest <= d.ow; ox += kWidest) {
-      tile<kWidth, kStride, kWidest>(d, x, at);
-      x += kWidest * stride * kChannels;
-      at += kWidest * d.y_stride;
+    const int64_t top = oy * d.stride_h;
+    int64_t k = 0, count = 0;
+    while (k < d.kh && top + k * d.dilation_h < d.x_begin) ++k;
+    while (k + count < d.kh && top + (k + count) * d.dilation_h < d.x_end) ++count;
+    if (k != first || count != t.count) {
+      first = k;
+      t.count = count;
+      t.pairs = d.w + first * d.kw * kTap;
+      const int64_t last = count > 0 ? first + count - 1 : 0;
+      t.last = d.w + ((d.kh - 1) * d.kw + last * ((d.kw + 1) / 2)) * kTap;
+      const int32_t* before = d.start + first * kChannels;
+      for (int i = 0; i < kChannels; i += kLanes)
+        store_int(start + i, load_int(before + count * kChannels + i) - load_int(before + i));
     }
-    rest<kWidth, kStride, kWidest - 1>(d, x, at, d.ow - ox);
+    t.rows = d.x + top + first * d.dilation_h;
+    int64_t at = d.x_offset;
+    for (int64_t i = 0; i < tiles_of_row; ++i) {
+      const int64_t outputs = least + (i < more ? 1 : 0);
+      if (filled + outputs > kPixels) {
+        finish<B>(d, sums, filled, done * d.y_stride);
+        done += filled;
+        filled = 0;
+      }
+      tiles.tile[outputs](t, at, sums + filled * kChannels);
+      filled += outputs;
+      at += outputs * t.step;
+    }
+  }
+  finish<B>(d, sums, filled, done * d.y_stride);
+}
+
+void depthwise(const DepthwiseInt8& d) { return d.wide ? rows<Wide>(d) : rows<Narrow>(d); }
+
+// n <= 64 bytes.
+MNN_INLINE void copy_pixel(const uint8_t* x, uint8_t* y, int64_t n) {
+  typedef int64_t Half __attribute__((vector_size(16), aligned(1), may_alias));
+  typedef int64_t Quarter __attribute__((aligned(1), may_alias));
+  if (n >= 16) {
+    for (int64_t i = 0; i + 16 < n; i += 16)
+      *reinterpret_cast<Half*>(y + i) = *reinterpret_cast<const Half*>(x + i);
+    *reinterpret_cast<Half*>(y + n - 16) = *reinterpret_cast<const Half*>(x + n - 16);
+  } else if (n >= 8) {
+    *reinterpret_cast<Quarter*>(y) = *reinterpret_cast<const Quarter*>(x);
+    *reinterpret_cast<Quarter*>(y + n - 8) = *reinterpret_cast<const Quarter*>(x + n - 8);
+  } else {
+    for (int64_t i = 0; i < n; ++i) y[i] = x[i];
   }
 }
 
-void depthwise(const DepthwiseInt8& d) {
-  const bool close = d.dilation_w == 1;
-  if (close && d.kw == 3 && d.stride_w == 1) return rows<3, 1>(d);
-  if (close && d.kw == 3 && d.stride_w == 2) return rows<3, 2>(d);
-  if (close && d.kw == 5 && d.stride_w == 1) return rows<5, 1>(d);
-  if (close && d.kw == 5 && d.stride_w == 2) return rows<5, 2>(d);
-  rows<0, 0>(d);
-}
-
-MNN_INLINE void widen16(const uint8_t* x, int16_t* y) {
-#if defined(MNN_SIMD_GENERIC)
-  for (int i = 0; i < kChannels; ++i) y[i] = x[i];
-#else
-  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
-  auto* out = reinterpret_cast<__m128i*>(y);
-#if MNN_VECTOR_BYTES == 16
-  _mm_storeu_si128(out, _mm_cvtepu8_epi16(bytes));
-  _mm_storeu_si128(out + 1, _mm_unpackhi_epi8(bytes, _mm_setzero_si128()));
-#else
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_cvtepu8_epi16(bytes));
-#endif
-#endif
-}
-
-void widen_pixels(const uint8_t* x, int64_t pixels, int64_t stride, int64_t channels, int16_t* y,
-                  int64_t block_stride) {
-  for (int64_t c = 0; c < channels; c += kChannels, x += kChannels, y += block_stride) {
-    const int64_t n = channels - c;
-    if (n >= kChannels) {
-      for (int64_t i = 0; i < pixels; ++i) widen16(x + i * stride, y + i * kChannels);
-      continue;
-    }
-    for (int64_t i = 0; i < pixels; ++i) {
-      uint8_t bytes[kChannels] = {};
-      __builtin_memcpy(bytes, x + i * stride, static_cast<size_t>(n));
-      widen16(bytes, y + i * kChannels);
-    }
-  }
+void copy_pixels(const uint8_t* x, int64_t pixels, int64_t stride, int64_t channels, uint8_t* y,
+                 int64_t y_stride) {
+  for (int64_t i = 0; i < pixels; ++i, x += stride, y += y_stride) copy_pixel(x, y, channels);
 }
 
 }  // namespace
 
 void fill_depthwise_int8(KernelTable& table) {
   table.depthwise_int8 = depthwise;
-  table.widen_pixels = widen_pixels;
-  for (int i = 0; i < kChannels; ++i) table.depthwise_int8_order[i] = kOrder[i];
+  table.copy_pixels = copy_pixels;
+  for (int i = 0; i < 2 * kLanes; ++i)
+    table.depthwise_int8_order[i] = static_cast<uint8_t>(wide_channel(i));
+  table.depthwise_int8_plain = kPlainTiles;
 }
 
 }  // namespace mnn::MNN_ISA
