@@ -11,6 +11,7 @@ int matmul_bias_operand(const Graph& g, const Node& n) {
   const int operand = n.fused[0].operand;
   if (operand < 0) return -1;
   const Tensor* t = g.constant(n.inputs[static_cast<size_t>(operand)]);
+  if (g.value(n.inputs[1]).kind != ValueKind::kConstant) return -1;
   const int64_t channels = g.value(n.inputs[1]).data.dims().back();
   return t && t->dtype() == DType::kF32 && t->rank() == 1 && t->elements() == channels ? operand
                                                                                        : -1;
@@ -31,6 +32,7 @@ bool is_planned(const QuantPlan& plan, ValueId v) {
 
 Result<Tensor> bias_of(const Graph& graph, const QuantLayer& layer) {
   const Node& node = graph.node(layer.node);
+  if (!layer.has_weight()) return Tensor();
   if (node.op == "MatMul") {
     const int operand = matmul_bias_operand(graph, node);
     return operand < 0 ? Tensor() : *graph.constant(node.inputs[static_cast<size_t>(operand)]);
@@ -81,6 +83,7 @@ std::optional<WeightRuns> weight_runs_of(const Graph& graph, const QuantLayer& l
 
 void apply_layer(Graph& graph, const QuantLayer& layer, const QuantDecisions& decisions,
                  size_t index) {
+  if (!layer.has_weight()) return;
   Value value = graph.value(layer.weight);
   value.data = decisions.weights[index].stored;
   value.quant = decisions.weights[index].params;
@@ -103,21 +106,24 @@ Graph annotate_only(const Graph& graph, const QuantPlan& plan, const QuantDecisi
                     size_t index) {
   Graph g = graph;
   const QuantLayer& layer = plan.layers[index];
-  // The others go on reading the float input.
-  Value copy;
-  copy.type = g.value(layer.input).type;
-  copy.quant = params_of(plan, decisions, layer.input);
-  const ValueId private_input = g.add_value(std::move(copy));
-  Node identity;
-  identity.op = "Identity";
-  identity.inputs = {layer.input};
-  identity.outputs = {private_input};
-  g.node(layer.node).inputs[0] = private_input;
+  for (const size_t i : {0, 1}) {
+    const ValueId v = i == 0 ? layer.input : layer.second;
+    if (v == kNoValue) continue;
+    // The others go on reading the float input.
+    Value copy;
+    copy.type = g.value(v).type;
+    copy.quant = params_of(plan, decisions, v);
+    Node identity;
+    identity.op = "Identity";
+    identity.inputs = {v};
+    identity.outputs = {g.add_value(std::move(copy))};
+    g.node(layer.node).inputs[i] = identity.outputs[0];
+    g.add_node(std::move(identity));
+  }
   apply_layer(g, layer, decisions, index);
   if (is_planned(plan, layer.output))
     g.value(layer.output).quant = params_of(plan, decisions, layer.output);
-  g.add_node(std::move(identity));
-  // The new node must stand before its reader; the graph was sorted, so this cannot fail.
+  // The new nodes must stand before their reader; the graph was sorted, so this cannot fail.
   (void)sort_nodes(g);
   remove_dead(g);
   return g;
@@ -130,9 +136,10 @@ Graph annotate_value_only(const Graph& graph, const QuantPlan& plan,
   return g;
 }
 
-Graph annotate_without(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions,
-                       size_t index) {
-  QuantPlan rest = plan_quantization(graph, {plan.layers[index].node});
+std::pair<QuantPlan, QuantDecisions> without(const Graph& graph, const QuantPlan& plan,
+                                             const QuantDecisions& decisions,
+                                             const std::set<NodeId>& keep_float) {
+  QuantPlan rest = plan_quantization(graph, keep_float);
   // Only what the whole plan stores has parameters.
   std::vector<ValueId> values;
   std::vector<int> group;
@@ -152,6 +159,12 @@ Graph annotate_without(const Graph& graph, const QuantPlan& plan, const QuantDec
     d.bias.push_back(decisions.bias[i]);
     ++next;
   }
+  return {std::move(rest), std::move(d)};
+}
+
+Graph annotate_without(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions,
+                       size_t index) {
+  const auto [rest, d] = without(graph, plan, decisions, {plan.layers[index].node});
   return annotate(graph, rest, d);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <set>
+#include <utility>
 
 #include "libquant/plan.h"
 #include "libquant/weights/weights.h"
@@ -23,7 +24,8 @@ bool is_planned(const QuantPlan& plan, ValueId v);
 // Index into the inputs of a MatMul of the operand that is its bias, -1 without one.
 int matmul_bias_operand(const Graph& graph, const Node& node);
 // Where a layer's bias goes: the third input of Conv and Gemm, the constant operand of a MatMul's
-// leading fused Add. Undefined when a MatMul has none; all zeros when a Conv or Gemm has none.
+// leading fused Add. Undefined when a MatMul or a layer without weights has none; all zeros when a
+// Conv or Gemm has none.
 Result<Tensor> bias_of(const Graph& graph, const QuantLayer& layer);
 void set_bias(Graph& graph, const QuantLayer& layer, const Tensor& bias);
 
@@ -31,7 +33,7 @@ void set_bias(Graph& graph, const QuantLayer& layer, const Tensor& bias);
 // kernels have no such products.
 std::optional<WeightRuns> weight_runs_of(const Graph& graph, const QuantLayer& layer);
 
-// Gives layer `index` of `graph` its quantized weights and its decided bias.
+// Gives layer `index` of `graph` its quantized weights, if it has any, and its decided bias.
 void apply_layer(Graph& graph, const QuantLayer& layer, const QuantDecisions& decisions,
                  size_t index);
 
@@ -39,13 +41,17 @@ void apply_layer(Graph& graph, const QuantLayer& layer, const QuantDecisions& de
 // a copy of their own.
 Graph annotate(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions);
 
-// The graph with layer `index` alone quantized: its input (for this reader only), its weights, and
+// The graph with layer `index` alone quantized: its inputs (for this reader only), its weights, and
 // its output where the plan stores that as u8.
 Graph annotate_only(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions,
                     size_t index);
 // The graph with value `v` of the plan alone stored as u8.
 Graph annotate_value_only(const Graph& graph, const QuantPlan& plan,
                           const QuantDecisions& decisions, ValueId v);
+// The plan that keeps some layers in float, with the decisions made for `plan`.
+std::pair<QuantPlan, QuantDecisions> without(const Graph& graph, const QuantPlan& plan,
+                                             const QuantDecisions& decisions,
+                                             const std::set<NodeId>& keep_float);
 // The graph as `annotate` makes it, but with layer `index` in float.
 Graph annotate_without(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions,
                        size_t index);

@@ -77,9 +77,11 @@ class LayerReporter {
         row.layer = it->second;
         const QuantizedWeights& w = in_.decisions.weights[static_cast<size_t>(row.layer)];
         e.int8 = true;
-        e.weight_snr_db = w.snr_db;
-        e.weight_bytes_before = w.stored.elements() * 4;
-        e.weight_bytes_after = w.stored.bytes() + static_cast<int64_t>(w.params.scale.size()) * 4;
+        if (w.stored.defined()) {
+          e.weight_snr_db = w.snr_db;
+          e.weight_bytes_before = w.stored.elements() * 4;
+          e.weight_bytes_after = w.stored.bytes() + static_cast<int64_t>(w.params.scale.size()) * 4;
+        }
       }
       row_of_[static_cast<NodeId>(n)] = rows_.size();
       rows_.push_back(std::move(row));
@@ -212,8 +214,8 @@ class LayerReporter {
         try_params(std::string(name) + " range " + of, activation_params(r.low, r.high));
       }
     }
-    if (row.layer >= 0) {
-      const auto i = static_cast<size_t>(row.layer);
+    const auto i = static_cast<size_t>(row.layer);
+    if (row.layer >= 0 && in_.plan.layers[i].has_weight()) {
       const QuantLayer& layer = in_.plan.layers[i];
       const QuantizedWeights& now = in_.decisions.weights[i];
       const auto try_weights = [&](const char* name, WeightScale scale, bool fix) {

@@ -47,6 +47,7 @@ QuantLayer layer_inside(const NodeGraph& cut, const QuantLayer& layer) {
   map(l.input);
   map(l.weight);
   map(l.bias);
+  map(l.second);
   map(l.output);
   return l;
 }

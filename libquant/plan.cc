@@ -28,10 +28,22 @@ bool as_layer(const Graph& g, NodeId id, QuantLayer& layer) {
   const Node& n = g.node(id);
   if (n.op != "Conv" && n.op != "Gemm" && n.op != "MatMul") return false;
   if (n.own_inputs() < 2 || !is_float_activation(g, n.inputs[0])) return false;
-  const Tensor* weight = float_constant(g, n, 1);
-  if (weight == nullptr || weight->elements() == 0 || n.outputs[0] == kNoValue) return false;
-  layer = {id, n.inputs[0], n.inputs[1], kNoValue, n.outputs[0], 0};
+  if (n.outputs[0] == kNoValue) return false;
   const AttributeReader attributes(n, *find_op(n.op));
+  if (n.op == "Gemm" &&
+      (attributes.attr_int("transA") != 0 || attributes.attr_float("alpha") != 1.0 ||
+       attributes.attr_float("beta") != 1.0)) {
+    return false;
+  }
+  layer = {id, n.inputs[0], kNoValue, kNoValue, n.outputs[0], 0, kNoValue};
+  if (n.op != "Conv" && is_float_activation(g, n.inputs[1])) {
+    layer.second = n.inputs[1];
+    const Type &a = g.value(layer.input).type, &b = g.value(layer.second).type;
+    return a.shape && b.shape && a.rank() >= 2 && b.rank() >= 2;
+  }
+  const Tensor* weight = float_constant(g, n, 1);
+  if (weight == nullptr || weight->elements() == 0) return false;
+  layer.weight = n.inputs[1];
   if (n.op == "Conv") {
     if (weight->rank() < 3) return false;
   } else if (n.op == "MatMul") {
@@ -39,10 +51,6 @@ bool as_layer(const Graph& g, NodeId id, QuantLayer& layer) {
     layer.weight_axis = 1;
     return true;
   } else {
-    if (attributes.attr_int("transA") != 0 || attributes.attr_float("alpha") != 1.0 ||
-        attributes.attr_float("beta") != 1.0) {
-      return false;
-    }
     layer.weight_axis = attributes.attr_int("transB") != 0 ? 0 : 1;
   }
   if (n.own_inputs() > 2 && n.inputs[2] != kNoValue) {
@@ -105,6 +113,7 @@ QuantPlan plan_quantization(const Graph& graph, const std::set<NodeId>& keep_flo
     if (keep_float.count(id) > 0 || !as_layer(graph, id, layer)) continue;
     plan.layers.push_back(layer);
     wanted[static_cast<size_t>(layer.input)] = 1;
+    if (!layer.has_weight()) wanted[static_cast<size_t>(layer.second)] = 1;
   }
   auto can_store = [&](ValueId v) { return is_float_activation(graph, v) && !graph.is_output(v); };
   // Backwards: what only moves into a u8 value is u8 already, and on the same grid.

@@ -8,11 +8,14 @@
 
 namespace mnn {
 
-// A layer with constant weights: Conv, Gemm, MatMul.
+// A layer with constant weights: Conv, Gemm, MatMul. Or a product of two computed matrices, which
+// has `second` in the place of weights and no bias.
 struct QuantLayer {
   NodeId node = -1;
   ValueId input = kNoValue, weight = kNoValue, bias = kNoValue, output = kNoValue;
   int weight_axis = 0;  // of the output channels
+  ValueId second = kNoValue;
+  bool has_weight() const { return weight != kNoValue; }
 };
 
 struct QuantPlan {

@@ -55,6 +55,12 @@ std::string warning_of(const FloatIsland& island) {
   return text;
 }
 
+std::string reason_of(const KeptFloat& kept) {
+  char cost[32];
+  std::snprintf(cost, sizeof cost, "%.1f", kept.cost_db);
+  return "layer " + kept.name + " stays float: in int8 it costs " + cost + " dB at the output";
+}
+
 // A quantizer at work: what all phases share.
 class Quantizer {
  public:
@@ -67,7 +73,7 @@ class Quantizer {
     if (calibration.count == 0 && !import) return usage_error("there is no calibration sample");
     const Split split = split_samples(calibration, holdout);
     if (plan_quantization(graph_).layers.empty()) {
-      return unsupported("no Conv, Gemm or MatMul with constant float weights to quantize");
+      return unsupported("no Conv, Gemm or MatMul with float operands to quantize");
     }
     report_.scheme = options_.scheme;
     report_.calibration_samples = import ? 0 : split.calibration.size();
@@ -85,6 +91,7 @@ class Quantizer {
           search_recipe({graph_, split.calibration, split.holdout, reference_, options_}));
       solution_ = std::move(found.best);
       report_.candidates = std::move(found.candidates);
+      for (const KeptFloat& kept : found.kept_float) report_.warnings.push_back(reason_of(kept));
     }
     report_.method = solution_.recipe;
     QuantResult result;

@@ -1,5 +1,7 @@
 #include "libquant/calibrate/calibrate.h"
 
+#include <algorithm>
+
 namespace mnn {
 namespace {
 
@@ -60,6 +62,23 @@ Status add_histograms(const Graph& graph, const QuantPlan& plan, const SampleSet
         return Status();
       },
       progress(options, "histograms"));
+}
+
+Calibration restricted(const Calibration& all, const QuantPlan& plan, const QuantPlan& part) {
+  Calibration c;
+  c.histograms.resize(static_cast<size_t>(part.groups));
+  for (size_t i = 0, v = 0; i < part.values.size(); ++i) {
+    while (plan.values[v] != part.values[i]) ++v;
+    c.histograms[static_cast<size_t>(part.group[i])] =
+        all.histograms[static_cast<size_t>(plan.group[v])];
+  }
+  for (size_t i = 0; i < all.channels.size(); ++i) {
+    if (!std::binary_search(part.values.begin(), part.values.end(), all.channels[i].value))
+      continue;
+    c.channels.push_back(all.channels[i]);
+    c.stats.push_back(all.stats[i]);
+  }
+  return c;
 }
 
 }  // namespace mnn

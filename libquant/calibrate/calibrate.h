@@ -20,4 +20,7 @@ Result<Calibration> calibrate_ranges(const Graph& graph, const QuantPlan& plan,
 Status add_histograms(const Graph& graph, const QuantPlan& plan, const SampleSet& samples,
                       const QuantOptions& options, Calibration& calibration);
 
+// What was seen of the values that `part`, a plan without some layers of `plan`, stores as well.
+Calibration restricted(const Calibration& all, const QuantPlan& plan, const QuantPlan& part);
+
 }  // namespace mnn

@@ -59,6 +59,10 @@ std::vector<ChannelValue> channel_values(const Graph& graph, const QuantPlan& pl
         break;
       }
       const QuantLayer& layer = plan.layers[it->second];
+      if (!layer.has_weight()) {
+        fits = false;
+        break;
+      }
       const std::vector<int64_t>& dims = graph.value(layer.weight).data.dims();
       const bool conv = n.op == "Conv";
       const int64_t group = conv ? AttributeReader(n, *find_op(n.op)).attr_int("group") : 1;

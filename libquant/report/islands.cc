@@ -28,9 +28,9 @@ bool runs_in_int8(const Graph& g, const Node& n) {
 std::string why_matrix(const Graph& g, const Node& n) {
   if (n.op == "ConvTranspose") return "there is no int8 kernel";
   const Value& weight = g.value(n.inputs[1]);
-  if (weight.kind != ValueKind::kConstant) return "both operands are computed";
   if (g.value(n.inputs[0]).type.dtype != DType::kF32) return "the input is not f32";
-  if (n.op == "MatMul" && weight.data.rank() != 2) return "the weights are no matrix";
+  const bool computed = weight.kind != ValueKind::kConstant;
+  if (n.op == "MatMul" && !computed && weight.data.rank() != 2) return "the weights are no matrix";
   if (n.op == "Gemm") {
     const AttributeReader read(n, *find_op(n.op));
     if (read.attr_int("transA") != 0 || read.attr_float("alpha") != 1.0 ||

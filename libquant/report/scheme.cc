@@ -193,15 +193,18 @@ class SchemeReader {
 
  private:
   Status read_layers(const QuantPlan& full) {
-    std::set<NodeId> known;
-    for (const QuantLayer& layer : full.layers) known.insert(layer.node);
+    std::set<NodeId> known, weighted;
+    for (const QuantLayer& layer : full.layers) {
+      known.insert(layer.node);
+      if (layer.has_weight()) weighted.insert(layer.node);
+    }
     MNN_ASSIGN_OR_RETURN(const Json* list, Reader(root_, "").list("layers"));
     for (size_t i = 0; i < list->size(); ++i) {
       const Json& object = (*list)[i];
       const std::string at = "layers[" + std::to_string(i) + "]";
       MNN_RETURN_IF_ERROR(Reader(object, at)
                               .check_keys({"name", "op", "precision", "weight_scale",
-                                           "overflow_fix", "bias", "input", "output"}));
+                                           "overflow_fix", "bias", "input", "second", "output"}));
       MNN_ASSIGN_OR_RETURN(const std::string name, Reader(object, at).text("name"));
       const Reader r(object, at + " (" + name + ")");
       const auto it = node_of_.find(name);
@@ -217,6 +220,13 @@ class SchemeReader {
       if (precision != "int8")
         return r.fail("precision", "expected 'int8' or 'float', found '" + precision + "'");
       LayerEntry entry;
+      if (!weighted.count(it->second)) {
+        for (const char* key : {"weight_scale", "overflow_fix", "bias"}) {
+          if (r.has(key)) return r.fail(key, "this layer has no weights");
+        }
+        layers_[it->second] = entry;
+        continue;
+      }
       MNN_ASSIGN_OR_RETURN(const std::string weights, r.text("weight_scale"));
       if (weights != "absmax" && weights != "mse")
         return r.fail("weight_scale", "expected 'absmax' or 'mse', found '" + weights + "'");
@@ -343,6 +353,11 @@ class SchemeReader {
     for (const QuantLayer& layer : solution_.plan.layers) {
       const std::string& name = layer_names_[static_cast<size_t>(layer.node)];
       const LayerEntry& entry = layers_.at(layer.node);
+      if (!layer.has_weight()) {
+        solution_.decisions.weights.emplace_back();
+        solution_.decisions.bias.emplace_back();
+        continue;
+      }
       auto w = quantize_weights(
           solution_.graph.value(layer.weight).data, layer.weight_axis, entry.weights,
           entry.overflow_fix ? weight_runs_of(solution_.graph, layer) : std::nullopt);
@@ -406,16 +421,17 @@ std::string scheme_json(const Graph& graph, const Solution& s, const std::string
   for (const QuantLayer& layer : plan_quantization(graph).layers) {
     Json row = {{"name", layers[static_cast<size_t>(layer.node)]},
                 {"op", graph.node(layer.node).op},
-                {"input", value_name(layer.input)},
-                {"output", value_name(layer.output)}};
+                {"input", value_name(layer.input)}};
+    if (!layer.has_weight()) row["second"] = value_name(layer.second);
+    row["output"] = value_name(layer.output);
     const bool int8 = next < s.plan.layers.size() && s.plan.layers[next].node == layer.node;
     row["precision"] = int8 ? "int8" : "float";
-    if (int8) {
-      row["weight_scale"] = weight_scale_name(s.decisions.weights[next].method);
-      row["overflow_fix"] = s.decisions.weights[next].overflow_fix;
-      const Tensor& bias = s.decisions.bias[next];
+    next += int8 ? 1 : 0;
+    if (int8 && layer.has_weight()) {
+      row["weight_scale"] = weight_scale_name(s.decisions.weights[next - 1].method);
+      row["overflow_fix"] = s.decisions.weights[next - 1].overflow_fix;
+      const Tensor& bias = s.decisions.bias[next - 1];
       row["bias"] = bias.defined() ? floats(bias) : Json();
-      ++next;
     }
     out["layers"].push_back(std::move(row));
   }

@@ -4,6 +4,7 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <tuple>
 
 #include "libquant/bias.h"
 
@@ -17,6 +18,8 @@ constexpr double kMargins[] = {1.0, 1.5};
 constexpr int64_t kMostCandidates = 15;  // for the progress bar
 // What the faster products of the overflow fix may cost at the outputs.
 constexpr double kOverflowFixDb = 1.0;
+// What products of two computed matrices may cost at the output before some stay float.
+constexpr double kMostLossDb = 0.5;
 
 constexpr CalibrationMethod kMethods[] = {CalibrationMethod::kMinMax,
                                           CalibrationMethod::kPercentile, CalibrationMethod::kKl,
@@ -95,11 +98,14 @@ class RecipeSearch {
     }
     if (in_.options.overflow_fix == OverflowFix::kAuto) MNN_RETURN_IF_ERROR(try_overflow_fix());
     SearchResult result;
+    MNN_RETURN_IF_ERROR(keep_costly_float(result));
     result.best.graph = best_.base->graph;
-    result.best.plan = best_.base->plan;
     result.best.smoothings = best_.base->smoothings;
-    result.best.calibration = std::move(best_.base->calibration);
-    result.best.decisions = std::move(best_.decisions);
+    if (result.kept_float.empty()) {
+      result.best.plan = best_.base->plan;
+      result.best.calibration = std::move(best_.base->calibration);
+      result.best.decisions = std::move(best_.decisions);
+    }
     result.best.recipe = best_.name;
     result.candidates = std::move(candidates_);
     return result;
@@ -197,6 +203,13 @@ class RecipeSearch {
       const RealRange r = choose_range(h, recipe.method);
       d.params.push_back(activation_params(r.low, r.high));
     }
+    // The few great numbers of a Softmax are what it is about: never clipped.
+    for (const Node& n : base.graph.nodes) {
+      if (n.op != "Softmax" || !is_planned(base.plan, n.outputs[0])) continue;
+      const size_t group = group_of(base.plan, n.outputs[0]);
+      const RealRange r = range_minmax(base.calibration.histograms[group]);
+      d.params[group] = activation_params(r.low, r.high);
+    }
     for (size_t i = 0; recipe.margin > 0 && i < base.calibration.channels.size(); ++i) {
       const ChannelValue& c = base.calibration.channels[i];
       if (!c.depthwise) continue;
@@ -208,6 +221,10 @@ class RecipeSearch {
     std::vector<QuantizedWeights>& weights = base.weights[{recipe.weights, recipe.overflow_fix}];
     for (size_t i = weights.size(); i < base.plan.layers.size(); ++i) {
       const QuantLayer& layer = base.plan.layers[i];
+      if (!layer.has_weight()) {
+        weights.emplace_back();
+        continue;
+      }
       auto w =
           quantize_weights(base.graph.value(layer.weight).data, layer.weight_axis, recipe.weights,
                            recipe.overflow_fix ? weight_runs_of(base.graph, layer) : std::nullopt);
@@ -268,6 +285,48 @@ class RecipeSearch {
     MNN_ASSIGN_OR_RETURN(c.score, mean_snr_db(annotate(c.base->graph, c.base->plan, c.decisions)));
     candidates_.emplace_back(c.name, c.score);
     if (best_.base == nullptr || c.score > best_.score) best_ = c;
+    return {};
+  }
+
+  // Products of two computed matrices have no weights that bias correction could adapt. Where they
+  // cost too much at the network's output, those that cost most stay float: `result` gets the plan
+  // without them.
+  Status keep_costly_float(SearchResult& result) {
+    const Base& base = *best_.base;
+    std::set<NodeId> products;
+    for (const QuantLayer& layer : base.plan.layers) {
+      if (!layer.has_weight()) products.insert(layer.node);
+    }
+    if (products.empty()) return {};
+    const auto score_without = [&](const std::set<NodeId>& keep) {
+      const auto [plan, decisions] = without(base.graph, base.plan, best_.decisions, keep);
+      return mean_snr_db(annotate(base.graph, plan, decisions));
+    };
+    MNN_ASSIGN_OR_RETURN(const double in_float, score_without(products));
+    candidates_.emplace_back(best_.name + ", computed products in float", in_float);
+    if (in_float - best_.score <= kMostLossDb) return {};
+    std::vector<std::pair<double, NodeId>> gains;
+    for (const NodeId n : products) {
+      progress("products in float", static_cast<int64_t>(gains.size()),
+               static_cast<int64_t>(products.size()));
+      MNN_ASSIGN_OR_RETURN(const double score, score_without({n}));
+      gains.emplace_back(score - best_.score, n);
+    }
+    std::stable_sort(gains.begin(), gains.end(),
+                     [](const auto& a, const auto& b) { return a.first > b.first; });
+    std::set<NodeId> keep;
+    double score = best_.score;
+    for (const auto& [gain, n] : gains) {
+      if (in_float - score <= kMostLossDb) break;
+      keep.insert(n);
+      result.kept_float.push_back({display_name(base.graph, base.graph.node(n)), gain});
+      MNN_ASSIGN_OR_RETURN(score, score_without(keep));
+    }
+    best_.name += ", " + std::to_string(keep.size()) + " computed products in float";
+    candidates_.emplace_back(best_.name, score);
+    std::tie(result.best.plan, result.best.decisions) =
+        without(base.graph, base.plan, best_.decisions, keep);
+    result.best.calibration = restricted(base.calibration, base.plan, result.best.plan);
     return {};
   }
 

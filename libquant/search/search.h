@@ -28,8 +28,15 @@ struct SearchInput {
   const QuantOptions& options;
 };
 
+// A layer that costs more than it is worth, and what it costs at the output by itself, dB.
+struct KeptFloat {
+  std::string name;
+  double cost_db = 0;
+};
+
 struct SearchResult {
   Solution best;
+  std::vector<KeptFloat> kept_float;
   // In the order tried: the mean over the held-back samples of each one's SNR at the outputs, dB.
   std::vector<std::pair<std::string, double>> candidates;
 };
@@ -37,8 +44,10 @@ struct SearchResult {
 // With method auto: ranges per tensor by min-max, percentile, KL and MSE; then grids per channel on
 // what depthwise layers read; then smoothing; then MSE weight scales on the best of all; each with
 // and without bias correction. Other methods: those ranges, with and without bias correction. The
-// first of equals wins, so that the choice depends on nothing but the figures. Last the best recipe
-// with the overflow fix, which is taken when it costs no more than 1 dB.
+// first of equals wins, so that the choice depends on nothing but the figures. Then the best recipe
+// with the overflow fix, which is taken when it costs no more than 1 dB. Last, products of two
+// computed matrices that together cost more than 0.5 dB go back to float, the costliest first,
+// until they do not.
 Result<SearchResult> search_recipe(const SearchInput& input);
 
 }  // namespace mnn

@@ -301,7 +301,7 @@ void apply_smoothing(Graph& graph, const QuantPlan& plan, const ChannelValue& va
   const auto layer = std::find_if(plan.layers.begin(), plan.layers.end(),
                                   [&](const QuantLayer& l) { return l.node == maker; });
   bool folded = scale_normalization(graph, maker, factors);
-  if (!folded && layer != plan.layers.end()) {
+  if (!folded && layer != plan.layers.end() && layer->has_weight()) {
     // An earlier smoothing may have given the layer other weights.
     QuantLayer now = *layer;
     now.weight = graph.node(maker).inputs[1];

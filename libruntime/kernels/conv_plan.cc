@@ -43,4 +43,37 @@ Result<ConvGeometry> check_geometry(const ConvGeometry& geometry, int64_t elemen
   return g;
 }
 
+Result<GemmGeometry> check_product(const GemmGeometry& geometry) {
+  GemmGeometry g = geometry;
+  constexpr int64_t kLargest = int64_t{1} << 31;
+  for (const int64_t v : {g.m, g.n, g.k, g.batch})
+    if (v < 1 || v >= kLargest)
+      return invalid("matrix sizes must be in [1, 2^31), found " + std::to_string(v));
+  if (g.a_stride == 0) g.a_stride = g.k;
+  if (g.b_stride == 0) g.b_stride = g.b_transposed ? g.k : g.n;
+  if (g.c_stride == 0) g.c_stride = g.n;
+  if (g.a_stride < g.k || g.b_stride < (g.b_transposed ? g.k : g.n) || g.c_stride < g.n)
+    return invalid("matrix row strides must not be below the row");
+  const auto fits = [](std::initializer_list<int64_t> factors) {
+    int64_t product = 64;
+    for (const int64_t f : factors)
+      if (!checked_mul(&product, f)) return false;
+    return true;
+  };
+  if (!fits({g.batch, g.m, g.a_stride}) || !fits({g.batch, g.m, g.c_stride}) ||
+      !fits({g.batch, g.b_transposed ? g.n : g.k, g.b_stride}) || !fits({g.batch, g.n + 64, g.k}) ||
+      !fits({g.m, g.n, g.k}))
+    return limit_exceeded("matrix product too large");
+  const auto fill = [&g](std::vector<int64_t>& offsets, int64_t step) {
+    if (!offsets.empty()) return offsets.size() == static_cast<size_t>(g.batch);
+    for (int64_t i = 0; i < g.batch; ++i) offsets.push_back(i * step);
+    return true;
+  };
+  if (!fill(g.a_offsets, g.m * g.a_stride) ||
+      !fill(g.b_offsets, (g.b_transposed ? g.n : g.k) * g.b_stride))
+    return invalid("a product of " + std::to_string(g.batch) +
+                   " batch items needs as many offsets");
+  return g;
+}
+
 }  // namespace mnn

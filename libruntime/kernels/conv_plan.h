@@ -1,13 +1,18 @@
-// What the convolution kernels share about geometry.
+// What convolutions and products share about geometry.
 #pragma once
 
 #include "libruntime/kernels/conv.h"
+#include "libruntime/kernels/gemm.h"
 
 namespace mnn {
 
 // The geometry with its strides filled in. Fails when a size is not positive, the groups do not
 // divide the channels, or a tensor or the packed weights would exceed 2^62 bytes.
 Result<ConvGeometry> check_geometry(const ConvGeometry& geometry, int64_t element_bytes);
+
+// The geometry with its strides and offsets filled in. Fails when a size is not positive, a row
+// passes its stride, offsets are missing, or anything would exceed 2^62 bytes.
+Result<GemmGeometry> check_product(const GemmGeometry& geometry);
 
 // Walks a grid of h x w points per image in memory order, from point `index` on.
 struct PixelWalk {

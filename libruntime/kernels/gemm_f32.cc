@@ -4,6 +4,7 @@
 #include <limits>
 #include <map>
 
+#include "libruntime/kernels/conv_plan.h"
 #include "libruntime/kernels/gemm.h"
 #include "libruntime/kernels/isa.h"
 #include "libruntime/kernels/plan.h"
@@ -13,39 +14,6 @@ namespace {
 
 // Below this many rows B [k, n] is read in place: packing it would cost as much as the product.
 constexpr int64_t kLeastRowsToPack = 16;
-
-Result<GemmGeometry> check_geometry(const GemmGeometry& geometry) {
-  GemmGeometry g = geometry;
-  constexpr int64_t kLargest = int64_t{1} << 31;
-  for (const int64_t v : {g.m, g.n, g.k, g.batch})
-    if (v < 1 || v >= kLargest)
-      return invalid("matrix sizes must be in [1, 2^31), found " + std::to_string(v));
-  if (g.a_stride == 0) g.a_stride = g.k;
-  if (g.b_stride == 0) g.b_stride = g.b_transposed ? g.k : g.n;
-  if (g.c_stride == 0) g.c_stride = g.n;
-  if (g.a_stride < g.k || g.b_stride < (g.b_transposed ? g.k : g.n) || g.c_stride < g.n)
-    return invalid("matrix row strides must not be below the row");
-  const auto fits = [](std::initializer_list<int64_t> factors) {
-    int64_t product = 64;
-    for (const int64_t f : factors)
-      if (!checked_mul(&product, f)) return false;
-    return true;
-  };
-  if (!fits({g.batch, g.m, g.a_stride}) || !fits({g.batch, g.m, g.c_stride}) ||
-      !fits({g.batch, g.b_transposed ? g.n : g.k, g.b_stride}) || !fits({g.batch, g.n + 64, g.k}) ||
-      !fits({g.m, g.n, g.k}))
-    return limit_exceeded("matrix product too large");
-  const auto fill = [&g](std::vector<int64_t>& offsets, int64_t step) {
-    if (!offsets.empty()) return offsets.size() == static_cast<size_t>(g.batch);
-    for (int64_t i = 0; i < g.batch; ++i) offsets.push_back(i * step);
-    return true;
-  };
-  if (!fill(g.a_offsets, g.m * g.a_stride) ||
-      !fill(g.b_offsets, (g.b_transposed ? g.n : g.k) * g.b_stride))
-    return invalid("a product of " + std::to_string(g.batch) +
-                   " batch items needs as many offsets");
-  return g;
-}
 
 class BatchedGemmF32 final : public MatrixKernel {
  public:
@@ -188,7 +156,7 @@ Result<MatrixKernelPtr> make_gemm_f32(const GemmGeometry& geometry, const float*
                                       const float* bias, const Epilogue& epilogue,
                                       const KernelOptions& options) {
   MNN_ASSIGN_OR_RETURN(const KernelTable* table, find_kernels(options.isa));
-  MNN_ASSIGN_OR_RETURN(const GemmGeometry g, check_geometry(geometry));
+  MNN_ASSIGN_OR_RETURN(const GemmGeometry g, check_product(geometry));
   if (g.batch > 1)
     return MatrixKernelPtr(std::make_unique<BatchedGemmF32>(g, *table, b, bias, epilogue, options));
   // As a 1x1 convolution over m pixels.
@@ -209,7 +177,7 @@ Result<MatrixKernelPtr> make_gemm_f32(const GemmGeometry& geometry, const float*
 Result<MatrixKernelPtr> make_matmul_f32(const GemmGeometry& geometry, const float* bias,
                                         const Epilogue& epilogue, const KernelOptions& options) {
   MNN_ASSIGN_OR_RETURN(const KernelTable* table, find_kernels(options.isa));
-  MNN_ASSIGN_OR_RETURN(const GemmGeometry g, check_geometry(geometry));
+  MNN_ASSIGN_OR_RETURN(const GemmGeometry g, check_product(geometry));
   return MatrixKernelPtr(
       std::make_unique<BatchedGemmF32>(g, *table, nullptr, bias, epilogue, options));
 }

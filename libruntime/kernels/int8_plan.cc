@@ -9,15 +9,6 @@
 namespace mnn {
 namespace {
 
-Status check_quant(const char* what, float scale, int zero_point) {
-  if (!(scale > 0) || !std::isfinite(scale))
-    return invalid(std::string(what) + " scale must be positive, found " + std::to_string(scale));
-  if (zero_point < 0 || zero_point > 255)
-    return invalid(std::string(what) + " zero point must be a byte, found " +
-                   std::to_string(zero_point));
-  return {};
-}
-
 bool is_clamp(const PostOp& op) { return op.kind <= Activation::kClip; }
 
 // Magnitudes that outputs stay below.
@@ -53,6 +44,16 @@ PlainPost plain_form(const Int8Post& post, float reach, float inverse, bool zero
 
 }  // namespace
 
+Status check_grid(const char* what, const QuantU8& grid) {
+  if (!(grid.scale > 0) || !std::isfinite(grid.scale))
+    return invalid(std::string(what) + " scale must be positive, found " +
+                   std::to_string(grid.scale));
+  if (grid.zero_point < 0 || grid.zero_point > 255)
+    return invalid(std::string(what) + " zero point must be a byte, found " +
+                   std::to_string(grid.zero_point));
+  return {};
+}
+
 QuantU8 output_grid(const ConvQuant& quant, int64_t channel) {
   QuantU8 grid = *quant.out;
   if (quant.out_scales) grid.scale = quant.out_scales[channel];
@@ -79,9 +80,9 @@ Result<Int8Epilogue> plan_int8(const ConvGeometry& g, const float* bias, const C
   if ((quant.in_scales || quant.in_zero_points) && (g.groups != g.ic || g.groups == 1))
     return invalid("input scales per channel need a depthwise convolution");
   for (int64_t c = 0; c < g.ic; ++c) {
-    MNN_RETURN_IF_ERROR(
-        check_quant("input", quant.in_scales ? quant.in_scales[c] : quant.in.scale,
-                    quant.in_zero_points ? quant.in_zero_points[c] : quant.in.zero_point));
+    MNN_RETURN_IF_ERROR(check_grid(
+        "input", {quant.in_scales ? quant.in_scales[c] : quant.in.scale,
+                  quant.in_zero_points ? quant.in_zero_points[c] : quant.in.zero_point}));
     if (!quant.in_scales && !quant.in_zero_points) break;
   }
   for (int64_t o = 0; o < g.oc; ++o)
@@ -97,7 +98,7 @@ Result<Int8Epilogue> plan_int8(const ConvGeometry& g, const float* bias, const C
     std::swap(post.before, post.after);
   if (epilogue.residual) {
     if (quant.residual_type == ResidualType::kU8) {
-      MNN_RETURN_IF_ERROR(check_quant("residual", quant.residual.scale, quant.residual.zero_point));
+      MNN_RETURN_IF_ERROR(check_grid("residual", quant.residual));
       post.residual = ByteOrFloat::kByte;
       post.r_scale = quant.residual.scale;
       post.r_zero = quant.residual.zero_point;
@@ -118,7 +119,7 @@ Result<Int8Epilogue> plan_int8(const ConvGeometry& g, const float* bias, const C
   const bool per_channel = quant.out_scales || quant.out_zero_points;
   for (int64_t o = 0; o < (per_channel ? g.oc : 1); ++o) {
     const QuantU8 grid = output_grid(quant, o);
-    MNN_RETURN_IF_ERROR(check_quant("output", grid.scale, grid.zero_point));
+    MNN_RETURN_IF_ERROR(check_grid("output", grid));
     if (!std::isfinite(1.0f / grid.scale)) return invalid("output scale is too small");
     largest_inverse = std::max(largest_inverse, 1.0f / grid.scale);
     zero = zero && grid.zero_point == 0;

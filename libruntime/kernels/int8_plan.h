@@ -14,6 +14,9 @@ struct Int8Epilogue {
   bool y_per_channel = false;               // byte outputs on one grid per channel
 };
 
+// Fails on a scale that is not positive and a zero point that is no byte.
+Status check_grid(const char* what, const QuantU8& grid);
+
 // The grid of an output channel; quant.out is set.
 QuantU8 output_grid(const ConvQuant& quant, int64_t channel);
 

@@ -91,7 +91,8 @@ struct Int8Post {
 
 // As TileF32 with integer operands in groups of four bytes along k: four (u8 a, s8 w) or two (s16 a
 // and w). sum = start + a * w; w holds [taps][k][vectors * lanes] groups. With `sums` they are
-// stored there as they are, modulo 2^32 and in whole registers, row m at y_offset[m].
+// stored there as they are, modulo 2^32 and in whole registers, row m at y_offset[m]. Bytes
+// of sets whose sums are int32 at once add row_start[m], unless it is null.
 struct TileInt8 {
   const uint8_t* const* a = nullptr;
   int64_t a_tap_stride = 0;
@@ -99,6 +100,7 @@ struct TileInt8 {
   int64_t taps = 0, k = 0;  // k: groups
   const int32_t* w = nullptr;
   const int32_t* start = nullptr;  // [vectors * lanes], as scale and bias
+  const int32_t* row_start = nullptr;
   const float* scale = nullptr;
   const float* bias = nullptr;
   // Per channel in place of y_inverse and y_zero of `post`; null: those.
@@ -203,6 +205,15 @@ struct KernelTable {
   Int8Tiles words_int8;
   // y[i] = x[i] - zero
   void (*widen_u8)(const uint8_t* x, int32_t zero, int16_t* y, int64_t n) = nullptr;
+  // A run-time matrix B of bytes, rows `stride` apart, as a panel of TileInt8::w for columns
+  // [0, width): pairs of rows minus `zero`, or fours of them minus 128 with their sums per column.
+  // Columns up to nr are zero.
+  void (*pack_pairs)(const uint8_t* b, int64_t stride, int64_t depth, int64_t width, int64_t nr,
+                     int32_t zero, int32_t* out) = nullptr;
+  void (*pack_fours)(const uint8_t* b, int64_t stride, int64_t depth, int64_t width, int64_t nr,
+                     int32_t* out, int32_t* sums) = nullptr;
+  void (*minus_128)(const uint8_t* x, int8_t* y, int64_t n) = nullptr;
+  int32_t (*sum_u8)(const uint8_t* x, int64_t n) = nullptr;
   void (*depthwise_int8)(const DepthwiseInt8&) = nullptr;
   // Which channel of a wide block is at a position of w and start; with a plain epilogue, where
   // depthwise_int8_plain, also of the other numbers per channel of a block that is full.
@@ -228,6 +239,9 @@ struct KernelTable {
                    float scale, float* out) = nullptr;
   void (*pack_transposed_f32)(const float* b, int64_t stride, int64_t depth, int64_t width,
                               int64_t nr, float scale, float* out) = nullptr;
+  // pack_transposed_f32 of any words, unscaled.
+  void (*pack_words)(const void* b, int64_t stride, int64_t depth, int64_t width, int64_t nr,
+                     void* out) = nullptr;
   void (*add_f32)(const float* x, float* y, int64_t n) = nullptr;  // y += x
 };
 

@@ -104,6 +104,38 @@ TEST(CpuInt8, ConvAndGemm) {
       0.05);
 }
 
+// Both operands are bytes that were computed: as they lie, transposed, repeated over the batch.
+TEST(CpuInt8, ComputedProducts) {
+  const std::string z = " quant u8 scale [0.013] zero [90]";
+  const std::string out = " quant u8 scale [0.05] zero [128]";
+  const auto product = [&](const std::string& x, const std::string& b, const std::string& body,
+                           int steps = 1) {
+    const std::string text =
+        "graph g(x: " + x + kQ + ", b: " + b + z + ") -> (y) {\n" + body + "\n}";
+    check_steps(text, 0.05);
+    EXPECT_EQ(count_steps(run_on_cpu(text), "matmul_int8"), steps) << text;
+  };
+  product("f32[2,3,9,13]", "f32[2,3,13,7]", "y" + out + " = MatMul(x, b)");
+  product("f32[2,3,9,13]", "f32[13,7]", "y" + out + " = MatMul(x, b) + Relu");
+  product("f32[9,13]", "f32[3,13,7]", "y" + out + " = MatMul(x, b)");
+  product("f32[2,1,9,13]", "f32[3,7,13]",
+          "t" + z + " = Transpose(b) {perm=[0,2,1]}\ny" + out + " = MatMul(x, t)");
+  product("f32[9,2,12]", "f32[9,2,12]",
+          "q" + kQ + " = Transpose(x) {perm=[1,0,2]}\nk" + z + " = Transpose(b) {perm=[1,2,0]}\ny" +
+              out + " = MatMul(q, k)");
+  product("f32[9,13]", "f32[7,13]", "y" + out + " = Gemm(x, b) {transB=1, alpha=0.5}");
+  product("f32[9,13]", "f32[13,7]",
+          "const c: f32[7] = random 5 -1 1\nr: f32[9,7] = MatMul(x, b)\ny" + out +
+              " = Gemm(x, b, c) + Add(r)",
+          2);
+  // No int8 kernel: a vector, a factor below 0.
+  product("f32[9,13]", "f32[13]", "y" + out + " = MatMul(x, b)", 0);
+  product("f32[9,13]", "f32[13,7]", "y" + out + " = Gemm(x, b) {alpha=-1.0}", 0);
+  check_on_cpu(
+      "graph g(x: f32[2,9,13]" + kQ + ", b: f32[2,13,7]" + z + ") -> (y) {\ny = MatMul(x, b)\n}",
+      1e-5, 2);
+}
+
 TEST(CpuInt8, ConvResidualsAndConcat) {
   const std::string w =
       "const w: f32[4,4,3,3] quant i8 scale [0.01] zero [0] = random 3 -127 127\n";

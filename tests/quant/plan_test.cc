@@ -47,13 +47,63 @@ TEST(Plan, ConcatAndPoolShareOneGrid) {
   EXPECT_EQ(group_of(g, plan, "y"), -1) << "graph outputs stay float";
 }
 
-TEST(Plan, NonConstantWeightsAndOddGemmsStayFloat) {
-  const Graph g = parse(R"(graph g(x: f32[2,4], v: f32[4,3]) -> (y, z) {
+TEST(Plan, VectorsAndOddGemmsStayFloat) {
+  const Graph g = parse(R"(graph g(x: f32[2,4], v: f32[4]) -> (y, z, u) {
   const w: f32[4,3] = random 1 -1 1
+  const k: f32[5,2] = random 2 -1 1
   y = MatMul(x, v)
   z = Gemm(x, w) {alpha=2.0}
+  u = MatMul(k, x)
 })");
   EXPECT_TRUE(plan_quantization(g).layers.empty());
+}
+
+constexpr const char* kAttention = R"(graph g(x: f32[1,6,8]) -> (y) {
+  const w1: f32[8,8] = random 1 -1 1
+  const w2: f32[8,8] = random 2 -1 1
+  const s: i64[4] = 1 6 2 4
+  a = MatMul(x, w1)
+  q = Reshape(a, s)
+  qt = Transpose(q) {perm=[0,2,1,3]}
+  b = MatMul(x, w2)
+  k = Reshape(b, s)
+  kt = Transpose(k) {perm=[0,2,3,1]}
+  c = MatMul(qt, kt)
+  p = Softmax(c)
+  y = MatMul(p, qt)
+})";
+
+TEST(Plan, BothOperandsOfAComputedProductAreBytes) {
+  const Graph g = parse(kAttention);
+  const QuantPlan plan = plan_quantization(g);
+  ASSERT_EQ(plan.layers.size(), 4u);
+  EXPECT_FALSE(plan.layers[2].has_weight());
+  EXPECT_EQ(g.value(plan.layers[2].second).name, "kt");
+  EXPECT_EQ(group_of(g, plan, "a"), group_of(g, plan, "qt"));
+  EXPECT_EQ(group_of(g, plan, "b"), group_of(g, plan, "kt"));
+  EXPECT_GE(group_of(g, plan, "p"), 0);
+  EXPECT_EQ(group_of(g, plan, "c"), -1);
+  const NodeId product = plan.layers[2].node;
+  const QuantPlan rest = plan_quantization(g, {product});
+  EXPECT_EQ(rest.layers.size(), 3u);
+  EXPECT_EQ(group_of(g, rest, "kt"), -1);
+  EXPECT_GE(group_of(g, rest, "qt"), 0) << "the second product reads it";
+}
+
+TEST(Annotate, OnlyAComputedProductReadsBytes) {
+  const Graph g = parse(kAttention);
+  const QuantPlan plan = plan_quantization(g);
+  QuantDecisions d;
+  d.params.assign(static_cast<size_t>(plan.groups), activation_params(-2, 2));
+  d.weights.resize(plan.layers.size());
+  d.bias.resize(plan.layers.size());
+  const Graph only = annotate_only(g, plan, d, 2);
+  ASSERT_TRUE(verify(only).ok()) << verify(only).message();
+  for (const Node& n : only.nodes) {
+    if (n.op != "MatMul") continue;
+    const bool product = only.value(n.outputs[0]).name == "c";
+    for (const ValueId v : n.inputs) EXPECT_EQ(only.value(v).quant.has_value(), product);
+  }
 }
 
 TEST(Plan, ParametersHoldZeroExactly) {

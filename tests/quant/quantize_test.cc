@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 
 #include "libquant/bias.h"
 #include "libruntime/core/op.h"
@@ -190,7 +191,7 @@ TEST(Quantize, SaysWhatStaysFloatAndWhy) {
   a = Conv(x, w) @ "conv"
   r = Reshape(a, d)
   t = Transpose(r) {perm=[1,0]}
-  s = MatMul(r, t) @ "attention"
+  s = Gemm(r, t) {alpha=2.0} @ "product"
   p = Softmax(s) @ "softmax"
   y = MatMul(p, v) @ "head"
 })")
@@ -201,13 +202,68 @@ TEST(Quantize, SaysWhatStaysFloatAndWhy) {
   const QuantResult r = quantize(g, samples(8, 1), {}, o).value();
   ASSERT_FALSE(r.report.islands.empty());
   const FloatIsland& worst = r.report.islands[0];
-  EXPECT_EQ(worst.op, "MatMul");
-  EXPECT_EQ(worst.why, "both operands are computed");
-  EXPECT_EQ(worst.layers, std::vector<std::string>{"attention"});
+  EXPECT_EQ(worst.op, "Gemm");
+  EXPECT_EQ(worst.why, "alpha, beta or transA is set");
+  EXPECT_EQ(worst.layers, std::vector<std::string>{"product"});
   EXPECT_NEAR(worst.mac_share, 1 - r.report.int8_mac_share, 1e-9);
   ASSERT_FALSE(r.report.warnings.empty());
-  EXPECT_NE(r.report.warnings[0].find("attention"), std::string::npos);
-  EXPECT_NE(report_text(r.report, 5, false).find("in float: 1 MatMul"), std::string::npos);
+  EXPECT_NE(r.report.warnings[0].find("product"), std::string::npos);
+  EXPECT_NE(report_text(r.report, 5, false).find("in float: 1 Gemm"), std::string::npos);
+}
+
+// x times x, and two maps of x times each other: the first has a channel a thousand times as loud
+// as the others, which the second does not listen to.
+Graph products() {
+  Graph g = parse_graph(R"(graph g(x: f32[1,3,9,9]) -> (y, z) {
+  const w: f32[3,3,1,1] = 1000 1000 1000 0.5 -0.5 0.25 0.125 0.5 0.5
+  const v: f32[3,3,1,1] = 0 0 0 0.5 0.75 -0.25 0.5 -0.5 0.5
+  const d: i64[2] = 3 81
+  flat = Reshape(x, d)
+  turned = Transpose(flat) {perm=[1,0]}
+  y = MatMul(flat, turned) @ "harmless"
+  a = Conv(x, w) @ "loud"
+  b = Conv(x, v) @ "quiet"
+  ra = Reshape(a, d)
+  ta = Transpose(ra) {perm=[1,0]}
+  rb = Reshape(b, d)
+  z = MatMul(ta, rb) @ "costly"
+})")
+                .value();
+  EXPECT_TRUE(infer_types(g).ok());
+  return g;
+}
+
+TEST(Quantize, ComputedProductsRunInInt8UnlessTheyCostTooMuch) {
+  for (const auto method : {CalibrationMethod::kMinMax, CalibrationMethod::kAuto}) {
+    QuantOptions o;
+    o.method = method;
+    const QuantResult r = quantize(products(), samples(8, 1), {}, o).value();
+    std::map<std::string, bool> bytes;
+    for (const Node& n : r.graph.nodes) {
+      if (n.op == "MatMul") bytes[n.origin[0]] = r.graph.value(n.inputs[1]).quant.has_value();
+    }
+    EXPECT_EQ(bytes, (std::map<std::string, bool>{{"harmless", true}, {"costly", false}}));
+    bool said = false;
+    for (const std::string& w : r.report.warnings)
+      said |= w.find("layer costly stays float: in int8 it costs") == 0;
+    EXPECT_TRUE(said);
+    bool listed = false;
+    for (const LayerError& layer : r.report.layers)
+      listed |= layer.name == "harmless" && layer.int8;
+    EXPECT_TRUE(listed);
+    // The file that a run exports gives the same graph again.
+    QuantOptions again;
+    again.import_scheme = r.scheme_json;
+    const QuantResult second = quantize(products(), {}, {}, again).value();
+    EXPECT_EQ(print_graph(second.graph), print_graph(r.graph));
+    EXPECT_EQ(second.scheme_json, r.scheme_json);
+    const std::string second_operand = R"("second": "turned")";
+    ASSERT_NE(r.scheme_json.find(second_operand), std::string::npos);
+    again.import_scheme.replace(again.import_scheme.find(second_operand), second_operand.size(),
+                                R"("bias": [1, 2, 3])");
+    EXPECT_EQ(quantize(products(), {}, {}, again).status().message(),
+              "layers[0] (harmless): key 'bias': this layer has no weights");
+  }
 }
 
 // Three layers whose weights are rounded so coarsely that means shift; the correction brings the

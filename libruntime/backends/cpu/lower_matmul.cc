@@ -108,9 +108,20 @@ Array with_trailing_one(Array a) {
   return a;
 }
 
-// x [m, k] bytes times a constant; nullopt when it is no product for the int8 kernel.
-Result<bool> try_int8(Lowering& l, const Node& node, const Product& p, int64_t rows,
-                      const Dims& result) {
+// The residual of an int8 kernel as it is stored; `quant` learns how.
+Result<std::optional<Array>> byte_residual(Lowering& l, const FusedPart& part, const Order& order,
+                                           ConvQuant& quant) {
+  if (part.residual == kNoValue) return std::optional<Array>();
+  const auto grid = l.grid(part.residual);
+  quant.residual_type = grid ? ResidualType::kU8 : ResidualType::kF32;
+  if (grid) quant.residual = quant_of(*grid);
+  MNN_ASSIGN_OR_RETURN(const Array residual,
+                       grid ? l.stored(part.residual, order) : l.real(part.residual, order));
+  return std::optional<Array>(residual);
+}
+
+// x [m, k] bytes times a constant; false when it is no product for the int8 kernel.
+Result<bool> try_int8(Lowering& l, const Node& node, const Product& p, const Dims& result) {
   const ValueId yv = node.outputs[0];
   const auto in_grid = l.grid(p.a), out_grid = l.grid(yv);
   const Dims b_dims = l.dims(p.b);
@@ -127,9 +138,9 @@ Result<bool> try_int8(Lowering& l, const Node& node, const Product& p, int64_t r
   ByteOutput out(l, node, result.size() - 1);
   const FusedPart part = out.fuse_from(p.fused_from);
   GemmGeometry g;
-  g.m = rows;
   g.k = x.dims.back();
   g.n = b_dims[p.b_transposed ? 0 : 1];
+  g.m = product(result) / g.n;
   g.a_stride = row_stride(*flat);
   g.b_transposed = p.b_transposed;
   ConvQuant quant;
@@ -137,14 +148,7 @@ Result<bool> try_int8(Lowering& l, const Node& node, const Product& p, int64_t r
   quant.weight_scales = weights->scales.data();
   out.put(quant);
   const Order order = row_major(result.size());
-  std::optional<Array> residual;
-  if (part.residual != kNoValue) {
-    const auto residual_grid = l.grid(part.residual);
-    quant.residual_type = residual_grid ? ResidualType::kU8 : ResidualType::kF32;
-    if (residual_grid) quant.residual = quant_of(*residual_grid);
-    MNN_ASSIGN_OR_RETURN(
-        residual, residual_grid ? l.stored(part.residual, order) : l.real(part.residual, order));
-  }
+  MNN_ASSIGN_OR_RETURN(const auto residual, byte_residual(l, part, order, quant));
   Result<MatrixKernelPtr> kernel = make_gemm_int8(g, weights->values.data<int8_t>(), p.bias_data(),
                                                   quant, part.epilogue, l.kernel_options());
   if (!kernel.ok()) {
@@ -158,27 +162,29 @@ Result<bool> try_int8(Lowering& l, const Node& node, const Product& p, int64_t r
   return true;
 }
 
-Status lower_product(Lowering& l, const Node& node, const Product& p) {
-  const Dims result = l.dims(node.outputs[0]);
-  const Dims a_dims = l.dims(p.a), b_dims = l.dims(p.b);
-  const int64_t n = b_dims.size() == 1 ? 1 : b_dims[b_dims.size() - (p.b_transposed ? 2 : 1)];
-  const int64_t total = product(result);
-  MNN_ASSIGN_OR_RETURN(const bool done, try_int8(l, node, p, total / n, result));
-  if (done) return {};
-
-  MNN_ASSIGN_OR_RETURN(Array a, row_matrix(l, p.a, p.a_transposed, false));
-  if (a.rank() == 1) a = with_leading_one(a);
-  const int64_t b_matrices =
-      b_dims.size() <= 2 ? 1 : product(std::span(b_dims).first(b_dims.size() - 2));
+// How a and b are read: both as floats or both as bytes.
+struct Operands {
   GemmGeometry g;
+  Array a;
+  std::optional<Array> b;  // none: a constant
+};
+
+// A, and the batch it makes together with B; `batch` gets its dims.
+Status place_a(Lowering& l, const Product& p, const Dims& result, bool bytes, Operands& o,
+               Dims& batch) {
+  const Dims a_dims = l.dims(p.a), b_dims = l.dims(p.b);
+  GemmGeometry& g = o.g;
+  MNN_ASSIGN_OR_RETURN(Array a, row_matrix(l, p.a, p.a_transposed, bytes));
+  if (a.rank() == 1) a = with_leading_one(a);
   g.alpha = p.alpha;
   g.k = a.dims.back();
-  g.n = n;
+  g.n = b_dims.size() == 1 ? 1 : b_dims[b_dims.size() - (p.b_transposed ? 2 : 1)];
   std::optional<Array> flat;
-  if (b_matrices == 1) {
+  if (b_dims.size() <= 2 || product(std::span(b_dims).first(b_dims.size() - 2)) == 1) {
     flat = as_rows(a);
     if (!flat && !p.a_transposed) {
-      MNN_ASSIGN_OR_RETURN(a, l.real(p.a, row_major(a_dims.size())));
+      const Order order = row_major(a_dims.size());
+      MNN_ASSIGN_OR_RETURN(a, bytes ? l.stored(p.a, order) : l.real(p.a, order));
       if (a.rank() == 1) a = with_leading_one(a);
       flat = as_rows(a);
     }
@@ -187,7 +193,7 @@ Status lower_product(Lowering& l, const Node& node, const Product& p) {
     // Repeated or overlapping rows are written out.
     MNN_ASSIGN_OR_RETURN(a, l.copy(a, row_major(a.rank())));
   }
-  Dims batch(result.begin(), result.end());
+  batch = result;
   if (flat) {
     a = *flat;
     g.m = a.dims[0];
@@ -198,7 +204,73 @@ Status lower_product(Lowering& l, const Node& node, const Product& p) {
     g.a_offsets = batch_offsets(a, batch);
   }
   g.a_stride = row_stride(a);
+  o.a = a;
+  return {};
+}
 
+// A computed B. The matrix may lie either way round.
+Status place_b(Lowering& l, const Product& p, const Dims& batch, bool bytes, Operands& o) {
+  const size_t rank = l.dims(p.b).size();
+  GemmGeometry& g = o.g;
+  Array view;
+  if (bytes) {
+    view = l.stored(p.b);
+  } else {
+    MNN_ASSIGN_OR_RETURN(view, l.real(p.b));
+  }
+  view = transposed(view, p.b_transposed ? swap_last(rank) : row_major(rank));
+  if (view.rank() == 1) view = with_trailing_one(view);
+  const auto turned = transposed(view, swap_last(view.rank()));
+  auto usable = [](const Array& m) { return rows_contiguous(m) && row_stride(m) >= m.dims.back(); };
+  if (!usable(view) && !usable(turned)) {
+    MNN_ASSIGN_OR_RETURN(view, l.copy(view, row_major(view.rank())));
+  }
+  g.b_transposed = !usable(view);
+  g.b_stride = row_stride(g.b_transposed ? turned : view);
+  if (g.batch > 1) g.b_offsets = batch_offsets(view, batch);
+  o.b = view;
+  return {};
+}
+
+// Both operands bytes, both computed; false when it is no product for the int8 kernel.
+Result<bool> try_int8_both(Lowering& l, const Node& node, const Product& p, const Dims& result) {
+  const auto a_grid = l.grid(p.a), b_grid = l.grid(p.b), out_grid = l.grid(node.outputs[0]);
+  if (!a_grid || !b_grid || l.constant(p.a) || l.constant(p.b) || !(p.alpha > 0)) return false;
+  if (l.dims(p.a).size() < 2 || l.dims(p.b).size() < 2) return false;
+  Operands o;
+  Dims batch;
+  MNN_RETURN_IF_ERROR(place_a(l, p, result, true, o, batch));
+  MNN_RETURN_IF_ERROR(place_b(l, p, batch, true, o));
+  ByteOutput out(l, node, result.size() - 1);
+  const FusedPart part = out.fuse_from(p.fused_from);
+  ConvQuant quant;
+  quant.in = quant_of(*a_grid);
+  out.put(quant);
+  const Order order = row_major(result.size());
+  MNN_ASSIGN_OR_RETURN(const auto residual, byte_residual(l, part, order, quant));
+  Result<MatrixKernelPtr> kernel = make_matmul_int8(o.g, quant_of(*b_grid), p.bias_data(), quant,
+                                                    part.epilogue, l.kernel_options());
+  if (!kernel.ok()) {
+    if (kernel.status().code() == Code::kUnsupported) return false;
+    return kernel.status();
+  }
+  const Array y = l.allocate(DType::kF32, result, order, out.stored() ? out_grid : std::nullopt);
+  add_matrix_step(l, node, std::move(kernel).value(), o.a, &*o.b, residual ? &*residual : nullptr,
+                  y, true, 0, part.epilogue);
+  MNN_RETURN_IF_ERROR(l.finish(node, y, part.count));
+  return true;
+}
+
+Status lower_product(Lowering& l, const Node& node, const Product& p) {
+  const Dims result = l.dims(node.outputs[0]);
+  MNN_ASSIGN_OR_RETURN(bool done, try_int8(l, node, p, result));
+  if (done) return {};
+  MNN_ASSIGN_OR_RETURN(done, try_int8_both(l, node, p, result));
+  if (done) return {};
+
+  Operands o;
+  Dims batch;
+  MNN_RETURN_IF_ERROR(place_a(l, p, result, false, o, batch));
   const FusedPart part = fuse(l, node, p.fused_from, false, false);
   const Order order = row_major(result.size());
   std::optional<Array> residual;
@@ -206,44 +278,28 @@ Status lower_product(Lowering& l, const Node& node, const Product& p) {
     MNN_ASSIGN_OR_RETURN(residual, l.real(part.residual, order));
   }
   MatrixKernelPtr kernel;
-  std::optional<Array> b;
   int64_t weight_bytes = 0;
   if (const Tensor* t = l.constant(p.b)) {
-    g.b_transposed = p.b_transposed;
-    if (g.batch > 1 || b_matrices > 1) {
+    const Dims b_dims = l.dims(p.b);
+    o.g.b_transposed = p.b_transposed;
+    if (o.g.batch > 1) {
       Array all;
       all.dims = b_dims;
       all.strides = dense_strides(b_dims, row_major(b_dims.size()));
       if (all.rank() == 1) all = with_trailing_one(all);
-      g.b_offsets = batch_offsets(all, batch);
+      o.g.b_offsets = batch_offsets(all, batch);
     }
     weight_bytes = t->bytes();
-    MNN_ASSIGN_OR_RETURN(kernel, make_gemm_f32(g, t->data<float>(), p.bias_data(), part.epilogue,
+    MNN_ASSIGN_OR_RETURN(kernel, make_gemm_f32(o.g, t->data<float>(), p.bias_data(), part.epilogue,
                                                l.kernel_options()));
   } else {
-    // The matrix may lie either way round.
-    const std::vector<int> perm =
-        p.b_transposed ? swap_last(b_dims.size()) : row_major(b_dims.size());
-    MNN_ASSIGN_OR_RETURN(Array view, l.real(p.b));
-    view = transposed(view, perm);
-    if (view.rank() == 1) view = with_trailing_one(view);
-    const auto turned = transposed(view, swap_last(view.rank()));
-    auto usable = [](const Array& m) {
-      return rows_contiguous(m) && row_stride(m) >= m.dims.back();
-    };
-    if (!usable(view) && !usable(turned)) {
-      MNN_ASSIGN_OR_RETURN(view, l.copy(view, row_major(view.rank())));
-    }
-    g.b_transposed = !usable(view);
-    g.b_stride = row_stride(g.b_transposed ? turned : view);
-    if (g.batch > 1) g.b_offsets = batch_offsets(view, batch);
-    b = view;
+    MNN_RETURN_IF_ERROR(place_b(l, p, batch, false, o));
     MNN_ASSIGN_OR_RETURN(kernel,
-                         make_matmul_f32(g, p.bias_data(), part.epilogue, l.kernel_options()));
+                         make_matmul_f32(o.g, p.bias_data(), part.epilogue, l.kernel_options()));
   }
   const Array y = l.allocate(DType::kF32, result, order);
-  add_matrix_step(l, node, std::move(kernel), a, b ? &*b : nullptr, residual ? &*residual : nullptr,
-                  y, false, weight_bytes, part.epilogue);
+  add_matrix_step(l, node, std::move(kernel), o.a, o.b ? &*o.b : nullptr,
+                  residual ? &*residual : nullptr, y, false, weight_bytes, part.epilogue);
   return l.finish(node, y, part.count);
 }
 

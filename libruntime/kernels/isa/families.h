@@ -12,6 +12,7 @@ void fill_depthwise_f32(KernelTable& table);
 void fill_winograd_f32(KernelTable& table);
 void fill_activation_f32(KernelTable& table);
 void fill_gemm_int8(KernelTable& table);
+void fill_pack_int8(KernelTable& table);
 void fill_depthwise_int8(KernelTable& table);
 void fill_winograd_int8(KernelTable& table);
 

@@ -20,6 +20,7 @@ void fill(KernelTable& table) {
   fill_depthwise_f32(table);
   fill_winograd_f32(table);
   fill_activation_f32(table);
+  fill_pack_int8(table);
   fill_depthwise_int8(table);
   fill_winograd_int8(table);
 #endif

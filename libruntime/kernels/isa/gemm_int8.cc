@@ -94,6 +94,14 @@ void tile(const TileInt8& t) {
   for (int m = 0; m < kRows; ++m)
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) acc[m][v] = load_int(t.start + v * kLanes);
+  if constexpr (MNN_BYTE_DOT && kOperands == Operands::kBytes) {
+    if (t.row_start) {
+#pragma GCC unroll 16
+      for (int m = 0; m < kRows; ++m)
+#pragma GCC unroll 16
+        for (int v = 0; v < kVectors; ++v) acc[m][v] += splat_int(t.row_start[m]);
+    }
+  }
 
   const int32_t* w = t.w;
   const uint8_t* const* a = t.a;

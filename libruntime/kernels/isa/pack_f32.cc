@@ -55,9 +55,9 @@ void pack(const float* b, int64_t stride, int64_t depth, int64_t width, int64_t 
   }
 }
 
-void pack_transposed(const float* b, int64_t stride, int64_t depth, int64_t width, int64_t nr,
-                     float scale, float* out) {
-  const VF factor = splat(scale);
+template <typename Change>
+MNN_INLINE void transpose_panel(const float* b, int64_t stride, int64_t depth, int64_t width,
+                                int64_t nr, float* out, const Change& change) {
   for (int64_t j = 0; j < nr; j += kLanes) {
     const int64_t columns = width - j < kLanes ? width - j : kLanes;
     for (int64_t k = 0; k < depth; k += kLanes) {
@@ -65,7 +65,7 @@ void pack_transposed(const float* b, int64_t stride, int64_t depth, int64_t widt
       VF rows[kLanes];
 #pragma GCC unroll 16
       for (int i = 0; i < kLanes; ++i)
-        rows[i] = i < columns ? load_part(b + (j + i) * stride + k, rest) * factor : VF{};
+        rows[i] = i < columns ? change(load_part(b + (j + i) * stride + k, rest)) : VF{};
       transpose(rows);
 #pragma GCC unroll 16
       for (int i = 0; i < kLanes; ++i)
@@ -74,11 +74,25 @@ void pack_transposed(const float* b, int64_t stride, int64_t depth, int64_t widt
   }
 }
 
+void pack_transposed(const float* b, int64_t stride, int64_t depth, int64_t width, int64_t nr,
+                     float scale, float* out) {
+  const VF factor = splat(scale);
+  transpose_panel(b, stride, depth, width, nr, out, [&](VF v) { return v * factor; });
+}
+
+// Loads, shuffles and stores leave any bits as they are.
+void pack_words(const void* b, int64_t stride, int64_t depth, int64_t width, int64_t nr,
+                void* out) {
+  transpose_panel(static_cast<const float*>(b), stride, depth, width, nr, static_cast<float*>(out),
+                  [](VF v) { return v; });
+}
+
 }  // namespace
 
 void fill_pack_f32(KernelTable& table) {
   table.pack_f32 = pack;
   table.pack_transposed_f32 = pack_transposed;
+  table.pack_words = pack_words;
 }
 
 }  // namespace mnn::MNN_ISA

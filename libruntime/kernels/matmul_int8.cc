@@ -1,0 +1,248 @@
+// int8 products of two computed matrices. Each part packs the matrix B of its batch item, then
+// takes rows of A over it block by block. Without VNNI both operands become int16 minus their zero
+// points; with it A stays as it is and B is taken minus 128, and what the zero points add is taken
+// off the sums: (a - za)(b - zb) = a w - za w + d a - d za, with w = b - 128 and d = 128 - zb.
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "libruntime/kernels/conv_plan.h"
+#include "libruntime/kernels/gemm.h"
+#include "libruntime/kernels/int8_plan.h"
+#include "libruntime/kernels/isa.h"
+
+namespace mnn {
+namespace {
+
+constexpr int64_t kMostProducts = 32896;  // times 255 times 255 stays below 2^31
+constexpr int64_t kBlockBytes = 16 * 1024;
+constexpr int64_t kTileRows = 6;
+constexpr int64_t kMostRows = 96;
+
+class MatMulInt8 final : public MatrixKernel {
+ public:
+  MatMulInt8(const GemmGeometry& g, const KernelTable& table, const ConvQuant& quant,
+             const QuantU8& b, const float* bias, const Int8Epilogue& epilogue, int threads)
+      : g_(g),
+        table_(table),
+        epilogue_(epilogue),
+        a_zero_(quant.in.zero_point),
+        b_zero_(b.zero_point) {
+    name_ = std::string("matmul_int8_") + table.isa;
+    k_ = ceil_div(g.k, fours() ? 4 : 2);
+    in_place_ = fours() && g.k % 4 == 0;
+    int widest = tiles().vectors;
+    for (int v = widest + 1; v <= kMaxVectors; ++v)
+      if (g.m <= tiles().rows[v]) widest = v;
+    panels_ = split_columns(g.n, 1, 0, table.lanes, widest);
+    columns_ = padded_columns(panels_, table.lanes);
+    scale_ = AlignedBuffer<float>(columns_);
+    bias_ = AlignedBuffer<float>(columns_);
+    if (epilogue.y_per_channel) y_grids_.allocate(columns_);
+    for (const Panel& p : panels_) {
+      for (int64_t j = 0; j < p.width; ++j) {
+        scale_[p.column + j] = quant.in.scale * quant.weight_scales[p.n0 + j];
+        if (bias) bias_[p.column + j] = bias[p.n0 + j];
+        if (epilogue.y_per_channel) y_grids_.set(p.column + j, output_grid(quant, p.n0 + j));
+      }
+    }
+    int64_t macs = g.m * g.n * g.k;
+    if (!checked_mul(&macs, g.batch)) macs = std::numeric_limits<int64_t>::max();
+    split_ = split_work(g.m, g.batch, macs / 2, threads);
+    rows_block_ = std::clamp<int64_t>(kBlockBytes / (k_ * 4) / kTileRows * kTileRows, 2 * kTileRows,
+                                      kMostRows);
+    rows_block_ = std::min(rows_block_, g.m);
+    b_bytes_ = round_up(columns_ * k_ * 4, 64);
+    turned_bytes_ = g.b_transposed ? round_up(g.n * k_ * 4 + 64, 64) : 0;
+    start_bytes_ = round_up(columns_ * 4, 64);
+    a_bytes_ = in_place_ ? 0 : round_up(rows_block_ * k_ * 4, 64);
+    row_bytes_ = round_up(rows_block_ * 8, 64);
+    part_scratch_ = b_bytes_ + turned_bytes_ + start_bytes_ + a_bytes_ + 3 * row_bytes_;
+  }
+
+  const char* name() const override { return name_.c_str(); }
+  int64_t packed_bytes() const override {
+    return scale_.bytes() + bias_.bytes() + y_grids_.bytes();
+  }
+  int64_t scratch_bytes() const override { return part_scratch_ * parts(); }
+  int parts() const override { return split_.parts(); }
+
+  void run(int, int part, const KernelArgs& args) const override {
+    const Range rows = piece(g_.m, split_.rows, part / split_.panels, kTileRows);
+    const Range items = piece(g_.batch, split_.panels, part % split_.panels);
+    if (rows.size() == 0) return;
+    const Scratch s = scratch(args.scratch + part * part_scratch_);
+    for (int64_t r = 0; r < rows_block_; ++r) s.y_offset[r] = r * g_.c_stride;
+    int64_t packed = -1;
+    for (int64_t item = items.begin; item < items.end; ++item) {
+      const auto i = static_cast<size_t>(item);
+      if (g_.b_offsets[i] != packed) {
+        packed = g_.b_offsets[i];
+        pack(static_cast<const uint8_t*>(args.b) + packed, s);
+      }
+      const auto* a = static_cast<const uint8_t*>(args.x) + g_.a_offsets[i];
+      const int64_t blocks = ceil_div(rows.size(), rows_block_);
+      for (int64_t n = 0; n < blocks; ++n) {
+        const Range block = piece(rows.size(), blocks, n, kTileRows);
+        const int64_t m0 = rows.begin + block.begin;
+        if (block.size() > 0)
+          run_block(a + m0 * g_.a_stride, block.size(), item * g_.m + m0, s, args);
+      }
+    }
+  }
+
+ private:
+  struct Scratch {
+    int32_t* b;       // packed panels
+    int32_t* turned;  // rows of a transposed B in groups
+    int32_t* start;   // per column
+    uint8_t* a;       // rows of A in groups
+    const uint8_t** pointers;
+    int64_t* y_offset;
+    int32_t* row_start;
+  };
+
+  Scratch scratch(std::byte* at) const {
+    const auto take = [&at](int64_t bytes) {
+      std::byte* here = at;
+      at += bytes;
+      return here;
+    };
+    Scratch s;
+    s.b = reinterpret_cast<int32_t*>(take(b_bytes_));
+    s.turned = reinterpret_cast<int32_t*>(take(turned_bytes_));
+    s.start = reinterpret_cast<int32_t*>(take(start_bytes_));
+    s.a = reinterpret_cast<uint8_t*>(take(a_bytes_));
+    s.pointers = reinterpret_cast<const uint8_t**>(take(row_bytes_));
+    s.y_offset = reinterpret_cast<int64_t*>(take(row_bytes_));
+    s.row_start = reinterpret_cast<int32_t*>(take(row_bytes_));
+    return s;
+  }
+
+  // Groups of four bytes, where their products are added without loss; else two int16.
+  bool fours() const { return !table_.pairs_saturate; }
+  const Int8Tiles& tiles() const { return fours() ? table_.bytes_int8 : table_.words_int8; }
+
+  void pack(const uint8_t* b, const Scratch& s) const {
+    if (!fours()) std::memset(s.start, 0, static_cast<size_t>(columns_) * 4);
+    if (g_.b_transposed) turn(b, s);
+    for (const Panel& p : panels_) {
+      const int64_t nr = int64_t{p.vectors} * table_.lanes;
+      int32_t* out = s.b + p.column * k_;
+      int32_t* start = s.start + p.column;
+      if (g_.b_transposed) {
+        table_.pack_words(s.turned + p.n0 * k_, k_, k_, p.width, nr, out);
+      } else if (fours()) {
+        table_.pack_fours(b + p.n0, g_.b_stride, g_.k, p.width, nr, out, start);
+      } else {
+        table_.pack_pairs(b + p.n0, g_.b_stride, g_.k, p.width, nr, b_zero_, out);
+      }
+      if (!fours()) continue;
+      if (g_.b_transposed) {
+        for (int64_t j = 0; j < nr; ++j)
+          start[j] = j < p.width ? table_.sum_u8(b + (p.n0 + j) * g_.b_stride, g_.k) -
+                                       static_cast<int32_t>(128 * g_.k)
+                                 : 0;
+      }
+      for (int64_t j = 0; j < nr; ++j) start[j] *= -a_zero_;
+    }
+  }
+
+  // The rows of a transposed B as groups of two or four along k, zero behind the end.
+  void turn(const uint8_t* b, const Scratch& s) const {
+    for (int64_t j = 0; j < g_.n; ++j, b += g_.b_stride) {
+      int32_t* out = s.turned + j * k_;
+      out[k_ - 1] = 0;
+      if (fours()) {
+        table_.minus_128(b, reinterpret_cast<int8_t*>(out), g_.k);
+      } else {
+        table_.widen_u8(b, b_zero_, reinterpret_cast<int16_t*>(out), g_.k);
+      }
+    }
+  }
+
+  // Rows of A from `a` on, which are rows of C from m0 on.
+  void run_block(const uint8_t* a, int64_t rows, int64_t m0, const Scratch& s,
+                 const KernelArgs& args) const {
+    const int64_t d = 128 - b_zero_;
+    for (int64_t r = 0; r < rows; ++r, a += g_.a_stride) {
+      s.pointers[r] = a;
+      if (!in_place_) {
+        uint8_t* row = s.a + r * k_ * 4;
+        std::memset(row + (k_ - 1) * 4, 0, 4);
+        if (fours()) {
+          std::memcpy(row, a, static_cast<size_t>(g_.k));
+        } else {
+          table_.widen_u8(a, a_zero_, reinterpret_cast<int16_t*>(row), g_.k);
+        }
+        s.pointers[r] = row;
+      }
+      if (fours() && d != 0)
+        s.row_start[r] = static_cast<int32_t>(d * (table_.sum_u8(a, g_.k) - a_zero_ * g_.k));
+    }
+    TileInt8 t;
+    t.taps = 1;
+    t.k = k_;
+    t.post = &epilogue_.post;
+    for (const Panel& p : panels_) {
+      const int64_t at = m0 * g_.c_stride + p.n0;
+      t.w = s.b + p.column * k_;
+      t.start = s.start + p.column;
+      t.scale = scale_.data() + p.column;
+      t.bias = bias_.data() + p.column;
+      t.y_inverse = y_grids_.inverse(p.column);
+      t.y_zero = y_grids_.zero(p.column);
+      t.y = static_cast<std::byte*>(args.y) + at * epilogue_.y_bytes;
+      if (epilogue_.post.residual != ByteOrFloat::kNone)
+        t.residual = static_cast<const std::byte*>(args.residual) + at * epilogue_.residual_bytes;
+      t.n = p.width;
+      const auto* tile = tiles().tile[p.vectors];
+      for_tiles(rows, tiles().rows[p.vectors], [&](int64_t first, int64_t count) {
+        t.a = s.pointers + first;
+        t.y_offset = s.y_offset + first;
+        t.row_start = fours() && d != 0 ? s.row_start + first : nullptr;
+        tile[count](t);
+      });
+    }
+  }
+
+  GemmGeometry g_;
+  const KernelTable& table_;
+  Int8Epilogue epilogue_;
+  int a_zero_, b_zero_;
+  std::string name_;
+  int64_t k_ = 0;  // groups along k
+  bool in_place_ = false;
+  std::vector<Panel> panels_;
+  int64_t columns_ = 0, rows_block_ = 0;
+  int64_t b_bytes_ = 0, turned_bytes_ = 0, start_bytes_ = 0, a_bytes_ = 0, row_bytes_ = 0;
+  int64_t part_scratch_ = 0;
+  Split split_;
+  AlignedBuffer<float> scale_, bias_;
+  ChannelGrids y_grids_;
+};
+
+}  // namespace
+
+Result<MatrixKernelPtr> make_matmul_int8(const GemmGeometry& geometry, const QuantU8& b,
+                                         const float* bias, const ConvQuant& quant,
+                                         const Epilogue& epilogue, const KernelOptions& options) {
+  MNN_ASSIGN_OR_RETURN(const KernelTable* table, find_kernels(options.isa));
+  MNN_ASSIGN_OR_RETURN(const GemmGeometry g, check_product(geometry));
+  if (g.k > kMostProducts)
+    return unsupported("int8 product over " + std::to_string(g.k) + " inputs, at most " +
+                       std::to_string(kMostProducts));
+  MNN_RETURN_IF_ERROR(check_grid("second input", b));
+  if (!(g.alpha > 0)) return unsupported("int8 product with a factor that is not positive");
+  ConvGeometry c;
+  c.ic = g.k;
+  c.oc = g.n;
+  const std::vector<float> scales(static_cast<size_t>(g.n), b.scale * g.alpha);
+  ConvQuant all = quant;
+  all.weight_scales = scales.data();
+  // Differences from zero points reach 255, twice what weights do.
+  MNN_ASSIGN_OR_RETURN(const Int8Epilogue e, plan_int8(c, bias, all, epilogue, 2 * g.k));
+  return MatrixKernelPtr(std::make_unique<MatMulInt8>(g, *table, all, b, bias, e, options.threads));
+}
+
+}  // namespace mnn
