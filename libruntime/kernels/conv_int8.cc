@@ -74,6 +74,15 @@ class DirectConvInt8 final : public MatrixKernel {
     split_ = split_work(g_.n * g_.oh * (g_.ow == 1 ? 1 : kTileRows),
                         static_cast<int64_t>(panels_.size()),
                         m * g_.oc * group_inputs_ * g_.kh * g_.kw / 2, threads);
+    // The last panel of a group is filled up with columns of the one before, as whole panels take
+    // the shortest way out; not where an output may already lie on a residual.
+    if (split_.panels == 1 && epilogue_.post.residual == ByteOrFloat::kNone)
+      for (Panel& p : panels_) {
+        const int missing = p.vectors * table_.lanes - p.width;
+        if (p.n0 % outputs < missing) continue;
+        p.n0 -= missing;
+        p.width += missing;
+      }
     chunk_ = block_rows_ * g_.ow;
     if (small_weights) {
       const int64_t pixel = std::max<int64_t>(1, g_.ic * element_ * g_.stride_h * g_.stride_w);

@@ -8,6 +8,8 @@
 namespace mnn::cpu {
 namespace {
 
+constexpr int64_t kPlanePixels = 512;
+
 template <typename T>
 void copy_elements(const std::byte* from, std::byte* to, int64_t n, int64_t from_step,
                    int64_t to_step) {
@@ -158,6 +160,30 @@ Result<Array> Lowering::dequantize(const Array& a) {
     const Range r = part_of(n, part, parts, 64);
     k->from_u8(run.data<uint8_t>(from) + r.begin, run.data<float>(to) + r.begin, r.end - r.begin,
                from.grid->scale, from.grid->zero);
+  };
+  return to;
+}
+
+Array Lowering::quantize_planes(const Array& a, const Grid& grid) {
+  const Array to = allocate(DType::kU8, a.dims, channels_last(a.rank()), grid);
+  const int64_t channels = a.dims[1], pixels = a.elements() / a.dims[0] / channels;
+  const Array in[] = {a}, out[] = {to};
+  Step& step = add_step("quantize_planes", in, out, a.elements() / 4, nullptr);
+  step.run = [from = a, to, channels, pixels, images = a.dims[0], parts = step.parts,
+              k = &kernels_](const Run& run, int, int part) {
+    // Some pixels at a time, so that their bytes are still in the first cache level.
+    uint8_t planes[kPlanePixels * kMostPlanes];
+    const Range r = part_of(images * pixels, part, parts, kPlanePixels);
+    for (int64_t at = r.begin; at < r.end;) {
+      const int64_t image = at / pixels, pixel = at % pixels;
+      const int64_t n = std::min({kPlanePixels, pixels - pixel, r.end - at});
+      const float* x = run.data<float>(from) + image * channels * pixels + pixel;
+      for (int64_t c = 0; c < channels; ++c)
+        k->to_u8(x + c * pixels, planes + c * kPlanePixels, n, to.grid->scale, to.grid->zero);
+      k->transpose(planes, run.data<uint8_t>(to) + at * channels, channels, n, kPlanePixels,
+                   channels, 1);
+      at += n;
+    }
   };
   return to;
 }

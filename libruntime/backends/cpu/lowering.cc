@@ -62,7 +62,11 @@ Result<Plan> Lowering::run() {
     a.strides = dense_strides(a.dims, row_major(a.rank()));
     plan_.storages.push_back({Place::kInput, static_cast<int>(i), a.bytes(), {}});
     if (const auto g = grid(v)) {
-      MNN_ASSIGN_OR_RETURN(a, quantize(a, *g));
+      if (is_image_input(v)) {
+        a = quantize_planes(a, *g);
+      } else {
+        MNN_ASSIGN_OR_RETURN(a, quantize(a, *g));
+      }
     }
     define(v, a);
   }
@@ -79,6 +83,17 @@ Result<Plan> Lowering::run() {
   current_ = nullptr;
   MNN_RETURN_IF_ERROR(store_outputs());
   return std::move(plan_);
+}
+
+// Whether a convolution reads the value, of few channels, and wants them last.
+bool Lowering::is_image_input(ValueId v) const {
+  const Dims d = dims(v);
+  if (d.size() < 3 || d.size() > 4 || d[1] == 1 || d[1] > kMostPlanes || product(d) == 0) {
+    return false;
+  }
+  const auto& readers = uses_.consumers[static_cast<size_t>(v)];
+  return std::any_of(readers.begin(), readers.end(),
+                     [&](NodeId n) { return graph_.node(n).op == "Conv"; });
 }
 
 Status Lowering::lower_node(NodeId n) {

@@ -76,6 +76,9 @@ class Lowering {
   void copy_into(const Array& from, const Array& to);
   Result<Array> dequantize(const Array& a);
   Result<Array> quantize(const Array& a, const Grid& grid);
+  // A dense row-major image of at most kMostPlanes channels as bytes with the channels last.
+  static constexpr int64_t kMostPlanes = 16;
+  Array quantize_planes(const Array& a, const Grid& grid);
   // Bytes of one grid as bytes of another.
   Result<Array> requantize(const Array& a, const Grid& grid);
   // The value on `grid`, or as its own type without one; any strides.
@@ -113,6 +116,7 @@ class Lowering {
 
  private:
   Status lower_node(NodeId n);
+  bool is_image_input(ValueId v) const;
   Array dequantize_channels(ValueId v);
   void quantize_channels(ValueId v, const Array& a);
   Status store_outputs();
