@@ -312,7 +312,7 @@ Result<MatrixKernelPtr> make_conv_int8(const ConvGeometry& geometry, const int8_
     return make_depthwise_int8(g, weights, bias, quant, e, *table, options.threads);
   const bool bytes = !table->pairs_saturate || fit_in_pairs(g, weights);
   if (options.winograd) {
-    const int tile = winograd_int8_tile(g, weights, quant.in.zero_point, *table);
+    const int tile = winograd_int8_tile(g, weights, quant.in.zero_point, bytes, *table);
     if (tile > 0)
       return make_winograd_int8(g, tile, weights, bias, quant, e, *table, options.threads);
   }

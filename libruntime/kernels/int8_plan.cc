@@ -24,7 +24,7 @@ float reach(const ConvGeometry& g, const ConvQuant& quant, const float* bias, in
 }
 
 // `reach`: what v stays below before the residual. `zero`: a byte cannot hold negative numbers.
-// There is no `before`; a residual of bytes goes with kClamp only.
+// There is no residual of floats; one of bytes goes with kClamp and kSwish only.
 PlainPost plain_form(const Int8Post& post, float reach, float inverse, bool zero) {
   const bool affine = post.factor != 1 || post.offset != 0;
   const bool residual = post.residual != ByteOrFloat::kNone;
@@ -34,8 +34,13 @@ PlainPost plain_form(const Int8Post& post, float reach, float inverse, bool zero
   reach = reach * std::fabs(post.factor) + std::fabs(post.offset);
   // Must round to an int32 with room for the zero point.
   if (!(reach * inverse < 1e9f)) return PlainPost::kNone;
+  if (!affine && (residual ? post.before.kind == Activation::kSwish &&
+                                 post.after.kind == Activation::kNone
+                           : post.after.kind == Activation::kSwish))
+    return PlainPost::kSwish;
+  if (post.before.kind != Activation::kNone) return PlainPost::kNone;
   if (post.after.kind == Activation::kHardSwish && !residual)
-    return affine ? PlainPost::kAffineSwish : PlainPost::kSwish;
+    return affine ? PlainPost::kAffineHardSwish : PlainPost::kHardSwish;
   if (!is_clamp(post.after) || affine) return PlainPost::kNone;
   const bool saturates = !residual && (post.after.kind == Activation::kNone ||
                                        (post.after.kind == Activation::kRelu && zero));
@@ -136,7 +141,7 @@ Result<Int8Epilogue> plan_int8(const ConvGeometry& g, const float* bias, const C
     post.low = post.after.a;
     post.high = post.after.b;
   }
-  if (post.before.kind == Activation::kNone && post.residual != ByteOrFloat::kFloat)
+  if (post.residual != ByteOrFloat::kFloat)
     post.plain = plain_form(post, reach(g, quant, bias, depth), largest_inverse, zero);
   return e;
 }

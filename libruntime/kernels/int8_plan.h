@@ -51,7 +51,8 @@ Result<MatrixKernelPtr> make_depthwise_int8(const ConvGeometry& g, const int8_t*
 
 // Outputs along a side of the Winograd tile that is best for the convolution: 4, 2, or 0 where the
 // direct kernel is, because of its shape, the instruction set, or weights whose sums would not fit.
-int winograd_int8_tile(const ConvGeometry& g, const int8_t* weights, int zero,
+// `bytes`: the direct kernel multiplies bytes, not int16.
+int winograd_int8_tile(const ConvGeometry& g, const int8_t* weights, int zero, bool bytes,
                        const KernelTable& table);
 MatrixKernelPtr make_winograd_int8(const ConvGeometry& g, int tile, const int8_t* weights,
                                    const float* bias, const ConvQuant& quant,

@@ -75,8 +75,9 @@ struct WinogradOutput {
 // or round_half_even((v * factor + offset) * y_inverse) + y_zero saturated to a byte.
 enum class ByteOrFloat : uint8_t { kNone, kByte, kFloat };
 // Epilogues with code of their own: bytes, so small that saturation does the rest, after nothing, a
-// clamp (behind a residual of bytes, if there is one), HardSwish, or HardSwish * factor + offset.
-enum class PlainPost : uint8_t { kNone, kSaturate, kClamp, kSwish, kAffineSwish };
+// clamp (behind a residual of bytes, if there is one), HardSwish, HardSwish * factor + offset, or
+// Swish (in front of a residual of bytes, if there is one).
+enum class PlainPost : uint8_t { kNone, kSaturate, kClamp, kHardSwish, kAffineHardSwish, kSwish };
 struct Int8Post {
   PostOp before, after;
   ByteOrFloat residual = ByteOrFloat::kNone, output = ByteOrFloat::kByte;

@@ -40,16 +40,17 @@ int64_t largest_sum(const ConvGeometry& g, const int8_t* weights, int zero) {
   return largest;
 }
 
-// Rough cycles of a form with `out` x `out` outputs a tile (1: direct) where a register holds
-// `words` int16.
-int64_t estimate(const ConvGeometry& g, int64_t out, int64_t words) {
-  constexpr int64_t kMemoryBytes = 8;     // a cycle, of weights that are not in L2
+// Rough cycles of a form with `out` x `out` outputs a tile (1: direct, of bytes or of int16) where
+// a register holds `words` int16.
+int64_t estimate(const ConvGeometry& g, int64_t out, bool bytes, int64_t words) {
+  constexpr int64_t kMemoryBytes = 4;     // a cycle, of weights that are not in L2
   constexpr int64_t kLineCycles = 6;      // to transform a line of a tile
   constexpr int64_t kEpilogueCycles = 3;  // an output register
   const int64_t in = out == 1 ? 3 : out + 2;
   const int64_t tiles = g.n * ceil_div(g.oh, out) * ceil_div(g.ow, out);
-  const int64_t weight_bytes = in * in * g.ic * g.oc * 2;
+  const int64_t weight_bytes = in * in * g.ic * g.oc * (bytes ? 1 : 2);
   int64_t cycles = tiles * in * in * g.ic * g.oc / (2 * words);
+  if (bytes) cycles = cycles * 4 / 5;
   if (weight_bytes > kSmallWeights) cycles += weight_bytes / kMemoryBytes;
   if (out > 1) {
     cycles += tiles * ceil_div(g.ic, words) * 2 * in * kLineCycles;
@@ -256,7 +257,7 @@ class WinogradConvInt8 final : public MatrixKernel {
 
 }  // namespace
 
-int winograd_int8_tile(const ConvGeometry& g, const int8_t* weights, int zero,
+int winograd_int8_tile(const ConvGeometry& g, const int8_t* weights, int zero, bool bytes,
                        const KernelTable& table) {
   constexpr int64_t kLeastChannels = 8;
   const bool fits = table.pairs_saturate && g.groups == 1 && g.kh == 3 && g.kw == 3 &&
@@ -264,11 +265,11 @@ int winograd_int8_tile(const ConvGeometry& g, const int8_t* weights, int zero,
                     g.ic >= kLeastChannels && g.oc >= kLeastChannels;
   if (!fits) return 0;
   const int64_t largest = largest_sum(g, weights, zero);
-  int64_t best = estimate(g, 1, 2 * table.lanes);
+  int64_t best = estimate(g, 1, bytes, 2 * table.lanes);
   int tile = 0;
   for (const int out : {2, 4}) {
     if (largest >= (out == 4 ? kLargestSum4 : kLargestSum2)) continue;
-    const int64_t cycles = estimate(g, out, 2 * table.lanes);
+    const int64_t cycles = estimate(g, out, false, 2 * table.lanes);
     if (cycles >= best) continue;
     best = cycles;
     tile = out;

@@ -148,20 +148,15 @@ void fill(float* y, float value, int64_t n) {
   for (; i < n; ++i) y[i] = value;
 }
 
-static MNN_INLINE VBytes load_bytes(const uint8_t* p) {
-  VBytes v;
-  __builtin_memcpy(&v, p, sizeof(v));
-  return v;
-}
-static MNN_INLINE VBytes load_some_bytes(const uint8_t* p, int64_t n) {
-  VBytes v{};
-  for (int64_t i = 0; i < n; ++i) v[i] = p[i];
-  return v;
+static MNN_INLINE VF widen(const uint8_t* p) { return to_float(load_bytes(p)); }
+static MNN_INLINE VF widen_some(const uint8_t* p, int64_t n) {
+  uint8_t bytes[kLanes] = {};
+  __builtin_memcpy(bytes, p, static_cast<size_t>(n));
+  return widen(bytes);
 }
 static MNN_INLINE void store_some_bytes(uint8_t* p, VBytes v, int64_t n) {
   for (int64_t i = 0; i < n; ++i) p[i] = v[i];
 }
-static MNN_INLINE VF widen(VBytes v) { return to_float(__builtin_convertvector(v, VI)); }
 // Of numbers in [0, 255]. In words of its own, because GCC 12 converts element by element.
 static MNN_INLINE VBytes narrow(VF v) {
   const VI r = round_to_int(v);
@@ -186,7 +181,7 @@ static MNN_INLINE VBytes narrow(VF v) {
 void from_u8(const uint8_t* x, float* y, int64_t n, float scale, int zero) {
   const VF z = splat(static_cast<float>(zero));
   int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) store(y + i, (widen(load_bytes(x + i)) - z) * scale);
+  for (; i + kLanes <= n; i += kLanes) store(y + i, (widen(x + i) - z) * scale);
   for (; i < n; ++i) y[i] = static_cast<float>(x[i] - zero) * scale;
 }
 
@@ -205,7 +200,7 @@ void to_u8(const float* x, uint8_t* y, int64_t n, float scale, int zero) {
 void from_u8_row(const uint8_t* x, float* y, int64_t n, const float* scales, const float* zeros) {
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes)
-    store(y + i, (widen(load_bytes(x + i)) - load(zeros + i)) * load(scales + i));
+    store(y + i, (widen(x + i) - load(zeros + i)) * load(scales + i));
   for (; i < n; ++i) y[i] = (static_cast<float>(x[i]) - zeros[i]) * scales[i];
 }
 
@@ -249,13 +244,12 @@ void add_u8(const uint8_t* a, const uint8_t* b, uint8_t* y, int64_t n, const flo
   const VF zb = splat(params[3]), sy = splat(params[4]), zy = splat(params[5]);
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
-    const VF v = (widen(load_bytes(a + i)) - za) * sa + (widen(load_bytes(b + i)) - zb) * sb;
+    const VF v = (widen(a + i) - za) * sa + (widen(b + i) - zb) * sb;
     const VBytes r = narrow(grid_index(v, sy, zy));
     __builtin_memcpy(y + i, &r, sizeof(r));
   }
   if (i < n) {
-    const VF v = (widen(load_some_bytes(a + i, n - i)) - za) * sa +
-                 (widen(load_some_bytes(b + i, n - i)) - zb) * sb;
+    const VF v = (widen_some(a + i, n - i) - za) * sa + (widen_some(b + i, n - i) - zb) * sb;
     store_some_bytes(y + i, narrow(grid_index(v, sy, zy)), static_cast<int>(n - i));
   }
 }

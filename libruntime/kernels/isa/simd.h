@@ -132,6 +132,26 @@ static MNN_INLINE VF vsqrt(VF v) { return _mm_sqrt_ps(v); }
 
 #endif
 
+// kLanes bytes as int32. In words of its own, because GCC 12 converts element by element.
+static MNN_INLINE VI load_bytes(const uint8_t* p) {
+#if defined(MNN_SIMD_GENERIC)
+  typedef uint8_t Bytes __attribute__((vector_size(kLanes)));
+  Bytes b;
+  __builtin_memcpy(&b, p, kLanes);
+  return __builtin_convertvector(b, VI);
+#elif MNN_VECTOR_BYTES == 64
+  return reinterpret_cast<VI>(
+      _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+#elif MNN_VECTOR_BYTES == 32
+  return reinterpret_cast<VI>(
+      _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+#else
+  int four;
+  __builtin_memcpy(&four, p, 4);
+  return reinterpret_cast<VI>(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(four)));
+#endif
+}
+
 // n >= kLanes: the whole register.
 static MNN_INLINE VF load_part(const float* p, int64_t n) {
   return n >= kLanes ? load(p) : load_tail(p, static_cast<int>(n));
