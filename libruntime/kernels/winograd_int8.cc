@@ -43,7 +43,7 @@ int64_t largest_sum(const ConvGeometry& g, const int8_t* weights, int zero) {
 // Rough cycles of a form with `out` x `out` outputs a tile (1: direct, of bytes or of int16) where
 // a register holds `words` int16.
 int64_t estimate(const ConvGeometry& g, int64_t out, bool bytes, int64_t words) {
-  constexpr int64_t kMemoryBytes = 4;     // a cycle, of weights that are not in L2
+  constexpr int64_t kMemoryBytes = 5;     // a cycle, of weights that are not in L2
   constexpr int64_t kLineCycles = 6;      // to transform a line of a tile
   constexpr int64_t kEpilogueCycles = 3;  // an output register
   const int64_t in = out == 1 ? 3 : out + 2;

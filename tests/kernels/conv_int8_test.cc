@@ -270,7 +270,7 @@ TEST(ConvInt8, ByteProductsByPairs) {
 // beyond.
 TEST(ConvInt8, WinogradWithTheGreatestSums) {
   for (const int64_t channels : {112, 144}) {
-    Problem p = make_problem({1, 16, 16, channels, 48, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1}, 3, false);
+    Problem p = make_problem({1, 24, 24, channels, 48, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1}, 3, false);
     p.quant.in.zero_point = 0;
     for (size_t i = 0; i < p.x.size(); ++i) p.x[i] = i % 7 < 5 ? 255 : 0;
     for (int8_t& w : p.w) w = w < 0 && w > -64 ? -127 : 127;

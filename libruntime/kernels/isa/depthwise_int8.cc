@@ -311,8 +311,7 @@ template <typename B, PlainPost kForm, bool kResidual>
 void finish_plain(const DepthwiseInt8& d, const int32_t* sums, int64_t pixels, int64_t at) {
   constexpr int kParts = B::kParts;
   const Int8Post& post = *d.post;
-  const VF factor = splat(post.factor), add = splat(post.offset);
-  const VF low = splat(post.low), high = splat(post.high);
+  const PlainForm<kForm> form(post);
   const VF r_scale = splat(post.r_scale);
   const VI r_zero = splat_int(post.r_zero);
   VF scale[kParts], bias[kParts], inverse[kParts];
@@ -336,12 +335,9 @@ void finish_plain(const DepthwiseInt8& d, const int32_t* sums, int64_t pixels, i
     VI q[kParts];
 #pragma GCC unroll 2
     for (int p = 0; p < kParts; ++p) {
-      VF v = to_float(load_int(sums + p * kLanes)) * scale[p] + bias[p];
+      VF v = form.before(to_float(load_int(sums + p * kLanes)) * scale[p] + bias[p]);
       if constexpr (kResidual) v += to_float(B::join(r, typename B::Pixel{}, p) - r_zero) * r_scale;
-      if constexpr (kForm == PlainPost::kClamp) v = vmin(high, vmax(low, v));
-      if constexpr (kForm == PlainPost::kSwish) v = HardSwish::at(v, v, v);
-      if constexpr (kForm == PlainPost::kAffineSwish) v = HardSwish::at(v, v, v) * factor + add;
-      q[p] = round_to_int(v * inverse[p]);
+      q[p] = round_to_int(form.after(v) * inverse[p]);
     }
     if constexpr (kParts == 2) {
       store_words(y, pack_words(q[0], q[1]), zeros);
@@ -374,17 +370,11 @@ template <typename B>
 void finish(const DepthwiseInt8& d, int32_t* sums, int64_t pixels, int64_t at) {
   if constexpr (kPlainTiles) {
     if (d.channels == B::kParts * kLanes) {
-      switch (d.post->plain) {
-        case PlainPost::kNone: break;
-        case PlainPost::kSaturate:
-          return finish_plain<B, PlainPost::kSaturate, false>(d, sums, pixels, at);
-        case PlainPost::kClamp:
-          if (d.residual) return finish_plain<B, PlainPost::kClamp, true>(d, sums, pixels, at);
-          return finish_plain<B, PlainPost::kClamp, false>(d, sums, pixels, at);
-        case PlainPost::kSwish:
-          return finish_plain<B, PlainPost::kSwish, false>(d, sums, pixels, at);
-        case PlainPost::kAffineSwish:
-          return finish_plain<B, PlainPost::kAffineSwish, false>(d, sums, pixels, at);
+      if (d.post->plain != PlainPost::kNone) {
+        with_plain_form(d.post->plain, d.residual != nullptr, [&](auto choice) {
+          finish_plain<B, choice.form, choice.residual>(d, sums, pixels, at);
+        });
+        return;
       }
     }
   }

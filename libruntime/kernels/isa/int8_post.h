@@ -147,6 +147,60 @@ static MNN_INLINE void saturate_bytes(uint8_t* p, VI v, VI w) {
 #endif
 }
 
+// A plain epilogue, up to the factor of the output grid.
+template <PlainPost kForm>
+struct PlainForm {
+  VF factor, offset, low, high;
+  explicit MNN_INLINE PlainForm(const Int8Post& post)
+      : factor(splat(post.factor)),
+        offset(splat(post.offset)),
+        low(splat(post.low)),
+        high(splat(post.high)) {}
+  // In front of the residual, and behind it.
+  MNN_INLINE VF before(VF v) const {
+    if constexpr (kForm == PlainPost::kSwish) return byte_swish(v);
+    return v;
+  }
+  MNN_INLINE VF after(VF v) const {
+    if constexpr (kForm == PlainPost::kClamp) v = vmin(high, vmax(low, v));
+    if constexpr (kForm == PlainPost::kHardSwish) v = HardSwish::at(v, v, v);
+    if constexpr (kForm == PlainPost::kAffineHardSwish)
+      v = HardSwish::at(v, v, v) * factor + offset;
+    return v;
+  }
+};
+
+// Calls f with the form of the plain epilogue and whether it has a residual, as types; not for
+// kNone.
+template <PlainPost kForm, bool kWithResidual>
+struct PlainChoice {
+  static constexpr PlainPost form = kForm;
+  static constexpr bool residual = kWithResidual;
+};
+template <typename F>
+static MNN_INLINE void with_plain_form(PlainPost form, bool residual, const F& f) {
+  switch (form) {
+    case PlainPost::kNone: break;
+    case PlainPost::kSaturate: f(PlainChoice<PlainPost::kSaturate, false>()); break;
+    case PlainPost::kClamp:
+      if (residual) {
+        f(PlainChoice<PlainPost::kClamp, true>());
+      } else {
+        f(PlainChoice<PlainPost::kClamp, false>());
+      }
+      break;
+    case PlainPost::kHardSwish: f(PlainChoice<PlainPost::kHardSwish, false>()); break;
+    case PlainPost::kAffineHardSwish: f(PlainChoice<PlainPost::kAffineHardSwish, false>()); break;
+    case PlainPost::kSwish:
+      if (residual) {
+        f(PlainChoice<PlainPost::kSwish, true>());
+      } else {
+        f(PlainChoice<PlainPost::kSwish, false>());
+      }
+      break;
+  }
+}
+
 // `Tile` has scale, bias, y_inverse, y_zero and post; row m goes to y + offset(m), its residual is
 // at residual + offset(m).
 template <PlainPost kForm, bool kResidual, int kRows, int kVectors, typename Tile, typename Offset>
@@ -154,8 +208,7 @@ static MNN_INLINE void store_plain_as(const VI (&sums)[kRows][kVectors], const T
                                       const uint8_t* residual, const Offset& offset) {
   // In registers, because after a store of bytes the compiler would load everything again.
   const Int8Post& post = *t.post;
-  const VF factor = splat(post.factor), add = splat(post.offset);
-  const VF low = splat(post.low), high = splat(post.high);
+  const PlainForm<kForm> form(post);
   const float *scales = t.scale, *biases = t.bias, *inverses = t.y_inverse;
   const int32_t* zeros = t.y_zero;
   const VF r_scale = splat(post.r_scale);
@@ -163,11 +216,9 @@ static MNN_INLINE void store_plain_as(const VI (&sums)[kRows][kVectors], const T
   const auto finish = [&](VI sum, VF scale, VF bias, VF inverse, VI zero, int64_t place)
       __attribute__((always_inline)) {
     VF v = to_float(sum) * scale + bias;
-    if constexpr (kForm == PlainPost::kSwish) v = byte_swish(v);
+    v = form.before(v);
     if constexpr (kResidual) v += load_grid(residual + place, r_zero) * r_scale;
-    if constexpr (kForm == PlainPost::kClamp) v = vmin(high, vmax(low, v));
-    if constexpr (kForm == PlainPost::kHardSwish) v = HardSwish::at(v, v, v);
-    if constexpr (kForm == PlainPost::kAffineHardSwish) v = HardSwish::at(v, v, v) * factor + add;
+    v = form.after(v);
     return round_to_int(v * inverse) + zero;
   };
   const VF one_inverse = splat(post.y_inverse);
@@ -202,32 +253,10 @@ template <int kRows, int kVectors, typename Tile, typename Offset>
 static MNN_INLINE void store_plain(const VI (&sums)[kRows][kVectors], const Tile& t, uint8_t* y,
                                    const void* residual, const Offset& offset) {
   const auto* r = static_cast<const uint8_t*>(residual);
-  switch (t.post->plain) {
-    case PlainPost::kNone: break;
-    case PlainPost::kSaturate:
-      store_plain_as<PlainPost::kSaturate, false>(sums, t, y, r, offset);
-      break;
-    case PlainPost::kClamp:
-      if (r) {
-        store_plain_as<PlainPost::kClamp, true>(sums, t, y, r, offset);
-      } else {
-        store_plain_as<PlainPost::kClamp, false>(sums, t, y, r, offset);
-      }
-      break;
-    case PlainPost::kHardSwish:
-      store_plain_as<PlainPost::kHardSwish, false>(sums, t, y, r, offset);
-      break;
-    case PlainPost::kAffineHardSwish:
-      store_plain_as<PlainPost::kAffineHardSwish, false>(sums, t, y, r, offset);
-      break;
-    case PlainPost::kSwish:
-      if (r) {
-        store_plain_as<PlainPost::kSwish, true>(sums, t, y, r, offset);
-      } else {
-        store_plain_as<PlainPost::kSwish, false>(sums, t, y, r, offset);
-      }
-      break;
-  }
+  with_plain_form(
+      t.post->plain, r != nullptr, [&](auto choice) __attribute__((always_inline)) {
+        store_plain_as<choice.form, choice.residual>(sums, t, y, r, offset);
+      });
 }
 
 // Channels [c, c + lanes) of one pixel; n: how many of them exist. `y` and `residual` point at the
