@@ -154,7 +154,7 @@ struct Window {
 
 // Outputs whose window starts at byte `at` of the rows. kWidth 0: any kernel.
 template <typename B, int kWidth, int kStride, int kOutputs>
-void tile(const Window& t, int64_t at, int32_t* sums) {
+MNN_INLINE void tile(const Window& t, int64_t at, int32_t* sums) {
   constexpr int kChannels = B::kParts * kLanes, kTap = 2 * kChannels;
   using Pixel = typename B::Pixel;
   VI acc[kOutputs][B::kParts];
@@ -238,35 +238,37 @@ void tile(const Window& t, int64_t at, int32_t* sums) {
     for (int p = 0; p < B::kParts; ++p) store_int(sums + i * kChannels + p * kLanes, acc[i][p]);
 }
 
-using TileFn = void (*)(const Window&, int64_t at, int32_t* sums);
-struct Tiles {
-  TileFn tile[kWidest + 1];
-};
-
+// One tile of `outputs`, at most kOutputs.
 template <typename B, int kWidth, int kStride, int kOutputs>
-constexpr void set_tile(Tiles& t) {
-  t.tile[kOutputs] = tile<B, kWidth, kStride, kOutputs>;
-  if constexpr (kOutputs > 1) set_tile<B, kWidth, kStride, kOutputs - 1>(t);
+MNN_INLINE void some(const Window& t, int64_t at, int64_t outputs, int32_t* sums) {
+  if constexpr (kOutputs > 1) {
+    if (outputs < kOutputs) return some<B, kWidth, kStride, kOutputs - 1>(t, at, outputs, sums);
+  }
+  tile<B, kWidth, kStride, kOutputs>(t, at, sums);
 }
+
+// Pixels from byte `at` on, in tiles of nearly equal size.
 template <typename B, int kWidth, int kStride>
-constexpr Tiles make_tiles() {
-  Tiles t{};
-  set_tile<B, kWidth, kStride, kWidest>(t);
-  return t;
+void run_tiles(const Window& t, int64_t at, int64_t pixels, int32_t* sums) {
+  const int64_t count = (pixels + kWidest - 1) / kWidest;
+  const int64_t least = pixels / count, more = pixels % count;
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t outputs = least + (i < more ? 1 : 0);
+    some<B, kWidth, kStride, kWidest>(t, at, outputs, sums);
+    at += outputs * t.step;
+    sums += outputs * B::kParts * kLanes;
+  }
 }
+
+using TilesFn = void (*)(const Window&, int64_t at, int64_t pixels, int32_t* sums);
 
 template <typename B>
-struct AllTiles {
-  static constexpr Tiles k3s1 = make_tiles<B, 3, 1>(), k3s2 = make_tiles<B, 3, 2>(),
-                         k5s1 = make_tiles<B, 5, 1>(), k5s2 = make_tiles<B, 5, 2>(),
-                         kAny = make_tiles<B, 0, 0>();
-  static const Tiles& of(const DepthwiseInt8& d) {
-    if (d.dilation_w != 1 || d.stride_w > 2) return kAny;
-    if (d.kw == 3) return d.stride_w == 1 ? k3s1 : k3s2;
-    if (d.kw == 5) return d.stride_w == 1 ? k5s1 : k5s2;
-    return kAny;
-  }
-};
+TilesFn choose_tiles(const DepthwiseInt8& d) {
+  if (d.dilation_w != 1 || d.stride_w > 2) return run_tiles<B, 0, 0>;
+  if (d.kw == 3) return d.stride_w == 1 ? run_tiles<B, 3, 1> : run_tiles<B, 3, 2>;
+  if (d.kw == 5) return d.stride_w == 1 ? run_tiles<B, 5, 1> : run_tiles<B, 5, 2>;
+  return run_tiles<B, 0, 0>;
+}
 
 // The parts of a wide block as int16, its channels in order.
 MNN_INLINE VS pack_words([[maybe_unused]] VI low, [[maybe_unused]] VI high) {
@@ -347,10 +349,43 @@ void finish_plain(const DepthwiseInt8& d, const int32_t* sums, int64_t pixels, i
   }
 }
 
+// Pixels of a whole block to floats: a clamp to [low, high], or HardSwish.
+template <typename B, bool kSwish>
+void finish_floats(const DepthwiseInt8& d, const int32_t* sums, int64_t pixels, int64_t at,
+                   const Bounds& bounds) {
+  constexpr int kParts = B::kParts;
+  const VF low = splat(bounds.low), high = splat(bounds.high);
+  VF scale[kParts], bias[kParts];
+#pragma GCC unroll 2
+  for (int p = 0; p < kParts; ++p) {
+    scale[p] = load(d.scale + p * kLanes);
+    bias[p] = load(d.bias + p * kLanes);
+  }
+  float* y = static_cast<float*>(d.y) + at;
+  for (int64_t i = 0; i < pixels; ++i, sums += kParts * kLanes, y += d.y_stride) {
+    VI sum[2] = {load_int(sums), load_int(sums + (kParts - 1) * kLanes)};
+    if constexpr (kParts == 2) sort(sum[0], sum[1]);
+#pragma GCC unroll 2
+    for (int p = 0; p < kParts; ++p) {
+      const VF v = to_float(sum[p]) * scale[p] + bias[p];
+      store(y + p * kLanes, kSwish ? HardSwish::at(v, v, v) : vmin(high, vmax(low, v)));
+    }
+  }
+}
+
 // Any epilogue, channels of scale, bias and grids in their own order.
 template <typename B>
 void finish_any(const DepthwiseInt8& d, int32_t* sums, int64_t pixels, int64_t at) {
   constexpr int kChannels = B::kParts * kLanes;
+  const Int8Post& post = *d.post;
+  if (d.channels == kChannels && post.output == ByteOrFloat::kFloat &&
+      post.residual == ByteOrFloat::kNone && post.before.kind == Activation::kNone) {
+    Bounds bounds;
+    if (clamp_bounds(post.after, &bounds))
+      return finish_floats<B, false>(d, sums, pixels, at, bounds);
+    if (post.after.kind == Activation::kHardSwish)
+      return finish_floats<B, true>(d, sums, pixels, at, bounds);
+  }
   if constexpr (B::kParts == 2) {
     for (int64_t i = 0; i < pixels; ++i) {
       int32_t* pixel = sums + i * kChannels;
@@ -393,9 +428,7 @@ void rows(const DepthwiseInt8& d) {
   t.step = d.stride_w * d.x_stride;
   t.next = d.dilation_w * d.x_stride;
   t.count = -1;
-  const Tiles& tiles = AllTiles<B>::of(d);
-  const int64_t tiles_of_row = (d.ow + kWidest - 1) / kWidest;
-  const int64_t least = d.ow / tiles_of_row, more = d.ow % tiles_of_row;
+  const TilesFn tiles = choose_tiles<B>(d);
   int64_t filled = 0, done = 0, first = 0;  // pixels in `sums`, and before them; kernel row
   for (int64_t oy = 0; oy < d.rows; ++oy) {
     const int64_t top = oy * d.stride_h;
@@ -413,17 +446,18 @@ void rows(const DepthwiseInt8& d) {
         store_int(start + i, load_int(before + count * kChannels + i) - load_int(before + i));
     }
     t.rows = d.x + top + first * d.dilation_h;
-    int64_t at = d.x_offset;
-    for (int64_t i = 0; i < tiles_of_row; ++i) {
-      const int64_t outputs = least + (i < more ? 1 : 0);
-      if (filled + outputs > kPixels) {
+    for (int64_t ox = 0; ox < d.ow;) {
+      // A row that fits is not cut.
+      const int64_t left = d.ow - ox;
+      if (filled == kPixels || (left <= kPixels && filled + left > kPixels)) {
         finish<B>(d, sums, filled, done * d.y_stride);
         done += filled;
         filled = 0;
       }
-      tiles.tile[outputs](t, at, sums + filled * kChannels);
-      filled += outputs;
-      at += outputs * t.step;
+      const int64_t pixels = left < kPixels - filled ? left : kPixels - filled;
+      tiles(t, d.x_offset + ox * t.step, pixels, sums + filled * kChannels);
+      filled += pixels;
+      ox += pixels;
     }
   }
   finish<B>(d, sums, filled, done * d.y_stride);
@@ -431,25 +465,41 @@ void rows(const DepthwiseInt8& d) {
 
 void depthwise(const DepthwiseInt8& d) { return d.wide ? rows<Wide>(d) : rows<Narrow>(d); }
 
-// n <= 64 bytes.
-MNN_INLINE void copy_pixel(const uint8_t* x, uint8_t* y, int64_t n) {
-  typedef int64_t Half __attribute__((vector_size(16), aligned(1), may_alias));
-  typedef int64_t Quarter __attribute__((aligned(1), may_alias));
-  if (n >= 16) {
-    for (int64_t i = 0; i + 16 < n; i += 16)
-      *reinterpret_cast<Half*>(y + i) = *reinterpret_cast<const Half*>(x + i);
-    *reinterpret_cast<Half*>(y + n - 16) = *reinterpret_cast<const Half*>(x + n - 16);
-  } else if (n >= 8) {
-    *reinterpret_cast<Quarter*>(y) = *reinterpret_cast<const Quarter*>(x);
-    *reinterpret_cast<Quarter*>(y + n - 8) = *reinterpret_cast<const Quarter*>(x + n - 8);
-  } else {
-    for (int64_t i = 0; i < n; ++i) y[i] = x[i];
+typedef int64_t Half __attribute__((vector_size(16), aligned(1), may_alias));
+typedef int64_t Quarter __attribute__((aligned(1), may_alias));
+
+// kHalves * 16 bytes, and `rest` more; the last ones may overlap those before them.
+template <int kHalves>
+void copy_lines(const uint8_t* x, int64_t pixels, int64_t stride, int64_t rest, uint8_t* y,
+                int64_t y_stride) {
+  const int64_t last = kHalves * 16 + rest - 16;
+  for (int64_t i = 0; i < pixels; ++i, x += stride, y += y_stride) {
+#pragma GCC unroll 4
+    for (int64_t j = 0; j < kHalves; ++j)
+      *reinterpret_cast<Half*>(y + 16 * j) = *reinterpret_cast<const Half*>(x + 16 * j);
+    if (rest > 0) *reinterpret_cast<Half*>(y + last) = *reinterpret_cast<const Half*>(x + last);
   }
 }
 
 void copy_pixels(const uint8_t* x, int64_t pixels, int64_t stride, int64_t channels, uint8_t* y,
                  int64_t y_stride) {
-  for (int64_t i = 0; i < pixels; ++i, x += stride, y += y_stride) copy_pixel(x, y, channels);
+  const int64_t rest = channels % 16;
+  switch (channels / 16) {
+    case 4: return copy_lines<4>(x, pixels, stride, rest, y, y_stride);
+    case 3: return copy_lines<3>(x, pixels, stride, rest, y, y_stride);
+    case 2: return copy_lines<2>(x, pixels, stride, rest, y, y_stride);
+    case 1: return copy_lines<1>(x, pixels, stride, rest, y, y_stride);
+    default: break;
+  }
+  for (int64_t i = 0; i < pixels; ++i, x += stride, y += y_stride) {
+    if (channels >= 8) {
+      *reinterpret_cast<Quarter*>(y) = *reinterpret_cast<const Quarter*>(x);
+      *reinterpret_cast<Quarter*>(y + channels - 8) =
+          *reinterpret_cast<const Quarter*>(x + channels - 8);
+    } else {
+      for (int64_t j = 0; j < channels; ++j) y[j] = x[j];
+    }
+  }
 }
 
 }  // namespace
