@@ -1,12 +1,15 @@
 #include "libquant/search/search.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <map>
+#include <numeric>
 #include <optional>
 #include <tuple>
 
 #include "libquant/bias.h"
+#include "libquant/report/islands.h"
 
 namespace mnn {
 namespace {
@@ -15,9 +18,13 @@ namespace {
 constexpr size_t kCorrectionSamples = 8;
 constexpr size_t kSmoothingSamples = 4;
 constexpr double kMargins[] = {1.0, 1.5};
-constexpr int64_t kMostCandidates = 15;  // for the progress bar
+constexpr int64_t kMostCandidates = 17;  // for the progress bar
 // What the faster products of the overflow fix may cost at the outputs.
 constexpr double kOverflowFixDb = 1.0;
+// Shares of the MACs at the beginning that do without it.
+constexpr double kOverflowFixSkips[] = {0, 0.03, 0.15};
+// Layers with less than this share of the MACs gain no time.
+constexpr double kLeastFixedShare = 0.001;
 // What products of two computed matrices may cost at the output before some stay float.
 constexpr double kMostLossDb = 0.5;
 
@@ -146,25 +153,53 @@ class RecipeSearch {
     return try_bias(mse);
   }
 
-  // The best recipe once more with the fix, which is worth a little accuracy.
+  // The best recipe once more with the fix, which is worth a little accuracy: on all layers with
+  // something to gain, or without those at the beginning, whose errors go through the whole
+  // network.
   Status try_overflow_fix() {
-    Candidate c = best_;
-    c.recipe.overflow_fix = true;
-    c.corrected = false;
-    c.name = name_of(*c.base, c.recipe);
-    MNN_ASSIGN_OR_RETURN(c.decisions, decide(*c.base, c.recipe));
-    const auto same = [](const QuantizedWeights& a, const QuantizedWeights& b) {
-      return a.params.scale == b.params.scale;
-    };
-    const std::vector<QuantizedWeights>& now = best_.decisions.weights;
-    if (std::equal(now.begin(), now.end(), c.decisions.weights.begin(), same)) return {};
     const Candidate without = best_;
-    if (without.corrected) {
-      MNN_RETURN_IF_ERROR(correct(c));
+    Base& base = *without.base;
+    Recipe recipe = without.recipe;
+    MNN_ASSIGN_OR_RETURN(const QuantDecisions plain, decide(base, recipe));
+    recipe.overflow_fix = true;
+    MNN_ASSIGN_OR_RETURN(const QuantDecisions fixed, decide(base, recipe));
+    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> sample, in_.holdout.load(0));
+    MNN_ASSIGN_OR_RETURN(const std::vector<int64_t> macs, node_macs(base.graph, sample));
+    const auto all = static_cast<double>(std::accumulate(macs.begin(), macs.end(), int64_t{0}));
+    size_t last = 0;  // layers fixed by the candidate before
+    for (const double skipped : kOverflowFixSkips) {
+      Candidate c = without;
+      c.decisions = plain;
+      c.corrected = false;
+      c.name = name_of(base, recipe);
+      if (skipped > 0) {
+        c.name += " (but the first " + std::to_string(std::lround(100 * skipped)) + " %)";
+      }
+      double before = 0;
+      size_t changed = 0;
+      for (size_t i = 0; i < fixed.weights.size(); ++i) {
+        const auto own = static_cast<double>(macs[static_cast<size_t>(base.plan.layers[i].node)]);
+        const bool early = before < skipped * all;
+        before += own;
+        if (early || own < kLeastFixedShare * all || same_levels(plain, fixed, i)) continue;
+        c.decisions.weights[i] = fixed.weights[i];
+        ++changed;
+      }
+      if (changed == 0 || changed == last) continue;
+      last = changed;
+      if (without.corrected) MNN_RETURN_IF_ERROR(correct(c));
+      MNN_RETURN_IF_ERROR(judge(c));
+      best_ = without;
+      if (c.score < without.score - kOverflowFixDb) continue;
+      best_ = std::move(c);
+      break;
     }
-    MNN_RETURN_IF_ERROR(judge(c));
-    best_ = c.score >= without.score - kOverflowFixDb ? std::move(c) : without;
     return {};
+  }
+
+  static bool same_levels(const QuantDecisions& a, const QuantDecisions& b, size_t layer) {
+    const Tensor &x = a.weights[layer].stored, &y = b.weights[layer].stored;
+    return x.bytes() == y.bytes() && std::equal(x.raw(), x.raw() + x.bytes(), y.raw());
   }
 
   static bool has_depthwise(const Base& base) {

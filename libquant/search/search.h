@@ -45,7 +45,8 @@ struct SearchResult {
 // what depthwise layers read; then smoothing; then MSE weight scales on the best of all; each with
 // and without bias correction. Other methods: those ranges, with and without bias correction. The
 // first of equals wins, so that the choice depends on nothing but the figures. Then the best recipe
-// with the overflow fix, which is taken when it costs no more than 1 dB. Last, products of two
+// with the overflow fix, on all layers or without the first ones, as soon as it costs no more
+// than 1 dB. Last, products of two
 // computed matrices that together cost more than 0.5 dB go back to float, the costliest first,
 // until they do not.
 Result<SearchResult> search_recipe(const SearchInput& input);

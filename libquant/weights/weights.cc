@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "libruntime/core/quant.h"
 
@@ -62,21 +63,52 @@ double mse_scale(const Channel& c, double absmax) {
   return best;
 }
 
-// The least scale from `scale` on that leaves byte products room in int16 by pairs.
-double fitting_scale(const Channel& c, double scale, const WeightRuns& runs) {
-  constexpr double kStep = 1.001;
+// Levels of a channel whose byte products fit in int16 by pairs. Where two neighbours add to too
+// much both give way alike.
+void fit_pairs(const WeightRuns& runs, std::vector<int>& levels) {
+  for_byte_pairs(runs, [&](int64_t i, int64_t j) {
+    int &a = levels[static_cast<size_t>(i)], &b = levels[static_cast<size_t>(j)];
+    if (i == j || (a > 0) != (b > 0)) return;
+    const int sign = a > 0 ? 1 : -1, over = std::abs(a) + std::abs(b) - kLargestBytePair;
+    if (over <= 0) return;
+    // A level is at most 127, so half of what is over leaves it its sign.
+    a -= sign * (over / 2);
+    b -= sign * (over - over / 2);
+  });
+}
+
+struct FittedChannel {
+  double scale = 1;
+  std::vector<int> levels;
+};
+
+// The scale of least squared error, from `scale` to where no pair has to give way.
+FittedChannel fitted_channel(const Channel& c, double scale, const WeightRuns& runs) {
+  constexpr int kSteps = 10;
   std::vector<float> real;
   c.each([&](double w) { real.push_back(static_cast<float>(w)); });
-  scale = std::max(scale, largest_byte_pair(runs, real.data()) / double{kLargestBytePair});
-  // Rounding can push a pair over the limit once more.
-  std::vector<int> levels(real.size());
-  while (true) {
-    const auto stored = static_cast<float>(scale);
-    for (size_t i = 0; i < real.size(); ++i)
-      levels[i] = static_cast<int>(level(double{real[i]}, double{stored}));
-    if (largest_byte_pair(runs, levels.data()) <= kLargestBytePair) return scale;
-    scale *= kStep;
+  const double wide = largest_byte_pair(runs, real.data()) / double{kLargestBytePair} / scale;
+  FittedChannel best;
+  double least = std::numeric_limits<double>::infinity();
+  for (int i = 0; i <= kSteps; ++i) {
+    const auto stored =
+        static_cast<float>(scale * std::pow(std::max(wide, 1.0), static_cast<double>(i) / kSteps));
+    FittedChannel one{double{stored}, std::vector<int>(real.size())};
+    for (size_t k = 0; k < real.size(); ++k)
+      one.levels[k] = static_cast<int>(level(double{real[k]}, one.scale));
+    fit_pairs(runs, one.levels);
+    double error = 0;
+    for (size_t k = 0; k < real.size(); ++k) {
+      const double d = double{real[k]} - one.scale * one.levels[k];
+      error += d * d;
+    }
+    if (error < least) {
+      least = error;
+      best = std::move(one);
+    }
+    if (wide <= 1) break;
   }
+  return best;
 }
 
 }  // namespace
@@ -102,6 +134,7 @@ Result<QuantizedWeights> quantize_weights(const Tensor& weights, int axis, Weigh
   q.params.storage = DType::kI8;
   q.params.axis = axis;
   q.params.zero_point.assign(static_cast<size_t>(channels), 0);
+  std::vector<FittedChannel> fitted(static_cast<size_t>(channels));
   for (int64_t c = 0; c < channels; ++c) {
     const Channel channel{weights.data<float>() + c * inner, outer, inner, channels * inner};
     double absmax = 0;
@@ -113,13 +146,25 @@ Result<QuantizedWeights> quantize_weights(const Tensor& weights, int axis, Weigh
     if (!finite) return invalid("the weights hold NaN or infinity");
     double scale = absmax > 1e-30 ? absmax / kLimit : 1.0;
     if (absmax > 1e-30 && method == WeightScale::kMse) scale = mse_scale(channel, absmax);
-    if (fix && absmax > 1e-30) scale = fitting_scale(channel, scale, *fix);
+    if (fix && absmax > 1e-30) {
+      fitted[static_cast<size_t>(c)] = fitted_channel(channel, scale, *fix);
+      scale = fitted[static_cast<size_t>(c)].scale;
+    }
     q.params.scale.push_back(static_cast<float>(scale));
   }
   MNN_ASSIGN_OR_RETURN(q.stored, quantize_tensor(weights, q.params));
   for (int64_t i = 0; i < q.stored.elements(); ++i) {
     int8_t& v = q.stored.data<int8_t>()[i];
     v = std::max<int8_t>(v, -127);
+  }
+  for (int64_t c = 0; c < channels; ++c) {
+    size_t next = 0;
+    const std::vector<int>& levels = fitted[static_cast<size_t>(c)].levels;
+    if (levels.empty()) continue;
+    for (int64_t o = 0; o < outer; ++o)
+      for (int64_t i = 0; i < inner; ++i)
+        q.stored.data<int8_t>()[(o * channels + c) * inner + i] =
+            static_cast<int8_t>(levels[next++]);
   }
   MNN_ASSIGN_OR_RETURN(const Tensor real, dequantize_tensor(q.stored, q.params));
   ErrorSums sums;

@@ -16,9 +16,10 @@ struct QuantizedWeights {
   bool overflow_fix = false;
 };
 // `axis` indexes the output channels of an f32 tensor. kMse searches the scale of least squared
-// error among shrunk ones, then refits it by least squares. With `fix` the scale of a channel is
-// raised as far as it must be for products of bytes to be added by pairs in int16 without overflow
-// (byte_pairs.h); `fix` says which weights are neighbours, the other axes in the tensor's order.
+// error among shrunk ones, then refits it by least squares. With `fix` products with bytes can be
+// added by pairs in int16 without overflow (byte_pairs.h): of the scales from there up the one of
+// least squared error, the largest pairs clipped where need be. `fix` says which weights are
+// neighbours, the other axes in the tensor's order.
 Result<QuantizedWeights> quantize_weights(const Tensor& weights, int axis, WeightScale method,
                                           const std::optional<WeightRuns>& fix = {});
 

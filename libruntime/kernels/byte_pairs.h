@@ -25,21 +25,27 @@ inline WeightRuns weight_runs(const ConvGeometry& g) {
   return {g.ic / g.groups, g.kh * g.kw, g.groups == 1 && g.dilation_w == 1 ? g.kw : 1};
 }
 
+// Calls f(i, j) for the indices of two neighbours, f(i, i) for the last of an odd row.
+template <typename F>
+void for_byte_pairs(const WeightRuns& r, F&& f) {
+  const int64_t length = r.run * r.inputs;
+  for (int64_t first = 0; first < r.taps; first += r.run) {
+    const auto index = [&](int64_t e) { return e % r.inputs * r.taps + first + e / r.inputs; };
+    for (int64_t e = 0; e < length; e += 2) f(index(e), index(std::min(e + 1, length - 1)));
+  }
+}
+
 // The greatest sum of the positive or of the negative parts of two neighbours, as a magnitude.
 template <typename T>
 auto largest_byte_pair(const WeightRuns& r, const T* weights) {
   using Sum = decltype(T() + T());
   Sum largest = 0;
-  const int64_t length = r.run * r.inputs;
-  for (int64_t first = 0; first < r.taps; first += r.run)
-    for (int64_t e = 0; e < length; e += 2) {
-      Sum plus = 0, minus = 0;
-      for (int64_t i = e; i < std::min(e + 2, length); ++i) {
-        const Sum w = weights[i % r.inputs * r.taps + first + i / r.inputs];
-        (w > 0 ? plus : minus) += w;
-      }
-      largest = std::max({largest, plus, -minus});
-    }
+  for_byte_pairs(r, [&](int64_t i, int64_t j) {
+    const Sum a = weights[i], b = i == j ? Sum() : weights[j];
+    const Sum plus = std::max(a, Sum()) + std::max(b, Sum());
+    const Sum minus = std::min(a, Sum()) + std::min(b, Sum());
+    largest = std::max({largest, plus, -minus});
+  });
   return largest;
 }
 

@@ -51,7 +51,7 @@ TEST(Weights, MseScaleIsNeverWorse) {
   EXPECT_GE(quantize_weights(w, 0, WeightScale::kMse).value().snr_db, plain - 1e-9);
 }
 
-// Scales grow just as far as byte products by pairs need, in the kernels' order of weights.
+// Neighbours in the kernels' order fit, at little cost.
 TEST(Weights, OverflowFix) {
   const Tensor w = noise({6, 5, 3, 3});
   const QuantizedWeights plain = quantize_weights(w, 0, WeightScale::kAbsMax).value();
@@ -62,7 +62,7 @@ TEST(Weights, OverflowFix) {
       for (int64_t c = 0; c < 6; ++c) {
         const int pair = largest_byte_pair(runs, q.stored.data<int8_t>() + c * 45);
         EXPECT_LE(pair, kLargestBytePair);
-        EXPECT_GE(pair, kLargestBytePair - 2);
+        EXPECT_GE(pair, kLargestBytePair - 5);
       }
       EXPECT_GT(q.snr_db, plain.snr_db - 6);
     }
