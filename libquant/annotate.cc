@@ -138,8 +138,11 @@ Graph annotate_value_only(const Graph& graph, const QuantPlan& plan,
 
 std::pair<QuantPlan, QuantDecisions> without(const Graph& graph, const QuantPlan& plan,
                                              const QuantDecisions& decisions,
-                                             const std::set<NodeId>& keep_float) {
-  QuantPlan rest = plan_quantization(graph, keep_float);
+                                             std::set<NodeId> float_nodes,
+                                             std::set<ValueId> float_values) {
+  float_nodes.insert(plan.float_nodes.begin(), plan.float_nodes.end());
+  float_values.insert(plan.float_values.begin(), plan.float_values.end());
+  QuantPlan rest = plan_quantization(graph, float_nodes, float_values);
   // Only what the whole plan stores has parameters.
   std::vector<ValueId> values;
   std::vector<int> group;

@@ -48,10 +48,12 @@ Graph annotate_only(const Graph& graph, const QuantPlan& plan, const QuantDecisi
 // The graph with value `v` of the plan alone stored as u8.
 Graph annotate_value_only(const Graph& graph, const QuantPlan& plan,
                           const QuantDecisions& decisions, ValueId v);
-// The plan that keeps some layers in float, with the decisions made for `plan`.
+// The plan that keeps some more layers and values between them in float, with the decisions made
+// for `plan`.
 std::pair<QuantPlan, QuantDecisions> without(const Graph& graph, const QuantPlan& plan,
                                              const QuantDecisions& decisions,
-                                             const std::set<NodeId>& keep_float);
+                                             std::set<NodeId> float_nodes,
+                                             std::set<ValueId> float_values = {});
 // The graph as `annotate` makes it, but with layer `index` in float.
 Graph annotate_without(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions,
                        size_t index);

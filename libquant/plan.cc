@@ -72,6 +72,106 @@ bool keeps_grid(const Node& n) {
   return n.fused.empty() && std::find(std::begin(kOps), std::end(kOps), n.op) != std::end(kOps);
 }
 
+bool is_concat(const Node& n) { return n.op == "Concat" && n.fused.empty(); }
+
+// Whether `node` averages exactly the axes of space of an image.
+bool averages_space(const Graph& g, const Node& n) {
+  const Type& x = g.value(n.inputs[0]).type;
+  if (!x.shape || x.rank() < 3) return false;
+  if (n.op == "GlobalAveragePool") return true;
+  if (n.op != "ReduceMean" || n.own_inputs() < 2 || n.inputs[1] == kNoValue) return false;
+  const Tensor* t = g.constant(n.inputs[1]);
+  if (t == nullptr) return false;
+  const Result<std::vector<int64_t>> axes = t->to_ints();
+  if (!axes.ok()) return false;
+  std::set<int64_t> gone;
+  const auto rank = static_cast<int64_t>(x.rank());
+  for (const int64_t a : *axes) gone.insert(a < 0 ? a + rank : a);
+  return static_cast<int64_t>(gone.size()) == rank - 2 && *gone.begin() == 2;
+}
+
+// One number per channel of an image.
+bool is_gate(const Type& t) {
+  if (!t.shape || t.rank() < 3) return false;
+  return std::all_of(t.shape->begin() + 2, t.shape->end(), [](const Dim& d) { return d.is(1); });
+}
+
+// The inputs that an operator with a kernel for bytes reads as such; none: it has no such kernel.
+std::vector<ValueId> byte_inputs(const Graph& g, const Node& n) {
+  if (n.inputs.empty() || n.inputs[0] == kNoValue || !n.fused.empty()) return {};
+  if (n.op == "AveragePool" || averages_space(g, n)) return {n.inputs[0]};
+  if ((n.op != "Add" && n.op != "Mul") || n.own_inputs() != 2) return {};
+  const ValueId a = n.inputs[0], b = n.inputs[1];
+  if (!is_float_activation(g, a) || !is_float_activation(g, b)) return {};
+  const Type &ta = g.value(a).type, &tb = g.value(b).type;
+  if (!ta.shape || !tb.shape || ta.rank() != tb.rank()) return {};
+  if (n.op == "Add")
+    return same_shape(*ta.shape, *tb.shape) ? std::vector{a, b} : std::vector<ValueId>{};
+  if (is_gate(ta) != is_gate(tb)) return {is_gate(ta) ? b : a};
+  return {};
+}
+
+// Values that could be bytes because operators with kernels for bytes read them, though no layer
+// does. Visited backwards, so that all readers of a value are known when it is its turn.
+class Between {
+ public:
+  Between(const Graph& graph, const std::set<NodeId>& layers, const std::vector<char>& wanted)
+      : graph_(graph),
+        uses_(index_uses(graph)),
+        layers_(layers),
+        wanted_(wanted),
+        asked_(graph.values.size(), 0),
+        inside_(graph.values.size(), 0) {}
+
+  // Whether the first output of `id` lies between layers.
+  bool visit(NodeId id) {
+    const Node& node = graph_.node(id);
+    const auto out = static_cast<size_t>(node.outputs[0]);
+    const std::vector<ValueId> reads = byte_inputs(graph_, node);
+    const bool elementwise = node.op == "Add" || node.op == "Mul";
+    bool found = false;
+    if (!wanted_[out] && asked_[out] && node.outputs.size() == 1) {
+      const std::vector<NodeId>& readers = uses_.consumers[out];
+      if (elementwise && !reads.empty() && readers.size() == 1 && is_elementwise(readers[0])) {
+        // Computed where it is read, never stored.
+        inside_[out] = 1;
+      } else {
+        const bool makes_bytes =
+            layers_.count(id) > 0 || !reads.empty() || keeps_grid(node) || is_concat(node);
+        found = makes_bytes && std::all_of(readers.begin(), readers.end(), [&](NodeId r) {
+                  return reads_bytes(r, static_cast<ValueId>(out));
+                });
+      }
+    }
+    if (found || wanted_[out] || inside_[out])
+      for (const ValueId v : reads) asked_[static_cast<size_t>(v)] = 1;
+    return found;
+  }
+
+ private:
+  bool is_elementwise(NodeId id) const {
+    const Node& n = graph_.node(id);
+    return (n.op == "Add" || n.op == "Mul") && !byte_inputs(graph_, n).empty();
+  }
+
+  bool reads_bytes(NodeId id, ValueId v) const {
+    if (layers_.count(id) > 0) return true;
+    const Node& n = graph_.node(id);
+    const std::vector<ValueId> reads = byte_inputs(graph_, n);
+    const bool found = std::find(reads.begin(), reads.end(), v) != reads.end();
+    if (found && n.op != "Add" && n.op != "Mul") return true;
+    const auto out = static_cast<size_t>(n.outputs[0]);
+    return (wanted_[out] || inside_[out]) && (found || keeps_grid(n) || is_concat(n));
+  }
+
+  const Graph& graph_;
+  const Uses uses_;
+  const std::set<NodeId>& layers_;
+  const std::vector<char>& wanted_;
+  std::vector<char> asked_;   // by an operator that makes bytes
+  std::vector<char> inside_;  // made by an operator inside the expression of another
+};
+
 class Groups {
  public:
   explicit Groups(size_t n) : parent_(n) { std::iota(parent_.begin(), parent_.end(), 0); }
@@ -103,27 +203,38 @@ QuantParams activation_params(double low, double high) {
   return p;
 }
 
-QuantPlan plan_quantization(const Graph& graph, const std::set<NodeId>& keep_float) {
+QuantPlan plan_quantization(const Graph& graph, const std::set<NodeId>& float_nodes,
+                            const std::set<ValueId>& float_values) {
   QuantPlan plan;
+  plan.float_nodes = float_nodes;
+  plan.float_values = float_values;
   std::vector<char> wanted(graph.values.size(), 0);
   Groups groups(graph.values.size());
+  std::set<NodeId> layers;
   for (size_t n = 0; n < graph.nodes.size(); ++n) {
     QuantLayer layer;
     const auto id = static_cast<NodeId>(n);
-    if (keep_float.count(id) > 0 || !as_layer(graph, id, layer)) continue;
+    if (float_nodes.count(id) > 0 || !as_layer(graph, id, layer)) continue;
     plan.layers.push_back(layer);
+    layers.insert(id);
     wanted[static_cast<size_t>(layer.input)] = 1;
     if (!layer.has_weight()) wanted[static_cast<size_t>(layer.second)] = 1;
   }
   auto can_store = [&](ValueId v) { return is_float_activation(graph, v) && !graph.is_output(v); };
+  Between between(graph, layers, wanted);
   // Backwards: what only moves into a u8 value is u8 already, and on the same grid.
   for (size_t n = graph.nodes.size(); n-- > 0;) {
     const Node& node = graph.nodes[n];
     const ValueId out = node.outputs.empty() ? kNoValue : node.outputs[0];
-    if (out == kNoValue || !wanted[static_cast<size_t>(out)]) continue;
-    const bool concat = node.op == "Concat" && node.fused.empty();
-    if (!concat && !keeps_grid(node)) continue;
-    const size_t inputs = concat ? node.inputs.size() : 1;
+    if (out == kNoValue) continue;
+    const bool may = wanted[static_cast<size_t>(out)] || float_values.count(out) == 0;
+    if (may && can_store(out) && between.visit(static_cast<NodeId>(n))) {
+      plan.between.push_back(out);
+      wanted[static_cast<size_t>(out)] = 1;
+    }
+    if (!wanted[static_cast<size_t>(out)]) continue;
+    if (!is_concat(node) && !keeps_grid(node)) continue;
+    const size_t inputs = is_concat(node) ? node.inputs.size() : 1;
     const bool all = std::all_of(node.inputs.begin(),
                                  node.inputs.begin() + static_cast<long>(inputs), can_store);
     if (!all) continue;
@@ -132,6 +243,7 @@ QuantPlan plan_quantization(const Graph& graph, const std::set<NodeId>& keep_flo
       groups.join(node.inputs[i], out);
     }
   }
+  std::sort(plan.between.begin(), plan.between.end());
   // Forwards: what only moves out of a u8 value loses nothing by staying u8.
   for (const Node& node : graph.nodes) {
     if (!keeps_grid(node) || node.inputs.empty() || node.inputs[0] == kNoValue) continue;

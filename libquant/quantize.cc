@@ -58,7 +58,7 @@ std::string warning_of(const FloatIsland& island) {
 std::string reason_of(const KeptFloat& kept) {
   char cost[32];
   std::snprintf(cost, sizeof cost, "%.1f", kept.cost_db);
-  return "layer " + kept.name + " stays float: in int8 it costs " + cost + " dB at the output";
+  return kept.name + " stays float: as bytes it costs " + cost + " dB at the output";
 }
 
 // A quantizer at work: what all phases share.

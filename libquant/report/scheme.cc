@@ -185,7 +185,8 @@ class SchemeReader {
     const QuantPlan full = plan_quantization(graph_);
     MNN_RETURN_IF_ERROR(read_layers(full));
     MNN_RETURN_IF_ERROR(read_smoothing(full));
-    solution_.plan = plan_quantization(solution_.graph, keep_float_);
+    MNN_RETURN_IF_ERROR(read_float_tensors());
+    solution_.plan = plan_quantization(solution_.graph, keep_float_, float_values_);
     MNN_RETURN_IF_ERROR(read_tensors());
     MNN_RETURN_IF_ERROR(make_weights());
     return std::move(solution_);
@@ -280,6 +281,29 @@ class SchemeReader {
     return {};
   }
 
+  // Entries that say that a tensor between layers stays float.
+  Status read_float_tensors() {
+    const QuantPlan full = plan_quantization(solution_.graph, keep_float_);
+    MNN_ASSIGN_OR_RETURN(const Json* list, Reader(root_, "").list("tensors"));
+    for (size_t i = 0; i < list->size(); ++i) {
+      const Json& object = (*list)[i];
+      if (!object.is_object() || !object.contains("precision")) continue;
+      const std::string at = "tensors[" + std::to_string(i) + "]";
+      MNN_RETURN_IF_ERROR(Reader(object, at).check_keys({"name", "precision"}));
+      MNN_ASSIGN_OR_RETURN(const std::string name, Reader(object, at).text("name"));
+      const Reader r(object, at + " (" + name + ")");
+      MNN_ASSIGN_OR_RETURN(const std::string precision, r.text("precision"));
+      if (precision != "float")
+        return r.fail("precision", "expected 'float', found '" + precision + "'");
+      const auto it = value_of_.find(name);
+      if (it == value_of_.end() ||
+          !std::binary_search(full.between.begin(), full.between.end(), it->second))
+        return r.fail("name", "the model has no tensor of this name that may stay float");
+      float_values_.insert(it->second);
+    }
+    return {};
+  }
+
   Status read_tensors() {
     const std::vector<ChannelValue> channels = channel_values(solution_.graph, solution_.plan);
     MNN_ASSIGN_OR_RETURN(const Json* list, Reader(root_, "").list("tensors"));
@@ -288,6 +312,7 @@ class SchemeReader {
     for (size_t i = 0; i < list->size(); ++i) {
       const Json& object = (*list)[i];
       const std::string at = "tensors[" + std::to_string(i) + "]";
+      if (object.is_object() && object.contains("precision")) continue;
       MNN_RETURN_IF_ERROR(Reader(object, at).check_keys({"name", "axis", "scale", "zero_point"}));
       MNN_ASSIGN_OR_RETURN(const std::string name, Reader(object, at).text("name"));
       const Reader r(object, at + " (" + name + ")");
@@ -386,6 +411,7 @@ class SchemeReader {
   std::map<std::string, ValueId> value_of_;
   std::map<NodeId, LayerEntry> layers_;
   std::set<NodeId> keep_float_;
+  std::set<ValueId> float_values_;
   Solution solution_;
 };
 
@@ -416,6 +442,8 @@ std::string scheme_json(const Graph& graph, const Solution& s, const std::string
     row["zero_point"] = p.zero_point;
     out["tensors"].push_back(std::move(row));
   }
+  for (const ValueId v : s.plan.float_values)
+    out["tensors"].push_back({{"name", value_name(v)}, {"precision", "float"}});
   out["layers"] = Json::array();
   size_t next = 0;
   for (const QuantLayer& layer : plan_quantization(graph).layers) {

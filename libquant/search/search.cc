@@ -6,6 +6,7 @@
 #include <map>
 #include <numeric>
 #include <optional>
+#include <span>
 #include <tuple>
 
 #include "libquant/bias.h"
@@ -25,7 +26,8 @@ constexpr double kOverflowFixDb = 1.0;
 constexpr double kOverflowFixSkips[] = {0, 0.03, 0.15};
 // Layers with less than this share of the MACs gain no time.
 constexpr double kLeastFixedShare = 0.001;
-// What products of two computed matrices may cost at the output before some stay float.
+// What bytes between layers, and products without weights, may cost at the output before some stay
+// float.
 constexpr double kMostLossDb = 0.5;
 
 constexpr CalibrationMethod kMethods[] = {CalibrationMethod::kMinMax,
@@ -323,46 +325,68 @@ class RecipeSearch {
     return {};
   }
 
-  // Products of two computed matrices have no weights that bias correction could adapt. Where they
-  // cost too much at the network's output, those that cost most stay float: `result` gets the plan
-  // without them.
+  // What is bytes without need: products of two computed matrices, and values between layers.
+  // Bias correction cannot make up for them. Where they cost too much at the network's output,
+  // those that cost most stay float: `result` gets the plan without them.
   Status keep_costly_float(SearchResult& result) {
     const Base& base = *best_.base;
-    std::set<NodeId> products;
+    struct Part {
+      NodeId product = -1;
+      ValueId value = kNoValue;
+      double cost = 0;
+    };
+    std::vector<Part> parts;
     for (const QuantLayer& layer : base.plan.layers) {
-      if (!layer.has_weight()) products.insert(layer.node);
+      if (!layer.has_weight()) parts.push_back({layer.node, kNoValue, 0});
     }
-    if (products.empty()) return {};
-    const auto score_without = [&](const std::set<NodeId>& keep) {
-      const auto [plan, decisions] = without(base.graph, base.plan, best_.decisions, keep);
+    for (const ValueId v : base.plan.between) parts.push_back({-1, v, 0});
+    if (parts.empty()) return {};
+    const auto plan_without = [&](std::span<const Part> some) {
+      std::set<NodeId> nodes;
+      std::set<ValueId> values;
+      for (const Part& p : some) {
+        if (p.product >= 0) nodes.insert(p.product);
+        if (p.value != kNoValue) values.insert(p.value);
+      }
+      return without(base.graph, base.plan, best_.decisions, nodes, values);
+    };
+    const auto score_without = [&](std::span<const Part> some) {
+      const auto [plan, decisions] = plan_without(some);
       return mean_snr_db(annotate(base.graph, plan, decisions));
     };
-    MNN_ASSIGN_OR_RETURN(const double in_float, score_without(products));
-    candidates_.emplace_back(best_.name + ", computed products in float", in_float);
+    MNN_ASSIGN_OR_RETURN(const double in_float, score_without(parts));
+    candidates_.emplace_back(best_.name + ", float between layers", in_float);
     if (in_float - best_.score <= kMostLossDb) return {};
-    std::vector<std::pair<double, NodeId>> gains;
-    for (const NodeId n : products) {
-      progress("products in float", static_cast<int64_t>(gains.size()),
-               static_cast<int64_t>(products.size()));
-      MNN_ASSIGN_OR_RETURN(const double score, score_without({n}));
-      gains.emplace_back(score - best_.score, n);
+    for (size_t i = 0; i < parts.size(); ++i) {
+      progress("float between layers", static_cast<int64_t>(i), static_cast<int64_t>(parts.size()));
+      MNN_ASSIGN_OR_RETURN(const double score, score_without(std::span(parts).subspan(i, 1)));
+      parts[i].cost = score - best_.score;
     }
-    std::stable_sort(gains.begin(), gains.end(),
-                     [](const auto& a, const auto& b) { return a.first > b.first; });
-    std::set<NodeId> keep;
+    std::stable_sort(parts.begin(), parts.end(),
+                     [](const Part& a, const Part& b) { return a.cost > b.cost; });
+    size_t count = 0;
     double score = best_.score;
-    for (const auto& [gain, n] : gains) {
-      if (in_float - score <= kMostLossDb) break;
-      keep.insert(n);
-      result.kept_float.push_back({display_name(base.graph, base.graph.node(n)), gain});
-      MNN_ASSIGN_OR_RETURN(score, score_without(keep));
+    while (count < parts.size() && in_float - score > kMostLossDb) {
+      MNN_ASSIGN_OR_RETURN(score, score_without(std::span(parts).first(++count)));
     }
-    best_.name += ", " + std::to_string(keep.size()) + " computed products in float";
+    for (size_t i = 0; i < count; ++i) {
+      const Part& p = parts[i];
+      const std::string name = p.product >= 0
+                                   ? "layer " + display_name(base.graph, base.graph.node(p.product))
+                                   : "tensor " + name_of_value(base.graph, p.value);
+      result.kept_float.push_back({name, p.cost});
+    }
+    best_.name += ", " + std::to_string(count) + " in float";
     candidates_.emplace_back(best_.name, score);
-    std::tie(result.best.plan, result.best.decisions) =
-        without(base.graph, base.plan, best_.decisions, keep);
+    std::tie(result.best.plan, result.best.decisions) = plan_without(std::span(parts).first(count));
     result.best.calibration = restricted(base.calibration, base.plan, result.best.plan);
     return {};
+  }
+
+  static std::string name_of_value(const Graph& g, ValueId v) {
+    if (!g.value(v).name.empty()) return g.value(v).name;
+    const NodeId maker = index_uses(g).producer[static_cast<size_t>(v)];
+    return "of " + display_name(g, g.node(maker));
   }
 
   // The mean of the samples' own SNRs: one sample that flips does not outweigh all others.

@@ -114,14 +114,24 @@ struct VectorKernels {
   void (*from_bool)(const uint8_t* x, float* y, int64_t n);
   void (*to_bool)(const float* x, uint8_t* y, int64_t n);
   void (*lookup)(const uint8_t* x, uint8_t* y, int64_t n, const uint8_t* table);
-  // y = grid(a op b) for two stored operands.
-  void (*add_u8)(const uint8_t* a, const uint8_t* b, uint8_t* y, int64_t n, const float* params);
+  // Numbers become bytes: rounded half to even, saturated.
+  // y = a * a_factor + b * b_factor + offset.
+  void (*add_u8)(const uint8_t* a, const uint8_t* b, uint8_t* y, int64_t n, float a_factor,
+                 float b_factor, float offset);
+  // y[r, j] = (x[r, j] - zero) * factors[j] + b[r, j] * b_factor + offset; rows of x and b follow
+  // each other. b may be null.
+  void (*scale_u8)(const uint8_t* x, const uint8_t* b, uint8_t* y, int64_t rows, int64_t n,
+                   int64_t y_stride, const float* factors, float zero, float b_factor,
+                   float offset);
 
   // One row to one number: op over x[0..n), n > 0.
   float (*reduce_row)(ReduceOp op, const float* x, int64_t n);
   // y[j] = op over i of x[i * stride + j], j < n. `first` starts y, otherwise y goes on.
   void (*reduce_column)(ReduceOp op, const float* x, float* y, int64_t rows, int64_t stride,
                         int64_t n, bool first);
+
+  // sums[j] = sum over i of x[i * stride + j], j < n.
+  void (*sum_u8)(const uint8_t* x, int32_t* sums, int64_t rows, int64_t stride, int64_t n);
 
   // Over rows of n: y = softmax(x); log: its logarithm. x may be y.
   void (*softmax)(const float* x, float* y, int64_t rows, int64_t n, bool log);
@@ -143,11 +153,20 @@ struct VectorKernels {
   void (*max_pool)(const float* x, float* y, int64_t oy, const PoolRow& pool);
   void (*average_pool)(const float* x, float* y, int64_t oy, const PoolRow& pool);
   void (*max_pool_u8)(const uint8_t* x, uint8_t* y, int64_t oy, const PoolRow& pool);
+  // (average - zero) * factor, plus offset as a byte.
+  void (*average_pool_u8)(const uint8_t* x, uint8_t* y, int64_t oy, const PoolRow& pool, float zero,
+                          float factor, float offset);
+  void (*average_pool_u8_to_float)(const uint8_t* x, float* y, int64_t oy, const PoolRow& pool,
+                                   float zero, float factor);
 
   // One output row [ow, c] of a bilinear resize: rows `top` and `bottom` mixed by ty, pixels
   // left[i] and right[i] by tx[i].
   void (*bilinear)(const float* top, const float* bottom, float ty, const int32_t* left,
                    const int32_t* right, const float* tx, int64_t ow, int64_t c, float* y);
+  // The mixture times factor plus offset as a byte.
+  void (*bilinear_u8)(const uint8_t* top, const uint8_t* bottom, float ty, const int32_t* left,
+                      const int32_t* right, const float* tx, int64_t ow, int64_t c, float factor,
+                      float offset, uint8_t* y);
 
   // y[c, r] = x[r, c]; strides in elements of 1, 2, 4 or 8 bytes.
   void (*transpose)(const void* x, void* y, int64_t rows, int64_t cols, int64_t x_stride,

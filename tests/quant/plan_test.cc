@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "libquant/annotate.h"
 #include "libruntime/core/op.h"
 #include "libruntime/core/text.h"
@@ -104,6 +106,76 @@ TEST(Annotate, OnlyAComputedProductReadsBytes) {
     const bool product = only.value(n.outputs[0]).name == "c";
     for (const ValueId v : n.inputs) EXPECT_EQ(only.value(v).quant.has_value(), product);
   }
+}
+
+bool lies_between(const Graph& g, const QuantPlan& plan, const std::string& name) {
+  return std::any_of(plan.between.begin(), plan.between.end(),
+                     [&](ValueId v) { return g.value(v).name == name; });
+}
+
+constexpr const char* kGated = R"(graph g(x: f32[1,4,8,8]) -> (y, z) {
+  const w1: f32[6,4,1,1] = random 1 -1 1
+  const w2: f32[6,6,1,1] = random 2 -1 1
+  const w3: f32[2,6,1,1] = random 3 -1 1
+  a = Conv(x, w1) + Relu
+  p = GlobalAveragePool(a)
+  q = Conv(p, w2) + HardSigmoid
+  m = Mul(a, q)
+  y = Conv(m, w3)
+  b = Conv(x, w1)
+  n = Mul(b, q)
+  z = Conv(n, w3)
+})";
+
+TEST(Plan, AnImageBetweenItsLayerAndItsGateIsBytes) {
+  const Graph g = parse(kGated);
+  const QuantPlan plan = plan_quantization(g);
+  EXPECT_TRUE(lies_between(g, plan, "a"));
+  EXPECT_GE(group_of(g, plan, "a"), 0);
+  EXPECT_EQ(group_of(g, plan, "q"), -1) << "a gate is small";
+  EXPECT_FALSE(lies_between(g, plan, "m")) << "a layer reads it";
+  EXPECT_TRUE(lies_between(g, plan, "b"));
+  const QuantPlan rest = plan_quantization(g, {}, {plan.between[0]});
+  EXPECT_EQ(group_of(g, rest, "a"), -1);
+  EXPECT_GE(group_of(g, rest, "m"), 0);
+  EXPECT_EQ(rest.between.size(), plan.between.size() - 1);
+}
+
+TEST(Plan, WhatNeedsFloatsStaysFloat) {
+  const Graph g = parse(R"(graph g(x: f32[1,4,8,8]) -> (y, z) {
+  const w1: f32[6,4,1,1] = random 1 -1 1
+  const w2: f32[6,6,1,1] = random 2 -1 1
+  a = Conv(x, w1)
+  z = Exp(a)
+  p = GlobalAveragePool(a)
+  y = Conv(p, w2)
+})");
+  const QuantPlan plan = plan_quantization(g);
+  EXPECT_TRUE(plan.between.empty());
+  EXPECT_EQ(group_of(g, plan, "a"), -1);
+}
+
+TEST(Plan, SumsAndPoolsBetweenLayers) {
+  const Graph g = parse(R"(graph g(x: f32[1,4,8,8]) -> (y, z) {
+  const w1: f32[6,4,1,1] = random 1 -1 1
+  const w2: f32[2,6,1,1] = random 2 -1 1
+  const axes: i64[2] = -1 -2
+  a = Conv(x, w1)
+  b = Conv(x, w1)
+  c = Conv(x, w1)
+  s = Add(a, b)
+  t = Add(s, c)
+  p = AveragePool(t) {kernel_shape=[2,2]}
+  r = MaxPool(p) {kernel_shape=[1,1]}
+  y = Conv(r, w2)
+  m = ReduceMean(p, axes)
+  z = Conv(m, w2)
+})");
+  const QuantPlan plan = plan_quantization(g);
+  for (const char* name : {"a", "b", "c", "t", "p"}) EXPECT_GE(group_of(g, plan, name), 0) << name;
+  EXPECT_EQ(group_of(g, plan, "s"), -1) << "computed where it is read";
+  EXPECT_EQ(group_of(g, plan, "p"), group_of(g, plan, "r"));
+  EXPECT_NE(group_of(g, plan, "t"), group_of(g, plan, "p"));
 }
 
 TEST(Plan, ParametersHoldZeroExactly) {

@@ -245,7 +245,7 @@ TEST(Quantize, ComputedProductsRunInInt8UnlessTheyCostTooMuch) {
     EXPECT_EQ(bytes, (std::map<std::string, bool>{{"harmless", true}, {"costly", false}}));
     bool said = false;
     for (const std::string& w : r.report.warnings)
-      said |= w.find("layer costly stays float: in int8 it costs") == 0;
+      said |= w.find("layer costly stays float: as bytes it costs") == 0;
     EXPECT_TRUE(said);
     bool listed = false;
     for (const LayerError& layer : r.report.layers)

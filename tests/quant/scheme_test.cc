@@ -105,6 +105,30 @@ TEST(Scheme, ALayerKeptInFloat) {
   EXPECT_EQ(Json::parse(scheme_json(net(), s, "int8", "{}"))["layers"][2]["precision"], "float");
 }
 
+// "e" lies between "pointwise" and the average that the classifier reads.
+TEST(Scheme, ATensorBetweenLayersKeptInFloat) {
+  Json j = Json::parse(found().scheme_json);
+  Json entry = {{"name", "e"}, {"precision", "float"}};
+  for (Json& t : j["tensors"]) {
+    if (t["name"] == "e") t = entry;
+  }
+  const Solution s = read_scheme(net(), j.dump()).value();
+  EXPECT_EQ(s.plan.float_values.size(), 1u);
+  EXPECT_FALSE(is_planned(s.plan, *s.plan.float_values.begin()));
+  const Json out = Json::parse(scheme_json(net(), s, "int8", "{}"));
+  EXPECT_EQ(out["tensors"].back(), entry);
+  EXPECT_EQ(error_after([](Json& json) {
+              json["tensors"].push_back({{"name", "a"}, {"precision", "float"}});
+            }),
+            "tensors[" + std::to_string(j["tensors"].size()) +
+                "] (a): key 'name': the model has no tensor of this name that may stay float");
+  EXPECT_EQ(error_after([](Json& json) {
+              json["tensors"].push_back({{"name", "e"}, {"precision", "int4"}});
+            }),
+            "tensors[" + std::to_string(j["tensors"].size()) +
+                "] (e): key 'precision': expected 'float', found 'int4'");
+}
+
 TEST(Scheme, AnEditedScaleIsTaken) {
   Json j = Json::parse(found().scheme_json);
   j["tensors"][0]["scale"][0] = 0.125;

@@ -44,6 +44,11 @@ struct Expression {
   int registers = 0;           // sources included
 };
 
+// Expressions from bytes to bytes that have kernels of their own: of one value (a table), the sum
+// of two, an image times a number per channel. Defines `v`, whose elements lie in `order`; false
+// when it is no such expression.
+Result<bool> lower_byte_expression(Lowering& l, const Expression& e, const Order& order, ValueId v);
+
 // An expression bound to where its result goes.
 class ExpressionLoop {
  public:

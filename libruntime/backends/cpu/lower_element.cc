@@ -541,29 +541,6 @@ Status ExpressionBuilder::finish(Operand result) {
   return {};
 }
 
-// The whole expression as a table of 256 bytes.
-Result<Array> make_table(Lowering& l, const Expression& e, const Grid& in, const Grid& out) {
-  MNN_ASSIGN_OR_RETURN(Tensor table, Tensor::allocate(DType::kU8, {256}));
-  std::vector<uint8_t> numbers(256);
-  for (size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<uint8_t>(i);
-  std::vector<std::vector<float>> registers(static_cast<size_t>(e.registers),
-                                            std::vector<float>(256));
-  const VectorKernels& k = l.kernels();
-  k.from_u8(numbers.data(), registers[0].data(), 256, in.scale, in.zero);
-  auto at = [&](int r) { return registers[static_cast<size_t>(r)].data(); };
-  for (const Expression::Op& op : e.ops) {
-    switch (op.kind) {
-      case Expression::Kind::kUnary: op.unary(at(op.x), at(op.out), 256, op.a, op.b); break;
-      case Expression::Kind::kBinary: op.binary(at(op.x), at(op.y), at(op.out), 256); break;
-      case Expression::Kind::kSelect:
-        k.select(at(op.x), at(op.y), at(op.z), at(op.out), 256);
-        break;
-    }
-  }
-  k.to_u8(at(e.ops.back().out), table.data<uint8_t>(), 256, out.scale, out.zero);
-  return l.constant_array(std::move(table));
-}
-
 // Names the operators and source layers of every node a step computes.
 void describe(const Lowering& l, const std::vector<const Node*>& nodes, StepInfo& info) {
   if (nodes.empty()) return;
@@ -617,27 +594,14 @@ Status lower_elementwise(Lowering& l, const Node& node) {
   MNN_RETURN_IF_ERROR(b.finish(result));
   const Expression& e = b.expression;
   const std::optional<Grid> grid = l.grid(v);
-  if (e.sources.size() == 1 && e.sources[0].grid && grid) {
-    const Array& x = e.sources[0];
-    if (x.elements() == product(x.dims) && is_dense(x) && order_of(x) == b.order) {
-      MNN_ASSIGN_OR_RETURN(const Array table, make_table(l, e, *x.grid, *grid));
-      const Array y = l.allocate(DType::kF32, l.dims(v), b.order, grid);
-      const Array in[] = {x, table}, out[] = {y};
-      const int64_t n = y.elements();
-      Step& step = l.add_step("lookup_u8", in, out, n / 2, nullptr);
-      describe(l, b.nodes, step.info);
-      if (x.offset == 0) step.in_place = x.storage;
-      step.run = [x, y, table, n, parts = step.parts, k = &l.kernels()](const Run& run, int,
-                                                                        int part) {
-        const Range r = part_of(n, part, parts, 64);
-        k->lookup(run.data<uint8_t>(x) + r.begin, run.data<uint8_t>(y) + r.begin, r.end - r.begin,
-                  run.data<uint8_t>(table));
-      };
-      l.define(v, y);
+  if (grid) {
+    MNN_ASSIGN_OR_RETURN(const bool done, lower_byte_expression(l, e, b.order, v));
+    if (done) {
+      describe(l, b.nodes, l.last_step().info);
       return {};
     }
   }
-  const Array y = l.allocate_output(v, b.order, l.grid(v));
+  const Array y = l.allocate_output(v, b.order, grid);
   add_expression(l, std::move(b.expression), b.nodes, y);
   l.define(v, y);
   return {};

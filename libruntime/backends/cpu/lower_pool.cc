@@ -46,6 +46,36 @@ Result<PoolRow> pool_of(const NodeView& n, int64_t* oh) {
   return p;
 }
 
+// The average of bytes, as a byte where that is all there is to do.
+Status lower_average_u8(Lowering& l, const Node& node, const PoolRow& p, int64_t oh) {
+  const ValueId xv = node.inputs[0], yv = node.outputs[0];
+  const Order order = channels_last(l.dims(xv).size());
+  const Grid in_grid = *l.grid(xv);
+  const auto out_grid = node.fused.empty() ? l.grid(yv) : std::nullopt;
+  MNN_ASSIGN_OR_RETURN(const Array x, l.stored(xv, order));
+  const Array y = l.allocate(DType::kF32, l.dims(yv), order, out_grid);
+  const Array in[] = {x}, out[] = {y};
+  Step& step =
+      l.add_step("average_pool_u8", in, out, y.elements() * (p.kh * p.kw + 1) / 4, nullptr);
+  const int64_t rows = l.dims(xv)[0] * oh;
+  const int64_t image = p.ih * p.iw * p.c, row = p.ow * p.c;
+  const float factor = out_grid ? in_grid.scale / out_grid->scale : in_grid.scale;
+  step.run = [=, zero = static_cast<float>(in_grid.zero), parts = step.parts, k = &l.kernels()](
+                 const Run& run, int, int part) {
+    const Range r = part_of(rows, part, parts);
+    for (int64_t i = r.begin; i < r.end; ++i) {
+      const uint8_t* from = run.data<uint8_t>(x) + i / oh * image;
+      if (out_grid) {
+        k->average_pool_u8(from, run.data<uint8_t>(y) + i * row, i % oh, p, zero, factor,
+                           static_cast<float>(out_grid->zero));
+      } else {
+        k->average_pool_u8_to_float(from, run.data<float>(y) + i * row, i % oh, p, zero, factor);
+      }
+    }
+  };
+  return l.finish(node, y);
+}
+
 Status lower_pool(Lowering& l, const Node& node) {
   const NodeView n(l.graph(), node);
   int64_t oh = 1;
@@ -55,6 +85,7 @@ Status lower_pool(Lowering& l, const Node& node) {
   const ValueId xv = node.inputs[0], yv = node.outputs[0];
   const Order order = channels_last(l.dims(xv).size());
   const auto in_grid = l.grid(xv), out_grid = l.grid(yv);
+  if (average && in_grid) return lower_average_u8(l, node, p, oh);
   // The greatest byte is the greatest number, as long as both use one grid.
   const bool bytes = !average && in_grid && out_grid && *in_grid == *out_grid && node.fused.empty();
   MNN_ASSIGN_OR_RETURN(const Array x, bytes ? l.stored(xv, order) : l.real(xv, order));

@@ -86,12 +86,57 @@ void add_reduction(Lowering& l, ReduceOp op, const Array& x, const Array& y, int
   };
 }
 
+// The mean of each channel of an image of bytes, from an exact sum.
+Status lower_mean_u8(Lowering& l, const Node& node) {
+  const ValueId xv = node.inputs[0], yv = node.outputs[0];
+  const Dims dims = l.dims(xv);
+  const Grid in_grid = *l.grid(xv);
+  const auto out_grid = node.fused.empty() ? l.grid(yv) : std::nullopt;
+  MNN_ASSIGN_OR_RETURN(const Array x, l.stored(xv, channels_last(dims.size())));
+  const Array y = l.allocate(DType::kF32, {dims[0], dims[1]}, {0, 1}, out_grid);
+  const Array in[] = {x}, out[] = {y};
+  Step& step = l.add_step("mean_u8", in, out, x.elements() / 8, nullptr);
+  constexpr int64_t kColumns = 64;
+  const int64_t c = dims[1], pixels = product(std::span(dims).subspan(2));
+  const int64_t pieces = (c + kColumns - 1) / kColumns;
+  step.parts = static_cast<int>(std::min<int64_t>(step.parts, dims[0] * pieces));
+  step.run = [=, n = dims[0], parts = step.parts, k = &l.kernels()](const Run& run, int, int part) {
+    const float scale = in_grid.scale / static_cast<float>(pixels);
+    const Range r = part_of(n * pieces, part, parts);
+    for (int64_t i = r.begin; i < r.end; ++i) {
+      const int64_t image = i / pieces, begin = i % pieces * kColumns;
+      const int64_t width = std::min(kColumns, c - begin);
+      int32_t sums[kColumns];
+      float means[kColumns];
+      k->sum_u8(run.data<uint8_t>(x) + image * pixels * c + begin, sums, pixels, c, width);
+      for (int64_t j = 0; j < width; ++j) {
+        means[j] = static_cast<float>(sums[j] - pixels * in_grid.zero) * scale;
+      }
+      if (out_grid) {
+        k->to_u8(means, run.data<uint8_t>(y) + image * c + begin, width, out_grid->scale,
+                 out_grid->zero);
+      } else {
+        std::copy_n(means, width, run.data<float>(y) + image * c + begin);
+      }
+    }
+  };
+  return l.finish(node, *reshaped(y, l.dims(yv)));
+}
+
+// Whether exactly the axes of space go, over no more bytes than an int32 sum holds.
+bool is_space(const std::vector<bool>& gone, const Dims& dims) {
+  if (dims.size() < 3 || gone[0] || gone[1]) return false;
+  return std::all_of(gone.begin() + 2, gone.end(), [](bool g) { return g; }) &&
+         product(std::span(dims).subspan(2)) < (int64_t{1} << 23);
+}
+
 Status lower_reduce(Lowering& l, const Node& node) {
   const NodeView n(l.graph(), node);
   const ReduceRow& row = reduce_row(node.op);
   const std::vector<bool> gone = reduced_axes(n);
   const ValueId xv = node.inputs[0];
   const Dims dims = l.dims(xv);
+  if (row.mean && l.grid(xv) && is_space(gone, dims)) return lower_mean_u8(l, node);
   MNN_ASSIGN_OR_RETURN(Array x, l.real(xv));
   if (!is_dense(x)) {
     MNN_ASSIGN_OR_RETURN(x, l.real(xv, order_of(x)));

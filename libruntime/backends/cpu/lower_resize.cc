@@ -108,8 +108,10 @@ Status lower_linear(Lowering& l, const Node& node) {
   const Dims from = l.dims(xv), to = l.dims(yv);
   const size_t rank = from.size();
   const Order order = channels_last(rank);
-  MNN_ASSIGN_OR_RETURN(const Array x, l.real(xv, order));
-  const Array y = l.allocate(DType::kF32, to, order);
+  const auto in_grid = l.grid(xv), out_grid = node.fused.empty() ? l.grid(yv) : std::nullopt;
+  const bool bytes = in_grid && out_grid;
+  MNN_ASSIGN_OR_RETURN(const Array x, bytes ? l.stored(xv, order) : l.real(xv, order));
+  const Array y = l.allocate(DType::kF32, to, order, bytes ? out_grid : std::nullopt);
   MNN_ASSIGN_OR_RETURN(const std::vector<double> at_w, coordinates(l, node, rank - 1));
   auto across = std::make_shared<const LinearAxis>(linear_axis(at_w, from.back()));
   std::vector<double> at_h = {0};
@@ -120,11 +122,23 @@ Status lower_linear(Lowering& l, const Node& node) {
   auto down = std::make_shared<const LinearAxis>(linear_axis(at_h, ih));
   const int64_t c = to[1], ow = to.back(), iw = from.back();
   const Array in[] = {x}, out[] = {y};
-  Step& step = l.add_step("resize_linear", in, out, y.elements(), nullptr);
+  Step& step =
+      l.add_step(bytes ? "resize_linear_u8" : "resize_linear", in, out, y.elements(), nullptr);
+  // The weights of a mixture add to 1, so its zero point is that of the input.
+  const float factor = bytes ? in_grid->scale / out_grid->scale : 1.0f;
+  const float offset =
+      bytes ? static_cast<float>(out_grid->zero) - static_cast<float>(in_grid->zero) * factor : 0;
   step.run = [=, n = to[0], parts = step.parts, k = &l.kernels()](const Run& run, int, int part) {
     const Range r = part_of(n * oh, part, parts);
     for (int64_t i = r.begin; i < r.end; ++i) {
       const auto row = static_cast<size_t>(i % oh);
+      if (bytes) {
+        const uint8_t* image = run.data<uint8_t>(x) + i / oh * ih * iw * c;
+        k->bilinear_u8(image + down->left[row] * iw * c, image + down->right[row] * iw * c,
+                       down->t[row], across->left.data(), across->right.data(), across->t.data(),
+                       ow, c, factor, offset, run.data<uint8_t>(y) + i * ow * c);
+        continue;
+      }
       const float* image = run.data<float>(x) + i / oh * ih * iw * c;
       k->bilinear(image + down->left[row] * iw * c, image + down->right[row] * iw * c, down->t[row],
                   across->left.data(), across->right.data(), across->t.data(), ow, c,

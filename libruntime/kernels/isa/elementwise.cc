@@ -1,12 +1,11 @@
 // Elementwise kernels. Tails run through the same vector code as the rest, so that no element's
 // value depends on where its array was cut.
+#include "libruntime/kernels/isa/bytes.h"
 #include "libruntime/kernels/isa/simd_math2.h"
 #include "libruntime/kernels/isa/vector_parts.h"
 
 namespace mnn::MNN_ISA {
 namespace {
-
-typedef uint8_t VBytes __attribute__((vector_size(kLanes)));
 
 using Function1 = VF (*)(VF x, VF a, VF b);
 using Function2 = VF (*)(VF a, VF b);
@@ -148,36 +147,6 @@ void fill(float* y, float value, int64_t n) {
   for (; i < n; ++i) y[i] = value;
 }
 
-static MNN_INLINE VF widen(const uint8_t* p) { return to_float(load_bytes(p)); }
-static MNN_INLINE VF widen_some(const uint8_t* p, int64_t n) {
-  uint8_t bytes[kLanes] = {};
-  __builtin_memcpy(bytes, p, static_cast<size_t>(n));
-  return widen(bytes);
-}
-static MNN_INLINE void store_some_bytes(uint8_t* p, VBytes v, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) p[i] = v[i];
-}
-// Of numbers in [0, 255]. In words of its own, because GCC 12 converts element by element.
-static MNN_INLINE VBytes narrow(VF v) {
-  const VI r = round_to_int(v);
-#if defined(MNN_SIMD_GENERIC)
-  return __builtin_convertvector(r, VBytes);
-#elif MNN_VECTOR_BYTES == 64
-  return reinterpret_cast<VBytes>(_mm512_cvtepi32_epi8(reinterpret_cast<__m512i>(r)));
-#else
-#if MNN_VECTOR_BYTES == 32
-  const __m256i x = reinterpret_cast<__m256i>(r);
-  const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
-#else
-  const __m128i x = reinterpret_cast<__m128i>(r), words = _mm_packs_epi32(x, x);
-#endif
-  const __m128i bytes = _mm_packus_epi16(words, words);
-  VBytes y;
-  __builtin_memcpy(&y, &bytes, sizeof(y));
-  return y;
-#endif
-}
-
 void from_u8(const uint8_t* x, float* y, int64_t n, float scale, int zero) {
   const VF z = splat(static_cast<float>(zero));
   int64_t i = 0;
@@ -238,19 +207,43 @@ void lookup(const uint8_t* x, uint8_t* y, int64_t n, const uint8_t* table) {
   for (; i < n; ++i) y[i] = table[x[i]];
 }
 
-// params: scale and zero point of a, of b, of y.
-void add_u8(const uint8_t* a, const uint8_t* b, uint8_t* y, int64_t n, const float* params) {
-  const VF sa = splat(params[0]), za = splat(params[1]), sb = splat(params[2]);
-  const VF zb = splat(params[3]), sy = splat(params[4]), zy = splat(params[5]);
+void add_u8(const uint8_t* a, const uint8_t* b, uint8_t* y, int64_t n, float a_factor,
+            float b_factor, float offset) {
+  const VF fa = splat(a_factor), fb = splat(b_factor), add = splat(offset);
   int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    const VF v = (widen(a + i) - za) * sa + (widen(b + i) - zb) * sb;
-    const VBytes r = narrow(grid_index(v, sy, zy));
-    __builtin_memcpy(y + i, &r, sizeof(r));
-  }
+  for (; i + kLanes <= n; i += kLanes)
+    store_byte_values(y + i, widen(a + i) * fa + widen(b + i) * fb + add);
   if (i < n) {
-    const VF v = (widen_some(a + i, n - i) - za) * sa + (widen_some(b + i, n - i) - zb) * sb;
-    store_some_bytes(y + i, narrow(grid_index(v, sy, zy)), static_cast<int>(n - i));
+    const VF v = widen_some(a + i, n - i) * fa + widen_some(b + i, n - i) * fb + add;
+    store_some_bytes(y + i, narrow(clamp_byte(v)), n - i);
+  }
+}
+
+template <bool kOther>
+MNN_INLINE void scale_rows(const uint8_t* x, const uint8_t* b, uint8_t* y, int64_t rows, int64_t n,
+                           int64_t y_stride, const float* factors, float zero, float b_factor,
+                           float offset) {
+  const VF z = splat(zero), fb = splat(b_factor), add = splat(offset);
+  for (int64_t r = 0; r < rows; ++r, x += n, b += kOther ? n : 0, y += y_stride) {
+    int64_t j = 0;
+    for (; j + kLanes <= n; j += kLanes) {
+      VF v = (widen(x + j) - z) * load(factors + j);
+      if (kOther) v += widen(b + j) * fb;
+      store_byte_values(y + j, v + add);
+    }
+    if (j == n) continue;
+    VF v = (widen_some(x + j, n - j) - z) * load_tail(factors + j, static_cast<int>(n - j));
+    if (kOther) v += widen_some(b + j, n - j) * fb;
+    store_some_bytes(y + j, narrow(clamp_byte(v + add)), n - j);
+  }
+}
+
+void scale_u8(const uint8_t* x, const uint8_t* b, uint8_t* y, int64_t rows, int64_t n,
+              int64_t y_stride, const float* factors, float zero, float b_factor, float offset) {
+  if (b) {
+    scale_rows<true>(x, b, y, rows, n, y_stride, factors, zero, b_factor, offset);
+  } else {
+    scale_rows<false>(x, b, y, rows, n, y_stride, factors, zero, b_factor, offset);
   }
 }
 
@@ -330,6 +323,7 @@ void fill_elementwise(VectorKernels& k) {
   k.to_bool = to_bool;
   k.lookup = lookup;
   k.add_u8 = add_u8;
+  k.scale_u8 = scale_u8;
 }
 
 }  // namespace mnn::MNN_ISA

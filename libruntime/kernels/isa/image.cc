@@ -1,4 +1,5 @@
 // Pooling and resizing of channels-last rows.
+#include "libruntime/kernels/isa/bytes.h"
 #include "libruntime/kernels/isa/simd_math.h"
 #include "libruntime/kernels/isa/vector_parts.h"
 
@@ -25,6 +26,18 @@ struct Sum {
   static MNN_INLINE VF next(VF acc, VF x) { return acc + x; }
 };
 
+// What an average divides by.
+static MNN_INLINE float divisor(int64_t oy, int64_t ox, const Taps& v, const Taps& h,
+                                const PoolRow& p) {
+  int64_t count = (v.high - v.low) * (h.high - h.low);
+  if (p.count_pads) {
+    const Taps all_v = inside(oy * p.stride_h, p.kh, p.dilation_h, p.end_h);
+    const Taps all_h = inside(ox * p.stride_w, p.kw, p.dilation_w, p.end_w);
+    count = all_v.high * all_h.high;
+  }
+  return count > 0 ? static_cast<float>(count) : 1.0f;
+}
+
 template <typename Op>
 static MNN_INLINE void pool_row(const float* x, float* y, int64_t oy, const PoolRow& p,
                                 bool average) {
@@ -34,16 +47,7 @@ static MNN_INLINE void pool_row(const float* x, float* y, int64_t oy, const Pool
   for (int64_t ox = 0; ox < p.ow; ++ox, y += p.c) {
     const int64_t left = ox * p.stride_w - p.pad_left;
     const Taps h = inside(left, p.kw, p.dilation_w, p.iw);
-    float scale = 1;
-    if (average) {
-      int64_t count = (v.high - v.low) * (h.high - h.low);
-      if (p.count_pads) {
-        const Taps all_v = inside(oy * p.stride_h, p.kh, p.dilation_h, p.end_h);
-        const Taps all_h = inside(ox * p.stride_w, p.kw, p.dilation_w, p.end_w);
-        count = all_v.high * all_h.high;
-      }
-      scale = count > 0 ? static_cast<float>(count) : 1.0f;
-    }
+    const float scale = average ? divisor(oy, ox, v, h, p) : 1.0f;
     const float* base =
         x + (top + v.low * p.dilation_h) * p.iw * p.c + (left + h.low * p.dilation_w) * p.c;
     int64_t j = 0;
@@ -123,6 +127,52 @@ void max_pool_u8(const uint8_t* x, uint8_t* y, int64_t oy, const PoolRow& p) {
   }
 }
 
+// Sums of bytes are exact; (sum - zeros) * factor / count + offset is rounded to a byte or stored.
+template <bool kBytes>
+MNN_INLINE void average_row_u8(const uint8_t* x, void* y, int64_t oy, const PoolRow& p, float zero,
+                               float factor, float offset) {
+  const int64_t top = oy * p.stride_h - p.pad_top;
+  const Taps v = inside(top, p.kh, p.dilation_h, p.ih);
+  const int64_t step_y = p.dilation_h * p.iw * p.c, step_x = p.dilation_w * p.c;
+  const VF add = splat(offset);
+  for (int64_t ox = 0; ox < p.ow; ++ox) {
+    const int64_t left = ox * p.stride_w - p.pad_left;
+    const Taps h = inside(left, p.kw, p.dilation_w, p.iw);
+    const VF scale = splat(factor / divisor(oy, ox, v, h, p));
+    const VF zeros = splat(static_cast<float>((v.high - v.low) * (h.high - h.low)) * zero);
+    const uint8_t* base =
+        x + (top + v.low * p.dilation_h) * p.iw * p.c + (left + h.low * p.dilation_w) * p.c;
+    for (int64_t j = 0; j < p.c; j += kLanes) {
+      const int64_t n = p.c - j;
+      VI sum{};
+      const uint8_t* row = base + j;
+      for (int64_t ky = v.low; ky < v.high; ++ky, row += step_y) {
+        const uint8_t* q = row;
+        for (int64_t kx = h.low; kx < h.high; ++kx, q += step_x)
+          sum += n >= kLanes ? load_bytes(q) : load_some_bytes(q, n);
+      }
+      const VF r = (to_float(sum) - zeros) * scale + add;
+      const int64_t at = ox * p.c + j;
+      if (!kBytes) {
+        store_part(static_cast<float*>(y) + at, r, n);
+      } else if (n >= kLanes) {
+        store_byte_values(static_cast<uint8_t*>(y) + at, r);
+      } else {
+        store_some_bytes(static_cast<uint8_t*>(y) + at, narrow(clamp_byte(r)), n);
+      }
+    }
+  }
+}
+
+void average_pool_u8(const uint8_t* x, uint8_t* y, int64_t oy, const PoolRow& p, float zero,
+                     float factor, float offset) {
+  average_row_u8<true>(x, y, oy, p, zero, factor, offset);
+}
+void average_pool_u8_to_float(const uint8_t* x, float* y, int64_t oy, const PoolRow& p, float zero,
+                              float factor) {
+  average_row_u8<false>(x, y, oy, p, zero, factor, 0);
+}
+
 void bilinear(const float* top, const float* bottom, float ty, const int32_t* left,
               const int32_t* right, const float* tx, int64_t ow, int64_t c, float* y) {
   const VF v = splat(ty), u = splat(1.0f) - v;
@@ -149,13 +199,42 @@ void bilinear(const float* top, const float* bottom, float ty, const int32_t* le
   }
 }
 
+void bilinear_u8(const uint8_t* top, const uint8_t* bottom, float ty, const int32_t* left,
+                 const int32_t* right, const float* tx, int64_t ow, int64_t c, float factor,
+                 float offset, uint8_t* y) {
+  const VF v = splat(ty), u = splat(1.0f) - v, scale = splat(factor), add = splat(offset);
+  for (int64_t ox = 0; ox < ow; ++ox, y += c) {
+    const VF t = splat(tx[ox]), s = splat(1.0f) - t;
+    const uint8_t* a0 = top + left[ox] * c;
+    const uint8_t* a1 = top + right[ox] * c;
+    const uint8_t* b0 = bottom + left[ox] * c;
+    const uint8_t* b1 = bottom + right[ox] * c;
+    const auto mix = [&](VF p0, VF p1, VF q0, VF q1) __attribute__((always_inline)) {
+      return ((p0 * s + p1 * t) * u + (q0 * s + q1 * t) * v) * scale + add;
+    };
+    int64_t j = 0;
+    for (; j + kLanes <= c; j += kLanes)
+      store_byte_values(y + j, mix(widen(a0 + j), widen(a1 + j), widen(b0 + j), widen(b1 + j)));
+    if (j < c) {
+      const auto part = [&](const uint8_t* p) __attribute__((always_inline)) {
+        return widen_some(p + j, c - j);
+      };
+      store_some_bytes(y + j, narrow(clamp_byte(mix(part(a0), part(a1), part(b0), part(b1)))),
+                       c - j);
+    }
+  }
+}
+
 }  // namespace
 
 void fill_image(VectorKernels& k) {
   k.max_pool = max_pool;
   k.average_pool = average_pool;
   k.max_pool_u8 = max_pool_u8;
+  k.average_pool_u8 = average_pool_u8;
+  k.average_pool_u8_to_float = average_pool_u8_to_float;
   k.bilinear = bilinear;
+  k.bilinear_u8 = bilinear_u8;
 }
 
 }  // namespace mnn::MNN_ISA

@@ -252,11 +252,27 @@ void scale_shift(const float* x, float* y, int64_t rows, int64_t n, const float*
   }
 }
 
+// Four rows at a time, so that sums are read and written once for them.
+void sum_u8(const uint8_t* x, int32_t* __restrict sums, int64_t rows, int64_t stride, int64_t n) {
+  for (int64_t j = 0; j < n; ++j) sums[j] = 0;
+  int64_t r = 0;
+  for (; r + 4 <= rows; r += 4, x += 4 * stride) {
+    const uint8_t* __restrict a = x;
+    const uint8_t* __restrict b = x + stride;
+    const uint8_t* __restrict c = x + 2 * stride;
+    const uint8_t* __restrict d = x + 3 * stride;
+    for (int64_t j = 0; j < n; ++j) sums[j] += a[j] + b[j] + c[j] + d[j];
+  }
+  for (; r < rows; ++r, x += stride)
+    for (int64_t j = 0; j < n; ++j) sums[j] += x[j];
+}
+
 }  // namespace
 
 void fill_reduce(VectorKernels& k) {
   k.reduce_row = reduce_row;
   k.reduce_column = reduce_column;
+  k.sum_u8 = sum_u8;
   k.column_variance = column_variance;
   k.softmax = softmax;
   k.softmax_column = softmax_column;
