@@ -64,6 +64,7 @@ void set_bias(Graph& graph, const QuantLayer& layer, const Tensor& bias) {
 
 std::optional<WeightRuns> weight_runs_of(const Graph& graph, const QuantLayer& layer) {
   const Node& node = graph.node(layer.node);
+  if (node.op == "ConvTranspose") return std::nullopt;
   const std::vector<int64_t>& dims = graph.value(layer.weight).data.dims();
   ConvGeometry g;
   if (node.op != "Conv") {

@@ -29,8 +29,8 @@ int matmul_bias_operand(const Graph& graph, const Node& node);
 Result<Tensor> bias_of(const Graph& graph, const QuantLayer& layer);
 void set_bias(Graph& graph, const QuantLayer& layer, const Tensor& bias);
 
-// Which weights of a layer are neighbours in products of bytes; nullopt for depthwise layers, whose
-// kernels have no such products.
+// Which weights of a layer are neighbours in products of bytes; nullopt for depthwise and
+// transposed layers, whose kernels have no such products.
 std::optional<WeightRuns> weight_runs_of(const Graph& graph, const QuantLayer& layer);
 
 // Gives layer `index` of `graph` its quantized weights, if it has any, and its decided bias.

@@ -44,7 +44,7 @@ class ChannelMean {
 };
 
 size_t output_axis(const Node& node, const Tensor& output) {
-  return node.op == "Conv" ? 1 : output.rank() - 1;
+  return node.op == "Conv" || node.op == "ConvTranspose" ? 1 : output.rank() - 1;
 }
 
 Result<bool> has_bias(const Graph& graph, const QuantLayer& layer) {

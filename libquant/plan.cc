@@ -26,7 +26,8 @@ const Tensor* float_constant(const Graph& g, const Node& n, size_t i) {
 // Fills `layer` when the node has an int8 kernel.
 bool as_layer(const Graph& g, NodeId id, QuantLayer& layer) {
   const Node& n = g.node(id);
-  if (n.op != "Conv" && n.op != "Gemm" && n.op != "MatMul") return false;
+  const bool transposed = n.op == "ConvTranspose", conv = n.op == "Conv" || transposed;
+  if (!conv && n.op != "Gemm" && n.op != "MatMul") return false;
   if (n.own_inputs() < 2 || !is_float_activation(g, n.inputs[0])) return false;
   if (n.outputs[0] == kNoValue) return false;
   const AttributeReader attributes(n, *find_op(n.op));
@@ -36,7 +37,7 @@ bool as_layer(const Graph& g, NodeId id, QuantLayer& layer) {
     return false;
   }
   layer = {id, n.inputs[0], kNoValue, kNoValue, n.outputs[0], 0, kNoValue};
-  if (n.op != "Conv" && is_float_activation(g, n.inputs[1])) {
+  if (!conv && is_float_activation(g, n.inputs[1])) {
     layer.second = n.inputs[1];
     const Type &a = g.value(layer.input).type, &b = g.value(layer.second).type;
     return a.shape && b.shape && a.rank() >= 2 && b.rank() >= 2;
@@ -44,8 +45,9 @@ bool as_layer(const Graph& g, NodeId id, QuantLayer& layer) {
   const Tensor* weight = float_constant(g, n, 1);
   if (weight == nullptr || weight->elements() == 0) return false;
   layer.weight = n.inputs[1];
-  if (n.op == "Conv") {
-    if (weight->rank() < 3) return false;
+  if (conv) {
+    if (weight->rank() < 3 || (transposed && attributes.attr_int("group") != 1)) return false;
+    layer.weight_axis = transposed ? 1 : 0;
   } else if (n.op == "MatMul") {
     if (weight->rank() != 2) return false;
     layer.weight_axis = 1;

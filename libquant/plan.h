@@ -8,8 +8,8 @@
 
 namespace mnn {
 
-// A layer with constant weights: Conv, Gemm, MatMul. Or a product of two computed matrices, which
-// has `second` in the place of weights and no bias.
+// A layer with constant weights: Conv, ConvTranspose, Gemm, MatMul. Or a product of two computed
+// matrices, which has `second` in the place of weights and no bias.
 struct QuantLayer {
   NodeId node = -1;
   ValueId input = kNoValue, weight = kNoValue, bias = kNoValue, output = kNoValue;

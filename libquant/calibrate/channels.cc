@@ -59,7 +59,7 @@ std::vector<ChannelValue> channel_values(const Graph& graph, const QuantPlan& pl
         break;
       }
       const QuantLayer& layer = plan.layers[it->second];
-      if (!layer.has_weight()) {
+      if (!layer.has_weight() || n.op == "ConvTranspose") {
         fits = false;
         break;
       }

@@ -26,7 +26,8 @@ bool runs_in_int8(const Graph& g, const Node& n) {
 }
 
 std::string why_matrix(const Graph& g, const Node& n) {
-  if (n.op == "ConvTranspose") return "there is no int8 kernel";
+  if (n.op == "ConvTranspose" && AttributeReader(n, *find_op(n.op)).attr_int("group") != 1)
+    return "there is no int8 kernel with groups";
   const Value& weight = g.value(n.inputs[1]);
   if (g.value(n.inputs[0]).type.dtype != DType::kF32) return "the input is not f32";
   const bool computed = weight.kind != ValueKind::kConstant;

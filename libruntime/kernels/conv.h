@@ -66,4 +66,11 @@ Result<MatrixKernelPtr> make_conv_int8(const ConvGeometry& geometry, const int8_
                                        const float* bias, const ConvQuant& quant,
                                        const Epilogue& epilogue, const KernelOptions& options);
 
+// Transposed, without groups: weights [ic, oc, kh, kw] and geometry as of make_conv_transpose_f32,
+// the rest as above.
+Result<MatrixKernelPtr> make_conv_transpose_int8(const ConvGeometry& geometry,
+                                                 const int8_t* weights, const float* bias,
+                                                 const ConvQuant& quant, const Epilogue& epilogue,
+                                                 const KernelOptions& options);
+
 }  // namespace mnn

@@ -115,6 +115,20 @@ struct TileInt8 {
   int64_t n = 0;
 };
 
+// Rows of int32 sums to outputs: n channels each, `width` apart, row m at y + m * y_stride
+// elements, so is the residual. What is per channel is padded to registers, and so is the last row.
+struct SumsInt8 {
+  const int32_t* sums = nullptr;
+  int64_t rows = 0, width = 0, n = 0, y_stride = 0;
+  const float* scale = nullptr;
+  const float* bias = nullptr;
+  const float* y_inverse = nullptr;  // as of TileInt8
+  const int32_t* y_zero = nullptr;
+  void* y = nullptr;
+  const void* residual = nullptr;
+  const Int8Post* post = nullptr;
+};
+
 // Exact integer Winograd; see winograd_int8.cc. Pixels are bytes (outside the input: zero points),
 // the transforms int16, of x minus its zero point. v has room for channels rounded up to a
 // register.
@@ -215,6 +229,8 @@ struct KernelTable {
                      int32_t* out, int32_t* sums) = nullptr;
   void (*minus_128)(const uint8_t* x, int8_t* y, int64_t n) = nullptr;
   int32_t (*sum_u8)(const uint8_t* x, int64_t n) = nullptr;
+  void (*add_i32)(const int32_t* x, int32_t* y, int64_t n) = nullptr;  // y += x
+  void (*finish_int8)(const SumsInt8&) = nullptr;
   void (*depthwise_int8)(const DepthwiseInt8&) = nullptr;
   // Which channel of a wide block is at a position of w and start; with a plain epilogue, where
   // depthwise_int8_plain, also of the other numbers per channel of a block that is full.

@@ -136,6 +136,25 @@ TEST(CpuInt8, ComputedProducts) {
       1e-5, 2);
 }
 
+TEST(CpuInt8, TransposedConvolutions) {
+  const std::string w =
+      "const w: f32[4,6,3,2] quant i8 scale [0.01,0.02,0.01,0.005,0.01,0.02] "
+      "zero [0,0,0,0,0,0] axis 1 = random 3 -127 127\n"
+      "const b: f32[6] = random 4 -1 1\n";
+  const std::string conv = "ConvTranspose(x, w, b) {strides=[2,2], pads=[1,0,1,0]}";
+  for (const char* ops : {"", " + Relu", " + HardSwish", " + Sigmoid"}) {
+    const std::string text =
+        graph("f32[1,4,9,8]", w + "y quant u8 scale [0.05] zero [128] = " + conv + ops);
+    check_steps(text, 0.05);
+    EXPECT_EQ(count_steps(run_on_cpu(text), "conv_transpose_int8"), 1);
+    check_on_cpu(graph("f32[1,4,9,8]", w + "y = " + conv + ops), 1e-5, 2);
+  }
+  const std::string grouped =
+      "const w: f32[4,3,3,2] quant i8 scale [0.01] zero [0] = random 3 -127 127\n"
+      "y = ConvTranspose(x, w) {group=2}";
+  EXPECT_EQ(count_steps(run_on_cpu(graph("f32[1,4,9,8]", grouped)), "conv_transpose_f32"), 1);
+}
+
 TEST(CpuInt8, ConvResidualsAndConcat) {
   const std::string w =
       "const w: f32[4,4,3,3] quant i8 scale [0.01] zero [0] = random 3 -127 127\n";

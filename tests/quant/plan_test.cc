@@ -178,6 +178,19 @@ TEST(Plan, SumsAndPoolsBetweenLayers) {
   EXPECT_NE(group_of(g, plan, "t"), group_of(g, plan, "p"));
 }
 
+TEST(Plan, TransposedConvolutionsWithoutGroups) {
+  const Graph g = parse(R"(graph g(x: f32[1,4,8,8]) -> (y, z) {
+  const w: f32[4,6,2,2] = random 1 -1 1
+  const v: f32[4,3,2,2] = random 2 -1 1
+  y = ConvTranspose(x, w) {strides=[2,2]}
+  z = ConvTranspose(x, v) {strides=[2,2], group=2}
+})");
+  const QuantPlan plan = plan_quantization(g);
+  ASSERT_EQ(plan.layers.size(), 1u);
+  EXPECT_EQ(plan.layers[0].weight_axis, 1);
+  EXPECT_GE(group_of(g, plan, "x"), 0);
+}
+
 TEST(Plan, ParametersHoldZeroExactly) {
   for (const auto& [low, high] : {std::pair{-1.3, 2.9}, {0.5, 4.0}, {-6.0, -2.0}, {0.0, 0.0}}) {
     const QuantParams p = activation_params(low, high);

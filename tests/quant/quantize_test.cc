@@ -211,6 +211,30 @@ TEST(Quantize, SaysWhatStaysFloatAndWhy) {
   EXPECT_NE(report_text(r.report, 5, false).find("in float: 1 Gemm"), std::string::npos);
 }
 
+// A layer of each kind: everything in int8, with biases that can be corrected.
+TEST(Quantize, TransposedConvolutions) {
+  Graph g = parse_graph(R"(graph g(x: f32[1,3,9,9]) -> (y) {
+  const w1: f32[8,3,3,3] = random 1 -0.5 0.5
+  const w2: f32[8,6,3,3] = random 2 -0.5 0.5
+  const b2: f32[6] = random 3 -0.1 0.1
+  const w3: f32[6,4,2,2] = random 4 -0.5 0.5
+  a = Conv(x, w1) + Relu @ "first"
+  b = ConvTranspose(a, w2, b2) {strides=[2,2], pads=[1,1,1,1], output_padding=[1,1]} + Relu @ "up"
+  y = ConvTranspose(b, w3) {strides=[2,2]} @ "last"
+})")
+                .value();
+  ASSERT_TRUE(infer_types(g).ok());
+  QuantOptions o;
+  o.method = CalibrationMethod::kMinMax;
+  const QuantResult r = quantize(g, samples(8, 1), {}, o).value();
+  EXPECT_EQ(r.report.int8_mac_share, 1);
+  EXPECT_GT(r.report.outputs[0].second.snr_db, 30);
+  EXPECT_EQ(r.report.layers.size(), 3u);
+  QuantOptions again;
+  again.import_scheme = r.scheme_json;
+  EXPECT_EQ(print_graph(quantize(g, {}, {}, again).value().graph), print_graph(r.graph));
+}
+
 // x times x, and two maps of x times each other: the first has a channel a thousand times as loud
 // as the others, which the second does not listen to.
 Graph products() {

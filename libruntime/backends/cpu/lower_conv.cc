@@ -114,7 +114,8 @@ Status lower_conv_any(Lowering& l, const Node& node, bool transposed) {
   const std::optional<ChannelGrid> in_channels =
       depthwise && l.channel_bytes(xv) ? l.channel_grid(xv) : std::nullopt;
   std::optional<ByteWeights> bytes;
-  if ((in_grid || in_channels) && !transposed) bytes = byte_weights(l, node.inputs[1], 0);
+  if (transposed ? in_grid && g.groups == 1 : in_grid || in_channels)
+    bytes = byte_weights(l, node.inputs[1], transposed ? 1 : 0);
   if (bytes) {
     ByteOutput out(l, node, 1);
     const FusedPart part = out.fuse_from(from);
@@ -145,8 +146,9 @@ Status lower_conv_any(Lowering& l, const Node& node, bool transposed) {
     const Array y = out.channels() ? l.allocate(DType::kU8, l.dims(yv), order)
                                    : output_of(l, yv, part, store_bytes ? out_grid : std::nullopt);
     g.y_pixel_stride = *pixel_stride(y);
-    Result<MatrixKernelPtr> kernel = make_conv_int8(g, bytes->values.data<int8_t>(), bias, quant,
-                                                    part.epilogue, l.kernel_options());
+    const auto make = transposed ? make_conv_transpose_int8 : make_conv_int8;
+    Result<MatrixKernelPtr> kernel =
+        make(g, bytes->values.data<int8_t>(), bias, quant, part.epilogue, l.kernel_options());
     if (kernel.ok()) {
       add_matrix_step(l, node, std::move(kernel).value(), x, nullptr,
                       residual ? &*residual : nullptr, y, true, bytes->values.bytes(),

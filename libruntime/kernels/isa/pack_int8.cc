@@ -1,5 +1,7 @@
-// Run-time operands of integer products: packing, and sums that take off zero points.
+// What goes into integer products and comes out of them: packing of run-time operands, sums that
+// take off zero points, and rows of sums to outputs.
 #include "libruntime/kernels/isa/families.h"
+#include "libruntime/kernels/isa/int8_post.h"
 #include "libruntime/kernels/isa/simd.h"
 
 namespace mnn::MNN_ISA {
@@ -48,6 +50,16 @@ int32_t sum_u8(const uint8_t* x, int64_t n) {
   return sum;
 }
 
+void add_i32(const int32_t* __restrict x, int32_t* __restrict y, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] += x[i];
+}
+
+void finish(const SumsInt8& s) {
+  const SumBlock block{s.sums, s.rows,      s.width,  s.n,        s.scale,
+                       s.bias, s.y_inverse, s.y_zero, s.residual, s.y};
+  finish_block(block, *s.post, [&](int64_t m) { return m * s.y_stride; });
+}
+
 }  // namespace
 
 void fill_pack_int8(KernelTable& table) {
@@ -55,6 +67,8 @@ void fill_pack_int8(KernelTable& table) {
   table.pack_fours = pack_fours;
   table.minus_128 = minus_128;
   table.sum_u8 = sum_u8;
+  table.add_i32 = add_i32;
+  table.finish_int8 = finish;
 }
 
 }  // namespace mnn::MNN_ISA
