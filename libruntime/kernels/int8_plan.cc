@@ -23,28 +23,33 @@ float reach(const ConvGeometry& g, const ConvQuant& quant, const float* bias, in
   return static_cast<float>(depth * 255 * 128) * in_scale * scale + offset;
 }
 
-// `reach`: what v stays below before the residual. `zero`: a byte cannot hold negative numbers.
-// There is no residual of floats; one of bytes goes with kClamp and kSwish only.
-PlainPost plain_form(const Int8Post& post, float reach, float inverse, bool zero) {
+// The clamp of an epilogue that has at most one: behind the residual, or in front of it.
+const PostOp& clamp_of(const Int8Post& post) {
+  return post.before.kind == Activation::kNone ? post.after : post.before;
+}
+
+// `reach`: what v stays below before the residual. `saturates`: bytes end where the clamp does.
+// There is no residual of floats; one of bytes goes with kClamp, kClampFirst and kSwish only.
+PlainPost plain_form(const Int8Post& post, float reach, float inverse, bool saturates) {
   const bool affine = post.factor != 1 || post.offset != 0;
   const bool residual = post.residual != ByteOrFloat::kNone;
   if (residual) reach += 255 * post.r_scale;
-  if (post.after.kind == Activation::kClip)
-    reach += std::max(post.after.a, 0.0f) + std::max(-post.after.b, 0.0f);
+  if (clamp_of(post).kind == Activation::kClip)
+    reach += std::max(post.low, 0.0f) + std::max(-post.high, 0.0f);
   reach = reach * std::fabs(post.factor) + std::fabs(post.offset);
   // Must round to an int32 with room for the zero point.
   if (!(reach * inverse < 1e9f)) return PlainPost::kNone;
-  if (!affine && (residual ? post.before.kind == Activation::kSwish &&
-                                 post.after.kind == Activation::kNone
-                           : post.after.kind == Activation::kSwish))
+  if (!affine &&
+      (residual ? post.before.kind == Activation::kSwish && post.after.kind == Activation::kNone
+                : post.after.kind == Activation::kSwish))
     return PlainPost::kSwish;
-  if (post.before.kind != Activation::kNone) return PlainPost::kNone;
   if (post.after.kind == Activation::kHardSwish && !residual)
     return affine ? PlainPost::kAffineHardSwish : PlainPost::kHardSwish;
-  if (!is_clamp(post.after) || affine) return PlainPost::kNone;
-  const bool saturates = !residual && (post.after.kind == Activation::kNone ||
-                                       (post.after.kind == Activation::kRelu && zero));
-  return saturates ? PlainPost::kSaturate : PlainPost::kClamp;
+  if (!is_clamp(post.before) || !is_clamp(post.after) || affine) return PlainPost::kNone;
+  if (post.before.kind != Activation::kNone)
+    return residual && post.after.kind == Activation::kNone ? PlainPost::kClampFirst
+                                                            : PlainPost::kNone;
+  return saturates && !residual ? PlainPost::kSaturate : PlainPost::kClamp;
 }
 
 }  // namespace
@@ -119,30 +124,32 @@ Result<Int8Epilogue> plan_int8(const ConvGeometry& g, const float* bias, const C
     e.y_bytes = 4;
     return e;
   }
-  float largest_inverse = 0;
-  bool zero = true;  // all zero points
-  const bool per_channel = quant.out_scales || quant.out_zero_points;
-  for (int64_t o = 0; o < (per_channel ? g.oc : 1); ++o) {
-    const QuantU8 grid = output_grid(quant, o);
-    MNN_RETURN_IF_ERROR(check_grid("output", grid));
-    if (!std::isfinite(1.0f / grid.scale)) return invalid("output scale is too small");
-    largest_inverse = std::max(largest_inverse, 1.0f / grid.scale);
-    zero = zero && grid.zero_point == 0;
-  }
   e.y_bytes = 1;
-  e.y_per_channel = per_channel;
+  e.y_per_channel = quant.out_scales || quant.out_zero_points;
   post.y_inverse = 1.0f / quant.out->scale;
   post.y_zero = quant.out->zero_point;
   post.factor = epilogue.factor;
   post.offset = epilogue.offset;
-  post.low = post.after.kind == Activation::kRelu ? 0.0f : -__builtin_inff();
+  const PostOp& clamp = clamp_of(post);
+  post.low = clamp.kind == Activation::kRelu ? 0.0f : -__builtin_inff();
   post.high = __builtin_inff();
-  if (post.after.kind == Activation::kClip) {
-    post.low = post.after.a;
-    post.high = post.after.b;
+  if (clamp.kind == Activation::kClip) {
+    post.low = clamp.a;
+    post.high = clamp.b;
+  }
+  float largest_inverse = 0;
+  bool saturates = true;  // on every grid
+  for (int64_t o = 0; o < (e.y_per_channel ? g.oc : 1); ++o) {
+    const QuantU8 grid = output_grid(quant, o);
+    MNN_RETURN_IF_ERROR(check_grid("output", grid));
+    const float inverse = 1.0f / grid.scale, zero = static_cast<float>(grid.zero_point);
+    if (!std::isfinite(inverse)) return invalid("output scale is too small");
+    largest_inverse = std::max(largest_inverse, inverse);
+    saturates = saturates && std::nearbyintf(post.low * inverse) + zero <= 0 &&
+                std::nearbyintf(post.high * inverse) + zero >= 255;
   }
   if (post.residual != ByteOrFloat::kFloat)
-    post.plain = plain_form(post, reach(g, quant, bias, depth), largest_inverse, zero);
+    post.plain = plain_form(post, reach(g, quant, bias, depth), largest_inverse, saturates);
   return e;
 }
 

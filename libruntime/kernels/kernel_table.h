@@ -75,9 +75,17 @@ struct WinogradOutput {
 // or round_half_even((v * factor + offset) * y_inverse) + y_zero saturated to a byte.
 enum class ByteOrFloat : uint8_t { kNone, kByte, kFloat };
 // Epilogues with code of their own: bytes, so small that saturation does the rest, after nothing, a
-// clamp (behind a residual of bytes, if there is one), HardSwish, HardSwish * factor + offset, or
-// Swish (in front of a residual of bytes, if there is one).
-enum class PlainPost : uint8_t { kNone, kSaturate, kClamp, kHardSwish, kAffineHardSwish, kSwish };
+// clamp (behind a residual of bytes, if there is one, or kClampFirst: in front of it), HardSwish,
+// HardSwish * factor + offset, or Swish (in front of a residual of bytes, if there is one).
+enum class PlainPost : uint8_t {
+  kNone,
+  kSaturate,
+  kClamp,
+  kClampFirst,
+  kHardSwish,
+  kAffineHardSwish,
+  kSwish
+};
 struct Int8Post {
   PostOp before, after;
   ByteOrFloat residual = ByteOrFloat::kNone, output = ByteOrFloat::kByte;
@@ -87,7 +95,7 @@ struct Int8Post {
   float y_inverse = 1;
   int32_t y_zero = 0;
   PlainPost plain = PlainPost::kNone;
-  float low = 0, high = 0;  // of kClamp, before y_inverse
+  float low = 0, high = 0;  // of the clamp, before y_inverse
 };
 
 // As TileF32 with integer operands in groups of four bytes along k: four (u8 a, s8 w) or two (s16 a

@@ -305,11 +305,11 @@ TEST(ConvInt8, EpiloguesOnEveryKernel) {
   uint32_t seed = 500;
   for (const Case& c : cases)
     for (const PostOp& op : ops)
-      for (int form = 0; form < 5; ++form)
+      for (int form = 0; form < 6; ++form)
         for (const bool bytes : {true, false}) {
           Problem p = make_problem(c, ++seed, false);
           p.epilogue.residual = form >= 2;
-          (form == 1 || form == 3 ? p.epilogue.before : p.epilogue.after) = op;
+          (form % 2 != 0 ? p.epilogue.before : p.epilogue.after) = op;
           if (form == 3) p.epilogue.after = {Activation::kRelu, 0, 0};
           if (form == 4) p.quant.residual_type = ResidualType::kF32;
           if (!bytes) p.quant.out.reset();
@@ -318,6 +318,21 @@ TEST(ConvInt8, EpiloguesOnEveryKernel) {
           set_output_grids(p, seed + 100);
           check(p);
         }
+}
+
+// Clamps that end where the bytes do, and a little before.
+TEST(ConvInt8, ClampsAroundTheEndsOfTheGrid) {
+  for (const Case& c : {Case{1, 6, 7, 9, 37, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0},
+                        Case{1, 8, 9, 83, 83, 83, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1}})
+    for (const float low : {-0.4f, 0.4f, 0.6f})
+      for (const float high : {254.4f, 254.6f, 256.0f}) {
+        Problem p = make_problem(c, 91, false);
+        const float zero = static_cast<float>(p.quant.out->zero_point);
+        p.quant.out->scale *= 0.3f;
+        const float scale = p.quant.out->scale;
+        p.epilogue.after = {Activation::kClip, (low - zero) * scale, (high - zero) * scale};
+        check(p);
+      }
 }
 
 // Within rounding: one step of the grid at most, and seldom that.

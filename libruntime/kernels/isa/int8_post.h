@@ -159,6 +159,7 @@ struct PlainForm {
   // In front of the residual, and behind it.
   MNN_INLINE VF before(VF v) const {
     if constexpr (kForm == PlainPost::kSwish) return byte_swish(v);
+    if constexpr (kForm == PlainPost::kClampFirst) return vmin(high, vmax(low, v));
     return v;
   }
   MNN_INLINE VF after(VF v) const {
@@ -189,6 +190,7 @@ static MNN_INLINE void with_plain_form(PlainPost form, bool residual, const F& f
         f(PlainChoice<PlainPost::kClamp, false>());
       }
       break;
+    case PlainPost::kClampFirst: f(PlainChoice<PlainPost::kClampFirst, true>()); break;
     case PlainPost::kHardSwish: f(PlainChoice<PlainPost::kHardSwish, false>()); break;
     case PlainPost::kAffineHardSwish: f(PlainChoice<PlainPost::kAffineHardSwish, false>()); break;
     case PlainPost::kSwish:
