@@ -92,7 +92,9 @@ class DirectConvInt8 final : public MatrixKernel {
     buffer_bytes_ =
         in_place_ ? 0 : round_up(((block_rows_ - 1) * g_.stride_h + span) * row_bytes_ + 64, 64);
     pointer_bytes_ = round_up(runs_ * chunk_ * 8, 64);
-    part_scratch_ = buffer_bytes_ + pointer_bytes_ + round_up(chunk_ * 8, 64);
+    part_scratch_ = buffer_bytes_ + pointer_bytes_;
+    y_offset_ = AlignedBuffer<int64_t>(chunk_);
+    for (int64_t r = 0; r < chunk_; ++r) y_offset_[r] = r * g_.y_pixel_stride;
     return {};
   }
 
@@ -129,7 +131,8 @@ class DirectConvInt8 final : public MatrixKernel {
 
   const char* name() const override { return name_.c_str(); }
   int64_t packed_bytes() const override {
-    return packed_.bytes() + start_.bytes() + scale_.bytes() + bias_.bytes() + y_grids_.bytes();
+    return packed_.bytes() + start_.bytes() + scale_.bytes() + bias_.bytes() + y_grids_.bytes() +
+           y_offset_.bytes();
   }
   int64_t scratch_bytes() const override { return part_scratch_ * parts(); }
   int parts() const override { return split_.parts(); }
@@ -163,18 +166,24 @@ class DirectConvInt8 final : public MatrixKernel {
                  const KernelArgs& args, std::byte* scratch) const {
     auto* buffer = reinterpret_cast<uint8_t*>(scratch);
     const auto** pointers = reinterpret_cast<const uint8_t**>(scratch + buffer_bytes_);
-    auto* y_offset = reinterpret_cast<int64_t*>(scratch + buffer_bytes_ + pointer_bytes_);
     const auto* x = static_cast<const uint8_t*>(args.x) + image * g_.ih * g_.iw * g_.x_pixel_stride;
     if (!in_place_) fill(x, first, rows, buffer);
     const int64_t pixels = rows * g_.ow, chunks = ceil_div(pixels, chunk_);
     const int64_t m0 = (image * g_.oh + first) * g_.ow;
+    TileInt8 t;  // what all panels share
+    t.a_tap_stride = chunk_;
+    t.taps = runs_;
+    t.k = k_;
+    t.post = &epilogue_.post;
     for (int64_t i = 0; i < chunks; ++i) {
       const Range chunk = piece(pixels, chunks, i, kTileRows);
       point(x, first, chunk, buffer, pointers);
-      for (int64_t r = 0; r < chunk.size(); ++r)
-        y_offset[r] = (m0 + chunk.begin + r) * g_.y_pixel_stride;
+      const int64_t at = (m0 + chunk.begin) * g_.y_pixel_stride;
+      t.y = static_cast<std::byte*>(args.y) + at * epilogue_.y_bytes;
+      if (epilogue_.post.residual != ByteOrFloat::kNone)
+        t.residual = static_cast<const std::byte*>(args.residual) + at * epilogue_.residual_bytes;
       for (int64_t p = panels.begin; p < panels.end; ++p)
-        run_panel(panels_[static_cast<size_t>(p)], chunk.size(), pointers, y_offset, args);
+        run_panel(panels_[static_cast<size_t>(p)], chunk.size(), pointers, t);
     }
   }
 
@@ -230,7 +239,7 @@ class DirectConvInt8 final : public MatrixKernel {
     }
   }
 
-  // pointers[run * chunk_ + r] and y_offset[r] for the pixels of a chunk of the block whose first
+  // pointers[run * chunk_ + r] for the pixels of a chunk of the block whose first
   // output row is `first`.
   void point(const uint8_t* x, int64_t first, const Range& chunk, const uint8_t* buffer,
              const uint8_t** pointers) const {
@@ -254,28 +263,25 @@ class DirectConvInt8 final : public MatrixKernel {
     }
   }
 
+  // y and the residual of `shared` are those of the first row.
   void run_panel(const Panel& p, int64_t rows, const uint8_t* const* pointers,
-                 const int64_t* y_offset, const KernelArgs& args) const {
-    TileInt8 t;
-    t.a_tap_stride = chunk_;
+                 const TileInt8& shared) const {
+    TileInt8 t = shared;
     t.a_offset = p.a_offset * element_;
-    t.taps = runs_;
-    t.k = k_;
     t.w = packed_.data() + p.column * runs_ * k_;
     t.start = start_.data() + p.column;
     t.scale = scale_.data() + p.column;
     t.bias = bias_.data() + p.column;
     t.y_inverse = y_grids_.inverse(p.column);
     t.y_zero = y_grids_.zero(p.column);
-    t.y = static_cast<std::byte*>(args.y) + p.n0 * epilogue_.y_bytes;
-    if (epilogue_.post.residual != ByteOrFloat::kNone)
-      t.residual = static_cast<const std::byte*>(args.residual) + p.n0 * epilogue_.residual_bytes;
-    t.post = &epilogue_.post;
+    t.y = static_cast<std::byte*>(t.y) + p.n0 * epilogue_.y_bytes;
+    if (t.residual)
+      t.residual = static_cast<const std::byte*>(t.residual) + p.n0 * epilogue_.residual_bytes;
     t.n = p.width;
     const auto* tile = tiles_.tile[p.vectors];
     for_tiles(rows, tiles_.rows[p.vectors], [&](int64_t first, int64_t count) {
       t.a = pointers + first;
-      t.y_offset = y_offset + first;
+      t.y_offset = y_offset_.data() + first;
       tile[count](t);
     });
   }
@@ -295,6 +301,7 @@ class DirectConvInt8 final : public MatrixKernel {
   std::vector<Panel> panels_;
   Split split_;
   AlignedBuffer<int32_t> packed_, start_;
+  AlignedBuffer<int64_t> y_offset_;  // of the rows of a chunk
   AlignedBuffer<float> scale_, bias_;
   ChannelGrids y_grids_;
 };
