@@ -98,11 +98,21 @@ bool is_gate(const Type& t) {
   return std::all_of(t.shape->begin() + 2, t.shape->end(), [](const Dim& d) { return d.is(1); });
 }
 
+// Computed element by element, so that chains of them need no memory in between.
+bool is_elementwise(const Node& n) {
+  constexpr std::string_view kOps[] = {"Add",     "Mul",   "Relu",        "LeakyRelu",
+                                       "Clip",    "PRelu", "HardSigmoid", "HardSwish",
+                                       "Sigmoid", "Swish", "Tanh",        "Elu",
+                                       "Gelu",    "Mish",  "Softplus",    "BatchNormalization"};
+  return std::find(std::begin(kOps), std::end(kOps), n.op) != std::end(kOps);
+}
+
 // The inputs that an operator with a kernel for bytes reads as such; none: it has no such kernel.
 std::vector<ValueId> byte_inputs(const Graph& g, const Node& n) {
   if (n.inputs.empty() || n.inputs[0] == kNoValue || !n.fused.empty()) return {};
   if (n.op == "AveragePool" || averages_space(g, n)) return {n.inputs[0]};
-  if ((n.op != "Add" && n.op != "Mul") || n.own_inputs() != 2) return {};
+  if (!is_elementwise(n)) return {};
+  if (n.op != "Add" && n.op != "Mul") return {n.inputs[0]};
   const ValueId a = n.inputs[0], b = n.inputs[1];
   if (!is_float_activation(g, a) || !is_float_activation(g, b)) return {};
   const Type &ta = g.value(a).type, &tb = g.value(b).type;
@@ -130,11 +140,10 @@ class Between {
     const Node& node = graph_.node(id);
     const auto out = static_cast<size_t>(node.outputs[0]);
     const std::vector<ValueId> reads = byte_inputs(graph_, node);
-    const bool elementwise = node.op == "Add" || node.op == "Mul";
     bool found = false;
     if (!wanted_[out] && asked_[out] && node.outputs.size() == 1) {
       const std::vector<NodeId>& readers = uses_.consumers[out];
-      if (elementwise && !reads.empty() && readers.size() == 1 && is_elementwise(readers[0])) {
+      if (is_elementwise(node) && !reads.empty() && readers.size() == 1 && joins(readers[0])) {
         // Computed where it is read, never stored.
         inside_[out] = 1;
       } else {
@@ -151,9 +160,9 @@ class Between {
   }
 
  private:
-  bool is_elementwise(NodeId id) const {
+  bool joins(NodeId id) const {
     const Node& n = graph_.node(id);
-    return (n.op == "Add" || n.op == "Mul") && !byte_inputs(graph_, n).empty();
+    return is_elementwise(n) && !byte_inputs(graph_, n).empty();
   }
 
   bool reads_bytes(NodeId id, ValueId v) const {
@@ -161,7 +170,7 @@ class Between {
     const Node& n = graph_.node(id);
     const std::vector<ValueId> reads = byte_inputs(graph_, n);
     const bool found = std::find(reads.begin(), reads.end(), v) != reads.end();
-    if (found && n.op != "Add" && n.op != "Mul") return true;
+    if (found && !is_elementwise(n)) return true;
     const auto out = static_cast<size_t>(n.outputs[0]);
     return (wanted_[out] || inside_[out]) && (found || keeps_grid(n) || is_concat(n));
   }

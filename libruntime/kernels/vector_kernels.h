@@ -115,9 +115,9 @@ struct VectorKernels {
   void (*to_bool)(const float* x, uint8_t* y, int64_t n);
   void (*lookup)(const uint8_t* x, uint8_t* y, int64_t n, const uint8_t* table);
   // Numbers become bytes: rounded half to even, saturated.
-  // y = a * a_factor + b * b_factor + offset.
+  // y = a * a_factor + b * b_factor + offset, clamped to [low, high].
   void (*add_u8)(const uint8_t* a, const uint8_t* b, uint8_t* y, int64_t n, float a_factor,
-                 float b_factor, float offset);
+                 float b_factor, float offset, float low, float high);
   // y[r, j] = (x[r, j] - zero) * factors[j] + b[r, j] * b_factor + offset; rows of x and b follow
   // each other. b may be null.
   void (*scale_u8)(const uint8_t* x, const uint8_t* b, uint8_t* y, int64_t rows, int64_t n,

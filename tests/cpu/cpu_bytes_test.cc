@@ -35,7 +35,13 @@ void check_bytes(const std::string& inputs, const std::string& body, const std::
 TEST(CpuBytes, Sums) {
   for (const char* dims : {"f32[1,3,5,7]", "f32[2,40,9,11]", "f32[3,5]", "f32[1]"}) {
     const std::string type = dims;
-    check_bytes("x: " + type + kX + ", z: " + type + kZ, "y" + kY + " = Add(x, z)", "add_u8");
+    const std::string inputs = "x: " + type + kX + ", z: " + type + kZ;
+    check_bytes(inputs, "y" + kY + " = Add(x, z)", "add_u8");
+    check_bytes(inputs, "s = Add(x, z)\ny" + kY + " = Relu(s)", "add_u8");
+    check_bytes(
+        inputs,
+        "const l: f32[] = -0.71\nconst h: f32[] = 1.3\ns = Add(x, z)\ny" + kY + " = Clip(s, l, h)",
+        "add_u8");
   }
 }
 
@@ -102,6 +108,18 @@ TEST(CpuBytes, Averages) {
   const std::string text = "graph g(x: f32[1,3,5,7]" + kX + ") -> (y) {\nconst a: i64[2] = 1 2\ny" +
                            kY + " = ReduceMean(x, a)\n}";
   EXPECT_EQ(count_steps(run_on_cpu(text), "mean_u8"), 0);
+}
+
+TEST(CpuBytes, RowsOfFloatsToBytes) {
+  const std::string unit = " quant u8 scale [0.004] zero [0]";
+  for (const char* type : {"f32[3,5,7]", "f32[2,70,131]", "f32[2,5000]"}) {
+    const std::string head = std::string("graph g(x: ") + type + ") -> (y) {\n";
+    check(head + "y" + unit + " = Softmax(x)\n}", "softmax_u8", 0.004);
+    const std::string n = std::string(type).substr(std::string(type).rfind(',') + 1);
+    const std::string norm =
+        "const s: f32[" + n + " = random 1 0.5 1\nconst b: f32[" + n + " = random 2 -1 1\n";
+    check(head + norm + "y" + kX + " = LayerNormalization(x, s, b)\n}", "layer_norm_u8", 0.02);
+  }
 }
 
 TEST(CpuBytes, LinearResize) {

@@ -178,6 +178,27 @@ TEST(Plan, SumsAndPoolsBetweenLayers) {
   EXPECT_NE(group_of(g, plan, "t"), group_of(g, plan, "p"));
 }
 
+TEST(Plan, ActivationsAndNormalizationsBetweenLayers) {
+  const Graph g = parse(R"(graph g(x: f32[1,4,8,8]) -> (y, z) {
+  const w1: f32[6,4,1,1] = random 1 -1 1
+  const w2: f32[2,12,1,1] = random 2 -1 1
+  const n: f32[12] = random 3 0.5 1
+  a = Conv(x, w1)
+  b = Conv(x, w1)
+  c = Concat(a, b) {axis=1}
+  d = BatchNormalization(c, n, n, n, n)
+  e = Relu(d)
+  y = Conv(e, w2)
+  f = Sigmoid(c)
+  z = Conv(f, w2)
+})");
+  const QuantPlan plan = plan_quantization(g);
+  EXPECT_TRUE(lies_between(g, plan, "c"));
+  EXPECT_EQ(group_of(g, plan, "a"), group_of(g, plan, "c"));
+  EXPECT_EQ(group_of(g, plan, "d"), -1) << "computed where it is read";
+  EXPECT_GE(group_of(g, plan, "e"), 0);
+}
+
 TEST(Plan, TransposedConvolutionsWithoutGroups) {
   const Graph g = parse(R"(graph g(x: f32[1,4,8,8]) -> (y, z) {
   const w: f32[4,6,2,2] = random 1 -1 1

@@ -1,5 +1,6 @@
 // Expressions from bytes to bytes with kernels of their own.
 #include <algorithm>
+#include <cmath>
 
 #include "libruntime/backends/cpu/element.h"
 
@@ -62,7 +63,13 @@ Runs runs_of(const Array& y, const Order& order) {
 
 bool is_whole(const Array& a, const Order& order) { return a.grid && is_dense(a, order); }
 
-void lower_sum(Lowering& l, const Array& a, const Array& b, const Order& order, ValueId v) {
+// Bytes that a result is clamped to.
+struct ByteRange {
+  float low = 0, high = 255;
+};
+
+void lower_sum(Lowering& l, const Array& a, const Array& b, const ByteRange& range,
+               const Order& order, ValueId v) {
   const Array y = l.allocate_output(v, order, l.grid(v));
   const Grid &ga = *a.grid, &gb = *b.grid, &gy = *y.grid;
   const float fa = ga.scale / gy.scale, fb = gb.scale / gy.scale;
@@ -77,13 +84,14 @@ void lower_sum(Lowering& l, const Array& a, const Array& b, const Order& order, 
     auto* to = run.data<uint8_t>(y);
     if (runs.length == n) {
       const Range r = part_of(n, part, parts, 64);
-      k->add_u8(from_a + r.begin, from_b + r.begin, to + r.begin, r.end - r.begin, fa, fb, offset);
+      k->add_u8(from_a + r.begin, from_b + r.begin, to + r.begin, r.end - r.begin, fa, fb, offset,
+                range.low, range.high);
       return;
     }
     const Range r = part_of(n / runs.length, part, parts);
     for (int64_t i = r.begin; i < r.end; ++i) {
       k->add_u8(from_a + i * runs.length, from_b + i * runs.length, to + i * runs.stride,
-                runs.length, fa, fb, offset);
+                runs.length, fa, fb, offset, range.low, range.high);
     }
   };
   l.define(v, y);
@@ -150,6 +158,27 @@ bool is(const Lowering& l, const Expression::Op& op, BinaryOp kernel) {
          op.binary == l.kernels().binary[static_cast<int>(kernel)];
 }
 
+// What the operators behind the first clamp its result to; nullopt when they do anything else.
+std::optional<ByteRange> range_behind(const Lowering& l, const Expression& e, const Grid& grid) {
+  ByteRange range;
+  for (size_t i = 1; i < e.ops.size(); ++i) {
+    const Expression::Op& op = e.ops[i];
+    const auto unary = [&](UnaryOp kernel) {
+      return op.kind == Expression::Kind::kUnary &&
+             op.unary == l.kernels().unary[static_cast<int>(kernel)];
+    };
+    const bool clip = unary(UnaryOp::kClip);
+    if ((!clip && !unary(UnaryOp::kRelu)) || op.x != e.ops[i - 1].out) return std::nullopt;
+    const auto byte = [&](float real) {
+      return std::clamp(std::nearbyint(real / grid.scale) + static_cast<float>(grid.zero), 0.0f,
+                        255.0f);
+    };
+    range.low = std::max(range.low, byte(clip ? op.a : 0.0f));
+    range.high = std::min(range.high, clip ? byte(op.b) : 255.0f);
+  }
+  return range;
+}
+
 // Sums of one product of an image and its gate with that image and another one, once each at most.
 std::optional<Gated> as_gated(const Lowering& l, const Expression& e, const Order& order) {
   // How often each of them is in a register.
@@ -199,10 +228,11 @@ std::optional<Gated> as_gated(const Lowering& l, const Expression& e, const Orde
 Result<bool> lower_byte_expression(Lowering& l, const Expression& e, const Order& order,
                                    ValueId v) {
   if (e.sources.size() == 1 && e.sources[0].grid) return lower_table(l, e, order, v);
-  if (e.sources.size() == 2 && e.ops.size() == 1 && is(l, e.ops[0], BinaryOp::kAdd) &&
-      is_whole(e.sources[0], order) && is_whole(e.sources[1], order)) {
-    lower_sum(l, e.sources[0], e.sources[1], order, v);
-    return true;
+  if (e.sources.size() == 2 && is(l, e.ops[0], BinaryOp::kAdd) && is_whole(e.sources[0], order) &&
+      is_whole(e.sources[1], order)) {
+    const std::optional<ByteRange> range = range_behind(l, e, *l.grid(v));
+    if (range) lower_sum(l, e.sources[0], e.sources[1], *range, order, v);
+    return range.has_value();
   }
   const Order last = channels_last(order.size());
   const std::optional<Gated> gated = as_gated(l, e, last);

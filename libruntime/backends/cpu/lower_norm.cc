@@ -1,6 +1,7 @@
 // Normalizations by statistics of their input.
 #include <algorithm>
 
+#include "libruntime/backends/cpu/row_step.h"
 #include "libruntime/backends/cpu/rows.h"
 
 namespace mnn::cpu {
@@ -41,27 +42,21 @@ Status lower_layer_norm(Lowering& l, const Node& node) {
   }
   for (size_t a = axis; a < dims.size(); ++a) order.push_back(static_cast<int>(a));
   MNN_ASSIGN_OR_RETURN(x, l.real(xv, order));
-  const int64_t size = product(std::span(dims).subspan(axis)), rows = x.elements() / size;
+  const int64_t size = product(std::span(dims).subspan(axis));
   Array in[3] = {x, x, x};
   const bool gain = n.has_input(1), bias = n.has_input(2);
   for (size_t i = 1; i < 3; ++i) {
     if (!n.has_input(i)) continue;
     MNN_ASSIGN_OR_RETURN(in[i], l.real(node.inputs[i], row_major(dims.size() - axis)));
   }
-  const Array y = l.allocate(DType::kF32, dims, order);
-  const Array out[] = {y};
   const auto epsilon = static_cast<float>(n.attr_float("epsilon"));
   const bool rms = node.op == "RMSNormalization";
-  Step& step = l.add_step(rms ? "rms_norm" : "layer_norm", in, out, x.elements() * 2, nullptr);
-  if (x.offset == 0) step.in_place = x.storage;
-  step.run = [=, g = in[1], b = in[2], parts = step.parts, k = &l.kernels()](const Run& run, int,
-                                                                             int part) {
-    const Range r = part_of(rows, part, parts);
-    k->normalize(run.data<float>(x) + r.begin * size, run.data<float>(y) + r.begin * size,
-                 r.end - r.begin, size, gain ? run.data<float>(g) : nullptr,
-                 bias ? run.data<float>(b) : nullptr, epsilon, rms);
-  };
-  return l.finish(node, y);
+  return lower_rows(l, node, rms ? "rms_norm" : "layer_norm", x, std::span(in).subspan(1), size, 2,
+                    [=, g = in[1], b = in[2], k = &l.kernels()](const Run& run, const float* from,
+                                                                float* to, int64_t rows) {
+                      k->normalize(from, to, rows, size, gain ? run.data<float>(g) : nullptr,
+                                   bias ? run.data<float>(b) : nullptr, epsilon, rms);
+                    });
 }
 
 // Row-major: each group is one row, then every channel is scaled and shifted.

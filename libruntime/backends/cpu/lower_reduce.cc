@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "libruntime/backends/cpu/row_step.h"
 #include "libruntime/backends/cpu/rows.h"
 
 namespace mnn::cpu {
@@ -225,19 +226,17 @@ Status lower_softmax(Lowering& l, const Node& node) {
   }
   if (n == 1) inner = 1;
   const int64_t outer = x.elements() / n / inner;
+  const VectorKernels* k = &l.kernels();
+  if (inner == 1) {
+    return lower_rows(l, node, log ? "log_softmax" : "softmax", x, {}, n, 4,
+                      [=](const Run&, const float* from, float* to, int64_t rows) {
+                        k->softmax(from, to, rows, n, log);
+                      });
+  }
   const Array y = l.allocate(DType::kF32, dims, order);
   const Array in[] = {x}, out[] = {y};
   Step& step = l.add_step(log ? "log_softmax" : "softmax", in, out, x.elements() * 4, nullptr);
   if (x.offset == 0) step.in_place = x.storage;
-  const VectorKernels* k = &l.kernels();
-  if (inner == 1) {
-    step.run = [=, parts = step.parts](const Run& run, int, int part) {
-      const Range r = part_of(outer, part, parts);
-      k->softmax(run.data<float>(x) + r.begin * n, run.data<float>(y) + r.begin * n,
-                 r.end - r.begin, n, log);
-    };
-    return l.finish(node, y);
-  }
   constexpr int64_t kColumns = 64;
   const int64_t pieces = (inner + kColumns - 1) / kColumns;
   step.run = [=, parts = step.parts](const Run& run, int, int part) {

@@ -208,15 +208,19 @@ void lookup(const uint8_t* x, uint8_t* y, int64_t n, const uint8_t* table) {
 }
 
 void add_u8(const uint8_t* a, const uint8_t* b, uint8_t* y, int64_t n, float a_factor,
-            float b_factor, float offset) {
+            float b_factor, float offset, float low, float high) {
   const VF fa = splat(a_factor), fb = splat(b_factor), add = splat(offset);
+  const VF least = splat(low), most = splat(high);
+  const auto sum = [&](VF p, VF q) __attribute__((always_inline)) {
+    return narrow(vmin(most, vmax(least, p * fa + q * fb + add)));
+  };
   int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    store_byte_values(y + i, widen(a + i) * fa + widen(b + i) * fb + add);
-  if (i < n) {
-    const VF v = widen_some(a + i, n - i) * fa + widen_some(b + i, n - i) * fb + add;
-    store_some_bytes(y + i, narrow(clamp_byte(v)), n - i);
+  for (; i + kLanes <= n; i += kLanes) {
+    const VBytes v = sum(widen(a + i), widen(b + i));
+    __builtin_memcpy(y + i, &v, sizeof(v));
   }
+  if (i < n)
+    store_some_bytes(y + i, sum(widen_some(a + i, n - i), widen_some(b + i, n - i)), n - i);
 }
 
 template <bool kOther>
