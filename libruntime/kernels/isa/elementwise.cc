@@ -154,13 +154,53 @@ void from_u8(const uint8_t* x, float* y, int64_t n, float scale, int zero) {
   for (; i < n; ++i) y[i] = static_cast<float>(x[i] - zero) * scale;
 }
 
+static MNN_INLINE bool any_lane(VI mask) {
+#if defined(MNN_SIMD_GENERIC)
+  int32_t any = 0;
+  for (int i = 0; i < kLanes; ++i) any |= mask[i];
+  return any != 0;
+#elif MNN_VECTOR_BYTES == 64
+  return _mm512_movepi32_mask(reinterpret_cast<__m512i>(mask)) != 0;
+#elif MNN_VECTOR_BYTES == 32
+  return _mm256_movemask_ps(reinterpret_cast<__m256>(mask)) != 0;
+#else
+  return _mm_movemask_ps(reinterpret_cast<__m128>(mask)) != 0;
+#endif
+}
+
+// Dividing is slow. Where the product with the reciprocal is not near a half, the quotient rounds
+// to the same number; `unsure` gets the lanes where it is, or is no number.
+static MNN_INLINE VI likely_index(VF x, VF inverse, VF low, VF high, VI* unsure) {
+  const VF v = vmin(high, vmax(low, x * inverse));
+  const VI r = round_to_int(v);
+  *unsure |= ~(vabs(v - to_float(r)) < splat(0.499f));
+  return r;
+}
+
 void to_u8(const float* x, uint8_t* y, int64_t n, float scale, int zero) {
   const VF s = splat(scale), z = splat(static_cast<float>(zero));
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
+  const auto exact = [&](int64_t i) __attribute__((always_inline)) {
     const VBytes v = narrow(grid_index(load(x + i), s, z));
     __builtin_memcpy(y + i, &v, sizeof(v));
+  };
+  int64_t i = 0;
+  const float inverse = 1.0f / scale;
+  if (inverse > 1e-30f && inverse < 1e30f) {
+    const VF inv = splat(inverse), low = VF{} - z, high = splat(255.0f) - z;
+    const VI zeros = splat_int(zero);
+    for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+      VI unsure{};
+      const VI a = likely_index(load(x + i), inv, low, high, &unsure);
+      const VI b = likely_index(load(x + i + kLanes), inv, low, high, &unsure);
+      if (any_lane(unsure)) {
+        exact(i);
+        exact(i + kLanes);
+      } else {
+        store_bytes(y + i, a + zeros, b + zeros);
+      }
+    }
   }
+  for (; i + kLanes <= n; i += kLanes) exact(i);
   if (i < n)
     store_some_bytes(y + i, narrow(grid_index(load_tail(x + i, static_cast<int>(n - i)), s, z)),
                      static_cast<int>(n - i));

@@ -1,5 +1,6 @@
 // Reductions, softmax and normalization. Long sums are cut into fixed blocks, so that rounding
 // errors do not grow with the length and results do not depend on threads.
+#include "libruntime/kernels/isa/bytes.h"
 #include "libruntime/kernels/isa/simd_math2.h"
 #include "libruntime/kernels/isa/vector_parts.h"
 
@@ -253,18 +254,34 @@ void scale_shift(const float* x, float* y, int64_t rows, int64_t n, const float*
 }
 
 // Four rows at a time, so that sums are read and written once for them.
+constexpr int64_t kWordRows = 256;  // rows of bytes whose sums fit in 16 bits
+
 void sum_u8(const uint8_t* x, int32_t* __restrict sums, int64_t rows, int64_t stride, int64_t n) {
   for (int64_t j = 0; j < n; ++j) sums[j] = 0;
-  int64_t r = 0;
-  for (; r + 4 <= rows; r += 4, x += 4 * stride) {
-    const uint8_t* __restrict a = x;
-    const uint8_t* __restrict b = x + stride;
-    const uint8_t* __restrict c = x + 2 * stride;
-    const uint8_t* __restrict d = x + 3 * stride;
-    for (int64_t j = 0; j < n; ++j) sums[j] += a[j] + b[j] + c[j] + d[j];
+  for (int64_t first = 0; first < rows; first += kWordRows) {
+    const int64_t end = first + kWordRows < rows ? first + kWordRows : rows;
+    int64_t j = 0;
+    for (; j + kWords <= n; j += kWords) {
+      typedef uint16_t Words __attribute__((vector_size(MNN_VECTOR_BYTES)));
+      const auto words_at = [](const uint8_t* p) __attribute__((always_inline)) {
+        return reinterpret_cast<Words>(load_words(p));
+      };
+      Words even{}, odd{};
+      const uint8_t* p = x + first * stride + j;
+      int64_t r = first;
+      for (; r + 2 <= end; r += 2, p += 2 * stride) {
+        even += words_at(p);
+        odd += words_at(p + stride);
+      }
+      if (r < end) even += words_at(p);
+      even += odd;
+      uint16_t words[kWords];
+      __builtin_memcpy(words, &even, sizeof(words));
+      for (int64_t i = 0; i < kWords; ++i) sums[j + i] += words[i];
+    }
+    for (int64_t r = first; r < end; ++r)
+      for (int64_t i = j; i < n; ++i) sums[i] += x[r * stride + i];
   }
-  for (; r < rows; ++r, x += stride)
-    for (int64_t j = 0; j < n; ++j) sums[j] += x[j];
 }
 
 }  // namespace
