@@ -7,6 +7,8 @@
 #include "libquant/bias.h"
 #include "libquant/report/islands.h"
 #include "libquant/walk.h"
+#include "libruntime/core/op.h"
+#include "libruntime/core/op.h"
 
 namespace mnn {
 namespace {
@@ -285,20 +287,32 @@ class LayerReporter {
   std::map<NodeId, size_t> row_of_;
 };
 
+// Whether the last axis of the first output, of this rank, is what a classifier's is.
+bool scores_in_last_axis(const Graph& graph, int64_t rank) {
+  for (const Node& node : graph.nodes) {
+    if (node.outputs.empty() || node.outputs[0] != graph.outputs[0]) continue;
+    if (node.op == "MatMul" || node.op == "Gemm") return true;
+    if (node.op != "Softmax" && node.op != "LogSoftmax") return false;
+    const int64_t axis = AttributeReader(node, *find_op(node.op)).attr_int("axis");
+    return axis == -1 || axis == rank - 1;
+  }
+  return false;
+}
+
 }  // namespace
 
 Result<std::vector<LayerError>> report_layers(const LayerReportInput& input) {
   return LayerReporter(input).run();
 }
 
-double argmax_agreement(const std::vector<std::vector<Tensor>>& reference,
+double argmax_agreement(const Graph& graph, const std::vector<std::vector<Tensor>>& reference,
                         const std::vector<std::vector<Tensor>>& test) {
   int64_t same = 0, rows = 0;
   for (size_t s = 0; s < reference.size(); ++s) {
     if (reference[s].empty()) return -1;
     const Tensor &r = reference[s][0], &t = test[s][0];
-    // [N,C] and [N,T,C] are scores of classes; in a map of higher rank the last axis is space.
-    if (r.dtype() != DType::kF32 || r.rank() < 2 || r.rank() > 3 || r.dims().back() < 2) return -1;
+    const bool scores = r.rank() == 2 || (r.rank() == 3 && scores_in_last_axis(graph, 3));
+    if (r.dtype() != DType::kF32 || !scores || r.dims().back() < 2) return -1;
     const int64_t n = r.dims().back();
     for (int64_t at = 0; at + n <= r.elements(); at += n) {
       const float *a = r.data<float>() + at, *b = t.data<float>() + at;

@@ -22,9 +22,10 @@ struct LayerReportInput {
 // first.
 Result<std::vector<LayerError>> report_layers(const LayerReportInput& input);
 
-// Share of positions whose largest element along the last axis of the first float output is the
-// same in both; -1 unless that output is [N,C] or [N,T,C] with two classes or more.
-double argmax_agreement(const std::vector<std::vector<Tensor>>& reference,
+// Share of positions whose largest element along the last axis of the graph's first output is the
+// same in both; -1 unless that axis is one of two classes or more: of an f32 output [N,C], or of
+// [N,T,C] made by a softmax over C or a product.
+double argmax_agreement(const Graph& graph, const std::vector<std::vector<Tensor>>& reference,
                         const std::vector<std::vector<Tensor>>& test);
 int64_t bytes_of_constants(const Graph& graph);
 

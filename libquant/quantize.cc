@@ -121,7 +121,7 @@ class Quantizer {
     for (size_t o = 0; o < errors.size(); ++o) {
       report_.outputs.emplace_back(graph_.value(graph_.outputs[o]).name, metrics_of(errors[o]));
     }
-    report_.argmax_agreement = argmax_agreement(reference_, outputs);
+    report_.argmax_agreement = argmax_agreement(graph_, reference_, outputs);
     report_.int8_mac_share = session->int8_mac_share();
     MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> sample, holdout.load(0));
     MNN_ASSIGN_OR_RETURN(const std::vector<int64_t> macs, node_macs(graph, sample));

@@ -76,7 +76,7 @@ struct QuantReport {
   std::string holdout_note;
   std::vector<std::pair<std::string, ErrorMetrics>>
       outputs;                     // per network output, on held-back data
-  double argmax_agreement = -1;    // of the first output along its last axis; -1: not applicable
+  double argmax_agreement = -1;    // of the first output, where its last axis is classes; else -1
   std::vector<LayerError> layers;  // worst contribution first
   double int8_mac_share = 0;
   std::vector<FloatIsland> islands;

@@ -59,7 +59,11 @@ struct Plan::Step {
 };
 
 Plan::Plan(Graph graph, const PlanOptions& options, InputMemory memory, int depth)
-    : graph_(std::move(graph)), options_(options), memory_(memory), depth_(depth) {}
+    : graph_(std::move(graph)),
+      options_(options),
+      memory_(memory),
+      depth_(depth),
+      most_bytes_(usable_memory()) {}
 
 Plan::~Plan() = default;
 
@@ -76,10 +80,14 @@ Status Plan::build() {
   MNN_ASSIGN_OR_RETURN(const std::vector<int> lanes,
                        legalize(graph_, options_.backends, depth_ >= kMaxLateDepth));
   // Backends make plans as long as what they plan for.
-  const int64_t most = usable_memory();
-  for (const Value& value : graph_.values) {
-    if (value.type.is_static() && value.type.dtype != DType::kString) {
-      MNN_RETURN_IF_ERROR(bytes_of(value, most).status());
+  for (const Node& node : graph_.nodes) {
+    for (const auto* list : {&node.inputs, &node.outputs}) {
+      for (const ValueId v : *list) {
+        if (v == kNoValue) continue;
+        const Value& value = graph_.value(v);
+        if (value.type.is_static() && value.type.dtype != DType::kString)
+          MNN_RETURN_IF_ERROR(bytes_of(value, most_bytes_).status());
+      }
     }
   }
   storage_.assign(graph_.values.size(), Storage::kNone);
@@ -162,14 +170,13 @@ void Plan::add_late(const Segment& segment) {
 // which the caller sees between runs, always. A step's scratch lives during that step.
 Status Plan::place() {
   const int end = static_cast<int>(steps_.size());
-  const int64_t most = usable_memory();
   std::vector<Lifetime> lifetimes;
   std::vector<int> buffer_of(graph_.values.size(), -1);
   auto buffer = [&](ValueId v, int step) -> Status {
     const auto i = static_cast<size_t>(v);
     if (storage_[i] != Storage::kBuffer) return {};
     if (buffer_of[i] < 0) {
-      MNN_ASSIGN_OR_RETURN(const int64_t bytes, bytes_of(graph_.value(v), most));
+      MNN_ASSIGN_OR_RETURN(const int64_t bytes, bytes_of(graph_.value(v), most_bytes_));
       buffer_of[i] = static_cast<int>(lifetimes.size());
       lifetimes.push_back({step, step, bytes});
     }
@@ -196,9 +203,9 @@ Status Plan::place() {
   const MemoryPlan placed = plan_memory(lifetimes);
   arena_bytes_ = placed.arena_bytes;
   // Memory is granted lazily: asking for more than there is would end in a kill, not in an error.
-  if (arena_bytes_ > most) {
+  if (arena_bytes_ > most_bytes_) {
     return limit_exceeded("activations need " + std::to_string(arena_bytes_) +
-                          " bytes, the process may use " + std::to_string(most));
+                          " bytes, the process may use " + std::to_string(most_bytes_));
   }
   auto arena = Tensor::allocate(DType::kU8, {arena_bytes_});
   if (!arena.ok()) return arena.status().context("activations");

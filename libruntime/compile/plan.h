@@ -71,6 +71,7 @@ class Plan {
   const PlanOptions& options_;
   const InputMemory memory_;
   const int depth_;
+  const int64_t most_bytes_;  // a buffer may have
   std::vector<std::unique_ptr<Step>> steps_;
   std::vector<Storage> storage_;  // per value
   // Per value: the buffer, or the fixed tensor of a constant or state, or what a step made last.

@@ -3,7 +3,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "libquant/quantize.h"
+#include "libquant/layer_report.h"
+#include "libruntime/core/text.h"
 
 namespace mnn {
 namespace {
@@ -50,6 +51,29 @@ TEST(Report, TextMarksAndLimits) {
   EXPECT_NE(text.find("FAIL"), std::string::npos);
   EXPECT_NE(text.find("and 1 more"), std::string::npos);
   EXPECT_EQ(text.find('\033'), std::string::npos);
+}
+
+// Scores of classes are compared by the best class; an axis of boxes or of space is not.
+TEST(Report, ArgmaxAgreementIsForClasses) {
+  const auto tensor = [](std::vector<int64_t> dims, std::vector<float> v) {
+    return Tensor::of<float>(std::move(dims), std::span<const float>(v));
+  };
+  const auto graph_of = [](const std::string& type, const std::string& node) {
+    return parse_graph("graph g(x: " + type + ") -> (y) {\n  y = " + node + "\n}").value();
+  };
+  const Graph soft = graph_of("f32[1,2,3]", "Softmax(x) {axis=-1}");
+  const Graph across = graph_of("f32[1,2,3]", "Softmax(x) {axis=1}");
+  const Graph boxes = graph_of("f32[1,2,3]", "Relu(x)");
+  const std::vector<std::vector<Tensor>> want = {{tensor({1, 2, 3}, {1, 2, 3, 3, 2, 1})}};
+  const std::vector<std::vector<Tensor>> have = {{tensor({1, 2, 3}, {1, 2, 4, 1, 2, 0})}};
+  EXPECT_EQ(argmax_agreement(soft, want, have), 0.5);
+  EXPECT_EQ(argmax_agreement(across, want, have), -1);
+  EXPECT_EQ(argmax_agreement(boxes, want, have), -1);
+  const Graph plain = graph_of("f32[2,2]", "Relu(x)");
+  EXPECT_EQ(
+      argmax_agreement(plain, {{tensor({2, 2}, {1, 2, 2, 1})}}, {{tensor({2, 2}, {0, 5, 9, 1})}}),
+      1);
+  EXPECT_EQ(argmax_agreement(plain, {{tensor({2, 1}, {1, 2})}}, {{tensor({2, 1}, {1, 2})}}), -1);
 }
 
 }  // namespace
