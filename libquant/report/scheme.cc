@@ -281,9 +281,14 @@ class SchemeReader {
     return {};
   }
 
-  // Entries that say that a tensor between layers stays float.
+  // Entries that say that a tensor between layers stays float. Between layers kept in float it does
+  // so anyway.
   Status read_float_tensors() {
-    const QuantPlan full = plan_quantization(solution_.graph, keep_float_);
+    const auto has = [](const QuantPlan& plan, ValueId v) {
+      return std::binary_search(plan.between.begin(), plan.between.end(), v);
+    };
+    const QuantPlan full = plan_quantization(solution_.graph);
+    const QuantPlan own = plan_quantization(solution_.graph, keep_float_);
     MNN_ASSIGN_OR_RETURN(const Json* list, Reader(root_, "").list("tensors"));
     for (size_t i = 0; i < list->size(); ++i) {
       const Json& object = (*list)[i];
@@ -296,10 +301,9 @@ class SchemeReader {
       if (precision != "float")
         return r.fail("precision", "expected 'float', found '" + precision + "'");
       const auto it = value_of_.find(name);
-      if (it == value_of_.end() ||
-          !std::binary_search(full.between.begin(), full.between.end(), it->second))
+      if (it == value_of_.end() || !has(full, it->second))
         return r.fail("name", "the model has no tensor of this name that may stay float");
-      float_values_.insert(it->second);
+      if (has(own, it->second)) float_values_.insert(it->second);
     }
     return {};
   }

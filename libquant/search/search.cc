@@ -20,8 +20,10 @@ constexpr size_t kCorrectionSamples = 8;
 constexpr size_t kSmoothingSamples = 4;
 constexpr double kMargins[] = {1.0, 1.5};
 constexpr int64_t kMostCandidates = 17;  // for the progress bar
-// What the faster products of the overflow fix may cost at the outputs.
+// What the faster products of the overflow fix may cost at the outputs, and where they may cost
+// anything: far above what any threshold asks for.
 constexpr double kOverflowFixDb = 1.0;
+constexpr double kPlentyDb = 40.0;
 // Shares of the MACs at the beginning that do without it.
 constexpr double kOverflowFixSkips[] = {0, 0.03, 0.15};
 // Layers with less than this share of the MACs gain no time.
@@ -192,7 +194,7 @@ class RecipeSearch {
       if (without.corrected) MNN_RETURN_IF_ERROR(correct(c));
       MNN_RETURN_IF_ERROR(judge(c));
       best_ = without;
-      if (c.score < without.score - kOverflowFixDb) continue;
+      if (c.score < std::min(without.score - kOverflowFixDb, kPlentyDb)) continue;
       best_ = std::move(c);
       break;
     }
@@ -256,8 +258,20 @@ class RecipeSearch {
                          range_minmax(base.calibration.histograms[group]), recipe.margin);
     }
     std::vector<QuantizedWeights>& weights = base.weights[{recipe.weights, recipe.overflow_fix}];
-    for (size_t i = weights.size(); i < base.plan.layers.size(); ++i) {
-      const QuantLayer& layer = base.plan.layers[i];
+    const auto& layers = base.plan.layers;
+    for (size_t i = weights.size(); i < layers.size(); ++i) {
+      const QuantLayer& layer = layers[i];
+      // Unrolled loops share their weights.
+      const auto before = layers.begin() + static_cast<long>(i);
+      const auto twin = std::find_if(layers.begin(), before, [&](const QuantLayer& l) {
+        const std::string& op = base.graph.node(l.node).op;
+        return l.has_weight() && l.weight == layer.weight && op != "Conv" &&
+               op == base.graph.node(layer.node).op && l.weight_axis == layer.weight_axis;
+      });
+      if (twin != before) {
+        weights.push_back(weights[static_cast<size_t>(twin - layers.begin())]);
+        continue;
+      }
       if (!layer.has_weight()) {
         weights.emplace_back();
         continue;

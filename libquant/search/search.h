@@ -47,8 +47,8 @@ struct SearchResult {
 // and without bias correction. Other methods: those ranges, with and without bias correction. The
 // first of equals wins, so that the choice depends on nothing but the figures. Then the best recipe
 // with the overflow fix, on all layers or without the first ones, as soon as it costs no more
-// than 1 dB. Last, products of two computed matrices and values between layers that together cost
-// more than 0.5 dB go back to float, the costliest first, until they do not.
+// than 1 dB or leaves 40 dB. Last, products of two computed matrices and values between layers that
+// together cost more than 0.5 dB go back to float, the costliest first, until they do not.
 Result<SearchResult> search_recipe(const SearchInput& input);
 
 }  // namespace mnn

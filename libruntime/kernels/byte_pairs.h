@@ -30,8 +30,19 @@ template <typename F>
 void for_byte_pairs(const WeightRuns& r, F&& f) {
   const int64_t length = r.run * r.inputs;
   for (int64_t first = 0; first < r.taps; first += r.run) {
-    const auto index = [&](int64_t e) { return e % r.inputs * r.taps + first + e / r.inputs; };
-    for (int64_t e = 0; e < length; e += 2) f(index(e), index(std::min(e + 1, length - 1)));
+    int64_t input = 0, tap = first;
+    const auto next = [&] {
+      const int64_t index = input * r.taps + tap;
+      if (++input == r.inputs) {
+        input = 0;
+        ++tap;
+      }
+      return index;
+    };
+    for (int64_t e = 0; e < length; e += 2) {
+      const int64_t i = next();
+      f(i, e + 1 < length ? next() : i);
+    }
   }
 }
 

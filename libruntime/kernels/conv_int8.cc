@@ -112,14 +112,20 @@ class DirectConvInt8 final : public MatrixKernel {
       for (int64_t j = 0; j < p.width; ++j) {
         const int64_t o = p.n0 + j;
         int64_t sum = 0;
-        for (int64_t run = 0; run < runs_; ++run)
-          for (int64_t e = 0; e < run_ * group_inputs_; ++e) {
-            const int64_t tap = run * run_ + e / group_inputs_, c = e % group_inputs_;
-            const int8_t w = weights[(o * group_inputs_ + c) * area + tap];
-            sum += w;
-            int32_t* cell = out + (run * k_ + e / group_) * nr + j;
-            put(cell, e % group_, w);
+        for (int64_t run = 0; run < runs_; ++run) {
+          int32_t* cell = out + run * k_ * nr + j;
+          int64_t in_group = 0;
+          for (int64_t tap = run * run_; tap < (run + 1) * run_; ++tap) {
+            const int8_t* w = weights + o * group_inputs_ * area + tap;
+            for (int64_t c = 0; c < group_inputs_; ++c, w += area) {
+              sum += *w;
+              put(cell, in_group, *w);
+              if (++in_group < group_) continue;
+              in_group = 0;
+              cell += nr;
+            }
           }
+        }
         // With int16 the zero point is taken off the inputs already.
         if (bytes_) start_[p.column + j] = static_cast<int32_t>(-sum * zero_);
         scale_[p.column + j] = quant.in.scale * quant.weight_scales[o];

@@ -106,15 +106,17 @@ TEST(Quantize, OverflowFix) {
   EXPECT_FALSE(fits_in_pairs(off));
   EXPECT_TRUE(fits_in_pairs(on));
   EXPECT_NE(on.report.method.find("overflow fix"), std::string::npos);
-  // The search takes it where it costs no more than 1 dB against the best without it.
+  // The search takes it where it costs no more than 1 dB against the best without it, or leaves 40
+  // dB.
   const QuantResult best = run(CalibrationMethod::kMinMax);
   double with = -1e9, without = -1e9;
   for (const auto& [name, snr] : best.report.candidates) {
     double& of = name.find("overflow fix") == std::string::npos ? without : with;
     of = std::max(of, snr);
   }
-  EXPECT_EQ(fits_in_pairs(best), with >= without - 1);
-  EXPECT_EQ(best.report.method.find("overflow fix") != std::string::npos, with >= without - 1);
+  const bool taken = with >= std::min(without - 1, 40.0);
+  EXPECT_EQ(fits_in_pairs(best), taken);
+  EXPECT_EQ(best.report.method.find("overflow fix") != std::string::npos, taken);
 }
 
 TEST(Quantize, ReportHasEveryLayerWorstFirst) {

@@ -99,10 +99,18 @@ TEST(Scheme, ALayerKeptInFloat) {
   for (Json& layer : j["layers"]) {
     if (layer["name"] == "pointwise") layer["precision"] = "float";
   }
-  const Solution s = read_scheme(net(), j.dump()).value();
-  EXPECT_EQ(s.plan.layers.size(), 3u);
-  EXPECT_TRUE(verify(annotate(s.graph, s.plan, s.decisions)).ok());
-  EXPECT_EQ(Json::parse(scheme_json(net(), s, "int8", "{}"))["layers"][2]["precision"], "float");
+  // With what the layer makes stored as bytes, and kept in float too.
+  for (const bool output_in_float : {false, true}) {
+    for (Json& t : j["tensors"]) {
+      if (output_in_float && t["name"] == "e") t = {{"name", "e"}, {"precision", "float"}};
+    }
+    const Result<Solution> read = read_scheme(net(), j.dump());
+    ASSERT_TRUE(read.ok()) << read.status().message();
+    EXPECT_EQ(read->plan.layers.size(), 3u);
+    EXPECT_TRUE(verify(annotate(read->graph, read->plan, read->decisions)).ok());
+    const Json out = Json::parse(scheme_json(net(), *read, "int8", "{}"));
+    EXPECT_EQ(out["layers"][2]["precision"], "float");
+  }
 }
 
 // "e" lies between "pointwise" and the average that the classifier reads.
