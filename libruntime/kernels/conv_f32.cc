@@ -23,11 +23,9 @@ Result<MatrixKernelPtr> make_conv_f32(const ConvGeometry& geometry, const float*
   auto kernel =
       std::make_unique<DirectConvF32>(g, std::move(grid), *table, epilogue, options.threads);
   const int64_t inputs = g.ic / g.groups, area = g.kh * g.kw;
-  kernel->pack(
-      [&](int64_t o, int64_t c, size_t tap) {
-        return weights[(o * inputs + c) * area + static_cast<int64_t>(tap)];
-      },
-      bias);
+  WeightView view{weights, g.oc, 0, inputs * area, area, {}};
+  for (int64_t tap = 0; tap < area; ++tap) view.taps.push_back(tap);
+  kernel->pack(view, bias);
   return MatrixKernelPtr(std::move(kernel));
 }
 

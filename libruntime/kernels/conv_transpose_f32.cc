@@ -104,12 +104,8 @@ class ClassConvTransposeF32 final : public MatrixKernel {
     direct.y_step_w = grid.step_w;
     auto kernel =
         std::make_unique<DirectConvF32>(unit, std::move(direct), table, epilogue, threads);
-    kernel->pack(
-        [&](int64_t o, int64_t c, size_t tap) {
-          const int64_t in = o / outputs * inputs + c;
-          return weights[(in * outputs + o % outputs) * area + kernel_tap[tap]];
-        },
-        bias);
+    kernel->pack({weights, outputs, inputs * outputs * area, area, outputs * area, kernel_tap},
+                 bias);
     return MatrixKernelPtr(std::move(kernel));
   }
 

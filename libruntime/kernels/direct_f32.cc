@@ -11,6 +11,7 @@ namespace {
 // From how many input channels on each tap is a run of its own; below, neighbouring taps make one
 // run and pixels at the border are copied.
 constexpr int64_t kRunChannels = 16;
+constexpr int64_t kPackBlock = 64;  // input channels packed at a time, to stay in L1
 constexpr int64_t kTileRows = 6;
 
 }  // namespace
@@ -55,7 +56,7 @@ int64_t DirectConvF32::block_rows(int64_t pixel_bytes, int64_t weight_bytes) con
 }
 
 // Run after run, each filled up to whole registers.
-void DirectConvF32::pack_dots(const WeightAt& weight, const float* bias) {
+void DirectConvF32::pack_dots(const WeightView& weights, const float* bias) {
   const int64_t step = round_up(k_, table_.lanes);
   packed_ = AlignedBuffer<float>(g_.oc * runs_ * step);
   bias_ = AlignedBuffer<float>(g_.oc);
@@ -64,22 +65,28 @@ void DirectConvF32::pack_dots(const WeightAt& weight, const float* bias) {
     for (size_t tap = 0; tap < grid_.taps.size(); ++tap) {
       const auto t = static_cast<int64_t>(tap);
       float* w = packed_.data() + (o * runs_ + t / run_) * step + t % run_ * group_inputs_;
-      for (int64_t c = 0; c < group_inputs_; ++c) w[c] = weight(o, c, tap);
+      const float* from = weights.at(o, tap);
+      for (int64_t c = 0; c < group_inputs_; ++c) w[c] = from[c * weights.input_stride];
     }
   }
 }
 
-void DirectConvF32::pack(const WeightAt& weight, const float* bias) {
-  if (dots_) return pack_dots(weight, bias);
+void DirectConvF32::pack(const WeightView& weights, const float* bias) {
+  if (dots_) return pack_dots(weights, bias);
   const int64_t columns = padded_columns(panels_, table_.lanes), depth = runs_ * k_;
   packed_ = AlignedBuffer<float>(columns * depth);
   bias_ = AlignedBuffer<float>(columns);
   for (const Panel& p : panels_) {
     const int64_t nr = int64_t{p.vectors} * table_.lanes;
     float* w = packed_.data() + p.column * depth;
-    for (size_t tap = 0; tap < grid_.taps.size(); ++tap)
-      for (int64_t c = 0; c < group_inputs_; ++c, w += nr)
-        for (int64_t j = 0; j < p.width; ++j) w[j] = weight(p.n0 + j, c, tap);
+    for (size_t tap = 0; tap < grid_.taps.size(); ++tap, w += group_inputs_ * nr)
+      for (int64_t c0 = 0; c0 < group_inputs_; c0 += kPackBlock) {
+        const int64_t end = std::min(c0 + kPackBlock, group_inputs_);
+        for (int64_t j = 0; j < p.width; ++j) {
+          const float* from = weights.at(p.n0 + j, tap);
+          for (int64_t c = c0; c < end; ++c) w[c * nr + j] = from[c * weights.input_stride];
+        }
+      }
     for (int64_t j = 0; bias && j < p.width; ++j) bias_[p.column + j] = bias[p.n0 + j];
   }
 }

@@ -2,7 +2,6 @@
 // transposed convolution are both made of it.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -25,15 +24,24 @@ struct DirectGrid {
   int64_t run = 1;
 };
 
-// weight(o, c, tap): of output channel o and channel c of its group.
-using WeightAt = std::function<float(int64_t o, int64_t c, size_t tap)>;
+// Where weights lie: at(o, tap)[c * input_stride] is that of output channel o, channel c of its
+// group.
+struct WeightView {
+  const float* data = nullptr;
+  int64_t outputs = 1;  // of a group
+  int64_t group_stride = 0, output_stride = 0, input_stride = 0;
+  std::vector<int64_t> taps;  // offsets
+  const float* at(int64_t o, size_t tap) const {
+    return data + o / outputs * group_stride + o % outputs * output_stride + taps[tap];
+  }
+};
 
 class DirectConvF32 final : public MatrixKernel {
  public:
   // `g` has passed check_geometry; its kernel size, dilations and pads are not used.
   DirectConvF32(const ConvGeometry& g, DirectGrid grid, const KernelTable& table,
                 const Epilogue& epilogue, int threads);
-  void pack(const WeightAt& weight, const float* bias);
+  void pack(const WeightView& weights, const float* bias);
 
   const char* name() const override { return name_.c_str(); }
   int64_t packed_bytes() const override { return packed_.bytes() + bias_.bytes(); }
@@ -43,7 +51,7 @@ class DirectConvF32 final : public MatrixKernel {
 
  private:
   int64_t block_rows(int64_t pixel_bytes, int64_t weight_bytes) const;
-  void pack_dots(const WeightAt& weight, const float* bias);
+  void pack_dots(const WeightView& weights, const float* bias);
   void run_dots(int64_t rows, const float* const* pointers, const int64_t* y_offset,
                 const KernelArgs& args) const;
   void run_panel(const Panel& p, int64_t rows, const float* const* pointers,
