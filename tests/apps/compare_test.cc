@@ -6,18 +6,10 @@
 
 #include "libruntime/core/op.h"
 #include "libruntime/core/text.h"
+#include "tests/text_graph.h"
 
 namespace mnn::cli {
 namespace {
-
-Graph parse(std::string_view text) {
-  Result<Graph> g = parse_graph(text);
-  EXPECT_TRUE(g.ok()) << g.status().message();
-  Graph graph = std::move(g).value();
-  const Status s = infer_types(graph);
-  EXPECT_TRUE(s.ok()) << s.message();
-  return graph;
-}
 
 CompareInputs one_input(std::vector<int64_t> dims) {
   CompareInputs inputs;
@@ -39,13 +31,13 @@ Comparison compare(const Graph& ref, const Graph& test, std::vector<int64_t> dim
 }
 
 TEST(Compare, FusedLayersMeetTheirLastSource) {
-  const Graph ref = parse(R"(graph g(x: f32[2,3]) -> (y) {
+  const Graph ref = typed_graph(R"(graph g(x: f32[2,3]) -> (y) {
     const w: f32[3,4] = random 1 -1 1
     a = MatMul(x, w) name "fc" @ "fc"
     b = Relu(a) name "act" @ "act"
     y = Tanh(b) name "end" @ "end"
   })");
-  const Graph test = parse(R"(graph g(x: f32[2,3]) -> (y) {
+  const Graph test = typed_graph(R"(graph g(x: f32[2,3]) -> (y) {
     const w: f32[3,4] = random 1 -1 1
     b = MatMul(x, w) + Relu name "act" @ "fc" "act"
     y = Tanh(b) name "end" @ "end"
@@ -70,7 +62,7 @@ TEST(Compare, NamesTheFirstBadLayer) {
   })";
   const auto with = [&](const std::string& k) {
     std::string s = text;
-    return parse(s.replace(s.find("%s"), 2, k));
+    return typed_graph(s.replace(s.find("%s"), 2, k));
   };
   const Comparison c = compare(with("1"), with("1.5"), {2, 3});
   ASSERT_NE(first_bad(c, {}), nullptr);
@@ -82,11 +74,11 @@ TEST(Compare, NamesTheFirstBadLayer) {
 }
 
 TEST(Compare, ChannelsLastAgainstChannelsFirst) {
-  const Graph ref = parse(R"(graph g(x: f32[2,3,4,5]) -> (y) {
+  const Graph ref = typed_graph(R"(graph g(x: f32[2,3,4,5]) -> (y) {
     a = Relu(x) name "act"
     y = ReduceMean(a) {keepdims=0} name "mean"
   })");
-  const Graph test = parse(R"(graph g(x: f32[2,3,4,5]) -> (y) {
+  const Graph test = typed_graph(R"(graph g(x: f32[2,3,4,5]) -> (y) {
     t = Transpose(x) {perm=[0,2,3,1]} name "to_nhwc"
     a = Relu(t) name "act"
     y = ReduceMean(a) {keepdims=0} name "mean"
@@ -100,17 +92,17 @@ TEST(Compare, ChannelsLastAgainstChannelsFirst) {
 }
 
 TEST(Compare, WhatCannotBeComparedFails) {
-  const Graph ref = parse("graph g(x: f32[n,3]) -> (y) {\n  y = Relu(x) name \"act\"\n}");
-  const Graph wide = parse(R"(graph g(x: f32[n,3]) -> (y) {
+  const Graph ref = typed_graph("graph g(x: f32[n,3]) -> (y) {\n  y = Relu(x) name \"act\"\n}");
+  const Graph wide = typed_graph(R"(graph g(x: f32[n,3]) -> (y) {
     y = Concat(x, x) {axis=1} name "act"
   })");
   EXPECT_EQ(judge_comparison(compare(ref, wide, {2, 3}), {}).message(),
             "node act (Concat): first bad layer: shapes differ: f32[2,3] and f32[2,6]");
   EXPECT_EQ(judge_comparison(compare(ref, ref, {0, 3}), {0.9, {}}).message(),
             "node act (Relu): first bad layer: it is empty: there is nothing to compare");
-  const Graph log = parse("graph g(x: f32[n,3]) -> (y) {\n  y = Log(x) name \"act\"\n}");
+  const Graph log = typed_graph("graph g(x: f32[n,3]) -> (y) {\n  y = Log(x) name \"act\"\n}");
   EXPECT_EQ(judge_comparison(compare(ref, log, {2, 3}), {}).code(), Code::kInternal);
-  const Graph two = parse(R"(graph g(x: f32[n,3]) -> (y, z) {
+  const Graph two = typed_graph(R"(graph g(x: f32[n,3]) -> (y, z) {
     y = Relu(x) name "act"
     z = Abs(x) name "abs"
   })");
@@ -120,10 +112,10 @@ TEST(Compare, WhatCannotBeComparedFails) {
 
 TEST(Compare, RewrittenValuesAreNotAligned) {
   // A pass that changes what a layer makes leaves the value without a name.
-  const Graph ref = parse(
+  const Graph ref = typed_graph(
       "graph g(x: f32[3]) -> (y) {\n  a = Relu(x) name \"act\" @ \"act\"\n"
       "  y = Neg(a) name \"neg\"\n}");
-  const Graph test = parse(
+  const Graph test = typed_graph(
       "graph g(x: f32[3]) -> (y) {\n  %0 = Abs(x) name \"act\" @ \"act\" \"k\"\n"
       "  y = Neg(%0) name \"neg\"\n}");
   const Comparison c = compare(ref, test, {3});

@@ -6,18 +6,10 @@
 
 #include "libruntime/core/op.h"
 #include "libruntime/core/text.h"
+#include "tests/text_graph.h"
 
 namespace mnn::cli {
 namespace {
-
-Graph parse(std::string_view text) {
-  Result<Graph> g = parse_graph(text);
-  EXPECT_TRUE(g.ok()) << g.status().message();
-  Graph graph = std::move(g).value();
-  const Status s = infer_types(graph);
-  EXPECT_TRUE(s.ok()) << s.message();
-  return graph;
-}
 
 constexpr const char* kBase = R"(graph g(x: f32[2,20]) -> (y) {
   const w "fc.weight": f32[20,4] = random 1 -1 1
@@ -35,17 +27,18 @@ std::string with(std::string text, const std::string& from, const std::string& t
 }
 
 TEST(Diff, SameModelsDoNotDiffer) {
-  const GraphDiff d = diff_graphs(parse(kBase), parse(kBase));
+  const GraphDiff d = diff_graphs(typed_graph(kBase), typed_graph(kBase));
   EXPECT_TRUE(d.same());
   EXPECT_EQ(d.summary(), "no difference");
   EXPECT_EQ(d.constants, 2);
 }
 
 TEST(Diff, AttributesWithTheirDefaultAreEqual) {
-  EXPECT_TRUE(
-      diff_graphs(parse(with(kBase, "{axis=1}", "{axis=-1}")), parse(with(kBase, " {axis=1}", "")))
-          .same());
-  const GraphDiff d = diff_graphs(parse(kBase), parse(with(kBase, "{axis=1}", "{axis=0}")));
+  EXPECT_TRUE(diff_graphs(typed_graph(with(kBase, "{axis=1}", "{axis=-1}")),
+                          typed_graph(with(kBase, " {axis=1}", "")))
+                  .same());
+  const GraphDiff d =
+      diff_graphs(typed_graph(kBase), typed_graph(with(kBase, "{axis=1}", "{axis=0}")));
   ASSERT_EQ(d.changed.size(), 1U);
   EXPECT_EQ(d.changed[0].name, "soft");
   EXPECT_EQ(d.changed[0].changes[0].field, "attribute axis");
@@ -54,7 +47,7 @@ TEST(Diff, AttributesWithTheirDefaultAreEqual) {
 
 TEST(Diff, WeightsAreReportedUnderTheirName) {
   const GraphDiff d =
-      diff_graphs(parse(kBase), parse(with(kBase, "random 2 -1 1", "random 2 -2 2")));
+      diff_graphs(typed_graph(kBase), typed_graph(with(kBase, "random 2 -1 1", "random 2 -2 2")));
   ASSERT_EQ(d.constant_changes.size(), 1U);
   EXPECT_EQ(d.constant_changes[0].name, "out.weight");
   EXPECT_EQ(d.constant_changes[0].reader, "out");
@@ -64,7 +57,8 @@ TEST(Diff, WeightsAreReportedUnderTheirName) {
 }
 
 TEST(Diff, ReplacedOperatorKeepsItsPlace) {
-  const GraphDiff d = diff_graphs(parse(kBase), parse(with(kBase, "Relu(a)", "Tanh(a)")));
+  const GraphDiff d =
+      diff_graphs(typed_graph(kBase), typed_graph(with(kBase, "Relu(a)", "Tanh(a)")));
   ASSERT_EQ(d.changed.size(), 1U);
   EXPECT_EQ(d.changed[0].changes[0].before, "Relu");
   EXPECT_EQ(d.changed[0].changes[0].after, "Tanh");
@@ -72,13 +66,13 @@ TEST(Diff, ReplacedOperatorKeepsItsPlace) {
 
 TEST(Diff, AnInsertedNodeRenamesNothing) {
   // Exporters number names: one node more shifts all that follow.
-  const Graph before = parse(R"(graph g(x: f32[2,20]) -> (y) {
+  const Graph before = typed_graph(R"(graph g(x: f32[2,20]) -> (y) {
     const w: f32[20,20] = random 1 -1 1
     const v: f32[20,20] = random 2 -1 1
     a = MatMul(x, w) name "MatMul_0"
     y = MatMul(a, v) name "MatMul_1"
   })");
-  const Graph after = parse(R"(graph g(x: f32[2,20]) -> (y) {
+  const Graph after = typed_graph(R"(graph g(x: f32[2,20]) -> (y) {
     const n: f32[20,20] = random 3 -1 1
     const w: f32[20,20] = random 1 -1 1
     const v: f32[20,20] = random 2 -1 1
@@ -99,11 +93,11 @@ TEST(Diff, AnInsertedNodeRenamesNothing) {
 }
 
 TEST(Diff, QuantizationAndStorage) {
-  const Graph plain = parse(R"(graph g(x: f32[2,2]) -> (y) {
+  const Graph plain = typed_graph(R"(graph g(x: f32[2,2]) -> (y) {
     const w: f32[2,2] = 0.5 -0.5 1 0
     y = MatMul(x, w) name "fc"
   })");
-  const Graph quantized = parse(R"(graph g(x: f32[2,2]) -> (y) {
+  const Graph quantized = typed_graph(R"(graph g(x: f32[2,2]) -> (y) {
     const w: f32[2,2] quant i8 scale [0.25,0.5] zero [0,0] axis 1 = 2 -1 4 0
     y = MatMul(x, w) name "fc"
   })");
@@ -116,7 +110,7 @@ TEST(Diff, QuantizationAndStorage) {
 
 TEST(Diff, InputsAndOutputs) {
   const GraphDiff d =
-      diff_graphs(parse(kBase), parse(R"(graph g(x: f32[3,20], k: f32[1]) -> (y, z) {
+      diff_graphs(typed_graph(kBase), typed_graph(R"(graph g(x: f32[3,20], k: f32[1]) -> (y, z) {
     const w "fc.weight": f32[20,4] = random 1 -1 1
     const v "out.weight": f32[4,20] = random 2 -1 1
     a = MatMul(x, w) name "fc" @ "fc"
@@ -145,10 +139,10 @@ TEST(Diff, WalksSubGraphs) {
       }
     } name "if_1"
   })";
-  const GraphDiff d = diff_graphs(parse(text), parse(with(text, "Relu", "Abs")));
+  const GraphDiff d = diff_graphs(typed_graph(text), typed_graph(with(text, "Relu", "Abs")));
   ASSERT_EQ(d.changed.size(), 1U);
   EXPECT_EQ(d.changed[0].name, "if_1/then_branch/inner");
-  EXPECT_TRUE(diff_graphs(parse(text), parse(text)).same());
+  EXPECT_TRUE(diff_graphs(typed_graph(text), typed_graph(text)).same());
 }
 
 TEST(Diff, FiftyThousandNodes) {

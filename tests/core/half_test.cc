@@ -7,17 +7,10 @@
 #include "libruntime/core/io/mnn_file.h"
 #include "libruntime/core/op.h"
 #include "libruntime/core/text.h"
+#include "tests/text_graph.h"
 
 namespace mnn {
 namespace {
-
-Graph parse(std::string_view text) {
-  Result<Graph> g = parse_graph(text);
-  EXPECT_TRUE(g.ok()) << g.status().message();
-  Graph graph = std::move(g).value();
-  EXPECT_TRUE(infer_types(graph).ok());
-  return graph;
-}
 
 constexpr const char* kModel = R"(graph g(x: f32[3,8]) -> (y) {
   const w: f32[8,16] = random 1 -1 1
@@ -27,7 +20,7 @@ constexpr const char* kModel = R"(graph g(x: f32[3,8]) -> (y) {
 })";
 
 TEST(Half, StoresLargeConstantsAndComputesInF32) {
-  const Graph plain = parse(kModel);
+  const Graph plain = typed_graph(kModel);
   Graph half = plain;
   const Result<HalfReport> report = narrow_constants(half);
   ASSERT_TRUE(report.ok());
@@ -56,7 +49,7 @@ TEST(Half, StoresLargeConstantsAndComputesInF32) {
 }
 
 TEST(Half, KeepsWhatF16CannotHold) {
-  Graph g = parse(R"(graph g(x: f32[64]) -> (y, z, v) {
+  Graph g = typed_graph(R"(graph g(x: f32[64]) -> (y, z, v) {
     const big: f32[64] = iota 0 2000
     const small: f32[64] = iota 1e-9 1e-9
     const k: f32[64] = random 3 -1 1
@@ -73,8 +66,8 @@ TEST(Half, KeepsWhatF16CannotHold) {
 }
 
 TEST(Half, InfinitiesAreHeld) {
-  Graph g =
-      parse("graph g(x: f32[64]) -> (y) {\n  const m: f32[64] = iota 1 1\n  y = Add(x, m)\n}");
+  Graph g = typed_graph(
+      "graph g(x: f32[64]) -> (y) {\n  const m: f32[64] = iota 1 1\n  y = Add(x, m)\n}");
   for (Value& v : g.values) {
     if (v.name == "m") v.data.data<float>()[3] = -std::numeric_limits<float>::infinity();
   }

@@ -9,16 +9,10 @@
 #include "libruntime/core/op.h"
 #include "libruntime/core/text.h"
 #include "tests/passes/check.h"
+#include "tests/text_graph.h"
 
 namespace mnn {
 namespace {
-
-Graph parsed(std::string_view text) {
-  auto g = parse_graph(text);
-  EXPECT_TRUE(g.ok()) << g.status().message();
-  EXPECT_TRUE(infer_types(*g).ok());
-  return std::move(g).value();
-}
 
 std::vector<Rule> swish_rules() {
   return {{"Swish", commutative(op("Mul", {any("x"), op("Sigmoid", {any("x")})})),
@@ -26,7 +20,7 @@ std::vector<Rule> swish_rules() {
 }
 
 TEST(Rewrite, JoinsOriginsAndTakesTheRootsName) {
-  Graph g = parsed(R"(graph g(x: f32[2]) -> (y) {
+  Graph g = typed_graph(R"(graph g(x: f32[2]) -> (y) {
     s = Sigmoid(x) name "sig" @ "layer1" "shared"
     y = Mul(s, x) name "mul" @ "shared" "layer2"
   })");
@@ -55,7 +49,7 @@ TEST(Rewrite, InnerValuesArePrivate) {
                                 s: f32[2] quant u8 scale [0.01] zero [0] = Sigmoid(x)
                                 y = Mul(x, s)
                               })"}) {
-    Graph g = parsed(text);
+    Graph g = typed_graph(text);
     const size_t nodes = g.nodes.size();
     ASSERT_TRUE(apply_rules(g, swish_rules()).ok());
     EXPECT_EQ(g.nodes.size(), nodes);
@@ -66,7 +60,7 @@ TEST(Rewrite, InnerValueReadTwiceInsideTheMatch) {
   const std::vector<Rule> rules = {
       {"R", op("Div", {op("Neg", {any("x")}, "n"), op("Exp", {any("n")})}),
        [](Builder& b, const Match& m) { return b.op("Abs", {m.at("x")}); }, nullptr}};
-  Graph g = parsed(R"(graph g(x: f32[2]) -> (y) {
+  Graph g = typed_graph(R"(graph g(x: f32[2]) -> (y) {
     n = Neg(x)
     e = Exp(n)
     y = Div(n, e)
@@ -86,7 +80,7 @@ TEST(Rewrite, BacktracksOverCommutativeOperands) {
          return b.op("Sum", {m.at("a"), m.at("b"), m.at("c")});
        },
        nullptr}};
-  Graph g = parsed(R"(graph g(p: f32[2], q: f32[2]) -> (y) {
+  Graph g = typed_graph(R"(graph g(p: f32[2], q: f32[2]) -> (y) {
     const c: f32[2] = 1 2
     l = Mul(c, p)
     r = Mul(p, q)
@@ -105,7 +99,7 @@ TEST(Rewrite, ADecliningBuilderLeavesNoTrace) {
                                       return kNoValue;
                                     },
                                     nullptr}};
-  Graph g = parsed("graph g(x: f32[2]) -> (y) {\n y = Neg(x)\n}");
+  Graph g = typed_graph("graph g(x: f32[2]) -> (y) {\n y = Neg(x)\n}");
   const std::string before = print_graph(g);
   const auto hits = apply_rules(g, rules);
   ASSERT_TRUE(hits.ok());
@@ -114,7 +108,7 @@ TEST(Rewrite, ADecliningBuilderLeavesNoTrace) {
 }
 
 TEST(Rewrite, KeepsQuantParamsOfTheReplacedValue) {
-  Graph g = parsed(R"(graph g(x: f32[2]) -> (y) {
+  Graph g = typed_graph(R"(graph g(x: f32[2]) -> (y) {
     s = Sigmoid(x)
     m: f32[2] quant u8 scale [0.01] zero [3] = Mul(x, s)
     y = Neg(m)
@@ -128,7 +122,7 @@ TEST(Rewrite, KeepsQuantParamsOfTheReplacedValue) {
 }
 
 TEST(Rewrite, WalksSubgraphs) {
-  Graph g = parsed(R"(graph g(c: bool[], x: f32[2]) -> (y) {
+  Graph g = typed_graph(R"(graph g(c: bool[], x: f32[2]) -> (y) {
     y = If(c) captures(x) {
       then_branch: graph t() captures(x) -> (r) {
         s = Sigmoid(x)
@@ -145,7 +139,7 @@ TEST(Rewrite, WalksSubgraphs) {
 }
 
 TEST(Rewrite, ErrorsNameThePass) {
-  Graph g = parsed("graph g(x: f32[2]) -> (y) {\n y = Neg(x)\n}");
+  Graph g = typed_graph("graph g(x: f32[2]) -> (y) {\n y = Neg(x)\n}");
   const std::vector<Pass> passes = {{"break-it", [](Graph& graph) -> Result<int> {
                                        graph.nodes[0].op = "NoSuchOperator";
                                        return 1;

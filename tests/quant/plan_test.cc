@@ -7,16 +7,10 @@
 #include "libquant/annotate.h"
 #include "libruntime/core/op.h"
 #include "libruntime/core/text.h"
+#include "tests/text_graph.h"
 
 namespace mnn {
 namespace {
-
-Graph parse(const std::string& text) {
-  Result<Graph> g = parse_graph(text);
-  EXPECT_TRUE(g.ok()) << g.status().message();
-  EXPECT_TRUE(infer_types(*g).ok());
-  return std::move(g).value();
-}
 
 constexpr const char* kTwoBranches = R"(graph g(x: f32[1,4,8,8]) -> (y) {
   const w1: f32[4,4,1,1] = random 1 -1 1
@@ -37,7 +31,7 @@ int group_of(const Graph& g, const QuantPlan& plan, const std::string& name) {
 }
 
 TEST(Plan, ConcatAndPoolShareOneGrid) {
-  const Graph g = parse(kTwoBranches);
+  const Graph g = typed_graph(kTwoBranches);
   const QuantPlan plan = plan_quantization(g);
   EXPECT_EQ(plan.layers.size(), 3u);
   const int c = group_of(g, plan, "c");
@@ -50,7 +44,7 @@ TEST(Plan, ConcatAndPoolShareOneGrid) {
 }
 
 TEST(Plan, VectorsAndOddGemmsStayFloat) {
-  const Graph g = parse(R"(graph g(x: f32[2,4], v: f32[4]) -> (y, z, u) {
+  const Graph g = typed_graph(R"(graph g(x: f32[2,4], v: f32[4]) -> (y, z, u) {
   const w: f32[4,3] = random 1 -1 1
   const k: f32[5,2] = random 2 -1 1
   y = MatMul(x, v)
@@ -76,7 +70,7 @@ constexpr const char* kAttention = R"(graph g(x: f32[1,6,8]) -> (y) {
 })";
 
 TEST(Plan, BothOperandsOfAComputedProductAreBytes) {
-  const Graph g = parse(kAttention);
+  const Graph g = typed_graph(kAttention);
   const QuantPlan plan = plan_quantization(g);
   ASSERT_EQ(plan.layers.size(), 4u);
   EXPECT_FALSE(plan.layers[2].has_weight());
@@ -93,7 +87,7 @@ TEST(Plan, BothOperandsOfAComputedProductAreBytes) {
 }
 
 TEST(Annotate, OnlyAComputedProductReadsBytes) {
-  const Graph g = parse(kAttention);
+  const Graph g = typed_graph(kAttention);
   const QuantPlan plan = plan_quantization(g);
   QuantDecisions d;
   d.params.assign(static_cast<size_t>(plan.groups), activation_params(-2, 2));
@@ -128,7 +122,7 @@ constexpr const char* kGated = R"(graph g(x: f32[1,4,8,8]) -> (y, z) {
 })";
 
 TEST(Plan, AnImageBetweenItsLayerAndItsGateIsBytes) {
-  const Graph g = parse(kGated);
+  const Graph g = typed_graph(kGated);
   const QuantPlan plan = plan_quantization(g);
   EXPECT_TRUE(lies_between(g, plan, "a"));
   EXPECT_GE(group_of(g, plan, "a"), 0);
@@ -142,7 +136,7 @@ TEST(Plan, AnImageBetweenItsLayerAndItsGateIsBytes) {
 }
 
 TEST(Plan, WhatNeedsFloatsStaysFloat) {
-  const Graph g = parse(R"(graph g(x: f32[1,4,8,8]) -> (y, z) {
+  const Graph g = typed_graph(R"(graph g(x: f32[1,4,8,8]) -> (y, z) {
   const w1: f32[6,4,1,1] = random 1 -1 1
   const w2: f32[6,6,1,1] = random 2 -1 1
   a = Conv(x, w1)
@@ -156,7 +150,7 @@ TEST(Plan, WhatNeedsFloatsStaysFloat) {
 }
 
 TEST(Plan, SumsAndPoolsBetweenLayers) {
-  const Graph g = parse(R"(graph g(x: f32[1,4,8,8]) -> (y, z) {
+  const Graph g = typed_graph(R"(graph g(x: f32[1,4,8,8]) -> (y, z) {
   const w1: f32[6,4,1,1] = random 1 -1 1
   const w2: f32[2,6,1,1] = random 2 -1 1
   const axes: i64[2] = -1 -2
@@ -179,7 +173,7 @@ TEST(Plan, SumsAndPoolsBetweenLayers) {
 }
 
 TEST(Plan, ActivationsAndNormalizationsBetweenLayers) {
-  const Graph g = parse(R"(graph g(x: f32[1,4,8,8]) -> (y, z) {
+  const Graph g = typed_graph(R"(graph g(x: f32[1,4,8,8]) -> (y, z) {
   const w1: f32[6,4,1,1] = random 1 -1 1
   const w2: f32[2,12,1,1] = random 2 -1 1
   const n: f32[12] = random 3 0.5 1
@@ -200,7 +194,7 @@ TEST(Plan, ActivationsAndNormalizationsBetweenLayers) {
 }
 
 TEST(Plan, TransposedConvolutionsWithoutGroups) {
-  const Graph g = parse(R"(graph g(x: f32[1,4,8,8]) -> (y, z) {
+  const Graph g = typed_graph(R"(graph g(x: f32[1,4,8,8]) -> (y, z) {
   const w: f32[4,6,2,2] = random 1 -1 1
   const v: f32[4,3,2,2] = random 2 -1 1
   y = ConvTranspose(x, w) {strides=[2,2]}
@@ -223,7 +217,7 @@ TEST(Plan, ParametersHoldZeroExactly) {
 }
 
 TEST(Annotate, OnlyOneLayerLeavesTheOtherReadersAlone) {
-  const Graph g = parse(kTwoBranches);
+  const Graph g = typed_graph(kTwoBranches);
   const QuantPlan plan = plan_quantization(g);
   QuantDecisions d;
   d.params.assign(static_cast<size_t>(plan.groups), activation_params(-2, 2));
@@ -249,7 +243,7 @@ TEST(Annotate, OnlyOneLayerLeavesTheOtherReadersAlone) {
 }
 
 TEST(Annotate, ABiasIsMadeWhereThereWasNone) {
-  Graph g = parse(R"(graph g(x: f32[1,4,4,4], r: f32[1,3,4,4]) -> (y) {
+  Graph g = typed_graph(R"(graph g(x: f32[1,4,4,4], r: f32[1,3,4,4]) -> (y) {
   const w: f32[3,4,1,1] = random 1 -1 1
   y = Conv(x, w) + Add(r) + Relu
 })");

@@ -9,6 +9,7 @@
 #include "libruntime/core/op.h"
 #include "libruntime/core/text.h"
 #include "libruntime/kernels/byte_pairs.h"
+#include "tests/text_graph.h"
 
 namespace mnn {
 namespace {
@@ -27,11 +28,7 @@ constexpr const char* kNet = R"(graph g(x: f32[1,3,9,9]) -> (y) {
   y = Gemm(f, w4) {transB=1} @ "classifier"
 })";
 
-Graph net() {
-  Graph g = parse_graph(kNet).value();
-  EXPECT_TRUE(infer_types(g).ok());
-  return g;
-}
+Graph net() { return typed_graph(kNet); }
 
 SampleSource samples(size_t count, uint64_t seed, float bad = 0) {
   SampleSource s;

@@ -7,6 +7,7 @@
 
 #include "libruntime/core/op.h"
 #include "libruntime/core/text.h"
+#include "tests/text_graph.h"
 
 namespace mnn {
 namespace {
@@ -30,11 +31,7 @@ constexpr const char* kNet = R"(graph g(x: f32[1,3,9,9]) -> (y) {
   y = Gemm(f, w4, b4) {transB=1} @ "classifier"
 })";
 
-Graph net() {
-  Graph g = parse_graph(kNet).value();
-  EXPECT_TRUE(infer_types(g).ok());
-  return g;
-}
+Graph net() { return typed_graph(kNet); }
 
 SampleSource samples(size_t count) {
   SampleSource s;

@@ -7,16 +7,10 @@
 
 #include "libruntime/core/op.h"
 #include "libruntime/core/text.h"
+#include "tests/text_graph.h"
 
 namespace mnn {
 namespace {
-
-Graph parse(const std::string& text) {
-  Result<Graph> g = parse_graph(text);
-  EXPECT_TRUE(g.ok()) << g.status().message();
-  EXPECT_TRUE(infer_types(*g).ok());
-  return std::move(g).value();
-}
 
 Tensor random(std::vector<int64_t> dims, uint64_t state) {
   Tensor t = Tensor::allocate(DType::kF32, std::move(dims)).value();
@@ -30,7 +24,7 @@ Tensor random(std::vector<int64_t> dims, uint64_t state) {
 // Smooths the one value that can be and compares the networks.
 Graph check_unchanged(const std::string& text, const std::vector<int64_t>& dims,
                       const std::string& value) {
-  const Graph before = parse(text);
+  const Graph before = typed_graph(text);
   const QuantPlan plan = plan_quantization(before);
   Graph after = before;
   for (const ChannelValue& c : channel_values(before, plan)) {
@@ -105,7 +99,7 @@ TEST(Smoothing, GoesIntoTheBiasOfAMatMul) {
 }
 
 TEST(Channels, OnlyWhatNothingElseReads) {
-  const Graph g = parse(R"(graph g(x: f32[1,4,5,5]) -> (y) {
+  const Graph g = typed_graph(R"(graph g(x: f32[1,4,5,5]) -> (y) {
   const w: f32[4,4,1,1] = random 1 -1 1
   const d: f32[4,1,3,3] = random 2 -1 1
   a = Conv(x, w)

@@ -10,6 +10,21 @@ namespace mnn::cpu {
 
 inline constexpr int kMaxExpression = 24;  // operators
 
+// How operators become operators of expressions.
+struct UnaryRow {
+  std::string_view op;
+  UnaryOp kernel;
+  std::string_view a, b;  // attributes that become the parameters
+};
+struct BinaryRow {
+  std::string_view op;
+  BinaryOp kernel;
+  bool variadic, logic;
+};
+// Null for other operators.
+const UnaryRow* find_unary(std::string_view op);
+const BinaryRow* find_binary(std::string_view op);
+
 // Whether the node is an operator of expressions, with types and shapes they can take.
 bool is_elementwise(const Graph& graph, const Node& node);
 // Whether it is for some types and shapes.

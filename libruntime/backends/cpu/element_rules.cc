@@ -1,0 +1,207 @@
+// What runs as part of an expression, and as which kernels.
+#include <algorithm>
+
+#include "libruntime/backends/cpu/element.h"
+
+namespace mnn::cpu {
+namespace {
+
+constexpr UnaryRow kUnary[] = {
+    {"Relu", UnaryOp::kRelu, "", ""},
+    {"LeakyRelu", UnaryOp::kLeakyRelu, "alpha", ""},
+    {"ThresholdedRelu", UnaryOp::kThresholdedRelu, "alpha", ""},
+    {"Elu", UnaryOp::kElu, "alpha", ""},
+    {"Selu", UnaryOp::kSelu, "alpha", "gamma"},
+    {"Celu", UnaryOp::kCelu, "alpha", ""},
+    {"HardSigmoid", UnaryOp::kHardSigmoid, "alpha", "beta"},
+    {"HardSwish", UnaryOp::kHardSwish, "", ""},
+    {"Sigmoid", UnaryOp::kSigmoid, "", ""},
+    {"Swish", UnaryOp::kSwish, "alpha", ""},
+    {"Tanh", UnaryOp::kTanh, "", ""},
+    {"Gelu", UnaryOp::kGelu, "", ""},  // or kGeluTanh
+    {"Mish", UnaryOp::kMish, "", ""},
+    {"Softplus", UnaryOp::kSoftplus, "", ""},
+    {"Softsign", UnaryOp::kSoftsign, "", ""},
+    {"Erf", UnaryOp::kErf, "", ""},
+    {"Exp", UnaryOp::kExp, "", ""},
+    {"Log", UnaryOp::kLog, "", ""},
+    {"Sqrt", UnaryOp::kSqrt, "", ""},
+    {"Reciprocal", UnaryOp::kReciprocal, "", ""},
+    {"Abs", UnaryOp::kAbs, "", ""},
+    {"Neg", UnaryOp::kNeg, "", ""},
+    {"Floor", UnaryOp::kFloor, "", ""},
+    {"Ceil", UnaryOp::kCeil, "", ""},
+    {"Round", UnaryOp::kRound, "", ""},
+    {"Sign", UnaryOp::kSign, "", ""},
+    {"Sin", UnaryOp::kSin, "", ""},
+    {"Cos", UnaryOp::kCos, "", ""},
+    {"Not", UnaryOp::kNot, "", ""},
+    {"IsNaN", UnaryOp::kIsNaN, "", ""},
+    {"Clip", UnaryOp::kClip, "", ""},
+    {"Cast", UnaryOp::kMulBy, "", ""},
+    {"BatchNormalization", UnaryOp::kMulBy, "", ""},
+};
+
+constexpr BinaryRow kBinary[] = {
+    {"Add", BinaryOp::kAdd, false, false},
+    {"Sub", BinaryOp::kSub, false, false},
+    {"Mul", BinaryOp::kMul, false, false},
+    {"Div", BinaryOp::kDiv, false, false},
+    {"Pow", BinaryOp::kPow, false, false},
+    {"PRelu", BinaryOp::kPRelu, false, false},
+    {"Max", BinaryOp::kMax, true, false},
+    {"Min", BinaryOp::kMin, true, false},
+    {"Sum", BinaryOp::kAdd, true, false},
+    {"Mean", BinaryOp::kAdd, true, false},
+    {"Equal", BinaryOp::kEqual, false, false},
+    {"Less", BinaryOp::kLess, false, false},
+    {"LessOrEqual", BinaryOp::kLessOrEqual, false, false},
+    {"Greater", BinaryOp::kGreater, false, false},
+    {"GreaterOrEqual", BinaryOp::kGreaterOrEqual, false, false},
+    {"And", BinaryOp::kAnd, false, true},
+    {"Or", BinaryOp::kOr, false, true},
+    {"Xor", BinaryOp::kXor, false, true},
+};
+
+bool same_dims(const Value& a, const Value& b) {
+  return known_dims(*a.type.shape) == known_dims(*b.type.shape);
+}
+
+bool fixed(const Value& v) {
+  if (!v.type.is_static() || v.type.rank() > 8) return false;
+  const Dims d = known_dims(*v.type.shape);
+  return std::find(d.begin(), d.end(), 0) == d.end();
+}
+
+bool all_of_type(const NodeView& n, DType dtype) {
+  for (size_t i = 0; i < n.node.own_inputs(); ++i) {
+    if (!n.has_input(i) || n.in_type(i) != dtype) return false;
+  }
+  return true;
+}
+
+// Casts between f32 and the types expressions can read and write.
+bool castable(DType from, DType to) {
+  auto one = [](DType t) { return t == DType::kBool || t == DType::kI32 || t == DType::kI64; };
+  return (from == DType::kF32 && (one(to) || to == DType::kF32)) ||
+         (to == DType::kF32 && one(from));
+}
+
+bool scalar_constant(const Graph& graph, ValueId v) {
+  const Value& value = graph.value(v);
+  return value.kind == ValueKind::kConstant && value.data.elements() == 1;
+}
+
+}  // namespace
+
+const UnaryRow* find_unary(std::string_view op) {
+  for (const UnaryRow& row : kUnary) {
+    if (row.op == op) return &row;
+  }
+  return nullptr;
+}
+const BinaryRow* find_binary(std::string_view op) {
+  for (const BinaryRow& row : kBinary) {
+    if (row.op == op) return &row;
+  }
+  return nullptr;
+}
+
+std::optional<Grid> grid_of(const Value& value) {
+  if (!value.quant || value.quant->axis >= 0 || value.quant->scale.size() != 1 ||
+      value.kind == ValueKind::kConstant) {
+    return std::nullopt;
+  }
+  // Signed bytes are the same grid with all numbers raised by 128.
+  const int32_t zero = value.quant->zero_point[0];
+  if (value.quant->storage == DType::kU8) return Grid{value.quant->scale[0], zero};
+  if (value.quant->storage == DType::kI8) return Grid{value.quant->scale[0], zero + 128};
+  return std::nullopt;
+}
+
+std::optional<ChannelGrid> channel_grid_of(const Value& value) {
+  if (!value.quant || value.quant->axis != 1 || value.kind == ValueKind::kConstant ||
+      value.type.dtype != DType::kF32 || !value.type.is_static()) {
+    return std::nullopt;
+  }
+  const QuantParams& q = *value.quant;
+  const Dims dims = known_dims(*value.type.shape);
+  if (dims.size() < 3 || q.scale.size() != static_cast<size_t>(dims[1]) ||
+      (q.storage != DType::kU8 && q.storage != DType::kI8)) {
+    return std::nullopt;
+  }
+  ChannelGrid grid{q.scale, q.zero_point};
+  if (q.storage == DType::kI8) {
+    for (int32_t& zero : grid.zeros) zero += 128;
+  }
+  return grid;
+}
+
+bool is_element_post_op(const Graph& graph, const Node& node, const FusedOp& op) {
+  if (op.operand < 0) return find_unary(op.op) != nullptr && op.op != "BatchNormalization";
+  if (find_binary(op.op) == nullptr) return false;
+  const Value& operand = graph.value(node.inputs[static_cast<size_t>(op.operand)]);
+  const Value& out = graph.value(node.outputs[0]);
+  return fixed(operand) && operand.type.dtype == DType::kF32 &&
+         operand.type.rank() <= out.type.rank();
+}
+
+bool is_element_op(std::string_view op) {
+  return find_unary(op) != nullptr || find_binary(op) != nullptr || op == "Where";
+}
+
+bool is_elementwise(const Graph& graph, const Node& node) {
+  if (!is_element_op(node.op)) return false;
+  const BinaryRow* binary = find_binary(node.op);
+  if (node.outputs.size() != 1 && node.op != "BatchNormalization") return false;
+  for (const auto* list : {&node.inputs, &node.outputs}) {
+    for (const ValueId v : *list) {
+      if (v != kNoValue && !fixed(graph.value(v))) return false;
+    }
+  }
+  const NodeView n(graph, node);
+  for (const FusedOp& f : node.fused) {
+    if (!is_element_post_op(graph, node, f)) return false;
+  }
+  const DType out = n.out().type.dtype;
+  if (node.op == "Cast") return castable(n.in_type(0), out);
+  if (node.op == "Not") return n.in_type(0) == DType::kBool;
+  if (node.op == "Where") {
+    return n.has_input(0) && n.in_type(1) == DType::kF32 && n.in_type(2) == DType::kF32;
+  }
+  if (binary != nullptr && binary->logic) return all_of_type(n, DType::kBool);
+  if (node.op == "Clip") {
+    for (size_t i = 1; i < node.own_inputs(); ++i) {
+      if (n.has_input(i) && !scalar_constant(graph, node.inputs[i])) return false;
+    }
+    return n.in_type(0) == DType::kF32;
+  }
+  if (node.op == "BatchNormalization") {
+    for (size_t i = 1; i < 5; ++i) {
+      if (!n.is_constant(i) || n.in_type(i) != DType::kF32) return false;
+    }
+    return n.in_type(0) == DType::kF32 && n.in(0).type.rank() >= 2 && !n.has_output(1);
+  }
+  return all_of_type(n, DType::kF32);
+}
+
+int expression_size(const Node& node) {
+  const auto operands = static_cast<int>(node.own_inputs());
+  int size = 1 + static_cast<int>(node.fused.size());
+  const BinaryRow* binary = find_binary(node.op);
+  if (binary != nullptr && binary->variadic) size += operands;
+  if (node.op == "BatchNormalization") ++size;
+  return size;
+}
+
+bool can_join(const Graph& graph, const Node& node, const Node& next) {
+  const Value& v = graph.value(node.outputs[0]);
+  const Value& y = graph.value(next.outputs[0]);
+  const DType t = v.type.dtype;
+  if (t != DType::kF32 && t != DType::kBool) return false;
+  if (v.quant && !grid_of(v)) return false;
+  // As a residual or another operand its elements must line up with the result's.
+  return same_dims(v, y);
+}
+
+}  // namespace mnn::cpu
