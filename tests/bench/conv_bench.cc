@@ -1,8 +1,10 @@
 // Convolutions of real networks, one row per layer and one per network: all its layers in order,
 // each with weights of its own, activations in two alternating buffers.
 //   conv_bench --benchmark_filter='ppocr_det/f32' --benchmark_repetitions=5
-// Forms: direct (fp32, no Winograd), f32, int8. MNN_CPU_ISA chooses the instruction set. CPU time,
-// one thread; GFLOP/s counts two operations per multiply-add of the plain convolution.
+// Forms: direct (fp32, no Winograd), f32, int8 (products of bytes), int8words (weights that do not
+// fit in pairs of bytes: products of int16 on sets without VNNI). MNN_CPU_ISA chooses the
+// instruction set. CPU time, one thread; GFLOP/s counts two operations per multiply-add of the
+// plain convolution.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -17,7 +19,7 @@
 namespace mnn::bench {
 namespace {
 
-enum class Form { kDirect, kF32, kInt8 };
+enum class Form { kDirect, kF32, kInt8, kInt8Words };
 
 struct Layer {
   MatrixKernelPtr kernel;
@@ -40,13 +42,16 @@ Result<Layer> make_layer(const ConvLayer& l, Form form) {
   Epilogue relu;
   relu.after.kind = Activation::kRelu;
   Layer layer;
-  const int64_t element = form == Form::kInt8 ? 1 : 4;
+  const bool int8 = form == Form::kInt8 || form == Form::kInt8Words;
+  const int64_t element = int8 ? 1 : 4;
   layer.input_bytes = g.ih * g.iw * g.ic * element;
   layer.output_bytes = g.oh * g.ow * g.oc * element;
   layer.flops = 2.0 * static_cast<double>(g.oh * g.ow) * static_cast<double>(weights);
-  if (form == Form::kInt8) {
+  if (int8) {
+    const int factor = form == Form::kInt8 ? 1 : 20;
     std::vector<int8_t> w(weights);
-    for (size_t i = 0; i < weights; ++i) w[i] = static_cast<int8_t>(i % 13) - 6;
+    for (size_t i = 0; i < weights; ++i)
+      w[i] = static_cast<int8_t>((static_cast<int>(i % 13) - 6) * factor);
     const std::vector<float> scales(static_cast<size_t>(g.oc), 0.01f);
     ConvQuant quant;
     quant.in = {0.02f, 120};
@@ -106,8 +111,10 @@ void add(const std::string& name, const std::vector<ConvLayer>& layers, Form for
 }
 
 const bool kRegistered = [] {
-  const std::pair<const char*, Form> forms[] = {
-      {"direct", Form::kDirect}, {"f32", Form::kF32}, {"int8", Form::kInt8}};
+  const std::pair<const char*, Form> forms[] = {{"direct", Form::kDirect},
+                                                {"f32", Form::kF32},
+                                                {"int8", Form::kInt8},
+                                                {"int8words", Form::kInt8Words}};
   for (const ConvNetwork& network : kNetworks)
     for (const auto& [form_name, form] : forms) {
       const std::string prefix = std::string(network.name) + "/" + form_name + "/";
