@@ -1,5 +1,6 @@
 #include "libruntime/kernels/conv_plan.h"
 
+#include <algorithm>
 #include <string>
 
 #include "libruntime/kernels/plan.h"
@@ -74,6 +75,12 @@ Result<GemmGeometry> check_product(const GemmGeometry& geometry) {
     return invalid("a product of " + std::to_string(g.batch) +
                    " batch items needs as many offsets");
   return g;
+}
+
+Range transposed_input_rows(const ConvGeometry& g, int64_t oy) {
+  const int64_t last = oy + g.pad_top, reach = last - (g.kh - 1) * g.dilation_h;
+  return {reach <= 0 ? 0 : ceil_div(reach, g.stride_h),
+          last < 0 ? 0 : std::min(g.ih, last / g.stride_h + 1)};
 }
 
 }  // namespace mnn

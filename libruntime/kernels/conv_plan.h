@@ -3,6 +3,7 @@
 
 #include "libruntime/kernels/conv.h"
 #include "libruntime/kernels/gemm.h"
+#include "libruntime/kernels/plan.h"
 
 namespace mnn {
 
@@ -13,6 +14,10 @@ Result<ConvGeometry> check_geometry(const ConvGeometry& geometry, int64_t elemen
 // The geometry with its strides and offsets filled in. Fails when a size is not positive, a row
 // passes its stride, offsets are missing, or anything would exceed 2^62 bytes.
 Result<GemmGeometry> check_product(const GemmGeometry& geometry);
+
+// Input rows that output row `oy` of a transposed convolution is made of, with others between them
+// where strides and dilations leave rows out.
+Range transposed_input_rows(const ConvGeometry& g, int64_t oy);
 
 // Walks a grid of h x w points per image in memory order, from point `index` on.
 struct PixelWalk {

@@ -67,10 +67,8 @@ class ConvTransposeInt8 final : public MatrixKernel {
     }
     int64_t image = -1, next = 0;  // the ring holds input rows [next - ring_, next) of the image
     for (int64_t r = rows.begin; r < rows.end; ++r) {
-      const int64_t oy = r % g_.oh, reach = oy + g_.pad_top - (g_.kh - 1) * g_.dilation_h;
-      const int64_t first = reach <= 0 ? 0 : ceil_div(reach, g_.stride_h);
-      const int64_t end =
-          oy + g_.pad_top < 0 ? 0 : std::min(g_.ih, (oy + g_.pad_top) / g_.stride_h + 1);
+      const int64_t oy = r % g_.oh;
+      const auto [first, end] = transposed_input_rows(g_, oy);
       if (r / g_.oh != image) next = 0;
       image = r / g_.oh;
       for (next = std::max(next, first); next < end; ++next)

@@ -180,8 +180,7 @@ static MNN_INLINE VI likely_index(VF x, VF inverse, VF low, VF high, VI* unsure)
 void to_u8(const float* x, uint8_t* y, int64_t n, float scale, int zero) {
   const VF s = splat(scale), z = splat(static_cast<float>(zero));
   const auto exact = [&](int64_t i) __attribute__((always_inline)) {
-    const VBytes v = narrow(grid_index(load(x + i), s, z));
-    __builtin_memcpy(y + i, &v, sizeof(v));
+    store_rounded(y + i, grid_index(load(x + i), s, z), kLanes);
   };
   int64_t i = 0;
   const float inverse = 1.0f / scale;
@@ -202,8 +201,7 @@ void to_u8(const float* x, uint8_t* y, int64_t n, float scale, int zero) {
   }
   for (; i + kLanes <= n; i += kLanes) exact(i);
   if (i < n)
-    store_some_bytes(y + i, narrow(grid_index(load_tail(x + i, static_cast<int>(n - i)), s, z)),
-                     static_cast<int>(n - i));
+    store_rounded(y + i, grid_index(load_tail(x + i, static_cast<int>(n - i)), s, z), n - i);
 }
 
 void from_u8_row(const uint8_t* x, float* y, int64_t n, const float* scales, const float* zeros) {
@@ -215,16 +213,14 @@ void from_u8_row(const uint8_t* x, float* y, int64_t n, const float* scales, con
 
 void to_u8_row(const float* x, uint8_t* y, int64_t n, const float* scales, const float* zeros) {
   int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    const VBytes v = narrow(grid_index(load(x + i), load(scales + i), load(zeros + i)));
-    __builtin_memcpy(y + i, &v, sizeof(v));
-  }
+  for (; i + kLanes <= n; i += kLanes)
+    store_rounded(y + i, grid_index(load(x + i), load(scales + i), load(zeros + i)), kLanes);
   if (i < n) {
     const int rest = static_cast<int>(n - i);
-    store_some_bytes(y + i,
-                     narrow(grid_index(load_tail(x + i, rest), load_tail(scales + i, rest),
-                                       load_tail(zeros + i, rest))),
-                     rest);
+    store_rounded(
+        y + i,
+        grid_index(load_tail(x + i, rest), load_tail(scales + i, rest), load_tail(zeros + i, rest)),
+        rest);
   }
 }
 
@@ -252,15 +248,12 @@ void add_u8(const uint8_t* a, const uint8_t* b, uint8_t* y, int64_t n, float a_f
   const VF fa = splat(a_factor), fb = splat(b_factor), add = splat(offset);
   const VF least = splat(low), most = splat(high);
   const auto sum = [&](VF p, VF q) __attribute__((always_inline)) {
-    return narrow(vmin(most, vmax(least, p * fa + q * fb + add)));
+    return vmin(most, vmax(least, p * fa + q * fb + add));
   };
   int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    const VBytes v = sum(widen(a + i), widen(b + i));
-    __builtin_memcpy(y + i, &v, sizeof(v));
-  }
-  if (i < n)
-    store_some_bytes(y + i, sum(widen_some(a + i, n - i), widen_some(b + i, n - i)), n - i);
+  for (; i + kLanes <= n; i += kLanes)
+    store_rounded(y + i, sum(widen(a + i), widen(b + i)), kLanes);
+  if (i < n) store_rounded(y + i, sum(widen_some(a + i, n - i), widen_some(b + i, n - i)), n - i);
 }
 
 template <bool kOther>
@@ -273,12 +266,12 @@ MNN_INLINE void scale_rows(const uint8_t* x, const uint8_t* b, uint8_t* y, int64
     for (; j + kLanes <= n; j += kLanes) {
       VF v = (widen(x + j) - z) * load(factors + j);
       if (kOther) v += widen(b + j) * fb;
-      store_byte_values(y + j, v + add);
+      store_rounded(y + j, clamp_byte(v + add), kLanes);
     }
     if (j == n) continue;
     VF v = (widen_some(x + j, n - j) - z) * load_tail(factors + j, static_cast<int>(n - j));
     if (kOther) v += widen_some(b + j, n - j) * fb;
-    store_some_bytes(y + j, narrow(clamp_byte(v + add)), n - j);
+    store_rounded(y + j, clamp_byte(v + add), n - j);
   }
 }
 

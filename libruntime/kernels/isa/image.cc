@@ -155,10 +155,8 @@ MNN_INLINE void average_row_u8(const uint8_t* x, void* y, int64_t oy, const Pool
       const int64_t at = ox * p.c + j;
       if (!kBytes) {
         store_part(static_cast<float*>(y) + at, r, n);
-      } else if (n >= kLanes) {
-        store_byte_values(static_cast<uint8_t*>(y) + at, r);
       } else {
-        store_some_bytes(static_cast<uint8_t*>(y) + at, narrow(clamp_byte(r)), n);
+        store_rounded(static_cast<uint8_t*>(y) + at, clamp_byte(r), n);
       }
     }
   }
@@ -214,13 +212,14 @@ void bilinear_u8(const uint8_t* top, const uint8_t* bottom, float ty, const int3
     };
     int64_t j = 0;
     for (; j + kLanes <= c; j += kLanes)
-      store_byte_values(y + j, mix(widen(a0 + j), widen(a1 + j), widen(b0 + j), widen(b1 + j)));
+      store_rounded(y + j,
+                    clamp_byte(mix(widen(a0 + j), widen(a1 + j), widen(b0 + j), widen(b1 + j))),
+                    kLanes);
     if (j < c) {
       const auto part = [&](const uint8_t* p) __attribute__((always_inline)) {
         return widen_some(p + j, c - j);
       };
-      store_some_bytes(y + j, narrow(clamp_byte(mix(part(a0), part(a1), part(b0), part(b1)))),
-                       c - j);
+      store_rounded(y + j, clamp_byte(mix(part(a0), part(a1), part(b0), part(b1))), c - j);
     }
   }
 }

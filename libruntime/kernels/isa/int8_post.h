@@ -7,16 +7,6 @@
 
 namespace mnn::MNN_ISA {
 
-static MNN_INLINE void store_bytes_part(uint8_t* p, VI v, int64_t n) {
-  if (n >= kLanes) {
-    store_bytes(p, v);
-    return;
-  }
-  uint8_t bytes[kLanes];
-  store_bytes(bytes, v);
-  for (int64_t i = 0; i < n; ++i) p[i] = bytes[i];
-}
-
 // The numbers on a grid of zero point `zero`, before its scale.
 static MNN_INLINE VF load_grid(const uint8_t* p, int32_t zero) {
   return to_float(load_bytes(p) - splat_int(zero));
