@@ -8,7 +8,6 @@
 #include "libquant/report/islands.h"
 #include "libquant/walk.h"
 #include "libruntime/core/op.h"
-#include "libruntime/core/op.h"
 
 namespace mnn {
 namespace {
