@@ -5,6 +5,30 @@
 #include "libruntime/core/op.h"
 
 namespace mnn {
+namespace {
+
+// Which weights of a layer are neighbours in products of bytes; nullopt where its kernel has none.
+std::optional<WeightRuns> weight_runs_of(const Graph& graph, const QuantLayer& layer) {
+  const Node& node = graph.node(layer.node);
+  if (node.op == "ConvTranspose") return std::nullopt;
+  const std::vector<int64_t>& dims = graph.value(layer.weight).data.dims();
+  ConvGeometry g;
+  if (node.op != "Conv") {
+    g.ic = dims[static_cast<size_t>(1 - layer.weight_axis)];
+    return weight_runs(g);
+  }
+  const AttributeReader attributes(node, *find_op("Conv"));
+  g.groups = attributes.attr_int("group");
+  g.ic = dims[1] * g.groups;
+  if (g.groups > 1 && dims[1] == 1) return std::nullopt;
+  g.kw = dims.back();
+  for (size_t d = 2; d + 1 < dims.size(); ++d) g.kh *= dims[d];
+  const std::vector<int64_t> dilations = attributes.attr_ints("dilations");
+  if (!dilations.empty()) g.dilation_w = dilations.back();
+  return weight_runs(g);
+}
+
+}  // namespace
 
 int matmul_bias_operand(const Graph& g, const Node& n) {
   if (n.op != "MatMul" || n.fused.empty() || n.fused[0].op != "Add") return -1;
@@ -62,24 +86,11 @@ void set_bias(Graph& graph, const QuantLayer& layer, const Tensor& bias) {
   }
 }
 
-std::optional<WeightRuns> weight_runs_of(const Graph& graph, const QuantLayer& layer) {
-  const Node& node = graph.node(layer.node);
-  if (node.op == "ConvTranspose") return std::nullopt;
-  const std::vector<int64_t>& dims = graph.value(layer.weight).data.dims();
-  ConvGeometry g;
-  if (node.op != "Conv") {
-    g.ic = dims[static_cast<size_t>(1 - layer.weight_axis)];
-    return weight_runs(g);
-  }
-  const AttributeReader attributes(node, *find_op("Conv"));
-  g.groups = attributes.attr_int("group");
-  g.ic = dims[1] * g.groups;
-  if (g.groups > 1 && dims[1] == 1) return std::nullopt;
-  g.kw = dims.back();
-  for (size_t d = 2; d + 1 < dims.size(); ++d) g.kh *= dims[d];
-  const std::vector<int64_t> dilations = attributes.attr_ints("dilations");
-  if (!dilations.empty()) g.dilation_w = dilations.back();
-  return weight_runs(g);
+Result<QuantizedWeights> quantize_layer(const Graph& graph, const QuantLayer& layer,
+                                        WeightScale scale, bool overflow_fix) {
+  if (!layer.has_weight()) return QuantizedWeights();
+  return quantize_weights(graph.value(layer.weight).data, layer.weight_axis, scale,
+                          overflow_fix ? weight_runs_of(graph, layer) : std::nullopt);
 }
 
 void apply_layer(Graph& graph, const QuantLayer& layer, const QuantDecisions& decisions,

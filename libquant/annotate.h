@@ -29,9 +29,11 @@ int matmul_bias_operand(const Graph& graph, const Node& node);
 Result<Tensor> bias_of(const Graph& graph, const QuantLayer& layer);
 void set_bias(Graph& graph, const QuantLayer& layer, const Tensor& bias);
 
-// Which weights of a layer are neighbours in products of bytes; nullopt for depthwise and
-// transposed layers, whose kernels have no such products.
-std::optional<WeightRuns> weight_runs_of(const Graph& graph, const QuantLayer& layer);
+// A layer's weights in int8; nothing when it has none. The overflow fix goes by the order in which
+// its kernel multiplies bytes and does nothing for kernels that multiply none: depthwise and
+// transposed ones.
+Result<QuantizedWeights> quantize_layer(const Graph& graph, const QuantLayer& layer,
+                                        WeightScale scale, bool overflow_fix);
 
 // Gives layer `index` of `graph` its quantized weights, if it has any, and its decided bias.
 void apply_layer(Graph& graph, const QuantLayer& layer, const QuantDecisions& decisions,

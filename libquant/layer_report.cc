@@ -5,7 +5,6 @@
 #include <map>
 
 #include "libquant/bias.h"
-#include "libquant/report/islands.h"
 #include "libquant/walk.h"
 #include "libruntime/core/op.h"
 
@@ -220,8 +219,7 @@ class LayerReporter {
       const QuantLayer& layer = in_.plan.layers[i];
       const QuantizedWeights& now = in_.decisions.weights[i];
       const auto try_weights = [&](const char* name, WeightScale scale, bool fix) {
-        auto other = quantize_weights(in_.graph.value(layer.weight).data, layer.weight_axis, scale,
-                                      fix ? weight_runs_of(in_.graph, layer) : std::nullopt);
+        auto other = quantize_layer(in_.graph, layer, scale, fix);
         if (!other.ok()) return;
         all.push_back({name, in_.decisions});
         all.back().decisions.weights[i] = std::move(other).value();

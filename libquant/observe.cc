@@ -4,6 +4,10 @@
 #include <cmath>
 #include <limits>
 
+#include "libruntime/compile/backend.h"
+#include "libruntime/compile/bind.h"
+#include "libruntime/core/op.h"
+
 namespace mnn {
 namespace {
 
@@ -75,6 +79,17 @@ Result<std::vector<std::vector<Tensor>>> run_all(Session& session, const SampleS
     all.push_back(std::move(outputs));
   }
   return all;
+}
+
+Result<std::vector<int64_t>> node_macs(const Graph& graph, const std::vector<Tensor>& sample) {
+  Graph g = graph;
+  std::vector<std::vector<int64_t>> dims;
+  for (const Tensor& t : sample) dims.push_back(t.dims());
+  MNN_RETURN_IF_ERROR(bind_inputs(g, dims));
+  MNN_RETURN_IF_ERROR(infer_types(g));
+  std::vector<int64_t> macs;
+  for (const Node& node : g.nodes) macs.push_back(count_macs(g, node));
+  return macs;
 }
 
 Result<std::vector<ErrorSums>> output_errors(const std::vector<std::vector<Tensor>>& reference,

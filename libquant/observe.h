@@ -35,6 +35,9 @@ Status observe(const Graph& graph, const std::vector<ValueId>& values, const Sam
 // The network's outputs on every sample.
 Result<std::vector<std::vector<Tensor>>> run_all(Session& session, const SampleSet& samples);
 
+// MACs of every node for inputs like `sample`; ids stay.
+Result<std::vector<int64_t>> node_macs(const Graph& graph, const std::vector<Tensor>& sample);
+
 // Errors of `test` against `reference`, per output, summed over the samples.
 Result<std::vector<ErrorSums>> output_errors(const std::vector<std::vector<Tensor>>& reference,
                                              const std::vector<std::vector<Tensor>>& test);

@@ -4,7 +4,6 @@
 #include <map>
 
 #include "libruntime/compile/backend.h"
-#include "libruntime/compile/bind.h"
 #include "libruntime/core/op.h"
 
 namespace mnn {
@@ -52,17 +51,6 @@ std::string why_other(const Graph& g, const Node& n) {
 }
 
 }  // namespace
-
-Result<std::vector<int64_t>> node_macs(const Graph& graph, const std::vector<Tensor>& sample) {
-  Graph g = graph;
-  std::vector<std::vector<int64_t>> dims;
-  for (const Tensor& t : sample) dims.push_back(t.dims());
-  MNN_RETURN_IF_ERROR(bind_inputs(g, dims));
-  MNN_RETURN_IF_ERROR(infer_types(g));
-  std::vector<int64_t> macs;
-  for (const Node& node : g.nodes) macs.push_back(count_macs(g, node));
-  return macs;
-}
 
 std::vector<FloatIsland> float_islands(const Graph& graph, const std::vector<int64_t>& macs) {
   std::map<std::pair<std::string, std::string>, FloatIsland> found;

@@ -382,14 +382,7 @@ class SchemeReader {
     for (const QuantLayer& layer : solution_.plan.layers) {
       const std::string& name = layer_names_[static_cast<size_t>(layer.node)];
       const LayerEntry& entry = layers_.at(layer.node);
-      if (!layer.has_weight()) {
-        solution_.decisions.weights.emplace_back();
-        solution_.decisions.bias.emplace_back();
-        continue;
-      }
-      auto w = quantize_weights(
-          solution_.graph.value(layer.weight).data, layer.weight_axis, entry.weights,
-          entry.overflow_fix ? weight_runs_of(solution_.graph, layer) : std::nullopt);
+      auto w = quantize_layer(solution_.graph, layer, entry.weights, entry.overflow_fix);
       if (!w.ok()) return w.status().context("layer " + name);
       solution_.decisions.weights.push_back(std::move(w).value());
       Tensor bias;

@@ -10,7 +10,6 @@
 #include <tuple>
 
 #include "libquant/bias.h"
-#include "libquant/report/islands.h"
 
 namespace mnn {
 namespace {
@@ -161,9 +160,9 @@ class RecipeSearch {
   // something to gain, or without those at the beginning, whose errors go through the whole
   // network.
   Status try_overflow_fix() {
-    const Candidate without = best_;
-    Base& base = *without.base;
-    Recipe recipe = without.recipe;
+    const Candidate unfixed = best_;
+    Base& base = *unfixed.base;
+    Recipe recipe = unfixed.recipe;
     MNN_ASSIGN_OR_RETURN(const QuantDecisions plain, decide(base, recipe));
     recipe.overflow_fix = true;
     MNN_ASSIGN_OR_RETURN(const QuantDecisions fixed, decide(base, recipe));
@@ -172,7 +171,7 @@ class RecipeSearch {
     const auto all = static_cast<double>(std::accumulate(macs.begin(), macs.end(), int64_t{0}));
     size_t last = 0;  // layers fixed by the candidate before
     for (const double skipped : kOverflowFixSkips) {
-      Candidate c = without;
+      Candidate c = unfixed;
       c.decisions = plain;
       c.corrected = false;
       c.name = name_of(base, recipe);
@@ -191,10 +190,10 @@ class RecipeSearch {
       }
       if (changed == 0 || changed == last) continue;
       last = changed;
-      if (without.corrected) MNN_RETURN_IF_ERROR(correct(c));
+      if (unfixed.corrected) MNN_RETURN_IF_ERROR(correct(c));
       MNN_RETURN_IF_ERROR(judge(c));
-      best_ = without;
-      if (c.score < std::min(without.score - kOverflowFixDb, kPlentyDb)) continue;
+      best_ = unfixed;
+      if (c.score < std::min(unfixed.score - kOverflowFixDb, kPlentyDb)) continue;
       best_ = std::move(c);
       break;
     }
@@ -272,13 +271,7 @@ class RecipeSearch {
         weights.push_back(weights[static_cast<size_t>(twin - layers.begin())]);
         continue;
       }
-      if (!layer.has_weight()) {
-        weights.emplace_back();
-        continue;
-      }
-      auto w =
-          quantize_weights(base.graph.value(layer.weight).data, layer.weight_axis, recipe.weights,
-                           recipe.overflow_fix ? weight_runs_of(base.graph, layer) : std::nullopt);
+      auto w = quantize_layer(base.graph, layer, recipe.weights, recipe.overflow_fix);
       if (!w.ok())
         return w.status().context("node " + display_name(base.graph, base.graph.node(layer.node)));
       weights.push_back(std::move(w).value());
