@@ -9,12 +9,13 @@
 #include "libruntime/core/io/file.h"
 #include "libruntime/core/io/mnn_layout.h"
 #include "libruntime/core/text.h"
+#include "tests/test_data.h"
 
 namespace mnn {
 namespace {
 
 std::string read_text(const std::string& name) {
-  std::ifstream in(std::string(MNN_TEST_DATA) + "/data/" + name, std::ios::binary);
+  std::ifstream in(test_data("data/" + name), std::ios::binary);
   std::stringstream text;
   text << in.rdbuf();
   return text.str();
@@ -270,7 +271,7 @@ TEST(MnnFile, OldFilesAreRead) {
   if (const char* path = std::getenv("MNN_WRITE_MODEL")) {
     ASSERT_TRUE(write_model(example(), path).ok());
   }
-  const Result<Model> model = read_model(std::string(MNN_TEST_DATA) + "/data/mnn/v1.0.mnn");
+  const Result<Model> model = read_model(test_data("data/mnn/v1.0.mnn"));
   ASSERT_TRUE(model.ok()) << model.status().message();
   EXPECT_EQ(print(model->graph), print(parse(read_text("mnn/v1.0.mnntxt"))));
   EXPECT_EQ(model->golden_outputs.size(), 2u);

@@ -7,13 +7,12 @@
 
 #include "libruntime/core/io/file.h"
 #include "libruntime/core/text.h"
+#include "tests/test_data.h"
 
 namespace mnn {
 namespace {
 
-std::string data(const std::string& name) {
-  return std::string(MNN_TEST_DATA) + "/data/npy/" + name;
-}
+std::string data(const std::string& name) { return test_data("data/npy/" + name); }
 
 std::string text_of(const std::string& name) {
   const Result<Tensor> t = read_npy(data(name));

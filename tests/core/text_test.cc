@@ -7,11 +7,13 @@
 #include <limits>
 #include <sstream>
 
+#include "tests/test_data.h"
+
 namespace mnn {
 namespace {
 
 std::string read_text(const std::string& name) {
-  std::ifstream in(std::string(MNN_TEST_DATA) + "/data/text/" + name, std::ios::binary);
+  std::ifstream in(test_data("data/text/" + name), std::ios::binary);
   std::stringstream text;
   text << in.rdbuf();
   return text.str();

@@ -11,12 +11,13 @@
 #include "libruntime/core/text.h"
 #include "libruntime/session.h"
 #include "tests/ops/op_case.h"
+#include "tests/test_data.h"
 
 namespace mnn {
 namespace {
 
 const std::vector<OpCase>& all_cases() {
-  static const std::vector<OpCase> cases = load_op_cases(std::string(MNN_TEST_DATA) + "/ops");
+  static const std::vector<OpCase> cases = load_op_cases(test_data("ops"));
   return cases;
 }
 

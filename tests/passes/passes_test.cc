@@ -13,6 +13,7 @@
 #include "libruntime/core/op.h"
 #include "libruntime/core/text.h"
 #include "tests/passes/check.h"
+#include "tests/test_data.h"
 
 namespace mnn {
 namespace {
@@ -59,7 +60,7 @@ const std::map<std::string, PassFn, std::less<>>& passes() {
 std::vector<PassCase> load_cases() {
   std::vector<PassCase> cases;
   std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(MNN_TEST_DATA "/passes")) {
+  for (const auto& entry : std::filesystem::directory_iterator(test_data("passes"))) {
     if (entry.path().extension() == ".txt" && entry.path().filename() != "CMakeLists.txt") {
       files.push_back(entry.path());
     }
