@@ -15,7 +15,7 @@ using Json = nlohmann::ordered_json;
 struct Options {
   CommonFlags common;
   ConvertFlow flow;
-  std::vector<std::string> shapes;
+  std::vector<std::string> shapes, states;
   bool no_fuse = false;
 };
 
@@ -67,6 +67,13 @@ void print_json(const ConvertOutcome& done) {
 
 Status convert(Options& o) {
   MNN_ASSIGN_OR_RETURN(o.flow.shapes, parse_shapes(o.shapes));
+  for (const std::string& pair : o.states) {
+    const size_t at = pair.rfind('=');
+    if (at == std::string::npos || at == 0 || at + 1 == pair.size()) {
+      return usage_error("--state " + pair + ": expected INPUT=OUTPUT");
+    }
+    o.flow.states.emplace_back(pair.substr(0, at), pair.substr(at + 1));
+  }
   o.flow.fuse = !o.no_fuse;
   o.flow.threads = o.common.threads;
   ConvertOutcome done;
@@ -100,6 +107,10 @@ int main(int argc, char** argv) {
       ->type_name("FILE");
   app.add_option("-o,--output", f.output, "The .mnn file to write")->required()->type_name("FILE");
   add_shape_flag(app, o.shapes);
+  app.add_option("--state", o.states,
+                 "Keep an input in the model as a state: it starts with zeros and becomes OUTPUT "
+                 "after each run. Repeatable")
+      ->type_name("INPUT=OUTPUT");
   app.add_option("--target", f.target, "What the model is for")
       ->type_name("TARGET")
       ->capture_default_str();

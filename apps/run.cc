@@ -15,12 +15,96 @@ using namespace mnn::cli;
 
 struct Options {
   CommonFlags common;
-  std::string model, inputs, outputs, expect, dump_layers, format = "npy", isa, backend;
-  std::vector<std::string> shapes;
+  std::string model, outputs, expect, dump_layers, format = "npy", isa, backend;
+  std::vector<std::string> inputs, shapes;
   uint64_t seed = 0;
-  bool random = false;
+  int64_t steps = 1;
+  bool random = false, reset = false;
   double rtol = 1e-3, atol = 1e-5;
 };
+
+using Json = nlohmann::ordered_json;
+
+// One run of the sequence, and where its files are.
+struct Step {
+  std::string inputs;           // folder; empty: random
+  std::string outputs, expect;  // folders; empty: none
+  std::vector<Tensor> results;
+  std::vector<WrittenOutput> written;
+  std::vector<OutputCheck> checks;
+};
+
+// Folders in turn, the whole list `steps` times. With more than one run each has a folder of its
+// own.
+std::vector<Step> list_steps(const Options& o) {
+  std::vector<Step> steps;
+  const size_t folders = std::max<size_t>(o.inputs.size(), 1);
+  const size_t count = folders * static_cast<size_t>(o.steps);
+  for (size_t i = 0; i < count; ++i) {
+    const std::string own = count == 1 ? "" : "/step_" + std::to_string(i);
+    steps.push_back({o.inputs.empty() ? "" : o.inputs[i % folders],
+                     o.outputs.empty() ? "" : o.outputs + own,
+                     o.expect.empty() ? "" : o.expect + own,
+                     {},
+                     {},
+                     {}});
+  }
+  return steps;
+}
+
+Json step_json(const Graph& graph, const Step& step) {
+  Json out;
+  out["outputs"] = Json::array();
+  for (size_t i = 0; i < step.results.size(); ++i) {
+    out["outputs"].push_back({{"name", graph.value(graph.outputs[i]).name},
+                              {"file", i < step.written.size() ? step.written[i].file : ""},
+                              {"dtype", std::string(dtype_name(step.results[i].dtype()))},
+                              {"shape", step.results[i].dims()}});
+    if (!step.results[i].is_tensor()) out["outputs"].back()["type"] = step.results[i].type_str();
+  }
+  for (const OutputCheck& c : step.checks) {
+    out["checks"].push_back({{"output", c.name},
+                             {"passed", c.passed},
+                             {"problem", c.problem},
+                             {"cosine", c.metrics.cosine},
+                             {"snr_db", c.metrics.snr_db},
+                             {"max_abs", c.metrics.max_abs},
+                             {"max_rel", c.metrics.max_rel}});
+  }
+  return out;
+}
+
+void print_steps(const Options& o, const Graph& graph, const std::vector<Step>& steps) {
+  if (o.common.json) {
+    Json out = step_json(graph, steps.back());
+    if (steps.size() > 1) {
+      for (const Step& step : steps) out["steps"].push_back(step_json(graph, step));
+    }
+    std::cout << json_text(out);
+    return;
+  }
+  for (const Step& step : steps) {
+    std::vector<std::vector<std::string>> rows;
+    for (size_t i = 0; i < step.results.size(); ++i) {
+      rows.push_back({graph.value(graph.outputs[i]).name, step.results[i].type_str(),
+                      i < step.written.size() ? step.written[i].file : ""});
+    }
+    std::cout << format_table(rows, {});
+    if (!step.checks.empty()) std::cout << checks_table(step.checks);
+  }
+}
+
+Status write_layers(const Options& o, const std::vector<Layer>& layers,
+                    const std::vector<size_t>& layer_at, const std::vector<Tensor>& all) {
+  MNN_RETURN_IF_ERROR(make_folder(o.dump_layers));
+  const std::vector<std::string> stems = layer_stems(layers);
+  for (size_t i = 0; i < layers.size(); ++i) {
+    MNN_RETURN_IF_ERROR(
+        write_tensor(o.dump_layers + "/" + stems[i], all[layer_at[i]], layers[i].name, false)
+            .status());
+  }
+  return {};
+}
 
 Status run(const Options& o) {
   LoadOptions load;
@@ -28,10 +112,9 @@ Status run(const Options& o) {
   MNN_ASSIGN_OR_RETURN(LoadedModel loaded, load_any(o.model, load));
   Graph graph = loaded.model.graph;
   const size_t own_outputs = graph.outputs.size();
+  std::vector<Step> steps = list_steps(o);
   std::vector<Tensor> inputs;
-  if (!o.inputs.empty()) {
-    MNN_ASSIGN_OR_RETURN(inputs, read_inputs(o.inputs, graph, loaded.source_inputs));
-  } else {
+  if (o.inputs.empty()) {
     MNN_ASSIGN_OR_RETURN(const auto dims, concrete_input_dims(graph));
     MNN_ASSIGN_OR_RETURN(inputs, random_inputs(graph, dims, o.seed));
   }
@@ -46,59 +129,32 @@ Status run(const Options& o) {
   const auto with_path = [&](const Status& s) { return s.context(o.model); };
   auto session = open_session(graph, o.common.threads, o.isa, o.backend);
   if (!session.ok()) return with_path(session.status());
-  auto results = (*session)->run(inputs);
-  if (!results.ok()) return with_path(results.status());
-  const std::vector<Tensor> all = *results;
-  results->resize(own_outputs);
   graph.outputs.resize(own_outputs);
-
-  std::vector<WrittenOutput> written;
-  if (!o.outputs.empty()) {
-    MNN_ASSIGN_OR_RETURN(written, write_outputs(o.outputs, graph, *results, o.format == "pb"));
-  }
-  if (!o.dump_layers.empty()) {
-    MNN_RETURN_IF_ERROR(make_folder(o.dump_layers));
-    const std::vector<std::string> stems = layer_stems(layers);
-    for (size_t i = 0; i < layers.size(); ++i) {
-      MNN_RETURN_IF_ERROR(
-          write_tensor(o.dump_layers + "/" + stems[i], all[layer_at[i]], layers[i].name, false)
-              .status());
-    }
-  }
   std::vector<OutputCheck> checks;
-  if (!o.expect.empty()) {
-    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> expected, read_expected(o.expect, graph));
-    checks = check_close(graph, expected, *results, o.rtol, o.atol);
+  for (Step& step : steps) {
+    if (!step.inputs.empty()) {
+      MNN_ASSIGN_OR_RETURN(inputs, read_inputs(step.inputs, graph, loaded.source_inputs));
+    }
+    if (o.reset) (*session)->reset_states();
+    auto results = (*session)->run(inputs);
+    if (!results.ok()) return with_path(results.status());
+    // The layers of the last run are what stays.
+    if (!o.dump_layers.empty() && &step == &steps.back()) {
+      MNN_RETURN_IF_ERROR(write_layers(o, layers, layer_at, *results));
+    }
+    results->resize(own_outputs);
+    if (!step.outputs.empty()) {
+      MNN_ASSIGN_OR_RETURN(step.written,
+                           write_outputs(step.outputs, graph, *results, o.format == "pb"));
+    }
+    if (!step.expect.empty()) {
+      MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> expected, read_expected(step.expect, graph));
+      step.checks = check_close(graph, expected, *results, o.rtol, o.atol);
+      checks.insert(checks.end(), step.checks.begin(), step.checks.end());
+    }
+    step.results = *std::move(results);
   }
-  if (o.common.json) {
-    nlohmann::ordered_json out;
-    out["outputs"] = nlohmann::ordered_json::array();
-    for (size_t i = 0; i < results->size(); ++i) {
-      out["outputs"].push_back({{"name", graph.value(graph.outputs[i]).name},
-                                {"file", i < written.size() ? written[i].file : ""},
-                                {"dtype", std::string(dtype_name((*results)[i].dtype()))},
-                                {"shape", (*results)[i].dims()}});
-      if (!(*results)[i].is_tensor()) out["outputs"].back()["type"] = (*results)[i].type_str();
-    }
-    for (const OutputCheck& c : checks) {
-      out["checks"].push_back({{"output", c.name},
-                               {"passed", c.passed},
-                               {"problem", c.problem},
-                               {"cosine", c.metrics.cosine},
-                               {"snr_db", c.metrics.snr_db},
-                               {"max_abs", c.metrics.max_abs},
-                               {"max_rel", c.metrics.max_rel}});
-    }
-    std::cout << json_text(out);
-  } else {
-    std::vector<std::vector<std::string>> rows;
-    for (size_t i = 0; i < results->size(); ++i) {
-      rows.push_back({graph.value(graph.outputs[i]).name, (*results)[i].type_str(),
-                      i < written.size() ? written[i].file : ""});
-    }
-    std::cout << format_table(rows, {});
-    if (!checks.empty()) std::cout << checks_table(checks);
-  }
+  print_steps(o, graph, steps);
   return with_path(checks_status(checks));
 }
 
@@ -110,9 +166,14 @@ int main(int argc, char** argv) {
   Options o;
   app.add_option("MODEL", o.model, "The model")->required();
   auto* inputs =
-      app.add_option("--inputs", o.inputs, "Folder with input_<i>.npy|.pb or <name>.npy|.pb")
+      app.add_option("--inputs", o.inputs,
+                     "Folder with input_<i>.npy|.pb or <name>.npy|.pb. Repeatable: run in turn, "
+                     "states carried over")
           ->type_name("DIR");
-  app.add_option("--outputs", o.outputs, "Folder to write output_<i>.npy into; made when missing")
+  app.add_option(
+         "--outputs", o.outputs,
+         "Folder to write output_<i>.npy into, of several runs step_<k>/output_<i>.npy; made "
+         "when missing")
       ->type_name("DIR");
   auto* random = app.add_option("--random", o.seed, "Random inputs from this seed")
                      ->type_name("SEED")
@@ -128,6 +189,11 @@ int main(int argc, char** argv) {
   app.add_option("--atol", o.atol, "Absolute tolerance of --expect")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  app.add_option("--steps", o.steps, "Run the inputs this often, states carried over")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_flag("--reset", o.reset, "States start fresh before each run");
   app.add_option("--dump-layers", o.dump_layers, "Write each layer's output as <layer>.npy")
       ->type_name("DIR");
   app.add_option("--backend", o.backend, "Backend to prefer")

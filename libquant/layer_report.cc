@@ -80,7 +80,7 @@ class LayerReporter {
         if (w.stored.defined()) {
           e.weight_snr_db = w.snr_db;
           e.weight_bytes_before = w.stored.elements() * 4;
-          e.weight_bytes_after = w.stored.bytes() + static_cast<int64_t>(w.params.scale.size()) * 4;
+          e.weight_bytes_after = w.stored.bytes() + encoding_bytes(w.params);
         }
       }
       row_of_[static_cast<NodeId>(n)] = rows_.size();
@@ -145,10 +145,10 @@ class LayerReporter {
     }
     const float* x = reference.data<float>();
     for (int64_t at = 0, run = 0; at < reference.elements(); at += inner, ++run) {
-      const size_t c = static_cast<size_t>(run) % p.scale.size();
+      const int64_t c = run % p.entries();
       // Half a step beyond the last level still rounds to it.
-      const float low = (-0.5f - static_cast<float>(p.zero_point[c])) * p.scale[c];
-      const float high = (255.5f - static_cast<float>(p.zero_point[c])) * p.scale[c];
+      const float low = (-0.5f - p.zero_point_at(c)) * p.scale_at(c);
+      const float high = (255.5f - p.zero_point_at(c)) * p.scale_at(c);
       for (int64_t i = at; i < at + inner; ++i) row.clipped += x[i] < low || x[i] > high;
     }
     row.elements += reference.elements();
@@ -325,7 +325,7 @@ int64_t bytes_of_constants(const Graph& graph) {
   for (const Value& v : graph.values) {
     if (v.kind != ValueKind::kConstant) continue;
     bytes += v.data.bytes();
-    if (v.quant) bytes += static_cast<int64_t>(v.quant->scale.size()) * 4;
+    if (v.quant) bytes += encoding_bytes(*v.quant);
   }
   for (const Node& node : graph.nodes) {
     for (const Graph& g : node.subgraphs) bytes += bytes_of_constants(g);

@@ -205,13 +205,10 @@ QuantParams activation_params(double low, double high) {
   low = std::min(low, 0.0);
   high = std::max(high, 0.0);
   const double width = high - low;
-  QuantParams p;
-  p.storage = DType::kU8;
   // A tensor that is always zero still needs a scale; any will do.
   const float scale = width > 1e-30 ? static_cast<float>(width / 255.0) : 1.0f;
-  p.scale = {scale};
-  p.zero_point = {static_cast<int32_t>(std::clamp(std::nearbyint(-low / scale), 0.0, 255.0))};
-  return p;
+  return tensor_quant(DType::kU8, scale,
+                      static_cast<int32_t>(std::clamp(std::nearbyint(-low / scale), 0.0, 255.0)));
 }
 
 QuantPlan plan_quantization(const Graph& graph, const std::set<NodeId>& float_nodes,
@@ -231,7 +228,7 @@ QuantPlan plan_quantization(const Graph& graph, const std::set<NodeId>& float_no
     wanted[static_cast<size_t>(layer.input)] = 1;
     if (!layer.has_weight()) wanted[static_cast<size_t>(layer.second)] = 1;
   }
-  auto can_store = [&](ValueId v) { return is_float_activation(graph, v) && !graph.is_output(v); };
+  auto can_store = [&](ValueId v) { return is_float_activation(graph, v) && !graph.is_result(v); };
   Between between(graph, layers, wanted);
   // Backwards: what only moves into a u8 value is u8 already, and on the same grid.
   for (size_t n = graph.nodes.size(); n-- > 0;) {

@@ -69,10 +69,17 @@ struct Session::Impl {
   struct State {
     Tensor live, initial;
   };
+  // What output `from` of the base graph holds after a run goes to `to`; through `staged` where it
+  // is a state itself, which another update may overwrite first.
+  struct Update {
+    size_t from;
+    Tensor to, staged;
+  };
 
   Graph given;
   Graph base;  // folded as far as open shapes allow; its states are live
   std::vector<State> states;
+  std::vector<Update> updates;
   std::vector<std::unique_ptr<Backend>> backends;
   std::unique_ptr<ThreadPool> pool;
   PlanOptions options;
@@ -88,6 +95,8 @@ struct Session::Impl {
 
   Status open_backends(const SessionOptions& o);
   Status collect_states();
+  Status collect_updates();
+  Status apply_updates();
   Status check_type(size_t i, const Tensor& tensor) const;
   Status take_inputs();
 };
@@ -136,6 +145,37 @@ Status Session::Impl::collect_states() {
   return status;
 }
 
+// What the states become is computed like outputs, behind the graph's own.
+Status Session::Impl::collect_updates() {
+  for (const auto& [state, next] : base.updates) {
+    Update update{base.outputs.size(), base.value(state).data, {}};
+    const Value& from = base.value(next);
+    if (from.kind == ValueKind::kState) {
+      MNN_ASSIGN_OR_RETURN(update.staged, from.data.clone());
+    }
+    const auto known = std::find(base.outputs.begin(), base.outputs.end(), next);
+    update.from = static_cast<size_t>(known - base.outputs.begin());
+    if (known == base.outputs.end()) base.outputs.push_back(next);
+    updates.push_back(std::move(update));
+  }
+  base.updates.clear();
+  return {};
+}
+
+Status Session::Impl::apply_updates() {
+  for (Update& u : updates) {
+    const Tensor& next = current()->output(u.from);
+    if (next.dtype() != u.to.dtype() || next.dims() != u.to.dims()) {
+      return invalid("a state of type " + u.to.type_str() + " cannot become " + next.type_str());
+    }
+    if (u.staged.defined()) copy_bytes(next, u.staged);
+  }
+  for (Update& u : updates) {
+    copy_bytes(u.staged.defined() ? u.staged : current()->output(u.from), u.to);
+  }
+  return {};
+}
+
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Session::~Session() = default;
 
@@ -152,6 +192,7 @@ Result<std::unique_ptr<Session>> Session::create(Graph graph, const SessionOptio
   MNN_ASSIGN_OR_RETURN(const int folded, fold_constants(impl->base));
   (void)folded;
   MNN_RETURN_IF_ERROR(impl->collect_states());
+  MNN_RETURN_IF_ERROR(impl->collect_updates());
   return std::unique_ptr<Session>(new Session(std::move(impl)));
 }
 
@@ -233,7 +274,8 @@ Status Session::Impl::take_inputs() {
 Status Session::run() {
   if (impl_->current() == nullptr) return usage_error("prepare the session before running it");
   MNN_RETURN_IF_ERROR(impl_->take_inputs());
-  return impl_->current()->run();
+  MNN_RETURN_IF_ERROR(impl_->current()->run());
+  return impl_->apply_updates();
 }
 
 Result<std::vector<Tensor>> Session::run(std::span<const Tensor> inputs) {
@@ -279,7 +321,7 @@ MemoryInfo Session::memory() const {
   MemoryInfo info;
   std::unordered_set<const std::byte*> counted;  // weights may be shared between values
   for_each_value(planned(), [&](const Value& value) {
-    if (value.kind != ValueKind::kConstant && value.kind != ValueKind::kState) return;
+    if (!is_stored(value)) return;
     if (counted.insert(value.data.raw()).second) info.weight_bytes += value.data.bytes();
   });
   if (impl_->current()) impl_->current()->add_memory(info);

@@ -7,6 +7,7 @@
 #include "apps/common/tensors.h"
 #include "libconvert/report/onnx_json.h"
 #include "libruntime/core/io/file.h"
+#include "libruntime/core/states.h"
 #include "libruntime/core/text.h"
 
 namespace mnn::cli {
@@ -58,10 +59,24 @@ Result<std::vector<OutputCheck>> check(const ConvertFlow& flow, const LoadedMode
   return check_relative(graph, expected, found, flow.fp16 ? kHalfTolerance : kConversionTolerance);
 }
 
+// The inputs behind a state's move up, in the source's list too.
+Status add_state(LoadedModel& loaded, const std::string& input, const std::string& output) {
+  Graph& graph = loaded.model.graph;
+  const std::vector<ValueId> before = graph.inputs;
+  MNN_RETURN_IF_ERROR(make_state(graph, input, output));
+  const auto gone = std::ranges::mismatch(before, graph.inputs).in1 - before.begin();
+  auto& listed = loaded.source_inputs;
+  std::erase_if(listed, [&](const auto& entry) { return entry.second == gone; });
+  for (auto& entry : listed) entry.second -= entry.second > gone;
+  loaded.notes.push_back("input " + input + " is a state, output " + output + " its next content");
+  return {};
+}
+
 std::map<std::string, std::string> options_of(const ConvertFlow& flow) {
   std::map<std::string, std::string> options = shape_options(flow.shapes);
   if (!flow.fuse) options["fuse"] = "false";
   if (flow.fp16) options["fp16"] = "true";
+  for (const auto& [input, output] : flow.states) options["state " + input] = output;
   return options;
 }
 
@@ -99,6 +114,9 @@ Result<ConvertOutcome> run_convert_flow(const ConvertFlow& flow, Progress& progr
   MNN_ASSIGN_OR_RETURN(out.loaded, load_any(flow.model, load));
   MNN_RETURN_IF_ERROR(dumped);
   Graph& graph = out.loaded.model.graph;
+  for (const auto& [input, output] : flow.states) {
+    MNN_RETURN_IF_ERROR(add_state(out.loaded, input, output).context(flow.model));
+  }
   if (flow.fp16) {
     progress.update("storing as f16", 1, 4);
     MNN_RETURN_IF_ERROR(widen_constants(graph));

@@ -15,6 +15,7 @@ namespace mnn::cli {
 struct ConvertFlow {
   std::string model, output;
   ShapeMap shapes;
+  std::vector<std::pair<std::string, std::string>> states;  // input -> the output it becomes
   std::string target = "cpu";
   std::string expect;                // folder with inputs and outputs to check against; empty: none
   std::string dump_passes;           // folder for the graph after each pass; empty: none

@@ -68,15 +68,7 @@ bool equal(const Attribute& a, const Attribute& b) {
 }
 
 std::string quant_text(const std::optional<QuantParams>& q) {
-  if (!q) return "none";
-  std::string text(dtype_name(q->storage));
-  if (q->scale.size() == 1 && q->axis < 0) {
-    text += " scale " + short_number(q->scale[0]);
-    if (!q->zero_point.empty()) text += " zero " + std::to_string(q->zero_point[0]);
-    return text;
-  }
-  return text + " " + std::to_string(q->scale.size()) + " scales along axis " +
-         std::to_string(q->axis);
+  return q ? describe_quant(*q) : "none";
 }
 
 std::string border_text(const Value& v) {
@@ -93,10 +85,6 @@ bool same_constant(const Value& a, const Value& b) {
   if (a.kind != b.kind || a.type.str() != b.type.str() || a.quant != b.quant) return false;
   if (!a.data.defined() || !b.data.defined()) return a.data.defined() == b.data.defined();
   return identical(a.data, b.data);
-}
-
-bool is_stored(const Value& v) {
-  return v.kind == ValueKind::kConstant || v.kind == ValueKind::kState;
 }
 
 std::string fused_text(const Node& node) {

@@ -98,8 +98,8 @@ class Merger {
  public:
   explicit Merger(Graph& graph) : graph_(graph), same_as_(graph.values.size()) {
     for (size_t v = 0; v < same_as_.size(); ++v) same_as_[v] = static_cast<ValueId>(v);
-    is_output_.assign(graph.values.size(), 0);
-    for (const ValueId v : graph.outputs) is_output_[static_cast<size_t>(v)] = 1;
+    is_result_.assign(graph.values.size(), 0);
+    for (const ValueId v : graph.results()) is_result_[static_cast<size_t>(v)] = 1;
   }
 
   int run() {
@@ -133,7 +133,7 @@ class Merger {
     std::unordered_multimap<uint64_t, ValueId> seen;
     for (size_t v = 0; v < graph_.values.size(); ++v) {
       const Value& value = graph_.values[v];
-      if (value.kind != ValueKind::kConstant || is_output_[v]) continue;
+      if (value.kind != ValueKind::kConstant || is_result_[v]) continue;
       Hash h;
       h.add(value.data);
       const auto [first, last] = seen.equal_range(h.value());
@@ -153,7 +153,7 @@ class Merger {
     const OpDef* def = find_op(node.op);
     if (!def || !def->deterministic || !node.subgraphs.empty()) return false;
     for (const ValueId v : node.outputs) {
-      if (v != kNoValue && is_output_[static_cast<size_t>(v)]) return false;
+      if (v != kNoValue && is_result_[static_cast<size_t>(v)]) return false;
     }
     return true;
   }
@@ -194,7 +194,7 @@ class Merger {
 
   Graph& graph_;
   std::vector<ValueId> same_as_;
-  std::vector<char> is_output_;
+  std::vector<char> is_result_;
   int merged_ = 0;
 };
 

@@ -48,7 +48,7 @@ int64_t count_steps(const Graph& graph) {
       if (v != kNoValue && all) from_shapes[static_cast<size_t>(v)] = 1;
     }
   }
-  for (const ValueId v : graph.outputs) wanted[static_cast<size_t>(v)] = 1;
+  for (const ValueId v : graph.results()) wanted[static_cast<size_t>(v)] = 1;
   int64_t steps = 0;
   for (size_t n = graph.nodes.size(); n-- > 0;) {
     const Node& node = graph.nodes[n];

@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "libconvert/frontends/onnx/op_map.h"
+#include "libruntime/core/quant.h"
 
 namespace mnn {
 namespace {
@@ -117,16 +118,6 @@ Json attribute_json(const std::string& name, const Attribute& attribute, int64_t
   return out;
 }
 
-std::string quant_text(const QuantParams& q) {
-  std::string text(dtype_name(q.storage));
-  if (q.axis >= 0 || q.scale.size() != 1) {
-    return text + ", " + std::to_string(q.scale.size()) + " scales along axis " +
-           std::to_string(q.axis);
-  }
-  text += ", scale " + Json(q.scale[0]).dump();
-  return q.zero_point.empty() ? text : text + ", zero " + std::to_string(q.zero_point[0]);
-}
-
 class Printer {
  public:
   explicit Printer(int64_t max_bytes) : max_bytes_(max_bytes) {}
@@ -206,7 +197,7 @@ class Printer {
     if (n.origin.size() > 1) attributes.push_back(strings_json("origin", n.origin));
     if (!n.outputs.empty() && n.outputs[0] != kNoValue && g.value(n.outputs[0]).quant) {
       attributes.push_back(
-          attribute_json("quantization", quant_text(*g.value(n.outputs[0]).quant), max_bytes_));
+          attribute_json("quantization", describe_quant(*g.value(n.outputs[0]).quant), max_bytes_));
     }
     Json out = {{"input", list(n.inputs)}, {"output", list(n.outputs)}};
     out["name"] = display_name(g, n);

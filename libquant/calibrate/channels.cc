@@ -48,7 +48,7 @@ std::vector<ChannelValue> channel_values(const Graph& graph, const QuantPlan& pl
     ChannelValue c;
     c.value = plan.values[i];
     c.depthwise = true;
-    bool fits = !graph.is_output(c.value);
+    bool fits = !graph.is_result(c.value);
     for (const NodeId reader : uses.consumers[static_cast<size_t>(c.value)]) {
       const auto it = layer_of.find(reader);
       const Node& n = graph.node(reader);
@@ -135,9 +135,8 @@ QuantParams channel_params(const ChannelStats& stats, size_t channels, RealRange
                            double margin) {
   const double tensor_low = std::min(tensor.low, 0.0), tensor_high = std::max(tensor.high, 0.0);
   const double least = (tensor_high - tensor_low) * kLeastShareOfRange;
-  QuantParams all;
-  all.storage = DType::kU8;
-  all.axis = 1;
+  std::vector<float> scales;
+  std::vector<int32_t> zeros;
   for (size_t c = 0; c < channels; ++c) {
     double low = std::min(stats.range(c).low, 0.0) * margin;
     double high = std::max(stats.range(c).high, 0.0) * margin;
@@ -150,10 +149,10 @@ QuantParams channel_params(const ChannelStats& stats, size_t channels, RealRange
     }
     const QuantParams one =
         activation_params(std::max(low, tensor_low), std::min(high, tensor_high));
-    all.scale.push_back(one.scale[0]);
-    all.zero_point.push_back(one.zero_point[0]);
+    scales.push_back(one.scale_at(0));
+    zeros.push_back(static_cast<int32_t>(one.zero_point_at(0)));
   }
-  return all;
+  return axis_quant(DType::kU8, 1, scales, zeros);
 }
 
 }  // namespace mnn

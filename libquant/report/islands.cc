@@ -43,7 +43,7 @@ std::string why_matrix(const Graph& g, const Node& n) {
 
 std::string why_other(const Graph& g, const Node& n) {
   const bool makes_output = std::any_of(n.outputs.begin(), n.outputs.end(),
-                                        [&](ValueId v) { return v != kNoValue && g.is_output(v); });
+                                        [&](ValueId v) { return v != kNoValue && g.is_result(v); });
   if (makes_output) return "it makes an output of the model";
   const bool from_bytes = std::none_of(n.inputs.begin(), n.inputs.end(),
                                        [&](ValueId v) { return is_float_value(g, v); });

@@ -345,14 +345,13 @@ class SchemeReader {
 
   static Result<QuantParams> read_params(const Reader& r, ValueId v,
                                          const std::vector<ChannelValue>& channels) {
-    QuantParams p;
-    p.storage = DType::kU8;
-    MNN_ASSIGN_OR_RETURN(p.scale, r.numbers("scale", true));
+    MNN_ASSIGN_OR_RETURN(const std::vector<float> scales, r.numbers("scale", true));
+    std::vector<int32_t> zero_points;
     MNN_ASSIGN_OR_RETURN(const std::vector<float> zeros, r.numbers("zero_point", false));
     for (const float z : zeros) {
       if (z < 0 || z > 255 || z != std::floor(z))
         return r.fail("zero_point", "expected integers from 0 to 255");
-      p.zero_point.push_back(static_cast<int32_t>(z));
+      zero_points.push_back(static_cast<int32_t>(z));
     }
     if (r.has("axis")) {
       MNN_ASSIGN_OR_RETURN(const int64_t axis, r.integer("axis"));
@@ -364,18 +363,18 @@ class SchemeReader {
                       "only tensors that nothing but int8 depthwise convolutions read may "
                       "have a scale per channel, and their axis is 1");
       }
-      p.axis = 1;
-      if (static_cast<int64_t>(p.scale.size()) != value->channels)
+      if (static_cast<int64_t>(scales.size()) != value->channels)
         return r.fail("scale", "expected " + std::to_string(value->channels) + " numbers, found " +
-                                   std::to_string(p.scale.size()));
-    } else if (p.scale.size() != 1) {
-      return r.fail("scale", "expected one number, found " + std::to_string(p.scale.size()) +
+                                   std::to_string(scales.size()));
+    } else if (scales.size() != 1) {
+      return r.fail("scale", "expected one number, found " + std::to_string(scales.size()) +
                                  " (a scale per channel needs the key 'axis')");
     }
-    if (p.zero_point.size() != p.scale.size())
-      return r.fail("zero_point", "expected " + std::to_string(p.scale.size()) +
-                                      " numbers, found " + std::to_string(p.zero_point.size()));
-    return p;
+    if (zero_points.size() != scales.size())
+      return r.fail("zero_point", "expected " + std::to_string(scales.size()) + " numbers, found " +
+                                      std::to_string(zero_points.size()));
+    return r.has("axis") ? axis_quant(DType::kU8, 1, scales, zero_points)
+                         : tensor_quant(DType::kU8, scales[0], zero_points[0]);
   }
 
   Status make_weights() {
@@ -435,8 +434,11 @@ std::string scheme_json(const Graph& graph, const Solution& s, const std::string
     const QuantParams& p = params_of(s.plan, s.decisions, v);
     Json row = {{"name", value_name(v)}};
     if (p.axis >= 0) row["axis"] = p.axis;
-    row["scale"] = p.scale;
-    row["zero_point"] = p.zero_point;
+    row["scale"] = row["zero_point"] = Json::array();
+    for (int64_t i = 0; i < p.entries(); ++i) {
+      row["scale"].push_back(p.scale_at(i));
+      row["zero_point"].push_back(static_cast<int32_t>(p.zero_point_at(i)));
+    }
     out["tensors"].push_back(std::move(row));
   }
   for (const ValueId v : s.plan.float_values)

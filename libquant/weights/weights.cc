@@ -131,9 +131,7 @@ Result<QuantizedWeights> quantize_weights(const Tensor& weights, int axis, Weigh
   if (fix && fix->inputs * fix->taps != outer * inner)
     return internal_error("weights of type " + weights.type_str() + " have no " +
                           std::to_string(fix->inputs * fix->taps) + " elements a channel");
-  q.params.storage = DType::kI8;
-  q.params.axis = axis;
-  q.params.zero_point.assign(static_cast<size_t>(channels), 0);
+  std::vector<float> scales;
   std::vector<FittedChannel> fitted(static_cast<size_t>(channels));
   for (int64_t c = 0; c < channels; ++c) {
     const Channel channel{weights.data<float>() + c * inner, outer, inner, channels * inner};
@@ -150,8 +148,9 @@ Result<QuantizedWeights> quantize_weights(const Tensor& weights, int axis, Weigh
       fitted[static_cast<size_t>(c)] = fitted_channel(channel, scale, *fix);
       scale = fitted[static_cast<size_t>(c)].scale;
     }
-    q.params.scale.push_back(static_cast<float>(scale));
+    scales.push_back(static_cast<float>(scale));
   }
+  q.params = axis_quant(DType::kI8, axis, scales);
   MNN_ASSIGN_OR_RETURN(q.stored, quantize_tensor(weights, q.params));
   for (int64_t i = 0; i < q.stored.elements(); ++i) {
     int8_t& v = q.stored.data<int8_t>()[i];

@@ -100,7 +100,7 @@ Status Plan::build() {
   };
   for (size_t v = 0; v < graph_.values.size(); ++v) {
     const ValueKind kind = graph_.values[v].kind;
-    if (kind == ValueKind::kConstant || kind == ValueKind::kState) storage_[v] = Storage::kFixed;
+    if (is_stored(graph_.values[v])) storage_[v] = Storage::kFixed;
   }
   for (const ValueId v : graph_.inputs) set_storage(v, memory_ == InputMemory::kOwned);
 

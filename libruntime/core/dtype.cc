@@ -11,7 +11,7 @@ struct Row {
   int bits;
 };
 
-constexpr std::array<Row, 26> kRows = {{
+constexpr std::array<Row, 29> kRows = {{
     {DType::kF32, "f32", 32},
     {DType::kU8, "u8", 8},
     {DType::kI8, "i8", 8},
@@ -38,6 +38,9 @@ constexpr std::array<Row, 26> kRows = {{
     {DType::kF8E8M0, "f8e8m0", 8},
     {DType::kU2, "u2", 2},
     {DType::kI2, "i2", 2},
+    {DType::kU3, "u3", 3},
+    {DType::kU5, "u5", 5},
+    {DType::kU6, "u6", 6},
 }};
 
 const Row* find_row(DType dtype) {
@@ -101,7 +104,10 @@ bool is_integer(DType dtype) {
     case DType::kU32:
     case DType::kU64:
     case DType::kU4:
-    case DType::kU2: return true;
+    case DType::kU2:
+    case DType::kU3:
+    case DType::kU5:
+    case DType::kU6: return true;
     default: return is_signed_integer(dtype);
   }
 }

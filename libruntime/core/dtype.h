@@ -38,13 +38,19 @@ enum class DType : uint8_t {
   kF8E8M0 = 24,
   kU2 = 25,
   kI2 = 26,
+  // Ours, for quantized weights only: no operator computes with them.
+  kU3 = 128,
+  kU5 = 129,
+  kU6 = 130,
 };
+// The last of ONNX's types: what an attribute or a file of others may name.
+inline constexpr DType kLastOnnxType = DType::kI2;
 
 // "f32", "u8", "i64", "bool", "str", "f16", "bf16", "f8e4m3fn", "u4", …; "undefined" for others.
 std::string_view dtype_name(DType dtype);
 std::optional<DType> parse_dtype(std::string_view name);
-// Bits of one element as stored: 4-bit and 2-bit types are packed, low bits first. 0 for kString
-// and kUndefined.
+// Bits of one element as stored: types narrower than a byte are packed, low bits first
+// (core/packed.h). 0 for kString and kUndefined, and for numbers that are no type.
 int dtype_bits(DType dtype);
 bool is_float(DType dtype);    // f16, bf16, f32, f64 and the 8- and 4-bit floats
 bool is_integer(DType dtype);  // signed or unsigned of any width; bool is not one

@@ -1,6 +1,7 @@
 #include "libruntime/core/graph.h"
 
 #include <algorithm>
+#include <set>
 
 #include "libruntime/core/op.h"
 
@@ -82,8 +83,16 @@ const Tensor* Graph::constant(ValueId id) const {
   return v.kind == ValueKind::kConstant && !v.quant ? &v.data : nullptr;
 }
 
-bool Graph::is_output(ValueId id) const {
-  return std::find(outputs.begin(), outputs.end(), id) != outputs.end();
+std::vector<ValueId> Graph::results() const {
+  std::vector<ValueId> ids = outputs;
+  for (const StateUpdate& u : updates) ids.push_back(u.next);
+  return ids;
+}
+
+bool Graph::is_result(ValueId id) const {
+  return std::find(outputs.begin(), outputs.end(), id) != outputs.end() ||
+         std::any_of(updates.begin(), updates.end(),
+                     [&](const StateUpdate& u) { return u.next == id; });
 }
 
 Uses index_uses(const Graph& graph) {
@@ -102,7 +111,7 @@ Uses index_uses(const Graph& graph) {
       }
     }
   }
-  for (const ValueId v : graph.outputs) {
+  for (const ValueId v : graph.results()) {
     if (v != kNoValue) ++uses.output_uses[static_cast<size_t>(v)];
   }
   return uses;
@@ -182,7 +191,7 @@ void drop_unused_captures(Node& node) {
                 std::find(n.captures.begin(), n.captures.end(), v) != n.captures.end();
         if (used) break;
       }
-      used |= g.is_output(v);
+      used |= g.is_result(v);
       if (used) break;
     }
     if (used) continue;
@@ -206,6 +215,10 @@ int remove_dead_values_and_nodes(Graph& graph) {
   };
   for (const auto* list : {&graph.outputs, &graph.inputs, &graph.captures}) {
     for (const ValueId v : *list) want(v);
+  }
+  for (const StateUpdate& u : graph.updates) {
+    want(u.next);
+    want(u.state);
   }
   while (!work.empty()) {
     const Node& node = graph.node(work.back());
@@ -239,6 +252,9 @@ int remove_dead_values_and_nodes(Graph& graph) {
   remap(graph.inputs, map);
   remap(graph.outputs, map);
   remap(graph.captures, map);
+  for (StateUpdate& u : graph.updates) {
+    u = {map[static_cast<size_t>(u.state)], map[static_cast<size_t>(u.next)]};
+  }
   for (Node& node : graph.nodes) {
     remap(node.inputs, map);
     remap(node.outputs, map);
@@ -323,7 +339,39 @@ Status verify_node(const Graph& graph, const Node& node, const std::vector<char>
     if (g.captures.size() != node.captures.size()) {
       return internal_error("captures of node and sub-graph differ in number");
     }
+    if (!g.updates.empty()) return invalid("its sub-graph " + g.name + " updates a state");
     MNN_RETURN_IF_ERROR(verify(g).context("in its sub-graph " + g.name));
+  }
+  return {};
+}
+
+Status verify_updates(const Graph& graph, const std::vector<char>& defined) {
+  std::set<ValueId> updated;
+  for (const auto& [state, next] : graph.updates) {
+    for (const ValueId v : {state, next}) {
+      if (v < 0 || static_cast<size_t>(v) >= graph.values.size()) {
+        return internal_error("state update: value id out of range");
+      }
+    }
+    const Value &to = graph.value(state), &from = graph.value(next);
+    const std::string where = "state '" + to.name + "': ";
+    if (to.kind != ValueKind::kState) return invalid(where + "the value is no state");
+    if (!updated.insert(state).second) return invalid(where + "it is updated twice");
+    if (!defined[static_cast<size_t>(next)]) {
+      return invalid(where + "its next content '" + from.name + "' is made by no node");
+    }
+    if (to.quant || !to.type.is_static()) {
+      return invalid(where + "a state has a static type, found " + to.type.str());
+    }
+    // Types of temporaries may still be open: the session asks again.
+    const bool differs =
+        from.type.defined() &&
+        (from.type.kind != Type::Kind::kTensor || from.type.dtype != to.type.dtype ||
+         (from.type.is_static() && !same_shape(*from.type.shape, *to.type.shape)));
+    if (differs) {
+      return invalid(where + "expected next content of type " + to.type.str() + ", found " +
+                     from.type.str());
+    }
   }
   return {};
 }
@@ -341,13 +389,10 @@ Status verify(const Graph& graph) {
   }
   for (size_t v = 0; v < count; ++v) {
     const Value& value = graph.values[v];
-    defined[v] = value.kind == ValueKind::kConstant || value.kind == ValueKind::kState;
+    defined[v] = is_stored(value);
     if (value.quant) {
-      const QuantParams& q = *value.quant;
-      if (q.scale.empty() || q.scale.size() != q.zero_point.size() ||
-          (q.axis < 0 && q.scale.size() != 1)) {
-        return invalid("value '" + value.name + "': scales and zero points do not fit");
-      }
+      MNN_RETURN_IF_ERROR(
+          check_quant(*value.quant, value.type).context("value '" + value.name + "'"));
     }
     if (value.kind == ValueKind::kConstant && !value.data.defined()) {
       return internal_error("constant '" + value.name + "' has no data");
@@ -374,7 +419,7 @@ Status verify(const Graph& graph) {
       return invalid("output '" + graph.value(v).name + "' is made by no node");
     }
   }
-  return {};
+  return verify_updates(graph, defined);
 }
 
 void replace_uses(Graph& graph, ValueId from, ValueId to) {
@@ -383,6 +428,9 @@ void replace_uses(Graph& graph, ValueId from, ValueId to) {
     std::replace(node.captures.begin(), node.captures.end(), from, to);
   }
   std::replace(graph.outputs.begin(), graph.outputs.end(), from, to);
+  for (StateUpdate& u : graph.updates) {
+    if (u.next == from) u.next = to;
+  }
 }
 
 int64_t count_nodes(const Graph& graph) {

@@ -11,6 +11,7 @@
 
 #include "libruntime/core/dim.h"
 #include "libruntime/core/dtype.h"
+#include "libruntime/core/quant_params.h"
 #include "libruntime/core/status.h"
 #include "libruntime/core/tensor.h"
 
@@ -38,16 +39,6 @@ Type tensor_type(DType dtype, Shape shape);
 Type type_of(const Tensor& tensor);
 // Whether a value of `type` may be `tensor`, dims aside.
 bool can_hold(const Type& type, const Tensor& tensor);
-
-// How a value is stored when quantized: real = scale * (stored - zero_point). The type of the value
-// stays the expressed one (f32): whoever stores it rounds to nearest even and saturates.
-struct QuantParams {
-  DType storage = DType::kU8;       // kU8, kI8; kI32 for a bias
-  std::vector<float> scale;         // one, or one per index along `axis`
-  std::vector<int32_t> zero_point;  // as many as scales
-  int axis = -1;                    // -1: one scale for the whole tensor
-  bool operator==(const QuantParams&) const = default;
-};
 
 enum class ValueKind : uint8_t { kInput, kConstant, kState, kTemporary };
 
@@ -88,11 +79,18 @@ struct Node {
   size_t own_inputs() const;
 };
 
+// After a run the content of `state` is what `next` was in it. All updates happen at once.
+struct StateUpdate {
+  ValueId state, next;
+  bool operator==(const StateUpdate&) const = default;
+};
+
 struct Graph {
   std::string name;
   std::vector<Value> values;
   std::vector<Node> nodes;  // topologically sorted except while a pass works on it
   std::vector<ValueId> inputs, outputs;
+  std::vector<StateUpdate> updates;  // at most one a state; none in a sub-graph
   std::vector<ValueId>
       captures;  // of a sub-graph: one value (kind kInput) per captured outer value
 
@@ -108,14 +106,20 @@ struct Graph {
   const Node& node(NodeId id) const { return nodes[static_cast<size_t>(id)]; }
   // The constant's data when `id` is an unquantized constant, else null.
   const Tensor* constant(ValueId id) const;
-  bool is_output(ValueId id) const;
+  // What a run is for: the outputs, then what the states become.
+  std::vector<ValueId> results() const;
+  bool is_result(ValueId id) const;
 };
+
+inline bool is_stored(const Value& value) {  // has content before a run
+  return value.kind == ValueKind::kConstant || value.kind == ValueKind::kState;
+}
 
 // Who makes and who reads each value of one graph (captures count as reads).
 struct Uses {
   std::vector<NodeId> producer;                // per value; -1 for inputs, constants and states
   std::vector<std::vector<NodeId>> consumers;  // per value, a node once per use
-  std::vector<int> output_uses;                // per value: how often it is a graph output
+  std::vector<int> output_uses;                // per value: how often it is a result
 };
 Uses index_uses(const Graph& graph);
 

@@ -40,7 +40,7 @@ Status narrow(Graph& graph, int64_t min_elements, HalfReport& report) {
     const Tensor* data = graph.constant(id);
     if (data == nullptr || data->dtype() != DType::kF32 || data->elements() < min_elements)
       continue;
-    if (graph.is_output(id)) continue;
+    if (graph.is_result(id)) continue;
     MNN_ASSIGN_OR_RETURN(Tensor half, to_f16(*data));
     ErrorSums sums;
     MNN_RETURN_IF_ERROR(sums.add(*data, half));
@@ -97,7 +97,7 @@ Status widen_constants(Graph& graph) {
   left.reserve(graph.nodes.size());
   for (Node& node : graph.nodes) {
     for (Graph& g : node.subgraphs) MNN_RETURN_IF_ERROR(widen_constants(g));
-    if (!is_widening(graph, node) || graph.is_output(node.outputs[0])) {
+    if (!is_widening(graph, node) || graph.is_result(node.outputs[0])) {
       left.push_back(std::move(node));
       continue;
     }

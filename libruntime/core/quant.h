@@ -5,33 +5,32 @@
 #include <cmath>
 
 #include "libruntime/core/graph.h"
+#include "libruntime/core/storage.h"
 
 namespace mnn {
 
-struct QuantRange {
-  int32_t low, high;
-};
-// The stored values of a quantized type: kU8 0…255, kI8 -128…127, kI32 all.
-QuantRange quant_range(DType storage);
-
-// Rounds half to even (std::nearbyint in the default mode) and saturates. NaN becomes the zero
-// point.
-inline int32_t quantize_one(float x, float scale, int32_t zero_point, QuantRange range) {
+// Rounds half to even (std::nearbyint in the default mode) and saturates to the codes of `storage`.
+// NaN becomes the zero point.
+inline double quantize_one(float x, float scale, double zero_point, const StorageType& storage) {
   const float scaled = x / scale;
   if (!(scaled == scaled)) return zero_point;
-  const double shifted = std::nearbyint(static_cast<double>(scaled)) + zero_point;
-  if (shifted <= range.low) return range.low;
-  if (shifted >= range.high) return range.high;
-  return static_cast<int32_t>(shifted);
+  const double code = std::nearbyint(static_cast<double>(scaled)) + zero_point;
+  return code <= storage.low ? storage.low : code >= storage.high ? storage.high : code;
 }
 
-// f32 -> params.storage, same dims. `axis` must index a dim with as many entries as scales.
+// f32 -> params.storage, same dims. An error when the params do not fit the dims (check_quant).
 Result<Tensor> quantize_tensor(const Tensor& real, const QuantParams& params);
 // params.storage -> f32, same dims.
 Result<Tensor> dequantize_tensor(const Tensor& stored, const QuantParams& params);
 // dequantize(quantize(x)): what a consumer of a quantized value reads.
 Result<Tensor> round_to_grid(const Tensor& real, const QuantParams& params);
-// The real values of a constant, quantized or not.
+// The real values of a constant, quantized or not, in the value's own type.
 Result<Tensor> constant_as_real(const Value& value);
+// Rotates an f32 tensor in place as Rotation says; `back` undoes it.
+Status rotate(Tensor& tensor, const Rotation& rotation, bool back);
+// Bytes of everything an encoding keeps beside the codes.
+int64_t encoding_bytes(const QuantParams& params);
+// One line for people: "u8, scale 0.02, zero 128", "u4 in groups of 32 along axis 1, f16 scales".
+std::string describe_quant(const QuantParams& params);
 
 }  // namespace mnn

@@ -63,7 +63,7 @@ class Site {
   explicit Site(Graph& graph) : graph_(graph) {
     grow();
     for (size_t n = 0; n < graph.nodes.size(); ++n) index_node(static_cast<NodeId>(n));
-    for (const ValueId v : graph.outputs) ++output_uses_[index(v)];
+    for (const ValueId v : graph.results()) ++output_uses_[index(v)];
     removed_.assign(graph.nodes.size(), 0);
     place_.resize(graph.nodes.size());
     std::iota(place_.begin(), place_.end(), size_t{0});
@@ -74,7 +74,7 @@ class Site {
   std::span<const int> reads() const { return reads_; }
   NodeId producer(ValueId v) const { return producer_[index(v)]; }
   int reads(ValueId v) const { return reads_[index(v)]; }
-  bool is_output(ValueId v) const { return output_uses_[index(v)] > 0; }
+  bool is_result(ValueId v) const { return output_uses_[index(v)] > 0; }
   bool removed(NodeId n) const { return removed_[index(n)] != 0; }
   size_t place(NodeId n) const { return place_[index(n)]; }
 
@@ -208,7 +208,7 @@ class Site {
 
   bool is_dead(NodeId n) const {
     for (const ValueId v : graph_.node(n).outputs) {
-      if (v != kNoValue && (reads(v) > 0 || is_output(v))) return false;
+      if (v != kNoValue && (reads(v) > 0 || is_result(v))) return false;
     }
     return true;
   }
@@ -276,7 +276,7 @@ class Matcher {
     if (node.outputs[0] != value || !node.subgraphs.empty()) return false;
     for (size_t i = 1; i < node.outputs.size(); ++i) {
       const ValueId other = node.outputs[i];
-      if (other != kNoValue && (site_.reads(other) > 0 || site_.is_output(other))) return false;
+      if (other != kNoValue && (site_.reads(other) > 0 || site_.is_result(other))) return false;
     }
     matched_.push_back(n);
     const bool fresh = !p.name.empty() && match_.nodes.emplace(p.name, n).second;
@@ -313,7 +313,7 @@ class Matcher {
     for (const NodeId n : readers) {
       if (n == match_.root) continue;
       const ValueId v = site_.graph().node(n).outputs[0];
-      if (site_.is_output(v) || site_.graph().value(v).quant) return false;
+      if (site_.is_result(v) || site_.graph().value(v).quant) return false;
       long inside = 0;
       for (const NodeId r : readers) {
         const std::vector<ValueId>& in = site_.graph().node(r).inputs;
@@ -355,7 +355,7 @@ void refine(Type& type, const Type& known) {
 bool substitute(Site& site, NodeId root, ValueId out, ValueId x) {
   Graph& graph = site.graph();
   const bool to_quantize = graph.value(out).quant && graph.value(out).quant != graph.value(x).quant;
-  if (!site.is_output(out) && !to_quantize) {
+  if (!site.is_result(out) && !to_quantize) {
     if (graph.value(x).kind == ValueKind::kTemporary) {
       refine(graph.value(x).type, graph.value(out).type);
     }
@@ -363,7 +363,7 @@ bool substitute(Site& site, NodeId root, ValueId out, ValueId x) {
     return true;
   }
   const bool movable = graph.value(x).kind == ValueKind::kTemporary && site.producer(x) >= 0 &&
-                       !site.is_output(x) && !graph.value(x).quant;
+                       !site.is_result(x) && !graph.value(x).quant;
   if (movable && (!to_quantize || site.reads(x) == 1)) {
     refine(graph.value(out).type, graph.value(x).type);
     site.take_over(site.producer(x), x, out);

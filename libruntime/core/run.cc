@@ -116,9 +116,7 @@ Result<std::vector<Tensor>> run_reference(const Graph& graph, std::span<const Te
     for (const ValueId v : *list) values[static_cast<size_t>(v)] = inputs[next++];
   }
   for (size_t v = 0; v < graph.values.size(); ++v) {
-    if (graph.values[v].kind != ValueKind::kConstant && graph.values[v].kind != ValueKind::kState) {
-      continue;
-    }
+    if (!is_stored(graph.values[v])) continue;
     MNN_ASSIGN_OR_RETURN(values[v], constant_as_real(graph.values[v]));
   }
   auto round_value = [&](ValueId v) -> Status {

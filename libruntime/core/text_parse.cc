@@ -113,24 +113,32 @@ Result<Attributes> parse_attributes(TextScanner& s) {
   return attributes;
 }
 
-template <typename T>
-Status parse_numbers(TextScanner& s, std::vector<T>& values) {
-  MNN_RETURN_IF_ERROR(s.expect('['));
-  if (s.eat(']')) return {};
-  do {
-    s.skip_blanks();
-    const size_t begin = s.position();
-    const std::string_view w = s.word();
-    T value{};
-    const auto r = std::from_chars(w.data(), w.data() + w.size(), value);
-    if (w.empty() || r.ec != std::errc() || r.ptr != w.data() + w.size()) {
-      s.seek(begin);
-      return s.fail("expected a number, found " + s.found());
-    }
-    if (value != value) value = std::numeric_limits<T>::quiet_NaN();
-    values.push_back(value);
-  } while (s.eat(','));
-  return s.expect(']');
+// A tensor of an encoding: a list "[1,2]" of type `natural`, or a type and its elements.
+Status parse_quant_tensor(TextScanner& s, DType natural, Tensor& out) {
+  s.skip_blanks();
+  if (natural != DType::kUndefined && s.peek() == '[') {
+    MNN_ASSIGN_OR_RETURN(out, s.list(natural));
+    return {};
+  }
+  MNN_ASSIGN_OR_RETURN(const Type type, s.type());
+  if (!type.is_static()) return s.fail("expected a static type, found " + type.str());
+  MNN_ASSIGN_OR_RETURN(out, s.elements(type.dtype, known_dims(*type.shape)));
+  return {};
+}
+
+Result<Rotation> parse_rotation(TextScanner& s) {
+  Rotation r;
+  MNN_RETURN_IF_ERROR(s.expect_word("axis"));
+  MNN_ASSIGN_OR_RETURN(const int64_t axis, s.integer());
+  if (axis < 0 || axis > std::numeric_limits<int>::max()) {
+    return s.fail("axis " + std::to_string(axis) + " is out of range");
+  }
+  r.axis = static_cast<int>(axis);
+  MNN_RETURN_IF_ERROR(s.expect_word("block"));
+  MNN_ASSIGN_OR_RETURN(r.block, s.integer());
+  MNN_RETURN_IF_ERROR(s.expect_word("signs"));
+  MNN_RETURN_IF_ERROR(parse_quant_tensor(s, DType::kUndefined, r.signs));
+  return r;
 }
 
 // After "quant".
@@ -141,16 +149,41 @@ Result<QuantParams> parse_quant(TextScanner& s) {
   const std::optional<DType> storage = parse_dtype(s.word());
   if (!storage) return s.fail_at(begin, "expected the storage type of a quantized value");
   q.storage = *storage;
-  MNN_RETURN_IF_ERROR(s.expect_word("scale"));
-  MNN_RETURN_IF_ERROR(parse_numbers(s, q.scale));
-  MNN_RETURN_IF_ERROR(s.expect_word("zero"));
-  MNN_RETURN_IF_ERROR(parse_numbers(s, q.zero_point));
+  // Lists of one number stand for scalars unless an axis follows.
+  std::vector<Tensor*> lists;
+  auto numbers = [&](const char* word, DType natural, Tensor& out) -> Status {
+    if (!s.eat_word(word)) return {};
+    s.skip_blanks();
+    if (s.peek() == '[') lists.push_back(&out);
+    return parse_quant_tensor(s, natural, out);
+  };
+  MNN_RETURN_IF_ERROR(numbers("scale", DType::kF32, q.scale));
+  if (!q.scale.defined()) return s.fail("expected 'scale', found " + s.found());
+  MNN_RETURN_IF_ERROR(numbers("zero", DType::kI32, q.zero_point));
+  MNN_RETURN_IF_ERROR(numbers("offset", DType::kF32, q.offset));
   if (s.eat_word("axis")) {
     MNN_ASSIGN_OR_RETURN(const int64_t axis, s.integer());
     if (axis < -1 || axis > std::numeric_limits<int>::max()) {
       return s.fail("axis " + std::to_string(axis) + " is out of range");
     }
     q.axis = static_cast<int>(axis);
+  }
+  if (s.eat_word("group")) {
+    MNN_ASSIGN_OR_RETURN(q.group, s.integer());
+  }
+  MNN_RETURN_IF_ERROR(numbers("super_scale", DType::kF32, q.super_scale));
+  MNN_RETURN_IF_ERROR(numbers("super_offset", DType::kF32, q.super_offset));
+  if (s.eat_word("super_group")) {
+    MNN_ASSIGN_OR_RETURN(q.super_group, s.integer());
+  }
+  if (s.eat_word("codebook")) {
+    MNN_RETURN_IF_ERROR(parse_quant_tensor(s, DType::kUndefined, q.codebook));
+  }
+  if (s.eat_word("rotation")) {
+    MNN_ASSIGN_OR_RETURN(q.rotation, parse_rotation(s));
+  }
+  for (Tensor* list : lists) {
+    if (q.axis < 0 && list->elements() == 1) *list = list->reshaped({});
   }
   return q;
 }
@@ -271,6 +304,11 @@ class GraphParser {
       if (s_.at_name()) return parse_stored(kind);
       s_.seek(begin);  // a value of that name
     }
+    if (s_.eat_word("update")) {
+      s_.skip_blanks();
+      if (s_.at_name()) return parse_update();
+      s_.seek(begin);
+    }
     return parse_node();
   }
 
@@ -289,6 +327,17 @@ class GraphParser {
       return s_.fail("elements need a static type before them, found " + type.str());
     }
     MNN_ASSIGN_OR_RETURN(value.data, s_.elements(type.dtype, known_dims(*type.shape)));
+    return {};
+  }
+
+  // update STATE = VALUE
+  Status parse_update() {
+    MNN_ASSIGN_OR_RETURN(const ValueId state, parse_use());
+    MNN_RETURN_IF_ERROR(s_.expect('='));
+    MNN_ASSIGN_OR_RETURN(const ValueId next, parse_use());
+    if (state == kNoValue || next == kNoValue)
+      return s_.fail("an update needs two values, found _");
+    g_.updates.push_back({state, next});
     return {};
   }
 

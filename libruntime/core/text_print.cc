@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <charconv>
 #include <unordered_set>
 
@@ -57,21 +58,53 @@ std::string attributes_text(const std::map<std::string, Attribute, std::less<>>&
   return out.empty() ? out : out + "}";
 }
 
-std::string float_text(float value) {
-  char buffer[32];
-  const auto r = std::to_chars(buffer, buffer + sizeof buffer, value);
-  return std::string(buffer, r.ptr);
+// The elements of a tensor, or their hash where there are more than `shown`.
+void append_data(std::string& out, const Tensor& data, int64_t shown) {
+  if (data.elements() > shown) {
+    constexpr char kHex[] = "0123456789abcdef";
+    const uint64_t hash = content_hash(data);
+    out += " hash ";
+    for (int shift = 60; shift >= 0; shift -= 4) out += kHex[(hash >> shift) & 15];
+  } else if (data.elements() > 0) {
+    out += ' ';
+    append_elements(out, data);
+  }
 }
 
-std::string quant_text(const QuantParams& q) {
-  std::string out = " quant " + std::string(dtype_name(q.storage)) + " scale [";
-  for (size_t i = 0; i < q.scale.size(); ++i) out += (i ? "," : "") + float_text(q.scale[i]);
-  out += "] zero [";
-  for (size_t i = 0; i < q.zero_point.size(); ++i) {
-    out += (i ? "," : "") + std::to_string(q.zero_point[i]);
+// A tensor of an encoding: as a list where its type goes without saying.
+std::string quant_tensor_text(const Tensor& t, DType natural, size_t rank, int64_t shown) {
+  std::string out;
+  if (t.dtype() == natural && t.rank() == rank && t.elements() <= shown) {
+    append_elements(out, t);
+    std::replace(out.begin(), out.end(), ' ', ',');
+    return " [" + out + "]";
   }
-  out += "]";
+  out = " " + t.type_str();
+  append_data(out, t, shown);
+  return out;
+}
+
+std::string quant_text(const QuantParams& q, int64_t shown) {
+  std::string out = " quant " + std::string(dtype_name(q.storage));
+  const size_t rank = q.axis < 0 ? 0 : 1;
+  auto add = [&](const char* word, const Tensor& t, DType natural) {
+    if (!t.defined()) return;
+    out += std::string(" ") + word + quant_tensor_text(t, natural, rank, shown);
+  };
+  add("scale", q.scale, DType::kF32);
+  add("zero", q.zero_point, DType::kI32);
+  add("offset", q.offset, DType::kF32);
   if (q.axis != -1) out += " axis " + std::to_string(q.axis);
+  if (q.group != 0) out += " group " + std::to_string(q.group);
+  add("super_scale", q.super_scale, DType::kF32);
+  add("super_offset", q.super_offset, DType::kF32);
+  if (q.super_group != 0) out += " super_group " + std::to_string(q.super_group);
+  add("codebook", q.codebook, DType::kUndefined);
+  if (q.rotation) {
+    out += " rotation axis " + std::to_string(q.rotation->axis) + " block " +
+           std::to_string(q.rotation->block) + " signs " + q.rotation->signs.type_str();
+    append_data(out, q.rotation->signs, shown);
+  }
   return out;
 }
 
@@ -91,14 +124,13 @@ class Printer {
       if (is_stored(value)) print_stored(static_cast<ValueId>(v));
     }
     for (const Node& node : graph_.nodes) print_node(node);
+    for (const StateUpdate& u : graph_.updates) {
+      out_ += indent_ + "  update " + use(u.state) + " = " + use(u.next) + "\n";
+    }
     return std::move(out_) + indent_ + "}";
   }
 
  private:
-  static bool is_stored(const Value& value) {
-    return value.kind == ValueKind::kConstant || value.kind == ValueKind::kState;
-  }
-
   // A value is called by its name where it is the first of that name in order of definition, else
   // by a number, counted in that order, so that reading and printing again changes nothing.
   void name_values() {
@@ -145,7 +177,7 @@ class Printer {
     if (value.type.defined() || value.type.shape || value.type.kind != Type::Kind::kTensor) {
       out += ": " + type_text(value.type);
     }
-    if (value.quant) out += quant_text(*value.quant);
+    if (value.quant) out += quant_text(*value.quant, options_.max_constant_elements);
     return out;
   }
 
@@ -166,15 +198,7 @@ class Printer {
           data.dims() != known_dims(*value.type.shape)) {
         out_ += " stored " + data.type_str();
       }
-      if (data.elements() > options_.max_constant_elements) {
-        constexpr char kHex[] = "0123456789abcdef";
-        const uint64_t hash = content_hash(data);
-        out_ += " hash ";
-        for (int shift = 60; shift >= 0; shift -= 4) out_ += kHex[(hash >> shift) & 15];
-      } else if (data.elements() > 0) {
-        out_ += ' ';
-        append_elements(out_, data);
-      }
+      append_data(out_, data, options_.max_constant_elements);
     }
     out_ += '\n';
   }

@@ -52,6 +52,8 @@ class TextScanner {
   Result<Type> type();
   // The elements of a tensor: as many as dims say, or a generator, or a hash.
   Result<Tensor> elements(DType dtype, const std::vector<int64_t>& dims);
+  // "[1,2,3]": a tensor of rank 1.
+  Result<Tensor> list(DType dtype);
 
   // "line L, column C: message"
   Status fail(const std::string& message) const { return fail_at(pos_, message); }

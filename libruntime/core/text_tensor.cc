@@ -1,11 +1,13 @@
 // Elements of tensors in the text form.
 #include <xxhash.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstring>
 #include <limits>
 
+#include "libruntime/core/packed.h"
 #include "libruntime/core/text_scanner.h"
 
 namespace mnn {
@@ -13,22 +15,6 @@ namespace {
 
 // The float types whose elements are written as raw bits: nothing in the core computes with them.
 bool is_small_float(DType dtype) { return is_float(dtype) && dtype_bits(dtype) <= 8; }
-
-// Elements narrower than a byte: low bits first.
-uint8_t packed_get(const std::byte* data, int bits, int64_t i) {
-  const int per_byte = 8 / bits;
-  const auto byte = static_cast<unsigned>(data[i / per_byte]);
-  return static_cast<uint8_t>((byte >> (i % per_byte * bits)) & ((1u << bits) - 1u));
-}
-
-void packed_set(std::byte* data, int bits, int64_t i, uint8_t value) {
-  const int per_byte = 8 / bits;
-  const auto shift = static_cast<unsigned>(i % per_byte * bits);
-  const unsigned mask = ((1u << bits) - 1u) << shift;
-  auto byte = static_cast<unsigned>(data[i / per_byte]);
-  byte = (byte & ~mask) | ((static_cast<unsigned>(value) << shift) & mask);
-  data[i / per_byte] = static_cast<std::byte>(byte);
-}
 
 template <typename T>
 void append_number(std::string& out, T value) {
@@ -92,7 +78,10 @@ void append_element(std::string& out, const Tensor& t, int64_t i) {
       out += ')';
       return;
     }
+    case DType::kU6:
+    case DType::kU5:
     case DType::kU4:
+    case DType::kU3:
     case DType::kU2: append_number(out, packed_get(t.raw(), dtype_bits(t.dtype()), i)); return;
     case DType::kI4:
     case DType::kI2: {
@@ -336,6 +325,21 @@ Result<Tensor> TextScanner::elements(DType dtype, const std::vector<int64_t>& di
     }
     MNN_RETURN_IF_ERROR(element(t, i));
   }
+  return t;
+}
+
+Result<Tensor> TextScanner::list(DType dtype) {
+  MNN_RETURN_IF_ERROR(expect('['));
+  const std::string_view rest = text_.substr(pos_, text_.find_first_of("]\n", pos_) - pos_);
+  const bool empty = rest.find_first_not_of(" \t") == rest.npos;
+  const auto count = empty ? 0 : 1 + std::count(rest.begin(), rest.end(), ',');
+  MNN_ASSIGN_OR_RETURN(Tensor t, Tensor::allocate(dtype, {count}));
+  for (int64_t i = 0; i < count; ++i) {
+    if (i) MNN_RETURN_IF_ERROR(expect(','));
+    skip_blanks();
+    MNN_RETURN_IF_ERROR(element(t, i));
+  }
+  MNN_RETURN_IF_ERROR(expect(']'));
   return t;
 }
 

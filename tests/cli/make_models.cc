@@ -227,6 +227,18 @@ int main(int argc, char** argv) {
     m.write(dir + "/cycle.onnx");
   }
   {
+    // A running sum whose memory the caller passes in and out.
+    ModelBuilder m(13);
+    m.input("x", {"1", "4"});
+    m.input("sum", {"1", "4"});
+    m.input("factor", {"1"});
+    m.output("y", {"1", "4"});
+    m.output("total", {"1", "4"});
+    m.node("Add", "add", {"x", "sum"}, "total");
+    m.node("Mul", "scale", {"total", "factor"}, "y");
+    m.write(dir + "/stream.onnx");
+  }
+  {
     ModelBuilder m(13);
     m.sequence_input("s");
     m.input("x", {"n"});

@@ -242,6 +242,53 @@ TEST(MnnFile, NewerVersionsAreRefusedByNumber) {
       "not a .mnn file: it does not begin with MNNTBX");
 }
 
+// Scales by the million lie in the weights section, not among the graph's tables.
+TEST(MnnFile, ScalesAreMappedLikeWeights) {
+  Model model;
+  Tensor codes = *Tensor::allocate(DType::kU4, {64, 4096});
+  const ValueId w = model.graph.add_constant(codes, "w");
+  Value& value = model.graph.value(w);
+  value.type.dtype = DType::kF32;
+  QuantParams q;
+  q.storage = DType::kU4;
+  q.axis = 1;
+  q.group = 32;
+  q.scale = *Tensor::allocate(DType::kF16, {64, 128});
+  value.quant = q;
+  model.graph.outputs = {w};
+  const Result<EncodedModel> encoded = encode_model(model);
+  ASSERT_TRUE(encoded.ok());
+  EXPECT_LT(encoded->graph.size(), 1000u);
+  const std::string path = testing::TempDir() + "/scales.mnn";
+  ASSERT_TRUE(write_model(model, path).ok());
+  const Result<Model> again = read_model(path);
+  ASSERT_TRUE(again.ok()) << again.status().message();
+  const Tensor &scale = again->graph.values[0].quant->scale, &data = again->graph.values[0].data;
+  // Both in the one mapping.
+  EXPECT_LT(std::abs(scale.raw() - data.raw()), 200000);
+  const Graph copy = again->graph;
+  EXPECT_EQ(copy.values[0].quant->scale.raw(), scale.raw()) << "a graph's copy shares them";
+}
+
+TEST(MnnFile, FeaturesAReaderDoesNotKnowAreRefused) {
+  Model model;
+  model.graph = parse("graph g(x: f32[1]) -> (x) {\n state s: f32[1]\n update s = x\n}");
+  EXPECT_EQ(required_features(model.graph), std::vector<std::string>{"state updates"});
+  const Result<EncodedModel> encoded = encode_model(model);
+  ASSERT_TRUE(encoded.ok());
+  auto graph = encoded->graph;
+  ASSERT_TRUE(decode_model(graph, {}).ok());
+  const std::string_view name = "state updates", other = "state upDates";
+  const auto at = std::search(graph.begin(), graph.end(), std::as_bytes(std::span(name)).begin(),
+                              std::as_bytes(std::span(name)).end());
+  ASSERT_NE(at, graph.end());
+  std::ranges::copy(std::as_bytes(std::span(other)), at);
+  const Result<Model> refused = decode_model(graph, {});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.status().code(), Code::kUnsupported);
+  EXPECT_NE(refused.status().message().find("state upDates"), std::string::npos);
+}
+
 TEST(MnnFile, UnsoundModelsAreNotWritten) {
   Model model = example();
   model.metadata_json = "[1]";

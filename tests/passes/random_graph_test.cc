@@ -28,7 +28,7 @@ class GraphMaker {
     const int outputs = 1 + pick(2);
     for (int i = 0; i < outputs; ++i) {
       const ValueId v = values_[values_.size() - 1 - static_cast<size_t>(pick(2))];
-      if (g_.value(v).kind == ValueKind::kTemporary && !g_.is_output(v)) {
+      if (g_.value(v).kind == ValueKind::kTemporary && !g_.is_result(v)) {
         g_.value(v).name = "y" + std::to_string(i);
         g_.outputs.push_back(v);
       }

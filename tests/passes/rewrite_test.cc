@@ -118,7 +118,7 @@ TEST(Rewrite, KeepsQuantParamsOfTheReplacedValue) {
   const Value& m = g.value(g.nodes[0].outputs[0]);
   EXPECT_EQ(m.name, "m");
   ASSERT_TRUE(m.quant.has_value());
-  EXPECT_EQ(m.quant->zero_point[0], 3);
+  EXPECT_EQ(m.quant->zero_point_at(0), 3.0f);
 }
 
 TEST(Rewrite, WalksSubgraphs) {

@@ -209,10 +209,10 @@ TEST(Plan, TransposedConvolutionsWithoutGroups) {
 TEST(Plan, ParametersHoldZeroExactly) {
   for (const auto& [low, high] : {std::pair{-1.3, 2.9}, {0.5, 4.0}, {-6.0, -2.0}, {0.0, 0.0}}) {
     const QuantParams p = activation_params(low, high);
-    EXPECT_EQ((0 - p.zero_point[0] + p.zero_point[0]) * p.scale[0], 0.0f);
-    EXPECT_GE(p.zero_point[0], 0);
-    EXPECT_LE(p.zero_point[0], 255);
-    EXPECT_GT(p.scale[0], 0);
+    EXPECT_EQ((0 - p.zero_point_at(0) + p.zero_point_at(0)) * p.scale_at(0), 0.0f);
+    EXPECT_GE(p.zero_point_at(0), 0);
+    EXPECT_LE(p.zero_point_at(0), 255);
+    EXPECT_GT(p.scale_at(0), 0);
   }
 }
 

@@ -138,7 +138,7 @@ TEST(Scheme, AnEditedScaleIsTaken) {
   Json j = Json::parse(found().scheme_json);
   j["tensors"][0]["scale"][0] = 0.125;
   const Solution s = read_scheme(net(), j.dump()).value();
-  EXPECT_EQ(params_of(s.plan, s.decisions, s.plan.values[0]).scale[0], 0.125f);
+  EXPECT_EQ(params_of(s.plan, s.decisions, s.plan.values[0]).scale_at(0), 0.125f);
 }
 
 TEST(Scheme, ErrorsSayWhere) {

@@ -137,10 +137,10 @@ TEST(Channels, RangesQuantilesAndFloor) {
   EXPECT_EQ(p.axis, 1);
   ASSERT_EQ(p.scale.size(), 3u);
   const double floor = 199.0 / 8 / 255;
-  EXPECT_NEAR(p.scale[2], floor, floor * 0.01) << "at least an eighth of the tensor's range";
+  EXPECT_NEAR(p.scale_at(2), floor, floor * 0.01) << "at least an eighth of the tensor's range";
   const QuantParams wide = channel_params(stats, 3, {-100, 99}, 1.5);
-  EXPECT_NEAR(wide.scale[1], 101.5 / 255, 0.01) << "never beyond the tensor's";
-  EXPECT_GE(wide.scale[0], p.scale[0]);
+  EXPECT_NEAR(wide.scale_at(1), 101.5 / 255, 0.01) << "never beyond the tensor's";
+  EXPECT_GE(wide.scale_at(0), p.scale_at(0));
 }
 
 }  // namespace

@@ -39,8 +39,7 @@ TEST(Weights, AxisOneOfAMatMul) {
   ASSERT_EQ(q.params.scale.size(), 4u);
   const Tensor back = dequantize_tensor(q.stored, q.params).value();
   for (int64_t i = 0; i < w.elements(); ++i) {
-    EXPECT_NEAR(back.data<float>()[i], w.data<float>()[i],
-                q.params.scale[static_cast<size_t>(i % 4)] * 0.501f);
+    EXPECT_NEAR(back.data<float>()[i], w.data<float>()[i], q.params.scale_at(i % 4) * 0.501f);
   }
 }
 
@@ -93,7 +92,7 @@ TEST(Weights, ZeroChannelsAndNaN) {
   Tensor w = noise({2, 4});
   for (int i = 0; i < 4; ++i) w.data<float>()[i] = 0;
   const QuantizedWeights q = quantize_weights(w, 0, WeightScale::kMse).value();
-  EXPECT_GT(q.params.scale[0], 0);
+  EXPECT_GT(q.params.scale_at(0), 0);
   w.data<float>()[6] = NAN;
   EXPECT_EQ(quantize_weights(w, 0, WeightScale::kAbsMax).status().code(), Code::kInvalidArgument);
 }

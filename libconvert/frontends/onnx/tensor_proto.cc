@@ -30,7 +30,7 @@ Result<std::vector<int64_t>> read_dims(const google::protobuf::RepeatedField<int
 }
 
 Result<DType> read_dtype(int32_t type) {
-  if (type < 1 || type > static_cast<int32_t>(DType::kI2)) {
+  if (type < 1 || type > static_cast<int32_t>(kLastOnnxType)) {
     return invalid("element type " + std::to_string(type) + " is not known");
   }
   return static_cast<DType>(type);

@@ -10,7 +10,7 @@ namespace {
 constexpr size_t kMaxSymbol = 64;
 
 Result<DType> element_type(int32_t type) {
-  if (type < 0 || type > static_cast<int32_t>(DType::kI2)) {
+  if (type < 0 || type > static_cast<int32_t>(kLastOnnxType)) {
     return invalid("element type " + std::to_string(type) + " is not known");
   }
   return static_cast<DType>(type);

@@ -108,14 +108,15 @@ const BinaryRow* find_binary(std::string_view op) {
 }
 
 std::optional<Grid> grid_of(const Value& value) {
-  if (!value.quant || value.quant->axis >= 0 || value.quant->scale.size() != 1 ||
+  if (!value.quant || value.quant->axis >= 0 || !value.quant->is_plain() ||
       value.kind == ValueKind::kConstant) {
     return std::nullopt;
   }
   // Signed bytes are the same grid with all numbers raised by 128.
-  const int32_t zero = value.quant->zero_point[0];
-  if (value.quant->storage == DType::kU8) return Grid{value.quant->scale[0], zero};
-  if (value.quant->storage == DType::kI8) return Grid{value.quant->scale[0], zero + 128};
+  const float scale = value.quant->scale_at(0);
+  const auto zero = static_cast<int32_t>(value.quant->zero_point_at(0));
+  if (value.quant->storage == DType::kU8) return Grid{scale, zero};
+  if (value.quant->storage == DType::kI8) return Grid{scale, zero + 128};
   return std::nullopt;
 }
 
@@ -126,13 +127,15 @@ std::optional<ChannelGrid> channel_grid_of(const Value& value) {
   }
   const QuantParams& q = *value.quant;
   const Dims dims = known_dims(*value.type.shape);
-  if (dims.size() < 3 || q.scale.size() != static_cast<size_t>(dims[1]) ||
+  if (dims.size() < 3 || !q.is_plain() || q.entries() != dims[1] ||
       (q.storage != DType::kU8 && q.storage != DType::kI8)) {
     return std::nullopt;
   }
-  ChannelGrid grid{q.scale, q.zero_point};
-  if (q.storage == DType::kI8) {
-    for (int32_t& zero : grid.zeros) zero += 128;
+  const int32_t raised = q.storage == DType::kI8 ? 128 : 0;
+  ChannelGrid grid;
+  for (int64_t c = 0; c < q.entries(); ++c) {
+    grid.scales.push_back(q.scale_at(c));
+    grid.zeros.push_back(static_cast<int32_t>(q.zero_point_at(c)) + raised);
   }
   return grid;
 }

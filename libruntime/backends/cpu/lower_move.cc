@@ -131,7 +131,8 @@ Status lower_pad(Lowering& l, const Node& node) {
   }
   if (grid) {
     const auto real = std::bit_cast<float>(static_cast<uint32_t>(fill));
-    fill = static_cast<uint64_t>(quantize_one(real, grid->scale, grid->zero, {0, 255}));
+    fill = static_cast<uint64_t>(
+        quantize_one(real, grid->scale, grid->zero, *find_storage(DType::kU8)));
   }
   const Dims dims = l.dims(yv);
   std::vector<Dims> tables = straight_tables(x);

@@ -130,18 +130,16 @@ std::optional<ByteWeights> byte_weights(const Lowering& l, ValueId weights, int 
   const Value& v = l.graph().value(weights);
   if (v.kind != ValueKind::kConstant || !v.quant) return std::nullopt;
   const QuantParams& q = *v.quant;
-  if (q.axis >= 0 && q.axis != axis) return std::nullopt;
-  const auto outputs = static_cast<size_t>(v.data.dims()[static_cast<size_t>(axis)]);
-  if (q.axis >= 0 ? q.scale.size() != outputs : q.scale.size() != 1) return std::nullopt;
+  if (!q.is_plain() || (q.axis >= 0 && q.axis != axis)) return std::nullopt;
+  const int64_t outputs = v.data.dims()[static_cast<size_t>(axis)];
   // Unsigned weights around 128 are signed ones around 0.
-  const int32_t zero = q.storage == DType::kU8 ? 128 : 0;
+  const float zero = q.storage == DType::kU8 ? 128.0f : 0.0f;
   if (q.storage != DType::kI8 && q.storage != DType::kU8) return std::nullopt;
-  for (const int32_t z : q.zero_point) {
-    if (z != zero) return std::nullopt;
+  for (int64_t i = 0; i < q.entries(); ++i) {
+    if (q.zero_point_at(i) != zero) return std::nullopt;
   }
   ByteWeights w;
-  w.scales.assign(outputs, q.scale[0]);
-  if (q.axis >= 0) w.scales = q.scale;
+  for (int64_t o = 0; o < outputs; ++o) w.scales.push_back(q.scale_at(q.axis >= 0 ? o : 0));
   w.values = v.data;
   if (q.storage == DType::kU8) {
     Result<Tensor> moved = Tensor::allocate(DType::kI8, v.data.dims());

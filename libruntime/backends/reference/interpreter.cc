@@ -18,7 +18,7 @@ class Interpreter : public Executable {
     values_.resize(graph_.values.size());
     for (size_t v = 0; v < values_.size(); ++v) {
       const Value& value = graph_.values[v];
-      if (value.kind != ValueKind::kConstant && value.kind != ValueKind::kState) continue;
+      if (!is_stored(value)) continue;
       MNN_ASSIGN_OR_RETURN(values_[v], constant_as_real(value));
       if (value.quant) dequantized_bytes_ += values_[v].bytes();
     }

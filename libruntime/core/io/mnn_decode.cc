@@ -24,6 +24,7 @@ class Decoder {
 
   Result<Model> decode() {
     if (model_.graph() == nullptr) return invalid("there is no graph");
+    MNN_RETURN_IF_ERROR(check_features());
     Model out;
     MNN_RETURN_IF_ERROR(decode_graph(*model_.graph(), out.graph, 0));
     MNN_RETURN_IF_ERROR(decode_golden(model_.golden_inputs(), out.golden_inputs));
@@ -32,6 +33,17 @@ class Decoder {
   }
 
  private:
+  Status check_features() {
+    std::vector<std::string> needed;
+    MNN_RETURN_IF_ERROR(texts(model_.needs(), needed));
+    std::string unknown;
+    for (const std::string& name : needed) {
+      if (!is_known_feature(name)) unknown += (unknown.empty() ? "" : ", ") + name;
+    }
+    if (unknown.empty()) return {};
+    return unsupported("the file needs a newer version of this program: it uses " + unknown);
+  }
+
   static std::string number(uint64_t n) { return std::to_string(n); }
 
   Result<std::string> text(uint32_t index) {
@@ -69,7 +81,7 @@ class Decoder {
   }
 
   static Result<DType> dtype(uint8_t value) {
-    if (value > static_cast<uint8_t>(DType::kI2)) {
+    if (value != 0 && dtype_name(static_cast<DType>(value)) == dtype_name(DType::kUndefined)) {
       return unsupported("element type " + number(value) + " is not known");
     }
     return static_cast<DType>(value);
@@ -178,14 +190,26 @@ class Decoder {
   Result<QuantParams> quant(const format::Quant& q) {
     QuantParams out;
     MNN_ASSIGN_OR_RETURN(out.storage, dtype(q.storage()));
-    if (!is_integer(out.storage)) {
-      return invalid("quantized storage " + std::string(dtype_name(out.storage)) +
-                     " is not an integer");
-    }
-    MNN_RETURN_IF_ERROR(list(q.scale(), out.scale));
-    MNN_RETURN_IF_ERROR(list(q.zero_point(), out.zero_point));
     out.axis = q.axis();
-    if (out.axis < -1) return invalid("quantization axis " + std::to_string(out.axis));
+    out.group = q.group();
+    out.super_group = q.super_group();
+    const std::pair<const format::Tensor*, Tensor*> tensors[] = {
+        {q.scale(), &out.scale},
+        {q.zero_point(), &out.zero_point},
+        {q.offset(), &out.offset},
+        {q.super_scale(), &out.super_scale},
+        {q.super_offset(), &out.super_offset},
+        {q.codebook(), &out.codebook}};
+    for (const auto& [from, to] : tensors) {
+      if (from == nullptr) continue;
+      MNN_ASSIGN_OR_RETURN(*to, tensor(*from));
+    }
+    if (const format::Rotation* r = q.rotation()) {
+      out.rotation = Rotation{r->axis(), r->block(), {}};
+      if (r->signs() != nullptr) {
+        MNN_ASSIGN_OR_RETURN(out.rotation->signs, tensor(*r->signs()));
+      }
+    }
     return out;
   }
 
@@ -319,6 +343,10 @@ class Decoder {
     }
     MNN_RETURN_IF_ERROR(ids(g.inputs(), values, false, out.inputs));
     MNN_RETURN_IF_ERROR(ids(g.outputs(), values, false, out.outputs));
+    std::vector<ValueId> pairs;
+    MNN_RETURN_IF_ERROR(ids(g.updates(), values, false, pairs));
+    if (pairs.size() % 2 != 0) return invalid("a state update has no second value");
+    for (size_t i = 0; i < pairs.size(); i += 2) out.updates.push_back({pairs[i], pairs[i + 1]});
     return ids(g.captures(), values, false, out.captures);
   }
 

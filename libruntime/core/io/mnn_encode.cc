@@ -49,11 +49,13 @@ class Encoder {
     MNN_ASSIGN_OR_RETURN(const auto graph, encode_graph(model.graph, 0));
     MNN_ASSIGN_OR_RETURN(const auto inputs, encode_golden(model.golden_inputs));
     MNN_ASSIGN_OR_RETURN(const auto outputs, encode_golden(model.golden_outputs));
-    Offsets<flatbuffers::String> strings;
-    strings.reserve(order_.size());
-    for (const std::string_view s : order_) strings.push_back(b_.CreateString(s.data(), s.size()));
-    const auto string_vector = b_.CreateVector(strings);
-    format::FinishModelBuffer(b_, format::CreateModel(b_, string_vector, graph, inputs, outputs));
+    MNN_ASSIGN_OR_RETURN(const auto needed, strings(required_features(model.graph)));
+    Offsets<flatbuffers::String> interned;
+    interned.reserve(order_.size());
+    for (const std::string_view s : order_) interned.push_back(b_.CreateString(s.data(), s.size()));
+    const auto string_vector = b_.CreateVector(interned);
+    format::FinishModelBuffer(
+        b_, format::CreateModel(b_, string_vector, graph, inputs, outputs, needed));
     const auto* begin = reinterpret_cast<const std::byte*>(b_.GetBufferPointer());
     out_.graph.assign(begin, begin + b_.GetSize());
     return {};
@@ -151,23 +153,36 @@ class Encoder {
                               type.shape.has_value(), dim_vector, symbolic_vector);
   }
 
-  Offset<format::Quant> encode_quant(const QuantParams& q) {
-    const auto scale = vector(q.scale);
-    const auto zero = vector(q.zero_point);
-    return format::CreateQuant(b_, static_cast<uint8_t>(q.storage), scale, zero, q.axis);
+  Result<Offset<format::Quant>> encode_quant(const QuantParams& q) {
+    Offset<format::Tensor> tensors[6];
+    const Tensor* const from[] = {&q.scale,       &q.zero_point,   &q.offset,
+                                  &q.super_scale, &q.super_offset, &q.codebook};
+    for (size_t i = 0; i < std::size(from); ++i) {
+      MNN_ASSIGN_OR_RETURN(tensors[i], encode_tensor(*from[i], SectionKind::kWeights, weights_));
+    }
+    Offset<format::Rotation> rotation = 0;
+    if (q.rotation) {
+      MNN_ASSIGN_OR_RETURN(const auto signs,
+                           encode_tensor(q.rotation->signs, SectionKind::kWeights, weights_));
+      rotation = format::CreateRotation(b_, q.rotation->axis, q.rotation->block, signs);
+    }
+    return format::CreateQuant(b_, static_cast<uint8_t>(q.storage), q.axis, q.group, tensors[0],
+                               tensors[1], tensors[2], tensors[3], tensors[4], q.super_group,
+                               tensors[5], rotation);
   }
 
   Result<Offset<format::Value>> encode_value(const Value& v) {
-    const size_t scales = v.quant ? v.quant->scale.size() + v.quant->zero_point.size() : 0;
     const size_t rank = v.type.shape ? v.type.shape->size() : 0;
-    MNN_RETURN_IF_ERROR(room_for(256 + 4 * scales + 64 * rank));
+    MNN_RETURN_IF_ERROR(room_for(256 + 64 * rank));
     const auto type = encode_type(v.type);
-    const bool stored = v.kind == ValueKind::kConstant || v.kind == ValueKind::kState;
     Offset<format::Tensor> data = 0;
-    if (stored) {
+    if (is_stored(v)) {
       MNN_ASSIGN_OR_RETURN(data, encode_tensor(v.data, SectionKind::kWeights, weights_));
     }
-    const auto quant = v.quant ? encode_quant(*v.quant) : 0;
+    Offset<format::Quant> quant = 0;
+    if (v.quant) {
+      MNN_ASSIGN_OR_RETURN(quant, encode_quant(*v.quant));
+    }
     return format::CreateValue(b_, intern(v.name), static_cast<uint8_t>(v.kind), type, data, quant);
   }
 
@@ -255,15 +270,19 @@ class Encoder {
       MNN_ASSIGN_OR_RETURN(const auto node, encode_node(n, depth));
       nodes.push_back(node);
     }
-    MNN_RETURN_IF_ERROR(room_for(4 * (values.size() + nodes.size() + g.inputs.size() +
-                                      g.outputs.size() + g.captures.size())));
+    MNN_RETURN_IF_ERROR(
+        room_for(4 * (values.size() + nodes.size() + g.inputs.size() + g.outputs.size() +
+                      g.captures.size() + 2 * g.updates.size())));
     const auto value_vector = tables(values);
     const auto node_vector = tables(nodes);
     const auto inputs = vector(g.inputs);
     const auto outputs = vector(g.outputs);
     const auto captures = vector(g.captures);
+    std::vector<int32_t> pairs;
+    for (const StateUpdate& u : g.updates) pairs.insert(pairs.end(), {u.state, u.next});
+    const auto updates = vector(pairs);
     return format::CreateGraph(b_, intern(g.name), value_vector, node_vector, inputs, outputs,
-                               captures);
+                               captures, updates);
   }
 
   flatbuffers::FlatBufferBuilder b_;

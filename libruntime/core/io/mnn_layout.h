@@ -115,6 +115,10 @@ struct DataSections {
 // Checks everything and never trusts a count. Fills the graph and the golden tensors.
 Result<Model> decode_model(std::span<const std::byte> graph, const DataSections& data);
 
+// What a reader must know beyond the tables of the first version to read the graph right, by name.
+std::vector<std::string> required_features(const Graph& graph);
+bool is_known_feature(std::string_view name);
+
 // What must hold of a model in a file beyond verify(): constants fit their types, golden tensors
 // their graph.
 Status check_model(const Model& model);

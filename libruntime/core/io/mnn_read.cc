@@ -12,18 +12,7 @@ namespace {
 Status check_values(const Graph& graph) {
   for (const Value& v : graph.values) {
     const std::string where = "value '" + v.name + "'";
-    if (v.quant && v.quant->axis >= 0 && v.type.shape) {
-      const auto axis = static_cast<size_t>(v.quant->axis);
-      if (axis >= v.type.rank() ||
-          ((*v.type.shape)[axis].known() &&
-           (*v.type.shape)[axis].value() != static_cast<int64_t>(v.quant->scale.size()))) {
-        return invalid(where + ": " + std::to_string(v.quant->scale.size()) +
-                       " scales along axis " + std::to_string(v.quant->axis) + " do not fit " +
-                       v.type.str());
-      }
-    }
-    const bool stored = v.kind == ValueKind::kConstant || v.kind == ValueKind::kState;
-    if (!stored || !v.data.defined()) continue;
+    if (!is_stored(v) || !v.data.defined()) continue;
     const DType dtype = v.quant ? v.quant->storage : v.type.dtype;
     const bool fits = v.type.kind == Type::Kind::kTensor && v.data.dtype() == dtype &&
                       v.type.shape && same_shape(*v.type.shape, to_shape(v.data.dims()));

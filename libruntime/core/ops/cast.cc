@@ -7,7 +7,7 @@ namespace {
 
 Result<DType> target_type(const AttributeReader& c) {
   const int64_t to = c.attr_int("to");
-  if (to <= 0 || to > static_cast<int64_t>(DType::kI2)) {
+  if (to <= 0 || to > static_cast<int64_t>(kLastOnnxType)) {
     return invalid("to: " + std::to_string(to) + " is no element type");
   }
   return static_cast<DType>(to);

@@ -2,17 +2,15 @@
 
 #include <algorithm>
 
+#include "libruntime/core/packed.h"
+
 namespace mnn {
 
 Result<Tensor> unpack_elements(const Tensor& packed) {
   MNN_ASSIGN_OR_RETURN(Tensor out, Tensor::allocate(DType::kU8, packed.dims()));
   const int bits = dtype_bits(packed.dtype());
-  const int per_byte = 8 / bits;
-  const auto* x = reinterpret_cast<const uint8_t*>(packed.raw());
-  const unsigned mask = (1u << bits) - 1u;
   for (int64_t i = 0; i < out.elements(); ++i) {
-    const int shift = static_cast<int>(i % per_byte) * bits;
-    out.data<uint8_t>()[i] = static_cast<uint8_t>((x[i / per_byte] >> shift) & mask);
+    out.data<uint8_t>()[i] = packed_get(packed.raw(), bits, i);
   }
   return out;
 }
@@ -20,20 +18,15 @@ Result<Tensor> unpack_elements(const Tensor& packed) {
 Result<Tensor> pack_elements(const Tensor& bytes, DType dtype) {
   MNN_ASSIGN_OR_RETURN(Tensor out, Tensor::allocate(dtype, bytes.dims()));
   const int bits = dtype_bits(dtype);
-  const int per_byte = 8 / bits;
-  const unsigned mask = (1u << bits) - 1u;
-  auto* y = reinterpret_cast<uint8_t*>(out.raw());
   for (int64_t i = 0; i < bytes.elements(); ++i) {
-    const int shift = static_cast<int>(i % per_byte) * bits;
-    const unsigned code = bytes.data<uint8_t>()[i] & mask;
-    y[i / per_byte] = static_cast<uint8_t>(y[i / per_byte] | (code << shift));
+    packed_set(out.raw(), bits, i, bytes.data<uint8_t>()[i]);
   }
   return out;
 }
 
 namespace {
 
-bool is_packed(DType dtype) { return dtype_bits(dtype) == 2 || dtype_bits(dtype) == 4; }
+bool is_packed(DType dtype) { return dtype_bits(dtype) > 0 && dtype_bits(dtype) < 8; }
 
 }  // namespace
 

@@ -91,7 +91,7 @@ Status check_scale_shapes(const OpContext& c) {
 Result<DType> type_attribute(const AttributeReader& c, std::string_view name, DType otherwise) {
   const int64_t value = c.attr_int(name);
   if (value == 0) return otherwise;
-  if (value < 0 || value > static_cast<int64_t>(DType::kI2)) {
+  if (value < 0 || value > static_cast<int64_t>(kLastOnnxType)) {
     return invalid(std::string(name) + ": " + std::to_string(value) + " is no element type");
   }
   return static_cast<DType>(value);

@@ -42,7 +42,7 @@ class Generator {
 
 Result<DType> random_type(const AttributeReader& c, DType otherwise) {
   const int64_t type = c.has("dtype") ? c.attr_int("dtype") : static_cast<int64_t>(otherwise);
-  if (type <= 0 || type > static_cast<int64_t>(DType::kI2)) {
+  if (type <= 0 || type > static_cast<int64_t>(kLastOnnxType)) {
     return invalid("dtype: " + std::to_string(type) + " is no element type");
   }
   return static_cast<DType>(type);

@@ -237,7 +237,7 @@ Status infer_eye_like(OpContext& c) {
     return invalid("expected rank 2, found " + c.in[0].str());
   }
   const int64_t type = c.has("dtype") ? c.attr_int("dtype") : static_cast<int64_t>(c.in[0].dtype);
-  if (type <= 0 || type > static_cast<int64_t>(DType::kI2)) {
+  if (type <= 0 || type > static_cast<int64_t>(kLastOnnxType)) {
     return invalid("dtype: " + std::to_string(type) + " is no element type");
   }
   set_output(c, 0, static_cast<DType>(type), c.in[0].shape);

@@ -41,7 +41,7 @@ std::optional<Shape> common_shape(const std::optional<Shape>& a, const std::opti
 
 Status infer_sequence_empty(OpContext& c) {
   const int64_t dtype = c.attr_int("dtype");
-  if (dtype < 1 || dtype > static_cast<int64_t>(DType::kI2)) {
+  if (dtype < 1 || dtype > static_cast<int64_t>(kLastOnnxType)) {
     return invalid("dtype " + std::to_string(dtype) + " is not an element type");
   }
   c.out[0].type = {Kind::kSequence, static_cast<DType>(dtype), std::nullopt};

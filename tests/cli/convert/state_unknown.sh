@@ -1,0 +1,1 @@
+mnn convert stream.onnx -o s.mnn --state sum=tota
