@@ -9,6 +9,10 @@
 
 namespace mnn {
 
+// QuantizeLinear/DequantizeLinear pairs, dequantized constants, MatMulInteger with constant weights
+// and MatMulNBits as QuantParams of values. First in the pipeline: folding would compute the
+// floats.
+Result<int> fold_qdq(Graph& graph);
 // Drops operators that hand on what they get: Identity, Dropout, no-op Reshape, Transpose, Cast, …,
 // Add of 0, Mul by 1.
 Result<int> remove_identities(Graph& graph);

@@ -14,6 +14,7 @@ Result<int> drop_dead(Graph& graph) { return remove_dead(graph); }
 
 std::vector<Pass> clean_up() {
   return {
+      {"fold-qdq", fold_qdq},                    // quantization is annotation
       {"remove-identities", remove_identities},  // what is left does something
       {"fold-constants", fold},                  // constants and static shapes are computed
       {"remove-identities", remove_identities},  // also where only folding could tell

@@ -32,6 +32,7 @@ const std::map<std::string, PassFn, std::less<>>& passes() {
       {"remove-identities", remove_identities},
       {"fold-constants", [](Graph& g) { return fold_constants(g); }},
       {"merge-common", merge_common},
+      {"fold-qdq", fold_qdq},
       {"normalize", normalize},
       {"merge-chains", merge_chains},
       {"sink-transposes", sink_transposes},

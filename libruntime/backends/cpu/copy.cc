@@ -257,28 +257,33 @@ Array Lowering::dequantize_channels(ValueId v) {
   return to;
 }
 
-Result<Array> Lowering::requantize(const Array& a, const Grid& grid) {
+Result<Array> Lowering::map_bytes(std::string kernel, const Array& a, Tensor table, DType dtype,
+                                  const std::optional<Grid>& grid) {
   Array from = a;
   if (!is_dense(a)) {
     MNN_ASSIGN_OR_RETURN(from, copy(a, order_of(a)));
   }
+  const Array entries = constant_array(std::move(table));
+  const Array to = allocate(dtype, a.dims, order_of(from), grid);
+  const int64_t n = from.elements();
+  const Array in[] = {from, entries}, out[] = {to};
+  Step& step = add_step(std::move(kernel), in, out, n / 2, nullptr);
+  step.run = [from, to, entries, n, parts = step.parts, k = &kernels_](const Run& run, int,
+                                                                       int part) {
+    const Range r = part_of(n, part, parts, 64);
+    k->lookup(run.data<uint8_t>(from) + r.begin, run.data<uint8_t>(to) + r.begin, r.end - r.begin,
+              run.data<uint8_t>(entries));
+  };
+  return to;
+}
+
+Result<Array> Lowering::requantize(const Array& a, const Grid& grid) {
   MNN_ASSIGN_OR_RETURN(Tensor numbers, Tensor::allocate(DType::kU8, {256}));
   float reals[256];
   for (int i = 0; i < 256; ++i) numbers.data<uint8_t>()[i] = static_cast<uint8_t>(i);
   kernels_.from_u8(numbers.data<uint8_t>(), reals, 256, a.grid->scale, a.grid->zero);
   kernels_.to_u8(reals, numbers.data<uint8_t>(), 256, grid.scale, grid.zero);
-  const Array table = constant_array(std::move(numbers));
-  const Array to = allocate(DType::kU8, a.dims, order_of(from), grid);
-  const int64_t n = from.elements();
-  const Array in[] = {from, table}, out[] = {to};
-  Step& step = add_step("requantize", in, out, n / 2, nullptr);
-  step.run = [from, to, table, n, parts = step.parts, k = &kernels_](const Run& run, int,
-                                                                     int part) {
-    const Range r = part_of(n, part, parts, 64);
-    k->lookup(run.data<uint8_t>(from) + r.begin, run.data<uint8_t>(to) + r.begin, r.end - r.begin,
-              run.data<uint8_t>(table));
-  };
-  return to;
+  return map_bytes("requantize", a, std::move(numbers), DType::kU8, grid);
 }
 
 Result<Array> Lowering::on_grid(ValueId v, const std::optional<Grid>& grid) {

@@ -79,6 +79,9 @@ class Lowering {
   // A dense row-major image of at most kMostPlanes channels as bytes with the channels last.
   static constexpr int64_t kMostPlanes = 16;
   Array quantize_planes(const Array& a, const Grid& grid);
+  // table[byte] for every byte of `a`, as elements of `dtype`.
+  Result<Array> map_bytes(std::string kernel, const Array& a, Tensor table, DType dtype,
+                          const std::optional<Grid>& grid);
   // Bytes of one grid as bytes of another.
   Result<Array> requantize(const Array& a, const Grid& grid);
   // The value on `grid`, or as its own type without one; any strides.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "libruntime/backends/cpu/element.h"
+#include "libruntime/core/storage.h"
 
 namespace mnn::cpu {
 namespace {
@@ -130,26 +131,36 @@ std::optional<ByteWeights> byte_weights(const Lowering& l, ValueId weights, int 
   const Value& v = l.graph().value(weights);
   if (v.kind != ValueKind::kConstant || !v.quant) return std::nullopt;
   const QuantParams& q = *v.quant;
-  if (!q.is_plain() || (q.axis >= 0 && q.axis != axis)) return std::nullopt;
-  const int64_t outputs = v.data.dims()[static_cast<size_t>(axis)];
-  // Unsigned weights around 128 are signed ones around 0.
-  const float zero = q.storage == DType::kU8 ? 128.0f : 0.0f;
-  if (q.storage != DType::kI8 && q.storage != DType::kU8) return std::nullopt;
-  for (int64_t i = 0; i < q.entries(); ++i) {
-    if (q.zero_point_at(i) != zero) return std::nullopt;
+  const StorageType* row = find_storage(q.storage);
+  if (!q.is_plain() || row == nullptr || row->bits > 8 || (q.axis >= 0 && q.axis != axis)) {
+    return std::nullopt;
   }
+  const auto& dims = v.data.dims();
+  const int64_t outputs = dims[static_cast<size_t>(axis)];
   ByteWeights w;
-  for (int64_t o = 0; o < outputs; ++o) w.scales.push_back(q.scale_at(q.axis >= 0 ? o : 0));
-  w.values = v.data;
-  if (q.storage == DType::kU8) {
-    Result<Tensor> moved = Tensor::allocate(DType::kI8, v.data.dims());
-    if (!moved.ok()) return std::nullopt;
-    const auto* from = v.data.data<uint8_t>();
-    for (int64_t i = 0; i < v.data.elements(); ++i) {
-      moved->data<int8_t>()[i] = static_cast<int8_t>(from[i] - 128);
-    }
-    w.values = *moved;
+  bool shifted = false;
+  for (int64_t o = 0; o < outputs; ++o) {
+    w.scales.push_back(q.scale_at(q.axis >= 0 ? o : 0));
+    shifted = shifted || q.zero_point_at(q.axis >= 0 ? o : 0) != 0.0f;
   }
+  w.values = v.data;
+  if (q.storage == DType::kI8 && !shifted) return w;
+  // Narrower codes widen; what lies around a zero point goes around 0 where a signed byte holds it.
+  Result<Tensor> moved = Tensor::allocate(DType::kI8, dims);
+  if (!moved.ok()) return std::nullopt;
+  int64_t inner = 1;
+  for (size_t d = static_cast<size_t>(axis) + 1; d < dims.size(); ++d) inner *= dims[d];
+  std::vector<double> codes(static_cast<size_t>(inner));
+  for (int64_t run = 0; run * inner < v.data.elements(); ++run) {
+    row->unpack(v.data.raw(), run * inner, inner, codes.data());
+    const auto zero = static_cast<double>(q.zero_point_at(q.axis >= 0 ? run % outputs : 0));
+    for (int64_t i = 0; i < inner; ++i) {
+      const double code = codes[static_cast<size_t>(i)] - zero;
+      if (code < -128 || code > 127) return std::nullopt;
+      moved->data<int8_t>()[run * inner + i] = static_cast<int8_t>(code);
+    }
+  }
+  w.values = *moved;
   return w;
 }
 

@@ -12,6 +12,7 @@ std::span<const OpRow> reduce_rows();
 std::span<const OpRow> norm_rows();
 std::span<const OpRow> view_rows();
 std::span<const OpRow> move_rows();
+std::span<const OpRow> quantize_rows();
 std::span<const OpRow> resize_rows();
 std::span<const OpRow> recurrent_rows();
 
