@@ -7,6 +7,7 @@
 #include "libquant/bias.h"
 #include "libquant/walk.h"
 #include "libruntime/core/op.h"
+#include "libruntime/core/quant.h"
 
 namespace mnn {
 namespace {

@@ -1,5 +1,6 @@
 #include "apps/common/convert_flow.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "apps/common/compare.h"
@@ -64,10 +65,12 @@ Status add_state(LoadedModel& loaded, const std::string& input, const std::strin
   Graph& graph = loaded.model.graph;
   const std::vector<ValueId> before = graph.inputs;
   MNN_RETURN_IF_ERROR(make_state(graph, input, output));
-  const auto gone = std::ranges::mismatch(before, graph.inputs).in1 - before.begin();
+  const auto gone =
+      static_cast<int>(std::ranges::mismatch(before, graph.inputs).in1 - before.begin());
   auto& listed = loaded.source_inputs;
-  std::erase_if(listed, [&](const auto& entry) { return entry.second == gone; });
-  for (auto& entry : listed) entry.second -= entry.second > gone;
+  std::erase_if(listed,
+                [&](const std::pair<std::string, int>& entry) { return entry.second == gone; });
+  for (auto& entry : listed) entry.second -= entry.second > gone ? 1 : 0;
   loaded.notes.push_back("input " + input + " is a state, output " + output + " its next content");
   return {};
 }

@@ -99,7 +99,6 @@ Status Plan::build() {
                                            : Storage::kLoose;
   };
   for (size_t v = 0; v < graph_.values.size(); ++v) {
-    const ValueKind kind = graph_.values[v].kind;
     if (is_stored(graph_.values[v])) storage_[v] = Storage::kFixed;
   }
   for (const ValueId v : graph_.inputs) set_storage(v, memory_ == InputMemory::kOwned);

@@ -135,7 +135,7 @@ TEST(Channels, RangesQuantilesAndFloor) {
 
   const QuantParams p = channel_params(stats, 3, {-100, 99}, 1.0);
   EXPECT_EQ(p.axis, 1);
-  ASSERT_EQ(p.scale.size(), 3u);
+  ASSERT_EQ(p.entries(), 3);
   const double floor = 199.0 / 8 / 255;
   EXPECT_NEAR(p.scale_at(2), floor, floor * 0.01) << "at least an eighth of the tensor's range";
   const QuantParams wide = channel_params(stats, 3, {-100, 99}, 1.5);

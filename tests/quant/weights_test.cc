@@ -23,7 +23,7 @@ TEST(Weights, LargestOfEachChannelMapsTo127) {
   Tensor w = noise({5, 3, 3, 3});
   for (int64_t i = 0; i < 27; ++i) w.data<float>()[i] *= 100;  // one loud channel
   const QuantizedWeights q = quantize_weights(w, 0, WeightScale::kAbsMax).value();
-  ASSERT_EQ(q.params.scale.size(), 5u);
+  ASSERT_EQ(q.params.entries(), 5);
   for (int64_t c = 0; c < 5; ++c) {
     int largest = 0;
     for (int64_t i = 0; i < 27; ++i)
@@ -36,7 +36,7 @@ TEST(Weights, LargestOfEachChannelMapsTo127) {
 TEST(Weights, AxisOneOfAMatMul) {
   const Tensor w = noise({7, 4});
   const QuantizedWeights q = quantize_weights(w, 1, WeightScale::kAbsMax).value();
-  ASSERT_EQ(q.params.scale.size(), 4u);
+  ASSERT_EQ(q.params.entries(), 4);
   const Tensor back = dequantize_tensor(q.stored, q.params).value();
   for (int64_t i = 0; i < w.elements(); ++i) {
     EXPECT_NEAR(back.data<float>()[i], w.data<float>()[i], q.params.scale_at(i % 4) * 0.501f);
@@ -84,8 +84,8 @@ TEST(Weights, FixChangesNothingWhereWeightsFit) {
   for (int64_t i = 0; i < w.elements(); ++i)
     if (i % 2) w.data<float>()[i] = 0;
   const WeightRuns runs{16, 1, 1};
-  EXPECT_EQ(quantize_weights(w, 0, WeightScale::kAbsMax, runs).value().params.scale,
-            quantize_weights(w, 0, WeightScale::kAbsMax).value().params.scale);
+  EXPECT_EQ(quantize_weights(w, 0, WeightScale::kAbsMax, runs).value().params,
+            quantize_weights(w, 0, WeightScale::kAbsMax).value().params);
 }
 
 TEST(Weights, ZeroChannelsAndNaN) {
