@@ -28,7 +28,26 @@ Status for_each_element(const Tensor& t, const QuantParams& p, F&& f) {
   return {};
 }
 
+// Calls f<T>() with the type that holds elements of a quantized storage; false for other types.
+template <typename F>
+bool dispatch_storage(DType storage, F&& f) {
+  switch (storage) {
+    case DType::kU8: f.template operator()<uint8_t>(); return true;
+    case DType::kI8: f.template operator()<int8_t>(); return true;
+    case DType::kI32: f.template operator()<int32_t>(); return true;
+    default: return false;
+  }
+}
+
+Status unknown_storage(DType storage) {
+  return unsupported("quantized storage " + std::string(dtype_name(storage)));
+}
+
 }  // namespace
+
+bool is_quant_storage(DType storage) {
+  return dispatch_storage(storage, []<typename T>() {});
+}
 
 QuantRange quant_range(DType storage) {
   switch (storage) {
@@ -43,18 +62,15 @@ Result<Tensor> quantize_tensor(const Tensor& real, const QuantParams& params) {
   MNN_ASSIGN_OR_RETURN(Tensor out, Tensor::allocate(params.storage, real.dims()));
   const QuantRange range = quant_range(params.storage);
   const float* x = real.data<float>();
-  auto fill = [&]<typename T>() {
+  Status filled;
+  const bool known = dispatch_storage(params.storage, [&]<typename T>() {
     T* y = out.data<T>();
-    return for_each_element(real, params, [&](int64_t i, size_t c) {
+    filled = for_each_element(real, params, [&](int64_t i, size_t c) {
       y[i] = static_cast<T>(quantize_one(x[i], params.scale[c], params.zero_point[c], range));
     });
-  };
-  switch (params.storage) {
-    case DType::kU8: MNN_RETURN_IF_ERROR(fill.operator()<uint8_t>()); break;
-    case DType::kI8: MNN_RETURN_IF_ERROR(fill.operator()<int8_t>()); break;
-    case DType::kI32: MNN_RETURN_IF_ERROR(fill.operator()<int32_t>()); break;
-    default: return unsupported("quantized storage " + std::string(dtype_name(params.storage)));
-  }
+  });
+  if (!known) return unknown_storage(params.storage);
+  MNN_RETURN_IF_ERROR(filled);
   return out;
 }
 
@@ -65,19 +81,16 @@ Result<Tensor> dequantize_tensor(const Tensor& stored, const QuantParams& params
   }
   MNN_ASSIGN_OR_RETURN(Tensor out, Tensor::allocate(DType::kF32, stored.dims()));
   float* y = out.data<float>();
-  auto fill = [&]<typename T>() {
+  Status filled;
+  const bool known = dispatch_storage(params.storage, [&]<typename T>() {
     const T* x = stored.data<T>();
-    return for_each_element(stored, params, [&](int64_t i, size_t c) {
+    filled = for_each_element(stored, params, [&](int64_t i, size_t c) {
       y[i] =
           static_cast<float>(static_cast<int64_t>(x[i]) - params.zero_point[c]) * params.scale[c];
     });
-  };
-  switch (params.storage) {
-    case DType::kU8: MNN_RETURN_IF_ERROR(fill.operator()<uint8_t>()); break;
-    case DType::kI8: MNN_RETURN_IF_ERROR(fill.operator()<int8_t>()); break;
-    case DType::kI32: MNN_RETURN_IF_ERROR(fill.operator()<int32_t>()); break;
-    default: return unsupported("quantized storage " + std::string(dtype_name(params.storage)));
-  }
+  });
+  if (!known) return unknown_storage(params.storage);
+  MNN_RETURN_IF_ERROR(filled);
   return out;
 }
 

@@ -25,6 +25,9 @@ inline int32_t quantize_one(float x, float scale, int32_t zero_point, QuantRange
   return static_cast<int32_t>(shifted);
 }
 
+// Whether values can be stored as `storage`: every backend reads what dequantize_tensor reads.
+bool is_quant_storage(DType storage);
+
 // f32 -> params.storage, same dims. `axis` must index a dim with as many entries as scales.
 Result<Tensor> quantize_tensor(const Tensor& real, const QuantParams& params);
 // params.storage -> f32, same dims.
