@@ -14,6 +14,7 @@ What it needs (onnxruntime, onnx, numpy) goes into an environment of its own ins
 """
 import argparse
 import collections
+import itertools
 import json
 import os
 import subprocess
@@ -67,6 +68,8 @@ def check_one(options, number, tools):
     if case is None:
         return {"number": number, "empty": True}
     faults = check_case(case.model, case.bindings, tools, case.quantizable)
+    if faults is None:
+        return {"number": number, "refused": True}
     row = {"number": number, "families": case.families, "nodes": len(case.model.graph.node),
            "quantized": case.quantizable, "opset": case.model.opset_import[0].version,
            "faults": [{"label": f.label, "detail": f.detail} for f in faults]}
@@ -77,7 +80,7 @@ def check_one(options, number, tools):
         failing = int(fault.detail.split("binding ")[1].split(":")[0]) if fault.detail.startswith("binding ") else 0
 
         def still_fails(model, arrays):
-            found = check_case(model, [arrays], tools, case.quantizable, {stage})
+            found = check_case(model, [arrays], tools, case.quantizable, {stage}) or []
             return any(f.label == fault.label for f in found)
         model, arrays = case.model, case.bindings[failing]
         if still_fails(model, arrays):
@@ -103,16 +106,20 @@ class Pool:
 
     def __init__(self, options):
         self.options, self.lock = options, threading.Lock()
-        self.numbers = iter(range(options.count))
-        self.rows = []
+        self.numbers = itertools.count()
+        self.rows, self.checked = [], 0
+
+    def take(self):
+        """The number of the next graph; None when enough were checked."""
+        with self.lock:
+            if self.checked >= self.options.count or len(self.rows) > 20 * self.options.count:
+                return None
+            self.checked += 1
+            return next(self.numbers)
 
     def start_worker(self):
         return subprocess.Popen([sys.executable, os.path.abspath(sys.argv[0]), *sys.argv[1:], "--worker"],
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, stderr=subprocess.PIPE)
-
-    def take(self):
-        with self.lock:
-            return next(self.numbers, None)
 
     def feed(self):
         worker = self.start_worker()
@@ -131,6 +138,7 @@ class Pool:
                 worker = self.start_worker()
             with self.lock:
                 self.rows.append(row)
+                self.checked -= "faults" not in row  # another one in its place
                 self.tell(row)
         worker.stdin.close()
         worker.wait()
@@ -163,7 +171,8 @@ def summarize(rows, seconds):
     kinds = collections.Counter(f["label"] for r in real for f in r["faults"])
     print(f"{len(checked)} graphs, {sum(r['nodes'] for r in checked)} nodes, "
           f"{sum(r['quantized'] for r in checked)} of them quantized, in {seconds:.0f} s: {len(real)} with faults, "
-          f"{sum(unsupported.values())} unsupported, {sum('died' in r for r in rows)} that the judge died of")
+          f"{sum(unsupported.values())} unsupported, {sum('refused' in r for r in rows)} that the judge refuses, "
+          f"{sum('died' in r for r in rows)} that it died of")
     print("families: " + ", ".join(f"{n} {c}" for n, c in sorted(families.items())))
     for label, count in kinds.most_common():
         print(f"fault {count:4} {label}")

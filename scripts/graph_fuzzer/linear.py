@@ -59,7 +59,7 @@ def layer_norm(d):
         n = [x.shape[-1]]
         return d.add(op, [x, x, d.weights(n), d.weights(n)], {"epsilon": 1e-5}, 1, MICROSOFT)
     axis = d.choice([-1, -1, x.rank - 1, d.int(0, x.rank - 1)])
-    shape = list(x.shape[axis:] if axis < 0 else x.shape[axis:])
+    shape = list(x.shape[axis:])
     inputs = [x, d.weights(shape)]
     if op == "LayerNormalization" and d.chance(0.7):
         inputs.append(d.weights(shape))
@@ -129,11 +129,9 @@ def recurrent(d):
     direction = d.choice(["forward", "forward", "reverse", "bidirectional"])
     both = 2 if direction == "bidirectional" else 1
     length, batch, size = x.shape
-    layout = 1 if d.opset >= 14 and d.chance(0.0) else 0
     w, r = d.weights([both, gates * hidden, size]), d.weights([both, gates * hidden, hidden])
     inputs = [x, w, r]
-    attributes = {"hidden_size": hidden, "direction": direction if direction != "forward" or d.chance(0.3) else None,
-                  "layout": layout or None}
+    attributes = {"hidden_size": hidden, "direction": direction if direction != "forward" or d.chance(0.3) else None}
     states = [d.constant(d.noise([both, batch, hidden], np.float32)) for _ in range(2 if op == "LSTM" else 1)]
     extra = [d.weights([both, 2 * gates * hidden]) if d.chance(0.7) else None,
              d.constant(d.rng.integers(1, length + 1, batch).astype(np.int32)) if d.chance(0.25) else None]
@@ -155,11 +153,6 @@ def recurrent(d):
     while not outputs[-1]:
         outputs.pop()
     return d.add(op, inputs + extra, attributes, outputs)
-
-
-def grid(d, shape, low, high):
-    scale = d.constant(d.rng.uniform(low, high, shape).astype(np.float32))
-    return scale, d.constant(d.rng.integers(-10 if shape == [] else 0, 1, shape).astype(np.int8))
 
 
 def quantize(d):

@@ -83,8 +83,8 @@ def finish(draft, outputs, rng):
         if dynamic and rng.random() < 0.05:
             declared = [None if isinstance(d, str) else d for d in declared]
         infos.append(value_info(v.name, v.value, declared))
-    # The branches of an If may differ in rank.
-    open_rank = any(n.op_type == "If" for n in draft.nodes)
+    # The branches of an If may differ in rank, and a Squeeze may meet more dims of 1.
+    open_rank = any(n.op_type == "If" or n.op_type == "Squeeze" and len(n.input) == 1 for n in draft.nodes)
     outs = [open_rank_info(v) if open_rank else value_info(v.name, v.value, [None] * v.rank) for v in outputs]
     initializers = [numpy_helper.from_array(a, n) for n, a in draft.initializers.items()]
     graph = helper.make_graph(draft.nodes, "graph", infos, outs, initializers)

@@ -2,17 +2,12 @@
 import numpy as np
 from onnx import helper, numpy_helper
 
-from .draft import Draft, value_info
-
-
-def nested(d, count):
-    """A draft inside `d` with up to `count` nodes of the other families."""
-    inner = Draft(d.rng, d.opset, d)
-    return inner, lambda: grow(inner, count)
+from .draft import Draft, Var, elem_type, value_info
 
 
 def grow(inner, count):
-    from .model import INNER, add_some
+    """Adds up to `count` nodes of other families."""
+    from .model import INNER, add_some  # which names the families of this file, too
     for _ in range(count):
         add_some(inner, INNER)
 
@@ -21,32 +16,25 @@ def finish(inner, inputs, outputs):
     """The sub-graph as a GraphProto; every output is made inside."""
     results = []
     for v in outputs:
-        if v.name not in inner.made:
-            copy = inner.add("Identity", [v])
-            if copy is None:
-                return None
-            v = copy
-        elif any(v is r for r in results):
-            copy = inner.add("Identity", [v])
-            v = copy
+        if v is not None and (v.name not in inner.made or any(v is r for r in results)):
+            v = inner.add("Identity", [v])
+        if v is None:
+            return None
         results.append(v)
     initializers = [numpy_helper.from_array(a, n) for n, a in inner.initializers.items()]
     infos = [open_info(v) if inner.root.dynamic else value_info(v.name, v.value, None) for v in inputs]
-    outs = [helper.make_empty_tensor_value_info(v.name) for v in results]
-    for info, v in zip(outs, results):
-        info.CopyFrom(open_info(v))
+    outs = [open_info(v) for v in results]
     return helper.make_graph(inner.nodes, inner.name("g"), infos, outs, initializers)
 
 
 def open_info(v):
-    from .draft import elem_type
     return helper.make_tensor_value_info(v.name, elem_type(v.dtype), [None] * v.rank)
 
 
 def captured(d, graphs):
     """The outer values that the graphs read, found by name."""
     used, names = set(), {v.name: v for v in d.visible()}
-    names.update({n: _Plain(n, a) for n, a in every_initializer(d).items()})
+    names.update({n: Var(n, a, True) for n, a in every_initializer(d).items()})
 
     def walk(g, inside):
         inside = inside | {i.name for i in g.initializer} | {i.name for i in g.input}
@@ -66,11 +54,6 @@ def captured(d, graphs):
     return [names[n] for n in sorted(used) if n in names]
 
 
-class _Plain:
-    def __init__(self, name, value):
-        self.name, self.value = name, value
-
-
 def every_initializer(d):
     above = every_initializer(d.parent) if d.parent else {}
     return {**above, **d.initializers}
@@ -80,9 +63,9 @@ def depth(d):
     return 0 if d.parent is None else 1 + depth(d.parent)
 
 
-def last_tensor(inner, d, dtype=None):
-    mine = [v for v in inner.vars if v.is_tensor and (dtype is None or v.dtype == dtype)]
-    return mine[-1] if mine else inner.pick(lambda v: dtype is None or v.dtype == dtype)
+def last_tensor(inner):
+    mine = [v for v in inner.vars if v.is_tensor]
+    return mine[-1] if mine else inner.pick()
 
 
 def if_(d):
@@ -95,9 +78,10 @@ def if_(d):
         condition = d.add("Greater", [total, d.constant(np.asarray(0.1, x.dtype))]) if total else None
     if condition is None:
         return None
-    (then, grow_then), (other, grow_other) = nested(d, d.int(1, 3)), nested(d, d.int(1, 3))
-    grow_then(), grow_other()
-    a, b = last_tensor(then, d), last_tensor(other, d)
+    then, other = Draft(d.rng, d.opset, d), Draft(d.rng, d.opset, d)
+    grow(then, d.int(1, 3))
+    grow(other, d.int(1, 3))
+    a, b = last_tensor(then), last_tensor(other)
     if a is None or b is None:
         return None
     if a.dtype != b.dtype:
@@ -111,7 +95,6 @@ def if_(d):
 
 
 def inside_input(inner, value):
-    from .draft import Var
     v = Var(inner.name("i"), value)
     inner.vars.append(v)
     return v
@@ -123,8 +106,7 @@ def loop(d):
     start = d.tensor(np.float32, high=3)
     trips, counted = d.int(0 if d.chance(0.1) else 1, 4), d.chance(0.7)
     inner = Draft(d.rng, d.opset, d)
-    i, condition = inside_input(inner, np.int64(0)[()]), inside_input(inner, np.bool_(True))
-    i.value, condition.value = np.asarray(0, np.int64), np.asarray(True)
+    i, condition = inside_input(inner, np.asarray(0, np.int64)), inside_input(inner, np.asarray(True))
     carried = inside_input(inner, start.value)
     grow(inner, d.int(1, 3))
     step = inner.add("Mul", [carried, inner.constant(np.asarray(0.5, np.float32))])
@@ -137,9 +119,10 @@ def loop(d):
     else:
         go_on = inner.add("Less", [i, inner.constant(np.asarray(trips, np.int64))])
     scan = inner.pick(lambda v: v.name in inner.made and v.dtype != np.bool_)
-    outputs = [go_on, following] + ([scan] if scan and d.chance(0.7) else [])
+    # Without a trip the dims of what is collected are open.
+    outputs = [go_on, following] + ([scan] if scan and trips and d.chance(0.7) else [])
     body = finish(inner, [i, condition, carried], outputs)
-    if body is None or go_on is None:
+    if body is None:
         return None
     count = d.constant(np.asarray(trips, np.int64)) if counted or d.chance(0.5) else None
     first = None if counted and d.chance(0.5) else d.constant(np.asarray(True))

@@ -1,5 +1,6 @@
 """Moving data: slices, views, gathers and scatters, and the arithmetic on shapes that drives them."""
 import numpy as np
+from onnx import helper
 
 from .draft import FLOATS, INTS
 
@@ -206,7 +207,7 @@ def scatter(d):
 
 def select(d):
     x = d.tensor(any_type(d), low=1)
-    op = d.choice(["Compress", "NonZero", "Unique", "OneHot", "EyeLike", "Trilu", "ReverseSequence", "TensorScatter"])
+    op = d.choice(["Compress", "NonZero", "Unique", "OneHot", "EyeLike", "Trilu", "ReverseSequence"])
     axis = d.int(0, x.rank - 1)
     if op == "Compress":
         return d.add(op, [x, d.constant(d.noise([x.shape[axis]], np.bool_))], {"axis": axis})
@@ -226,7 +227,7 @@ def select(d):
         x = d.tensor(np.float32, low=2)
         return d.add(op, [x] + ([d.constant(np.int64(d.int(-2, 2)))] if d.chance(0.5) else []), {"upper": d.int(0, 1)})
     x = d.tensor(np.float32, low=2)
-    if op == "ReverseSequence" and x.value.size:
+    if x.value.size:
         lengths = d.ints(d.rng.integers(1, x.shape[0] + 1, x.shape[1]))
         return d.add(op, [x, lengths], {"time_axis": 0, "batch_axis": 1})
     return None
@@ -261,7 +262,6 @@ def shape_arithmetic(d):
     if use == "expand" and x.value.size:
         return d.add("Expand", [d.constant(d.noise([1], np.float32)), number])
     if use == "fill":
-        from onnx import helper
         value = helper.make_tensor("value", 1, [1], [0.5])
         target = d.add("Concat", [number, d.ints([2])], {"axis": 0})
         return d.add("ConstantOfShape", [target], {"value": value} if d.chance(0.7) else {}) if target else None
