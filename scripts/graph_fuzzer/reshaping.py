@@ -256,7 +256,7 @@ def shape_arithmetic(d):
     if number is None:
         return None
     use = d.choice(["reshape", "reshape", "expand", "fill", "range", "value", "tile", "slice", "resize"])
-    if use == "reshape":
+    if use == "reshape" and x.value.size:  # a computed 0 would copy a dim
         flat = d.add("Concat", [d.ints([-1]), d.add("Gather", [d.add("Shape", [x]), d.ints([x.rank - 1])])], {"axis": 0})
         return d.add("Reshape", [x, flat]) if flat else None
     if use == "expand" and x.value.size:
