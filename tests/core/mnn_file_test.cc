@@ -268,11 +268,12 @@ TEST(MnnFile, UnsoundModelsAreNotWritten) {
   EXPECT_FALSE(map_file(path).ok());
 }
 
-// A storage type that no kernel reads is refused where the file is, every other one is computed with.
+// A storage type that no kernel reads is refused where the file is, every other one is computed
+// with.
 TEST(MnnFile, EveryStorageIsComputedWithOrRefused) {
-  for (const DType storage : {DType::kU2, DType::kI2, DType::kU4, DType::kI4, DType::kU8, DType::kI8,
-                              DType::kU16, DType::kI16, DType::kU32, DType::kI32, DType::kU64,
-                              DType::kI64}) {
+  for (const DType storage :
+       {DType::kU2, DType::kI2, DType::kU4, DType::kI4, DType::kU8, DType::kI8, DType::kU16,
+        DType::kI16, DType::kU32, DType::kI32, DType::kU64, DType::kI64}) {
     const std::string name(dtype_name(storage));
     Model model;
     model.graph = parse("graph g(x: f32[2]) -> (y) {\nconst w: f32[2] quant " + name +

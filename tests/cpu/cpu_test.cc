@@ -134,24 +134,23 @@ TEST(CpuElementwise, AnyNumberOfOperands) {
 TEST(CpuElementwise, LongestExpressions) {
   const auto name = [](const char* prefix, int i) { return prefix + std::to_string(i); };
   for (const int n : {23, 24, 25, 60}) {
-    const std::string types = repeat(n, ", ", [&](int i) {
-      return name("c", i) + ": bool[3,5], " + name("x", i) + ": f32[5]";
-    });
+    const std::string types = repeat(
+        n, ", ", [&](int i) { return name("c", i) + ": bool[3,5], " + name("x", i) + ": f32[5]"; });
     const std::string where = repeat(n, "\n", [&](int i) {
       return name("y", i + 1) + " = Where(" + name("c", i) + ", " + name("x", i) + ", " +
              name("y", i) + ")";
     });
-    check_on_cpu("graph g(y0: f32[3,5], " + types + ") -> (" + name("y", n) + ") {\n" + where + "\n}",
-                 0);
+    check_on_cpu(
+        "graph g(y0: f32[3,5], " + types + ") -> (" + name("y", n) + ") {\n" + where + "\n}", 0);
     const std::string grid = ": f32[3,5] quant u8 scale [0.5] zero [128]";
     const std::string sums = repeat(n, "\n", [&](int i) {
       return name("y", i + 1) + grid + " = Add(" + name("y", i) + ", " + name("x", i) + ")";
     });
-    const std::string floats =
-        repeat(n, ", ", [&](int i) { return name("x", i) + ": f32[3,5]"; });
+    const std::string floats = repeat(n, ", ", [&](int i) { return name("x", i) + ": f32[3,5]"; });
     // Numbers between the grid's: half way the last bit decides.
-    check_on_cpu("graph g(y0: f32[3,5], " + floats + ") -> (" + name("y", n) + ") {\n" + sums + "\n}",
-                 2e-2, 20);
+    check_on_cpu(
+        "graph g(y0: f32[3,5], " + floats + ") -> (" + name("y", n) + ") {\n" + sums + "\n}", 2e-2,
+        20);
   }
 }
 

@@ -329,8 +329,8 @@ TEST(HostileModel, CommandsEndInAResultOrAStatus) {
 // The numbers of a quantized constant need four times its bytes.
 TEST(HostileModel, NoMemoryForTheNumbersOfAConstant) {
   const int64_t count = MemoryLimit::used() / 4;
-  Graph graph = *parse_graph("graph g(x: f32[" + std::to_string(count) + "]) -> (y) {\nconst w: f32[" +
-                             std::to_string(count) +
+  Graph graph = *parse_graph("graph g(x: f32[" + std::to_string(count) +
+                             "]) -> (y) {\nconst w: f32[" + std::to_string(count) +
                              "] quant i8 scale [0.5] zero [0] = iota 0 1\ny = Add(x, w)\n}");
   ASSERT_TRUE(infer_types(graph).ok());
   for (const char* backend : {"cpu", "reference"}) {

@@ -54,8 +54,8 @@ class Lowering {
     }
     return nullptr;
   }
-  // The elements of a constant as numbers; null when `v` is none, or when its numbers cannot be read
-  // (storage, memory), which ends the lowering behind the current node.
+  // The elements of a constant as numbers; null when `v` is none, or when its numbers cannot be
+  // read (storage, memory), which ends the lowering behind the current node.
   const Tensor* constant(ValueId v);
 
   // Room for `dims` elements, dense in `order`.

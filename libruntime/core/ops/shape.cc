@@ -105,10 +105,10 @@ Result<Shape> reshaped_shape(const std::optional<Shape>& in, const ShapeValues& 
   }
   if (!in) return out;
   Dim total(1);
-  bool empty = false;  // a copied 0: no element before and none after
+  bool empty = false;  // a dim that is copied may be 0: no element before and none after
   for (size_t i = 0; i < in->size(); ++i) {
     if (!copied[i]) total = total * (*in)[i];
-    empty |= copied[i] && (*in)[i].is(0);
+    empty |= copied[i] && (!(*in)[i].known() || (*in)[i].is(0));
   }
   if (open && solvable) {
     if (rest.is(0)) {
