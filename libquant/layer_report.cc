@@ -120,8 +120,9 @@ class LayerReporter {
       if (it == row_of_.end() || w.reference.dtype() != DType::kF32) return {};
       Row& row = rows_[it->second];
       row.error.shape = w.reference.dims();
-      if (w.isolated.defined()) MNN_RETURN_IF_ERROR(row.isolated.add(w.reference, w.isolated));
-      MNN_RETURN_IF_ERROR(row.accumulated.add(w.reference, w.accumulated));
+      if (w.isolated.defined())
+        MNN_RETURN_IF_ERROR(row.isolated.add_or_miss(w.reference, w.isolated));
+      MNN_RETURN_IF_ERROR(row.accumulated.add_or_miss(w.reference, w.accumulated));
       if (is_planned(in_.plan, row.output)) count_clipped(row, w.reference);
       return {};
     };

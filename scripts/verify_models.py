@@ -19,23 +19,9 @@ import sys
 import tempfile
 
 from fetch_model import fetch
+from ort_environment import enter_environment
 
-PACKAGES = ["onnxruntime==1.32.0", "onnx==1.23.2", "numpy"]
 LIMIT = 1e-4
-
-
-def enter_environment(cache):
-    """Runs this script again under a Python that has the packages."""
-    folder = os.path.join(cache, "onnxruntime")
-    python = os.path.join(folder, "bin", "python")
-    if os.path.realpath(sys.prefix) == os.path.realpath(folder):
-        return
-    if not os.path.exists(os.path.join(folder, "complete")):
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES],
-                       check=True, stdout=sys.stderr)
-        open(os.path.join(folder, "complete"), "w").close()
-    os.execv(python, [python, os.path.abspath(__file__), *sys.argv[1:]])
 
 
 def make_input(row, dtype, random):

@@ -23,7 +23,6 @@ constexpr std::array kKnown = {
     Known{"compare", "compare two models layer by layer"},
     Known{"diff", "show what differs between two models"},
     Known{"inspect", "show what is in a model"},
-    Known{"export", "write a .mnn in another framework's format"},
     Known{"completion", "print completion scripts and manual pages"},
 };
 

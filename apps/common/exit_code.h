@@ -1,4 +1,4 @@
-// The exit codes of every command (docs/exit-codes.md). Never a signal.
+// The exit codes of every command (the table in README.md). Never a signal.
 #pragma once
 
 #include "libruntime/core/status.h"

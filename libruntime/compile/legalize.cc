@@ -34,9 +34,11 @@ std::vector<Reach> classify(const Graph& graph) {
     reach.push_back(r);
     if (r == Reach::kStatic) continue;
     for (const ValueId v : node.outputs) {
-      // Nothing is planned by the shapes in a sequence or an optional.
-      const bool tensor = v != kNoValue && graph.value(v).type.kind == Type::Kind::kTensor;
-      if (tensor) open[static_cast<size_t>(v)] = 1;
+      // Nothing is planned by the shapes in a sequence or an optional, but one that is made late
+      // is not there before.
+      if (v == kNoValue) continue;
+      const bool tensor = graph.value(v).type.kind == Type::Kind::kTensor;
+      if (tensor || r == Reach::kLate) open[static_cast<size_t>(v)] = 1;
     }
   }
   return reach;

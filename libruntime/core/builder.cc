@@ -25,6 +25,7 @@ ValueId Builder::constant(Tensor tensor) { return graph_.add_constant(std::move(
 
 ValueId Builder::scalar(double value, DType dtype) {
   Result<Tensor> tensor = Tensor::allocate(dtype, {});
+  if (tensor.status().code() == Code::kLimit) throw std::bad_alloc();
   assert(tensor.ok());
   dispatch_numeric(dtype, [&]<typename T>() {
     *tensor->template data<T>() = store_from_compute<T>(static_cast<compute_t<T>>(value));

@@ -283,6 +283,61 @@ int remove_dead(Graph& graph) {
 
 namespace {
 
+Status verify_attributes(const OpDef& def,
+                         const std::map<std::string, Attribute, std::less<>>& attributes) {
+  for (const auto& [name, attribute] : attributes) {
+    const auto row = std::find_if(def.attributes.begin(), def.attributes.end(),
+                                  [&name = name](const AttrDef& a) { return a.name == name; });
+    if (row == def.attributes.end()) return invalid("attribute " + name + " is not known");
+    if (row->default_value.index() != attribute.index()) {
+      return invalid("attribute " + name + " has the wrong type");
+    }
+  }
+  for (const AttrDef& a : def.attributes) {
+    if (a.required && !attributes.contains(a.name)) {
+      return invalid("attribute " + a.name + " is missing");
+    }
+  }
+  return {};
+}
+
+// The bounds of a fused Clip are attributes, both of them numbers.
+Status verify_fused_clip(const FusedOp& f) {
+  for (const char* bound : {"min", "max"}) {
+    const auto it = f.attributes.find(bound);
+    if (it == f.attributes.end() || !std::holds_alternative<double>(it->second)) {
+      return invalid("attribute " + std::string(bound) + " is missing or no number");
+    }
+  }
+  if (f.attributes.size() != 2 || f.operand >= 0) return invalid("expected min and max alone");
+  return {};
+}
+
+// A post-op is an operator of one output, which takes what comes before and its operand.
+Status verify_fused(const Node& node) {
+  if (!node.fused.empty() && (node.outputs.empty() || node.outputs[0] == kNoValue)) {
+    return invalid("post-ops need the first output");
+  }
+  for (const FusedOp& f : node.fused) {
+    if (f.operand >= static_cast<int>(node.inputs.size())) {
+      return internal_error("fused " + f.op + ": operand index out of range");
+    }
+    if (f.operand >= 0 && node.inputs[static_cast<size_t>(f.operand)] == kNoValue) {
+      return invalid("fused " + f.op + ": its operand is missing");
+    }
+    const OpDef* def = find_op(f.op);
+    if (def == nullptr) return internal_error("fused operator " + f.op + " is not known");
+    const int inputs = f.operand >= 0 ? 2 : 1;
+    const bool fits = f.op == "Clip" || (inputs >= def->min_inputs && inputs <= def->max_inputs &&
+                                         def->min_outputs <= 1 && def->subgraphs == 0);
+    if (!fits) return invalid("fused " + f.op + ": this operator cannot be a post-op");
+    const Status status =
+        f.op == "Clip" ? verify_fused_clip(f) : verify_attributes(*def, f.attributes);
+    if (!status.ok()) return status.context("fused " + f.op);
+  }
+  return {};
+}
+
 Status verify_node(const Graph& graph, const Node& node, const std::vector<char>& defined) {
   const OpDef* def = find_op(node.op);
   if (def == nullptr) return unsupported("operator " + node.op + " is not known");
@@ -312,25 +367,8 @@ Status verify_node(const Graph& graph, const Node& node, const std::vector<char>
                    std::to_string(def->max_outputs) + " outputs, found " +
                    std::to_string(node.outputs.size()));
   }
-  for (const auto& [name, attribute] : node.attributes) {
-    const auto row = std::find_if(def->attributes.begin(), def->attributes.end(),
-                                  [&name = name](const AttrDef& a) { return a.name == name; });
-    if (row == def->attributes.end()) return invalid("attribute " + name + " is not known");
-    if (row->default_value.index() != attribute.index()) {
-      return invalid("attribute " + name + " has the wrong type");
-    }
-  }
-  for (const AttrDef& a : def->attributes) {
-    if (a.required && !node.attributes.contains(a.name)) {
-      return invalid("attribute " + a.name + " is missing");
-    }
-  }
-  for (const FusedOp& f : node.fused) {
-    if (f.operand >= static_cast<int>(node.inputs.size())) {
-      return internal_error("fused " + f.op + ": operand index out of range");
-    }
-    if (find_op(f.op) == nullptr) return internal_error("fused operator " + f.op + " is not known");
-  }
+  MNN_RETURN_IF_ERROR(verify_attributes(*def, node.attributes));
+  MNN_RETURN_IF_ERROR(verify_fused(node));
   if (node.subgraphs.size() != static_cast<size_t>(def->subgraphs)) {
     return invalid("expected " + std::to_string(def->subgraphs) + " sub-graphs, found " +
                    std::to_string(node.subgraphs.size()));

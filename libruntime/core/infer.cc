@@ -42,6 +42,43 @@ Status merge_type(Type& fresh, const Type& old) {
   return {};
 }
 
+bool may_be_same(const Type& a, const Type& b) {
+  if (a.dtype != b.dtype || a.kind != b.kind) return false;
+  if (!a.shape || !b.shape) return true;
+  return std::equal(a.shape->begin(), a.shape->end(), b.shape->begin(), b.shape->end(),
+                    [](const Dim& x, const Dim& y) {
+                      return !x.known() || !y.known() || x.value() == y.value();
+                    });
+}
+
+// A post-op means what its operator means, and leaves the type as it is.
+Status check_fused(const Graph& graph, const Node& node, const Type& type) {
+  for (const FusedOp& f : node.fused) {
+    const OpDef* def = find_op(f.op);
+    if (def == nullptr) return unsupported("fused operator " + f.op + " is not known");
+    Node post;
+    post.op = f.op;
+    if (f.op != "Clip") post.attributes = f.attributes;  // its bounds are inputs elsewhere
+    post.inputs = {0};
+    post.outputs = {0};
+    OpContext c(post, *def);
+    c.in = {type};
+    if (f.operand >= 0) {
+      post.inputs.push_back(1);
+      c.in.push_back(graph.value(node.inputs[static_cast<size_t>(f.operand)]).type);
+    }
+    c.constants.assign(c.in.size(), nullptr);
+    c.known_values.assign(c.in.size(), nullptr);
+    c.out.resize(1);
+    MNN_RETURN_IF_ERROR(def->infer(c).context("fused " + f.op));
+    if (!may_be_same(c.out[0].type, type)) {
+      return invalid("fused " + f.op + ": expected a result of type " + type.str() + ", found " +
+                     c.out[0].type.str());
+    }
+  }
+  return {};
+}
+
 Result<std::vector<OpContext::Output>> infer_one(const Graph& graph, const Node& node,
                                                  const Known* known) {
   const OpDef* def = find_op(node.op);
@@ -62,6 +99,7 @@ Result<std::vector<OpContext::Output>> infer_one(const Graph& graph, const Node&
   }
   if (def->infer == nullptr) return internal_error(node.op + " has no inference");
   MNN_RETURN_IF_ERROR(def->infer(c));
+  if (!node.fused.empty()) MNN_RETURN_IF_ERROR(check_fused(graph, node, c.out[0].type));
   return std::move(c.out);
 }
 

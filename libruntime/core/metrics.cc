@@ -120,6 +120,12 @@ Status ErrorSums::add(const Tensor& reference_tensor, const Tensor& test_tensor)
   return {};
 }
 
+Status ErrorSums::add_or_miss(const Tensor& reference, const Tensor& test) {
+  if (reference.elements() == test.elements()) return add(reference, test);
+  MNN_ASSIGN_OR_RETURN(const Tensor nothing, Tensor::allocate(reference.dtype(), reference.dims()));
+  return add(reference, nothing);
+}
+
 void ErrorSums::add(const float* reference, const float* test, int64_t n) {
   accumulate(*this, reference, test, n);
 }

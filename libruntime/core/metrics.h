@@ -19,6 +19,8 @@ struct ErrorSums {
 
   // Fails when dims differ in element count or a type is not numeric.
   Status add(const Tensor& reference, const Tensor& test);
+  // The same where shapes depend on data and may differ: then all of the reference is error.
+  Status add_or_miss(const Tensor& reference, const Tensor& test);
   void add(const float* reference, const float* test, int64_t n);
   void merge(const ErrorSums& other);
 };

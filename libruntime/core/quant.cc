@@ -201,7 +201,11 @@ Status check_quant(const QuantParams& p, const Type& type) {
   if (row == nullptr) {
     return unsupported("quantized storage " + std::string(dtype_name(p.storage)));
   }
-  if (type.kind != Type::Kind::kTensor) return invalid("only tensors can be quantized");
+  const bool real = type.dtype == DType::kF32 || type.dtype == DType::kF16 ||
+                    type.dtype == DType::kBF16;
+  if (type.defined() && (type.kind != Type::Kind::kTensor || !real)) {
+    return invalid("expected a quantized value of type f32, f16 or bf16, found " + type.str());
+  }
   if (p.axis < -1 || p.group < 0 || p.super_group < 0) {
     return invalid("quantization axis " + std::to_string(p.axis) + ", group " +
                    std::to_string(p.group) + ", super group " + std::to_string(p.super_group) +

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <new>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,6 +29,7 @@ class Tensor {
   static Tensor sequence(DType dtype, std::vector<Tensor> items);
   // An optional without an element. One with an element is the element itself.
   static Tensor nothing(DType dtype);
+  // Few elements: throws bad_alloc, as a vector of them does, where there is no memory.
   template <typename T>
   static Tensor of(std::vector<int64_t> dims, std::span<const T> values);
   template <typename T>
@@ -98,7 +100,8 @@ bool identical(const Tensor& a, const Tensor& b);
 template <typename T>
 Tensor Tensor::of(std::vector<int64_t> dims, std::span<const T> values) {
   Result<Tensor> t = allocate(dtype_of<T>(), std::move(dims));
-  assert(t.ok() && t->elements() == static_cast<int64_t>(values.size()));
+  if (!t.ok()) throw std::bad_alloc();
+  assert(t->elements() == static_cast<int64_t>(values.size()));
   std::copy(values.begin(), values.end(), t->template data<T>());
   return std::move(t).value();
 }

@@ -82,7 +82,7 @@ enum class ReduceOp : uint8_t { kSum, kMax, kMin, kSumSquare, kSumAbs, kCount };
 using UnaryFn = void (*)(const float* x, float* y, int64_t n, float a, float b);
 using BinaryFn = void (*)(const float* a, const float* b, float* y, int64_t n);
 
-// One output row of a pooling window over NHWC; see pool.cc.
+// One output row of a pooling window over NHWC; see isa/image.cc.
 struct PoolRow {
   int64_t ih = 1, iw = 1, c = 1, ow = 1;
   int64_t kh = 1, kw = 1;

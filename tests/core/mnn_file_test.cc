@@ -8,6 +8,9 @@
 
 #include "libruntime/core/io/file.h"
 #include "libruntime/core/io/mnn_layout.h"
+#include "libruntime/core/op.h"
+#include "libruntime/core/quant.h"
+#include "libruntime/core/storage.h"
 #include "libruntime/core/text.h"
 #include "tests/test_data.h"
 
@@ -311,6 +314,33 @@ TEST(MnnFile, UnsoundModelsAreNotWritten) {
   const std::string path = testing::TempDir() + "/unsound.mnn";
   EXPECT_FALSE(write_model(model, path).ok());
   EXPECT_FALSE(map_file(path).ok());
+}
+
+// A storage type that no kernel reads is refused where the file is, every other one is computed
+// with.
+TEST(MnnFile, EveryStorageIsComputedWithOrRefused) {
+  for (const DType storage : {DType::kU3, DType::kU5, DType::kU6, DType::kU2, DType::kI2,
+                              DType::kU4, DType::kI4, DType::kU8, DType::kI8, DType::kU16,
+                              DType::kI16, DType::kU32, DType::kI32, DType::kU64, DType::kI64}) {
+    const std::string name(dtype_name(storage));
+    Model model;
+    model.graph = parse("graph g(x: f32[2]) -> (y) {\nconst w: f32[2] quant " + name +
+                        " scale [0.5] zero [0] = 1 1\ny = Add(x, w)\n}");
+    const auto encoded = encode_model(model);
+    ASSERT_TRUE(encoded.ok()) << name;
+    Result<Model> read = decode_model(encoded->graph, {});
+    ASSERT_TRUE(read.ok()) << name;
+    const Status checked = check_model(*read);
+    if (find_storage(storage) == nullptr) {
+      EXPECT_EQ(checked.code(), Code::kUnsupported) << name;
+      EXPECT_EQ(checked.message(), "value 'w': quantized storage " + name);
+      continue;
+    }
+    EXPECT_TRUE(checked.ok()) << name;
+    const auto y = run_reference(read->graph, std::vector<Tensor>{*parse_tensor("f32[2] = 1 2")});
+    ASSERT_TRUE(y.ok()) << name;
+    EXPECT_TRUE(identical((*y)[0], *parse_tensor("f32[2] = 1.5 2.5"))) << name;
+  }
 }
 
 // A file of each release is kept. MNN_WRITE_MODEL=FILE writes that of this one.

@@ -1,6 +1,8 @@
 // Every family of the CPU backend against the reference kernels.
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "tests/cpu/cpu_testing.h"
 
 namespace mnn::testing {
@@ -97,6 +99,74 @@ TEST(CpuElementwise, ComparisonsLogicAndCasts) {
       "graph g(a: f32[3,4], b: f32[4], c: f32[1]) -> (y, s, m) {\ny = Max(a, b, c)\n"
       "s = Sum(a, b, c)\nm = Mean(a, b, c)\n}",
       1e-6);
+}
+
+// Operands joined by commas, or lines joined by line ends.
+std::string repeat(int n, const std::string& separator, const std::function<std::string(int)>& f) {
+  std::string text;
+  for (int i = 0; i < n; ++i) text += (i > 0 ? separator : "") + f(i);
+  return text;
+}
+
+TEST(CpuElementwise, AnyNumberOfOperands) {
+  for (const int n : {23, 24, 25, 32, 33, 34, 64, 65, 100}) {
+    const auto name = [](int i) { return "x" + std::to_string(i); };
+    const std::string inputs = repeat(n, ", ", [&](int i) {
+      return name(i) + (i % 3 == 0 ? ": f32[3,5]" : i % 3 == 1 ? ": f32[5]" : ": f32[3,1]");
+    });
+    const std::string operands = repeat(n, ", ", name);
+    check_on_cpu("graph g(" + inputs + ") -> (s, a, b, m) {\ns = Sum(" + operands +
+                     ") + Relu + Mul(x0)\na = Max(" + operands + ")\nb = Min(" + operands +
+                     ")\nm = Mean(" + operands + ")\n}",
+                 2e-6);
+  }
+  const auto constant = [](int i) { return "c" + std::to_string(i); };
+  check_on_cpu(graph1("f32[2,7]", repeat(3000, "\n",
+                                         [&](int i) {
+                                           return "const " + constant(i) + ": f32[7] = random " +
+                                                  std::to_string(i + 1) + " -1 1";
+                                         }) +
+                                      "\ny = Sum(x, " + repeat(3000, ", ", constant) + ")"),
+               2e-5);
+}
+
+// The most registers that as many operators as fit into one expression take.
+TEST(CpuElementwise, LongestExpressions) {
+  const auto name = [](const char* prefix, int i) { return prefix + std::to_string(i); };
+  for (const int n : {23, 24, 25, 60}) {
+    const std::string types = repeat(
+        n, ", ", [&](int i) { return name("c", i) + ": bool[3,5], " + name("x", i) + ": f32[5]"; });
+    const std::string where = repeat(n, "\n", [&](int i) {
+      return name("y", i + 1) + " = Where(" + name("c", i) + ", " + name("x", i) + ", " +
+             name("y", i) + ")";
+    });
+    check_on_cpu(
+        "graph g(y0: f32[3,5], " + types + ") -> (" + name("y", n) + ") {\n" + where + "\n}", 0);
+    const std::string grid = ": f32[3,5] quant u8 scale [0.5] zero [128]";
+    const std::string sums = repeat(n, "\n", [&](int i) {
+      return name("y", i + 1) + grid + " = Add(" + name("y", i) + ", " + name("x", i) + ")";
+    });
+    const std::string floats = repeat(n, ", ", [&](int i) { return name("x", i) + ": f32[3,5]"; });
+    // Numbers between the grid's: half way the last bit decides.
+    check_on_cpu(
+        "graph g(y0: f32[3,5], " + floats + ") -> (" + name("y", n) + ") {\n" + sums + "\n}", 2e-2,
+        20);
+  }
+}
+
+TEST(CpuElementwise, AnyNumberOfPostOps) {
+  const auto op = [](int i) {
+    return i % 3 == 0   ? std::string(" + Add(z)")
+           : i % 3 == 1 ? " + Clip {max=4.0, min=-4.0}"
+                        : " + LeakyRelu {alpha=0.9}";
+  };
+  for (const int n : {22, 23, 24, 60, 400}) {
+    const std::string chain = repeat(n, "", op);
+    check_on_cpu(graph2("f32[1,3,4,4]", "f32[1,3,4,4]", "y = Tanh(x)" + chain), 4e-6);
+    check_on_cpu(graph2("f32[1,3,4,4]", "f32[1,3,4,4]",
+                        "const w: f32[3,3,1,1] = random 1 -1 1\ny = Conv(x, w)" + chain),
+                 4e-6);
+  }
 }
 
 TEST(CpuElementwise, BatchNormalization) {

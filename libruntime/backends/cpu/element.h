@@ -9,6 +9,9 @@
 namespace mnn::cpu {
 
 inline constexpr int kMaxExpression = 24;  // operators
+// What one of them adds at most: two sources and two temporaries (Where, rounded to a grid), or one
+// source and three temporaries. The first of an expression brings one more source.
+inline constexpr int kMaxRegisters = 4 * kMaxExpression + 4;
 
 // How operators become operators of expressions.
 struct UnaryRow {
@@ -37,7 +40,8 @@ int expression_size(const Node& node);
 bool can_join(const Graph& graph, const Node& node, const Node& next);
 
 Status lower_elementwise(Lowering& l, const Node& node);
-// y, the node's first output so far, goes through post-ops [from, …) and onto its grid.
+// y, the node's first output so far, goes through post-ops [from, …) and onto its grid. More than
+// kMaxExpression of them, or operands of a variadic node, become several expressions in a row.
 Status apply_post_ops(Lowering& l, const Node& node, Array y, size_t from);
 // The grid of a value as unsigned bytes; nullopt when it has none that bytes can hold.
 std::optional<Grid> grid_of(const Value& value);

@@ -10,7 +10,6 @@
 namespace mnn::cpu {
 namespace {
 
-constexpr int kMaxRegisters = 64;
 constexpr int kMaxDepth = 8;
 
 template <typename T>

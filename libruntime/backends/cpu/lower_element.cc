@@ -14,32 +14,64 @@ struct Operand {
   bool is_number() const { return reg < 0; }
 };
 
+// Names the operators and source layers of every node a step computes.
+void describe(const Lowering& l, const std::vector<const Node*>& nodes, StepInfo& info) {
+  if (nodes.empty()) return;
+  info.op.clear();
+  info.origin.clear();
+  for (const Node* n : nodes) {
+    const StepInfo own = describe_step(l.graph(), *n);
+    info.op += (info.op.empty() ? "" : "+") + own.op;
+    for (const std::string& name : own.origin) {
+      if (std::find(info.origin.begin(), info.origin.end(), name) == info.origin.end()) {
+        info.origin.push_back(name);
+      }
+    }
+  }
+}
+
+void add_expression(Lowering& l, Expression expression, const std::vector<const Node*>& nodes,
+                    const Array& out) {
+  std::vector<Array> in = expression.sources;
+  auto loop = std::make_shared<const ExpressionLoop>(std::move(expression), out, l.kernels());
+  const Array outs[] = {out};
+  Step& step = l.add_step("expression", in, outs, loop->work(), nullptr);
+  // The result may take the place of a source that is walked in the same way.
+  for (const Array& a : in) {
+    const auto same =
+        std::count_if(in.begin(), in.end(), [&](const Array& b) { return b.storage == a.storage; });
+    if (same == 1 && a.offset == 0 && out.offset == 0 && a.item_bytes() == out.item_bytes() &&
+        a.strides == out.strides) {
+      step.in_place = a.storage;
+      break;
+    }
+  }
+  describe(l, nodes, step.info);
+  const int parts = step.parts;
+  const int64_t floats = loop->scratch_floats();
+  int scratch = -1;
+  if (floats > 0) scratch = l.add_scratch(floats * parts * static_cast<int64_t>(sizeof(float)));
+  l.last_step().run = [loop, scratch, floats, parts](const Run& run, int, int part) {
+    float* own =
+        scratch < 0 ? nullptr : reinterpret_cast<float*>(run.storage(scratch)) + floats * part;
+    loop->run(run, own, part, parts);
+  };
+}
+
 class ExpressionBuilder {
  public:
   ExpressionBuilder(Lowering& l, Dims dims) : l_(l), dims_(std::move(dims)) {}
 
-  // The value as an operand: a number, an absorbed node's result, or a source.
-  Operand value(ValueId v) {
-    if (const Tensor* t = l_.constant(v); t != nullptr && t->elements() == 1) {
-      if (t->dtype() == DType::kF32) return {-1, *t->data<float>()};
-      if (t->dtype() == DType::kBool) return {-1, *t->data<bool>() ? 1.0f : 0.0f};
-    }
-    if (l_.made_here(v) && is_absorbed(v)) return node(l_.maker(v));
-    for (size_t i = 0; i < ids_.size(); ++i) {
-      if (ids_[i] == v) return {static_cast<int>(i), 0};
-    }
-    ids_.push_back(v);
-    arrays_.emplace_back();
-    return {static_cast<int>(ids_.size() - 1), 0};
-  }
+  Result<Operand> value(ValueId v);
   Operand array(const Array& a) {
     ids_.push_back(kNoValue);
     arrays_.push_back(a);
     return {static_cast<int>(ids_.size() - 1), 0};
   }
 
-  Operand node(const Node& n);
-  Operand post_ops(const Node& n, Operand x, size_t from);
+  Result<Operand> node(const Node& n);
+  Result<Operand> post_ops(const Node& n, Operand x, size_t from);
+  Result<Operand> cut(const Node& n, Operand x);
 
   Operand unary(UnaryOp op, Operand x, float a = 0, float b = 0) {
     Expression::Op e;
@@ -92,6 +124,35 @@ class ExpressionBuilder {
   int temporaries_ = 0;
 };
 
+// A number, an absorbed node's result, or a source.
+Result<Operand> ExpressionBuilder::value(ValueId v) {
+  if (const Tensor* t = l_.constant(v); t != nullptr && t->elements() == 1) {
+    if (t->dtype() == DType::kF32) return Operand{-1, *t->data<float>()};
+    if (t->dtype() == DType::kBool) return Operand{-1, *t->data<bool>() ? 1.0f : 0.0f};
+  }
+  if (l_.made_here(v) && is_absorbed(v)) return node(l_.maker(v));
+  for (size_t i = 0; i < ids_.size(); ++i) {
+    if (ids_[i] == v) return Operand{static_cast<int>(i), 0};
+  }
+  ids_.push_back(v);
+  arrays_.emplace_back();
+  return Operand{static_cast<int>(ids_.size() - 1), 0};
+}
+
+// Ends the expression so far when it has its fill: what comes next reads its result. Of nodes that
+// are too long for one, which are alone in theirs, `x` is all that is still wanted of it.
+Result<Operand> ExpressionBuilder::cut(const Node& n, Operand x) {
+  if (expression_size(n) <= kMaxExpression || expression.ops.size() < kMaxExpression) return x;
+  MNN_RETURN_IF_ERROR(finish(x));
+  const Array part = l_.allocate(DType::kF32, dims_, order);
+  add_expression(l_, std::move(expression), {&n}, part);
+  expression = {};
+  ids_.clear();
+  arrays_.clear();
+  temporaries_ = 0;
+  return array(part);
+}
+
 bool ExpressionBuilder::is_absorbed(ValueId v) const {
   const Node& maker = l_.maker(v);
   return l_.absorbed(static_cast<NodeId>(&maker - l_.graph().nodes.data()));
@@ -137,11 +198,11 @@ Operand ExpressionBuilder::binary(BinaryOp op, Operand x, Operand y) {
   return push(e);
 }
 
-Operand ExpressionBuilder::node(const Node& n) {
+Result<Operand> ExpressionBuilder::node(const Node& n) {
   const NodeView view(l_.graph(), n);
   Operand r;
   if (const UnaryRow* row = find_unary(n.op)) {
-    const Operand x = value(n.inputs[0]);
+    MNN_ASSIGN_OR_RETURN(const Operand x, value(n.inputs[0]));
     if (n.op == "Clip") {
       auto bound = [&](size_t i, float open) {
         if (!view.has_input(i)) return open;
@@ -157,6 +218,9 @@ Operand ExpressionBuilder::node(const Node& n) {
       const Tensor *gain = l_.constant(n.inputs[1]), *bias = l_.constant(n.inputs[2]);
       const Tensor *mean = l_.constant(n.inputs[3]), *variance = l_.constant(n.inputs[4]);
       const double epsilon = view.attr_float("epsilon");
+      if (gain == nullptr || bias == nullptr || mean == nullptr || variance == nullptr) {
+        return internal_error("a parameter cannot be read");
+      }
       Dims dims(view.in_dims(0).size() - 1, 1);
       dims[0] = gain->elements();
       std::vector<float> scale, shift;
@@ -177,18 +241,24 @@ Operand ExpressionBuilder::node(const Node& n) {
                 parameter(row->b));
     }
   } else if (n.op == "Where") {
-    const Operand c = value(n.inputs[0]), x = value(n.inputs[1]), y = value(n.inputs[2]);
+    MNN_ASSIGN_OR_RETURN(const Operand c, value(n.inputs[0]));
+    MNN_ASSIGN_OR_RETURN(const Operand x, value(n.inputs[1]));
+    MNN_ASSIGN_OR_RETURN(const Operand y, value(n.inputs[2]));
     r = select(c, x, y);
   } else {
     const BinaryRow* row = find_binary(n.op);
-    r = value(n.inputs[0]);
+    MNN_ASSIGN_OR_RETURN(r, value(n.inputs[0]));
     const size_t operands = n.own_inputs();
-    for (size_t i = 1; i < operands; ++i) r = binary(row->kernel, r, value(n.inputs[i]));
+    for (size_t i = 1; i < operands; ++i) {
+      MNN_ASSIGN_OR_RETURN(r, cut(n, r));
+      MNN_ASSIGN_OR_RETURN(const Operand y, value(n.inputs[i]));
+      r = binary(row->kernel, r, y);
+    }
     if (operands == 1) r = unary(UnaryOp::kMulBy, r, 1.0f);
     if (n.op == "Mean") r = unary(UnaryOp::kDivBy, r, static_cast<float>(operands));
   }
   nodes.push_back(&n);
-  r = post_ops(n, r, 0);
+  MNN_ASSIGN_OR_RETURN(r, post_ops(n, r, 0));
   const Value& out = l_.graph().value(n.outputs[0]);
   // Inside an expression the rounding to a grid is an operator; at its end the store does it.
   const auto grid = grid_of(out);
@@ -197,11 +267,13 @@ Operand ExpressionBuilder::node(const Node& n) {
   return r;
 }
 
-Operand ExpressionBuilder::post_ops(const Node& n, Operand x, size_t from) {
+Result<Operand> ExpressionBuilder::post_ops(const Node& n, Operand x, size_t from) {
   for (size_t i = from; i < n.fused.size(); ++i) {
     const FusedOp& f = n.fused[i];
+    MNN_ASSIGN_OR_RETURN(x, cut(n, x));
     if (f.operand >= 0) {
-      x = binary(find_binary(f.op)->kernel, x, value(n.inputs[static_cast<size_t>(f.operand)]));
+      MNN_ASSIGN_OR_RETURN(const Operand y, value(n.inputs[static_cast<size_t>(f.operand)]));
+      x = binary(find_binary(f.op)->kernel, x, y);
       continue;
     }
     Node alone;
@@ -329,56 +401,12 @@ Status ExpressionBuilder::finish(Operand result) {
   return {};
 }
 
-// Names the operators and source layers of every node a step computes.
-void describe(const Lowering& l, const std::vector<const Node*>& nodes, StepInfo& info) {
-  if (nodes.empty()) return;
-  info.op.clear();
-  info.origin.clear();
-  for (const Node* n : nodes) {
-    const StepInfo own = describe_step(l.graph(), *n);
-    info.op += (info.op.empty() ? "" : "+") + own.op;
-    for (const std::string& name : own.origin) {
-      if (std::find(info.origin.begin(), info.origin.end(), name) == info.origin.end()) {
-        info.origin.push_back(name);
-      }
-    }
-  }
-}
-
-void add_expression(Lowering& l, Expression expression, const std::vector<const Node*>& nodes,
-                    const Array& out) {
-  std::vector<Array> in = expression.sources;
-  auto loop = std::make_shared<const ExpressionLoop>(std::move(expression), out, l.kernels());
-  const Array outs[] = {out};
-  Step& step = l.add_step("expression", in, outs, loop->work(), nullptr);
-  // The result may take the place of a source that is walked in the same way.
-  for (const Array& a : in) {
-    const auto same =
-        std::count_if(in.begin(), in.end(), [&](const Array& b) { return b.storage == a.storage; });
-    if (same == 1 && a.offset == 0 && out.offset == 0 && a.item_bytes() == out.item_bytes() &&
-        a.strides == out.strides) {
-      step.in_place = a.storage;
-      break;
-    }
-  }
-  describe(l, nodes, step.info);
-  const int parts = step.parts;
-  const int64_t floats = loop->scratch_floats();
-  int scratch = -1;
-  if (floats > 0) scratch = l.add_scratch(floats * parts * static_cast<int64_t>(sizeof(float)));
-  l.last_step().run = [loop, scratch, floats, parts](const Run& run, int, int part) {
-    float* own =
-        scratch < 0 ? nullptr : reinterpret_cast<float*>(run.storage(scratch)) + floats * part;
-    loop->run(run, own, part, parts);
-  };
-}
-
 }  // namespace
 
 Status lower_elementwise(Lowering& l, const Node& node) {
   const ValueId v = node.outputs[0];
   ExpressionBuilder b(l, l.dims(v));
-  const Operand result = b.node(node);
+  MNN_ASSIGN_OR_RETURN(const Operand result, b.node(node));
   MNN_RETURN_IF_ERROR(b.finish(result));
   const Expression& e = b.expression;
   const std::optional<Grid> grid = l.grid(v);
@@ -398,7 +426,7 @@ Status lower_elementwise(Lowering& l, const Node& node) {
 Status apply_post_ops(Lowering& l, const Node& node, Array y, size_t from) {
   const ValueId v = node.outputs[0];
   ExpressionBuilder b(l, l.dims(v));
-  const Operand result = b.post_ops(node, b.array(y), from);
+  MNN_ASSIGN_OR_RETURN(const Operand result, b.post_ops(node, b.array(y), from));
   MNN_RETURN_IF_ERROR(b.finish(result));
   const Array out = l.grid(v) ? l.allocate_output(v, order_of(y), l.grid(v)) : y;
   add_expression(l, std::move(b.expression), b.nodes, out);

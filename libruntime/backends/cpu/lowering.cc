@@ -82,6 +82,7 @@ Result<Plan> Lowering::run() {
   }
   current_ = nullptr;
   MNN_RETURN_IF_ERROR(store_outputs());
+  MNN_RETURN_IF_ERROR(unread_);
   return std::move(plan_);
 }
 
@@ -98,6 +99,11 @@ bool Lowering::is_image_input(ValueId v) const {
 
 Status Lowering::lower_node(NodeId n) {
   current_ = &graph_.node(n);
+  const Status status = lower_current();
+  return unread_.ok() ? status : unread_;
+}
+
+Status Lowering::lower_current() {
   if (is_elementwise(graph_, *current_)) return lower_elementwise(*this, *current_);
   const OpRow* row = find_row(current_->op);
   if (row == nullptr) return internal_error("no CPU kernel");
@@ -107,17 +113,19 @@ Status Lowering::lower_node(NodeId n) {
 // A node goes into its reader's expression when both are elementwise, nobody else reads it and it
 // is not repeated there.
 void Lowering::find_absorbed() {
-  std::vector<int> size(graph_.nodes.size(), 0);
+  std::vector<int> size;  // of what a node's expression holds so far; 0: no expression
+  for (const Node& node : graph_.nodes) {
+    size.push_back(is_elementwise(graph_, node) ? expression_size(node) : 0);
+  }
   for (size_t n = 0; n < graph_.nodes.size(); ++n) {
     const Node& node = graph_.nodes[n];
-    if (!is_elementwise(graph_, node)) continue;
-    size[n] += expression_size(node);
+    if (size[n] == 0) continue;
     const NodeId reader = single_reader(node);
     if (reader < 0) continue;
     const Node& next = graph_.node(reader);
-    if (!is_elementwise(graph_, next) || !can_join(graph_, node, next)) continue;
-    if (size[n] + size[static_cast<size_t>(reader)] > kMaxExpression) continue;
-    size[static_cast<size_t>(reader)] += size[n];
+    int& whole = size[static_cast<size_t>(reader)];
+    if (whole == 0 || !can_join(graph_, node, next) || whole + size[n] > kMaxExpression) continue;
+    whole += size[n];
     absorbed_[n] = true;
   }
 }
@@ -176,7 +184,10 @@ const Tensor* Lowering::constant(ValueId v) {
   Tensor& real = reals_[static_cast<size_t>(v)];
   if (!real.defined()) {
     Result<Tensor> t = constant_as_real(value);
-    if (!t.ok()) return nullptr;
+    if (!t.ok()) {
+      unread_ = t.status().context("constant '" + value.name + "'");
+      return nullptr;
+    }
     real = std::move(t).value();
   }
   return &real;
@@ -189,8 +200,8 @@ const Array& Lowering::stored(ValueId v) {
     forms.push_back(std::move(made));
   } else if (forms.empty()) {
     const Tensor* t = constant(v);
-    assert(t != nullptr);
-    forms.push_back(constant_array(*t));
+    forms.push_back(t != nullptr ? constant_array(*t)
+                                 : allocate(dtype(v), dims(v), row_major(dims(v).size())));
   }
   return forms[0];
 }

@@ -35,6 +35,7 @@ class Lowering {
   std::optional<ChannelGrid> channel_grid(ValueId v) const;
 
   // A value's elements wherever they lie, as they are stored (u8 on a grid, or the value's type).
+  // Of a constant that cannot be read an array without elements of its own: see constant().
   const Array& stored(ValueId v);
   // As the value's own type, any strides.
   Result<Array> real(ValueId v);
@@ -53,7 +54,8 @@ class Lowering {
     }
     return nullptr;
   }
-  // The elements of a constant as numbers; null when `v` is none.
+  // The elements of a constant as numbers; null when `v` is none, or when its numbers cannot be
+  // read (storage, memory), which ends the lowering behind the current node.
   const Tensor* constant(ValueId v);
 
   // Room for `dims` elements, dense in `order`.
@@ -119,6 +121,7 @@ class Lowering {
 
  private:
   Status lower_node(NodeId n);
+  Status lower_current();
   bool is_image_input(ValueId v) const;
   Array dequantize_channels(ValueId v);
   void quantize_channels(ValueId v, const Array& a);
@@ -136,6 +139,7 @@ class Lowering {
   std::vector<std::vector<Array>> forms_;
   std::map<ValueId, Array> channel_bytes_;
   std::vector<Tensor> reals_;  // dequantized constants
+  Status unread_;              // why a constant could not be read
   std::vector<bool> absorbed_;
   // Per value: the Concat whose result it may be written into (-1: none), and its first channel.
   struct Slot {

@@ -36,15 +36,20 @@ Status check_gate(const OpContext& c, size_t i, bool wanted, const std::string& 
   return wanted ? expect_like(c, i, kQuery) : Status();
 }
 
-// The last axis of input i divided into `heads`; batch and sequence as in the query.
-Result<Dim> head_size(const OpContext& c, size_t i, int64_t heads) {
+// Input i has three axes; batch and sequence as in the query.
+Status expect_sequence(const OpContext& c, size_t i) {
   MNN_RETURN_IF_ERROR(expect_rank(c, i, 3));
+  if (!c.rank_known(kQuery)) return {};
+  const Shape &shape = *c.in[i].shape, &query = *c.in[kQuery].shape;
+  MNN_RETURN_IF_ERROR(expect_rank(c, kQuery, 3));
+  MNN_RETURN_IF_ERROR(expect_dim(shape[0], query[0], "batch"));
+  return expect_dim(shape[1], query[1], "sequence length");
+}
+
+// The last axis of input i divided into `heads`.
+Result<Dim> head_size(const OpContext& c, size_t i, int64_t heads) {
+  MNN_RETURN_IF_ERROR(expect_sequence(c, i));
   const Shape& shape = *c.in[i].shape;
-  if (c.rank_known(kQuery)) {
-    const Shape& query = *c.in[kQuery].shape;
-    MNN_RETURN_IF_ERROR(expect_dim(shape[0], query[0], "batch"));
-    MNN_RETURN_IF_ERROR(expect_dim(shape[1], query[1], "sequence length"));
-  }
   if (shape[2].known() && shape[2].value() % heads != 0) {
     return invalid(c.in[i].str() + " does not divide into " + std::to_string(heads) + " heads");
   }
@@ -54,7 +59,7 @@ Result<Dim> head_size(const OpContext& c, size_t i, int64_t heads) {
 Status check_gate_width(const OpContext& c, size_t i, int64_t a, const Dim& b,
                         const std::string& name) {
   if (!c.rank_known(i)) return {};
-  MNN_RETURN_IF_ERROR(expect_rank(c, i, 3));
+  MNN_RETURN_IF_ERROR(expect_sequence(c, i));
   const Dim& width = (*c.in[i].shape)[2];
   if (!width.known() || !b.known() || width.is(a) || width.same(b)) return {};
   return invalid(name + ": expected a last axis of " + std::to_string(a) + " or " + b.str() +

@@ -105,8 +105,10 @@ Result<Shape> reshaped_shape(const std::optional<Shape>& in, const ShapeValues& 
   }
   if (!in) return out;
   Dim total(1);
+  bool empty = false;  // a dim that is copied may be 0: no element before and none after
   for (size_t i = 0; i < in->size(); ++i) {
     if (!copied[i]) total = total * (*in)[i];
+    empty |= copied[i] && (!(*in)[i].known() || (*in)[i].is(0));
   }
   if (open && solvable) {
     if (rest.is(0)) {
@@ -120,7 +122,7 @@ Result<Shape> reshaped_shape(const std::optional<Shape>& in, const ShapeValues& 
       return bad_reshape(*in, target);
     }
     out[*open] = quotient;
-  } else if (!open && total.known() && rest.known() && total.value() != rest.value()) {
+  } else if (!open && !empty && total.known() && rest.known() && total.value() != rest.value()) {
     return bad_reshape(*in, target);
   }
   return out;
