@@ -148,7 +148,9 @@ Result<std::unique_ptr<Session>> Session::create(Graph graph, const SessionOptio
   MNN_RETURN_IF_ERROR(impl->open_backends(options));
   impl->given = std::move(graph);
   impl->base = impl->given;
-  MNN_RETURN_IF_ERROR(widen_constants(impl->base));
+  // The reference computes with the types it finds.
+  const bool fast = impl->backends.size() > 1;
+  MNN_RETURN_IF_ERROR(fast ? widen(impl->base) : widen_constants(impl->base));
   MNN_ASSIGN_OR_RETURN(const int folded, fold_constants(impl->base));
   (void)folded;
   MNN_RETURN_IF_ERROR(impl->collect_states());

@@ -55,7 +55,8 @@ Result<std::vector<OutputCheck>> check(const ConvertFlow& flow, const LoadedMode
   MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> expected, read_expected(flow.expect, graph));
   MNN_ASSIGN_OR_RETURN(auto session, open_session(graph, flow.threads));
   MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> found, session->run(inputs));
-  return check_relative(graph, expected, found, flow.fp16 ? kHalfTolerance : kConversionTolerance);
+  const bool half = flow.fp16 || !half_storage(graph).empty();
+  return check_relative(graph, expected, found, half ? kHalfTolerance : kConversionTolerance);
 }
 
 std::map<std::string, std::string> options_of(const ConvertFlow& flow) {
