@@ -157,6 +157,19 @@ Result<std::unique_ptr<Session>> Session::create(Graph graph, const SessionOptio
   return std::unique_ptr<Session>(new Session(std::move(impl)));
 }
 
+Result<std::vector<StepInfo>> Session::outline(Graph graph, const InputDims& input_dims,
+                                               const SessionOptions& options) {
+  MNN_ASSIGN_OR_RETURN(const auto session, create(std::move(graph), options));
+  Impl& s = *session->impl_;
+  s.options.outline = true;
+  MNN_RETURN_IF_ERROR(bind_inputs(s.base, input_dims));
+  MNN_ASSIGN_OR_RETURN(const auto plan,
+                       Plan::compile(std::move(s.base), s.options, InputMemory::kFed, 0));
+  std::vector<StepInfo> steps;
+  plan->add_steps(steps);
+  return steps;
+}
+
 Status Session::prepare() {
   MNN_ASSIGN_OR_RETURN(const InputDims dims, static_input_dims(impl_->given));
   return prepare(dims);

@@ -109,6 +109,7 @@ Result<ConvertOutcome> run_convert_flow(const ConvertFlow& flow, Progress& progr
       out.loaded.notes.push_back("stays f32: " + kept);
     }
   }
+  out.placement = place(graph);
   if (!flow.expect.empty()) {
     progress.update("checking", 2, 4);
     auto checks = check(flow, out.loaded);
@@ -128,7 +129,7 @@ Result<ConvertOutcome> run_convert_flow(const ConvertFlow& flow, Progress& progr
   std::error_code ec;
   out.bytes = static_cast<int64_t>(std::filesystem::file_size(out.path, ec));
   for (const std::string& r : flow.reports) {
-    MNN_RETURN_IF_ERROR(write_conversion_report(r, out.loaded, out.bytes));
+    MNN_RETURN_IF_ERROR(write_conversion_report(r, out.loaded, out.placement, out.bytes));
   }
   if (!flow.netron.empty()) MNN_RETURN_IF_ERROR(write_file(flow.netron, onnx_json(graph)));
   return out;
