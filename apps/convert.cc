@@ -53,6 +53,7 @@ void print_json(const ConvertOutcome& done) {
     for (const auto& [pass, n] : loaded.counts.changes)
       out["passes"].push_back({{"pass", pass}, {"changes", n}});
   }
+  out["reference"] = reference_json(done.placement);
   out["notes"] = loaded.notes;
   if (done.half) out["fp16"] = half_json(*done.half);
   for (const OutputCheck& c : done.checks) {
@@ -85,10 +86,12 @@ Status convert(Options& o) {
     log_info(o.flow.model + " is a .mnn already: written anew with the current version");
   }
   for (const std::string& note : done.loaded.notes) log_detail("note: " + note);
+  const std::string warning = reference_warning(done.placement);
+  if (!warning.empty()) log_warning(warning);
   if (o.common.json) {
     print_json(done);
   } else {
-    std::cout << conversion_summary(done.loaded, done.path, done.bytes);
+    std::cout << conversion_summary(done.loaded, done.placement, done.path, done.bytes);
     if (done.half) std::cout << "  fp16        " << half_text(*done.half) << "\n";
     if (!done.checks.empty()) std::cout << checks_table(done.checks);
   }

@@ -121,7 +121,10 @@ Status init(const Options& o) {
   if (!note.empty()) p.golden.clear();
   MNN_RETURN_IF_ERROR(write_file(p.path("mnn-ci.yml"), ci_snippet(p)));
   const auto bytes = static_cast<int64_t>(fs::file_size(p.path(p.model), ec));
-  MNN_RETURN_IF_ERROR(write_conversion_report(p.path("conversion.md"), loaded, bytes));
+  const Placement placement = place(loaded.model.graph);
+  const std::string warning = reference_warning(placement);
+  if (!warning.empty()) log_warning(warning);
+  MNN_RETURN_IF_ERROR(write_conversion_report(p.path("conversion.md"), loaded, placement, bytes));
   MNN_RETURN_IF_ERROR(write_project(p));
   if (o.common.json) {
     nlohmann::ordered_json out;
@@ -139,9 +142,10 @@ Status init(const Options& o) {
     std::cout << json_text(out);
     return {};
   }
-  std::cout << conversion_summary(loaded, p.path(p.model), bytes) << "\n"
-            << operator_summary(loaded) << "\nproject " << p.path(kProjectFile) << "; report "
-            << p.path("conversion.md") << "; CI snippet " << p.path("mnn-ci.yml") << "\n";
+  std::cout << conversion_summary(loaded, placement, p.path(p.model), bytes) << "\n"
+            << operator_summary(loaded, placement) << "\nproject " << p.path(kProjectFile)
+            << "; report " << p.path("conversion.md") << "; CI snippet " << p.path("mnn-ci.yml")
+            << "\n";
   if (!note.empty()) std::cout << note << "\n";
   std::cout << "next:\n  cd " << p.folder << "\n"
             << (p.calibration.empty() ? "  mnn quant --calibration SAMPLES --report report.html\n"

@@ -6,6 +6,7 @@
 #include "apps/common/flags.h"
 #include "apps/common/json_text.h"
 #include "apps/common/model_io.h"
+#include "apps/common/placement.h"
 #include "libruntime/core/op.h"
 #include "libruntime/core/text.h"
 #ifdef MNN_WITH_CONVERT
@@ -159,6 +160,9 @@ Status inspect(const Options& o) {
     const Status prepared = session->prepare(*dims);
     if (!prepared.ok()) return prepared.context(o.model);
   }
+  const Placement placement = place(bound);
+  const std::string warning = reference_warning(placement);
+  if (!warning.empty()) log_warning(warning);
   int64_t macs = 0;
   std::map<std::string, int64_t> on_backend;
   if (session) {
@@ -201,6 +205,7 @@ Status inspect(const Options& o) {
     } else {
       out["memory"] = nullptr;
     }
+    if (placement.planned) out["reference"] = reference_json(placement);
     const auto meta = nlohmann::json::parse(loaded.model.metadata_json, nullptr, false);
     out["metadata"] = meta.is_object() ? Json(meta) : Json::object();
     std::cout << json_text(out);
@@ -235,6 +240,10 @@ Status inspect(const Options& o) {
     std::cout << "\n";
   } else {
     std::cout << "memory      unknown: " << dims.status().message() << "\n";
+  }
+  if (placement.planned) {
+    std::cout << "reference   " << reference_text(placement)
+              << (placement.assumed.empty() ? "" : ", planned for " + placement.assumed) << "\n";
   }
   if (activations > 0) {
     std::cout << "bytes       " << activations << " activations, " << per_channel

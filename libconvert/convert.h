@@ -58,8 +58,8 @@ struct OptimizeReport {
 Result<OptimizeReport> optimize(Graph& graph, const OptimizeOptions& options = {});
 // Nodes a plan would run, sub-graphs included. Not counted: nodes that depend on constants and
 // shapes only (known once shapes are bound), nodes that are wanted only as sizes, axes or
-// positions, and those that only look at the same bytes another way (Reshape, Squeeze, Unsqueeze,
-// Flatten, Identity).
+// positions, those that only look at the same bytes another way (Reshape, Squeeze, Unsqueeze,
+// Flatten, Identity), and the Casts that take in and hand out 16-bit floats.
 int64_t count_plan_steps(const Graph& graph);
 
 // ONNX TensorProto files (.pb) as test data.

@@ -1,12 +1,14 @@
 // Post-training quantization: plan, search, measure.
 #include "libquant/quantize.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "libquant/layer_report.h"
 #include "libquant/report/islands.h"
 #include "libquant/report/scheme.h"
 #include "libquant/search/search.h"
+#include "libruntime/core/half.h"
 
 namespace mnn {
 namespace {
@@ -103,8 +105,6 @@ class Quantizer {
  private:
   Status finish(const SampleSet& holdout, QuantResult& result) {
     result.graph = annotate(solution_.graph, solution_.plan, solution_.decisions);
-    report_.bytes_before = bytes_of_constants(graph_);
-    report_.bytes_after = bytes_of_constants(result.graph);
     if (holdout.size() > 0) {
       MNN_RETURN_IF_ERROR(measure_result(result.graph, holdout));
     } else {
@@ -150,12 +150,38 @@ class Quantizer {
   std::vector<std::vector<Tensor>> reference_;  // float outputs of the held-back samples
 };
 
+// The samples as the graph takes them whose border was widened.
+SampleSource in_f32(const SampleSource& source, const HalfBorder& border) {
+  SampleSource wide = source;
+  wide.load = [load = source.load, types = border.inputs](size_t i) -> Result<std::vector<Tensor>> {
+    MNN_ASSIGN_OR_RETURN(std::vector<Tensor> sample, load(i));
+    for (size_t k = 0; k < std::min(sample.size(), types.size()); ++k) {
+      if (types[k] == DType::kUndefined) continue;
+      MNN_ASSIGN_OR_RETURN(sample[k], convert_floats(sample[k], DType::kF32));
+    }
+    return sample;
+  };
+  return wide;
+}
+
 }  // namespace
 
 Result<QuantResult> quantize(const Graph& graph, const SampleSource& calibration,
                              const SampleSource& holdout, const QuantOptions& options) {
   if (options.scheme != "int8") return usage_error("scheme " + options.scheme + ": expected int8");
-  return Quantizer(graph, options).run(calibration, holdout);
+  // A model of 16-bit floats is quantized as the f32 model it computes as.
+  const HalfStorage storage = half_storage(graph);
+  Graph wide = graph;
+  MNN_RETURN_IF_ERROR(widen(wide));
+  const HalfBorder border = widen_border(wide);
+  MNN_ASSIGN_OR_RETURN(
+      QuantResult result,
+      Quantizer(wide, options).run(in_f32(calibration, border), in_f32(holdout, border)));
+  narrow_border(result.graph, border);
+  MNN_RETURN_IF_ERROR(restore_half(result.graph, storage).status());
+  result.report.bytes_before = bytes_of_constants(graph);
+  result.report.bytes_after = bytes_of_constants(result.graph);
+  return result;
 }
 
 }  // namespace mnn

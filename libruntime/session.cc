@@ -188,12 +188,27 @@ Result<std::unique_ptr<Session>> Session::create(Graph graph, const SessionOptio
   MNN_RETURN_IF_ERROR(impl->open_backends(options));
   impl->given = std::move(graph);
   impl->base = impl->given;
-  MNN_RETURN_IF_ERROR(widen_constants(impl->base));
+  // The reference computes with the types it finds.
+  const bool fast = impl->backends.size() > 1;
+  MNN_RETURN_IF_ERROR(fast ? widen(impl->base) : widen_constants(impl->base));
   MNN_ASSIGN_OR_RETURN(const int folded, fold_constants(impl->base));
   (void)folded;
   MNN_RETURN_IF_ERROR(impl->collect_states());
   MNN_RETURN_IF_ERROR(impl->collect_updates());
   return std::unique_ptr<Session>(new Session(std::move(impl)));
+}
+
+Result<std::vector<StepInfo>> Session::outline(Graph graph, const InputDims& input_dims,
+                                               const SessionOptions& options) {
+  MNN_ASSIGN_OR_RETURN(const auto session, create(std::move(graph), options));
+  Impl& s = *session->impl_;
+  s.options.outline = true;
+  MNN_RETURN_IF_ERROR(bind_inputs(s.base, input_dims));
+  MNN_ASSIGN_OR_RETURN(const auto plan,
+                       Plan::compile(std::move(s.base), s.options, InputMemory::kFed, 0));
+  std::vector<StepInfo> steps;
+  plan->add_steps(steps);
+  return steps;
 }
 
 Status Session::prepare() {

@@ -36,6 +36,11 @@ class Session {
  public:
   static Result<std::unique_ptr<Session>> create(Graph graph, const SessionOptions& options);
   ~Session();
+  // The steps a session would have, node by node and with their estimated cost; nothing is packed
+  // or run. Parts whose shapes depend on data are planned for made-up ones, or left out.
+  static Result<std::vector<StepInfo>> outline(Graph graph,
+                                               const std::vector<std::vector<int64_t>>& input_dims,
+                                               const SessionOptions& options);
 
   // Binds the input shapes: one list of dims per graph input. Plans, packs and allocates. A second
   // call with other shapes plans anew; plans of the last few shapes are kept.

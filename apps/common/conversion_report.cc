@@ -3,39 +3,42 @@
 #include "apps/common/html.h"
 #include "apps/common/json_text.h"
 #include "apps/common/terminal.h"
-#include "libruntime/compile/backend.h"
+#include "libruntime/core/half.h"
 #include "libruntime/core/io/file.h"
 
 namespace mnn::cli {
 namespace {
 
 struct OpRow {
-  int64_t nodes = 0, fused = 0, macs = 0;
-  std::string backend;  // what runs it: "cpu", or the reason why only the reference does
+  int64_t nodes = 0, fused = 0;
 };
 
-void collect(const Graph& graph, const Backend& cpu, std::map<std::string, OpRow>& rows) {
+void collect(const Graph& graph, std::map<std::string, OpRow>& rows) {
   for (const Node& node : graph.nodes) {
-    OpRow& row = rows[node.op];
-    ++row.nodes;
-    row.macs += count_macs(graph, node);
-    const auto reason = cpu.supports(graph, node);
-    if (!reason) {
-      if (row.backend.empty()) row.backend = "cpu";
-    } else if (row.backend.empty() || row.backend == "cpu") {
-      row.backend = "reference: " + *reason;
-    }
+    if (is_storage_cast(graph, node)) continue;
+    ++rows[node.op].nodes;
     for (const FusedOp& f : node.fused) ++rows[f.op].fused;
-    for (const Graph& g : node.subgraphs) collect(g, cpu, rows);
+    for (const Graph& g : node.subgraphs) collect(g, rows);
   }
 }
 
 std::map<std::string, OpRow> op_rows(const Graph& graph) {
   std::map<std::string, OpRow> rows;
-  std::unique_ptr<Backend> cpu = make_backend("cpu");
-  if (!cpu) cpu = make_reference_backend();
-  collect(graph, *cpu, rows);
+  collect(graph, rows);
   return rows;
+}
+
+// What runs the nodes of a row of the table.
+std::string runs_on(const Placement& placement, const std::string& op, const OpRow& row) {
+  if (row.nodes == 0) return "epilogue";
+  if (!placement.planned) return "known once shapes are";
+  const auto it = placement.ops.find(op);
+  return it == placement.ops.end() ? "" : it->second.text();
+}
+
+int64_t macs_of(const Placement& placement, const std::string& op) {
+  const auto it = placement.ops.find(op);
+  return it == placement.ops.end() ? 0 : it->second.macs;
 }
 
 std::string percent_less(int64_t before, int64_t after) {
@@ -45,18 +48,20 @@ std::string percent_less(int64_t before, int64_t after) {
          " %";
 }
 
-std::vector<std::vector<std::string>> op_table(const Graph& graph) {
+std::vector<std::vector<std::string>> op_table(const Graph& graph, const Placement& placement) {
   std::vector<std::vector<std::string>> table = {
       {"operator", "nodes", "fused into others", "MACs", "runs on"}};
   for (const auto& [op, row] : op_rows(graph)) {
+    const int64_t macs = macs_of(placement, op);
     table.push_back({op, std::to_string(row.nodes), std::to_string(row.fused),
-                     row.macs ? format_count(static_cast<double>(row.macs)) : "",
-                     row.nodes ? row.backend : "epilogue"});
+                     macs ? format_count(static_cast<double>(macs)) : "",
+                     runs_on(placement, op, row)});
   }
   return table;
 }
 
 std::vector<std::pair<std::string, std::string>> headline(const LoadedModel& loaded,
+                                                          const Placement& placement,
                                                           int64_t bytes) {
   std::vector<std::pair<std::string, std::string>> rows;
   std::string source = loaded.format;
@@ -84,10 +89,12 @@ std::vector<std::pair<std::string, std::string>> headline(const LoadedModel& loa
   rows.emplace_back("outputs", border(graph.outputs));
   rows.emplace_back("parameters", format_count(static_cast<double>(count_parameters(graph))));
   rows.emplace_back("file", format_bytes(bytes));
+  if (!placement.assumed.empty()) rows.emplace_back("planned for", placement.assumed);
+  if (placement.planned) rows.emplace_back("reference", reference_text(placement));
   return rows;
 }
 
-std::string as_json(const LoadedModel& loaded, int64_t bytes) {
+std::string as_json(const LoadedModel& loaded, const Placement& placement, int64_t bytes) {
   nlohmann::ordered_json out;
   out["format"] = loaded.format;
   out["facts"] = loaded.facts;
@@ -101,9 +108,10 @@ std::string as_json(const LoadedModel& loaded, int64_t bytes) {
     out["operators"].push_back({{"op", op},
                                 {"nodes", row.nodes},
                                 {"fused", row.fused},
-                                {"macs", row.macs},
-                                {"runs_on", row.backend}});
+                                {"macs", macs_of(placement, op)},
+                                {"runs_on", runs_on(placement, op, row)}});
   }
+  out["reference"] = reference_json(placement);
   out["passes"] = nlohmann::ordered_json::array();
   for (const auto& [pass, n] : loaded.counts.changes)
     out["passes"].push_back({{"pass", pass}, {"changes", n}});
@@ -111,12 +119,12 @@ std::string as_json(const LoadedModel& loaded, int64_t bytes) {
   return json_text(out);
 }
 
-std::string as_markdown(const LoadedModel& loaded, int64_t bytes) {
+std::string as_markdown(const LoadedModel& loaded, const Placement& placement, int64_t bytes) {
   std::string out = "# Conversion report\n\n";
-  for (const auto& [key, value] : headline(loaded, bytes))
+  for (const auto& [key, value] : headline(loaded, placement, bytes))
     out += "- **" + key + "**: " + value + "\n";
   out += "\n## Operators\n\n";
-  const auto table = op_table(loaded.model.graph);
+  const auto table = op_table(loaded.model.graph, placement);
   for (size_t r = 0; r < table.size(); ++r) {
     out += "|";
     for (const std::string& cell : table[r]) out += " " + cell + " |";
@@ -131,12 +139,12 @@ std::string as_markdown(const LoadedModel& loaded, int64_t bytes) {
   return out;
 }
 
-std::string as_html(const LoadedModel& loaded, int64_t bytes) {
+std::string as_html(const LoadedModel& loaded, const Placement& placement, int64_t bytes) {
   std::string body = "<h1>Conversion report</h1>";
   std::vector<std::vector<std::string>> facts;
-  for (const auto& [key, value] : headline(loaded, bytes)) facts.push_back({key, value});
+  for (const auto& [key, value] : headline(loaded, placement, bytes)) facts.push_back({key, value});
   body += html_table({}, facts);
-  auto table = op_table(loaded.model.graph);
+  auto table = op_table(loaded.model.graph, placement);
   const std::vector<std::string> head = table.front();
   table.erase(table.begin());
   body += "<h2>Operators</h2>" + html_table(head, table);
@@ -153,15 +161,16 @@ std::string as_html(const LoadedModel& loaded, int64_t bytes) {
 
 }  // namespace
 
-std::string conversion_summary(const LoadedModel& loaded, const std::string& output,
-                               int64_t bytes) {
+std::string conversion_summary(const LoadedModel& loaded, const Placement& placement,
+                               const std::string& output, int64_t bytes) {
   std::vector<std::vector<std::string>> rows;
-  for (const auto& [key, value] : headline(loaded, bytes)) rows.push_back({"  " + key, value});
+  for (const auto& [key, value] : headline(loaded, placement, bytes))
+    rows.push_back({"  " + key, value});
   return loaded.path + " -> " + output + "\n" + format_table(rows, {});
 }
 
-std::string operator_summary(const LoadedModel& loaded) {
-  return format_table(op_table(loaded.model.graph), {1, 2, 3});
+std::string operator_summary(const LoadedModel& loaded, const Placement& placement) {
+  return format_table(op_table(loaded.model.graph, placement), {1, 2, 3});
 }
 
 Status check_report_name(const std::string& path) {
@@ -169,11 +178,12 @@ Status check_report_name(const std::string& path) {
   return usage_error("--report " + path + ": expected a name ending in .json, .html or .md");
 }
 
-Status write_conversion_report(const std::string& path, const LoadedModel& loaded, int64_t bytes) {
+Status write_conversion_report(const std::string& path, const LoadedModel& loaded,
+                               const Placement& placement, int64_t bytes) {
   MNN_RETURN_IF_ERROR(check_report_name(path));
-  if (path.ends_with(".json")) return write_file(path, as_json(loaded, bytes));
-  if (path.ends_with(".md")) return write_file(path, as_markdown(loaded, bytes));
-  return write_file(path, as_html(loaded, bytes));
+  if (path.ends_with(".json")) return write_file(path, as_json(loaded, placement, bytes));
+  if (path.ends_with(".md")) return write_file(path, as_markdown(loaded, placement, bytes));
+  return write_file(path, as_html(loaded, placement, bytes));
 }
 
 }  // namespace mnn::cli

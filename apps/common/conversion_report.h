@@ -4,15 +4,18 @@
 #include <string>
 
 #include "apps/common/model_io.h"
+#include "apps/common/placement.h"
 
 namespace mnn::cli {
 
 // A few lines for a person.
-std::string conversion_summary(const LoadedModel& loaded, const std::string& output, int64_t bytes);
+std::string conversion_summary(const LoadedModel& loaded, const Placement& placement,
+                               const std::string& output, int64_t bytes);
 // One line per operator: how often, what was fused, what runs it.
-std::string operator_summary(const LoadedModel& loaded);
+std::string operator_summary(const LoadedModel& loaded, const Placement& placement);
 // A usage error unless the name ends in .json, .html or .md.
 Status check_report_name(const std::string& path);
-Status write_conversion_report(const std::string& path, const LoadedModel& loaded, int64_t bytes);
+Status write_conversion_report(const std::string& path, const LoadedModel& loaded,
+                               const Placement& placement, int64_t bytes);
 
 }  // namespace mnn::cli

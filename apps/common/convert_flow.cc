@@ -57,7 +57,8 @@ Result<std::vector<OutputCheck>> check(const ConvertFlow& flow, const LoadedMode
   MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> expected, read_expected(flow.expect, graph));
   MNN_ASSIGN_OR_RETURN(auto session, open_session(graph, flow.threads));
   MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> found, session->run(inputs));
-  return check_relative(graph, expected, found, flow.fp16 ? kHalfTolerance : kConversionTolerance);
+  const bool half = flow.fp16 || !half_storage(graph).empty();
+  return check_relative(graph, expected, found, half ? kHalfTolerance : kConversionTolerance);
 }
 
 // The inputs behind a state's move up, in the source's list too.
@@ -129,6 +130,7 @@ Result<ConvertOutcome> run_convert_flow(const ConvertFlow& flow, Progress& progr
       out.loaded.notes.push_back("stays f32: " + kept);
     }
   }
+  out.placement = place(graph);
   if (!flow.expect.empty()) {
     progress.update("checking", 2, 4);
     auto checks = check(flow, out.loaded);
@@ -148,7 +150,7 @@ Result<ConvertOutcome> run_convert_flow(const ConvertFlow& flow, Progress& progr
   std::error_code ec;
   out.bytes = static_cast<int64_t>(std::filesystem::file_size(out.path, ec));
   for (const std::string& r : flow.reports) {
-    MNN_RETURN_IF_ERROR(write_conversion_report(r, out.loaded, out.bytes));
+    MNN_RETURN_IF_ERROR(write_conversion_report(r, out.loaded, out.placement, out.bytes));
   }
   if (!flow.netron.empty()) MNN_RETURN_IF_ERROR(write_file(flow.netron, onnx_json(graph)));
   return out;

@@ -7,6 +7,7 @@
 
 #include "apps/common/check.h"
 #include "apps/common/model_io.h"
+#include "apps/common/placement.h"
 #include "apps/common/terminal.h"
 #include "libruntime/core/half.h"
 
@@ -32,6 +33,7 @@ struct HalfOutcome {
 };
 
 struct ConvertOutcome {
+  Placement placement;
   LoadedModel loaded;
   std::string path;  // what was written: the output, or OUT.rejected
   int64_t bytes = 0;

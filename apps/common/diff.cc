@@ -117,13 +117,13 @@ class Differ {
     out_.nodes_b += static_cast<int64_t>(b_.nodes.size());
     pair_inputs();
     for (size_t i = 0; i < a_.nodes.size(); ++i) {
-      if (match_.b_of_a[i] < 0 && !is_widening(a_, a_.nodes[i])) {
+      if (match_.b_of_a[i] < 0 && !is_storage_cast(a_, a_.nodes[i])) {
         out_.removed.push_back(ref_of(a_, a_.nodes[i]));
       }
     }
     for (size_t i = 0; i < b_.nodes.size(); ++i) {
       const NodeId partner = match_.a_of_b[i];
-      if (is_widening(b_, b_.nodes[i])) continue;
+      if (is_storage_cast(b_, b_.nodes[i])) continue;
       if (partner < 0) {
         out_.added.push_back(ref_of(b_, b_.nodes[i]));
       } else {

@@ -22,7 +22,7 @@ std::string op_label(const Node& node) {
 std::vector<Layer> list_layers(const Graph& graph) {
   std::vector<Layer> layers;
   for (const Node& node : graph.nodes) {
-    if (is_widening(graph, node)) continue;
+    if (is_storage_cast(graph, node)) continue;
     for (size_t k = 0; k < node.outputs.size(); ++k) {
       const ValueId v = node.outputs[k];
       if (v == kNoValue || graph.value(v).type.kind != Type::Kind::kTensor) continue;

@@ -6,7 +6,6 @@
 #include "apps/common/model_io.h"
 #include "apps/common/quant_junit.h"
 #include "apps/common/samples.h"
-#include "libruntime/core/half.h"
 #include "libruntime/core/io/file.h"
 
 namespace mnn::cli {
@@ -89,7 +88,6 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, Progress& progress) {
   LoadOptions load;
   load.shapes = flow.shapes;
   MNN_ASSIGN_OR_RETURN(LoadedModel loaded, load_any(flow.model, load));
-  MNN_RETURN_IF_ERROR(widen_constants(loaded.model.graph));
   const Graph& graph = loaded.model.graph;
   auto open_source = [&](const std::string& path, SampleSource& source,
                          Samples& samples) -> Status {

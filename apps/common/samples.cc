@@ -3,18 +3,26 @@
 #include <memory>
 
 #include "apps/common/tensors.h"
+#include "libruntime/core/half.h"
 #include "libruntime/core/io/npy.h"
 
 namespace mnn::cli {
 namespace {
 
-// The tensor as the model takes it: its own type and dims, a missing batch dim of 1 added, no NaN.
+// Whether samples of f32 may stand for the input's own type.
+bool takes_f32(DType dtype) { return is_half(dtype) || dtype == DType::kF64; }
+
+// The tensor as the model takes it: its own type (f32 becomes the input's float type) and dims, a
+// missing batch dim of 1 added, no NaN.
 Result<Tensor> fit(const Value& value, Tensor t, const std::string& where) {
   const Type& type = value.type;
   if (type.shape && t.rank() + 1 == type.rank()) {
     std::vector<int64_t> dims = t.dims();
     dims.insert(dims.begin(), 1);
     t = t.reshaped(std::move(dims));
+  }
+  if (t.dtype() == DType::kF32 && takes_f32(type.dtype)) {
+    MNN_ASSIGN_OR_RETURN(t, convert_floats(t, type.dtype));
   }
   bool fits = t.dtype() == type.dtype && (!type.shape || type.rank() == t.rank());
   for (size_t i = 0; fits && type.shape && i < t.rank(); ++i) {
@@ -36,8 +44,9 @@ Result<Tensor> fit(const Value& value, Tensor t, const std::string& where) {
 
 // The spatial size an image gets: the options', else the input's own.
 Result<ImageOptions> image_options_for(const Value& value, ImageOptions o, int64_t& channels) {
-  if (value.type.dtype != DType::kF32 || !value.type.shape || value.type.rank() != 4) {
-    return usage_error("images fit an input of type f32 with 4 dims, input " + value.name + " is " +
+  const DType dtype = value.type.dtype;
+  if ((dtype != DType::kF32 && !takes_f32(dtype)) || !value.type.shape || value.type.rank() != 4) {
+    return usage_error("images fit an input of floats with 4 dims, input " + value.name + " is " +
                        value.type.str() + ": give .npy files");
   }
   const Shape& s = *value.type.shape;

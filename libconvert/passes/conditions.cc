@@ -28,7 +28,10 @@ std::optional<double> scalar_of(const Graph& graph, ValueId id) {
 
 bool is_scalar(const Graph& graph, ValueId id, double expected) {
   const std::optional<double> value = scalar_of(graph, id);
-  return value && std::abs(*value - expected) <= 1e-6 * std::abs(expected);
+  if (!value) return false;
+  const auto f = static_cast<float>(expected);
+  return std::abs(*value - expected) <= 1e-6 * std::abs(expected) ||
+         *value == static_cast<float>(Half(f)) || *value == static_cast<float>(BFloat16(f));
 }
 
 bool is_filled_with(const Graph& graph, ValueId id, double expected) {

@@ -11,8 +11,8 @@ namespace mnn {
 
 // The only element of an unquantized numeric constant.
 std::optional<double> scalar_of(const Graph& graph, ValueId id);
-// Whether `id` is a one-element constant within a relative 1e-6 of `expected`: exporters round the
-// constants of a formula differently.
+// Whether `id` is a one-element constant within a relative 1e-6 of `expected`, or `expected` as f16
+// or bf16 has it: exporters round the constants of a formula differently.
 bool is_scalar(const Graph& graph, ValueId id, double expected);
 // Whether `id` is a numeric constant all of whose elements are exactly `expected`.
 bool is_filled_with(const Graph& graph, ValueId id, double expected);

@@ -4,6 +4,7 @@
 #include "libconvert/convert.h"
 #include "libconvert/passes/passes.h"
 #include "libruntime/core/fold.h"
+#include "libruntime/core/half.h"
 #include "libruntime/core/op.h"
 
 namespace mnn {
@@ -24,7 +25,15 @@ std::vector<Pass> clean_up() {
 }
 
 std::vector<Pass> fusion() {
+  const auto storage = std::make_shared<HalfStorage>();
+  auto compute_in_f32 = [storage](Graph& graph) -> Result<int> {
+    *storage = half_storage(graph);
+    MNN_RETURN_IF_ERROR(widen(graph));
+    return static_cast<int>(storage->layers.size());
+  };
+  auto store_as_half = [storage](Graph& graph) { return restore_half(graph, *storage); };
   return {
+      {"compute-in-f32", compute_in_f32},        // no f16 or bf16 but at the border
       {"fuse-layer-norm", fuse_layer_norm},      // no LayerNormalization in primitives
       {"normalize", normalize},                  // one spelling, few rules
       {"fold-constants", fold},                  // what normalizing made constant
@@ -42,6 +51,7 @@ std::vector<Pass> fusion() {
       {"merge-common", merge_common},            // folded weights that came out equal
       {"fuse-epilogues", fuse_epilogues},        // activations and residuals ride on kernels
       {"remove-dead", drop_dead},                // every node and value is needed
+      {"store-as-half", store_as_half},          // constants that came as f16 or bf16 are such
   };
 }
 

@@ -4,6 +4,7 @@
 
 #include "libconvert/convert.h"
 #include "libconvert/passes/conditions.h"
+#include "libruntime/core/half.h"
 
 namespace mnn {
 namespace {
@@ -56,7 +57,7 @@ int64_t count_steps(const Graph& graph) {
                            return v != kNoValue && wanted[static_cast<size_t>(v)];
                          });
     const bool is_step = as_data && !computes_shapes[n];
-    if (is_step && !is_metadata(node.op)) ++steps;
+    if (is_step && !is_metadata(node.op) && !is_storage_cast(graph, node)) ++steps;
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       if (node.inputs[i] == kNoValue || !is_step || is_shape_operand(node.op, i)) continue;
       wanted[static_cast<size_t>(node.inputs[i])] = 1;

@@ -1,5 +1,5 @@
-// What a backend is. Partitioning asks supports() and cost(); compile() turns a segment into
-// something that runs. Values at a segment's border are dense row-major host tensors of the
+// What a backend is. Partitioning asks supports(), reports ask cost(); compile() turns a segment
+// into something that runs. Values at a segment's border are dense row-major host tensors of the
 // declared type; layouts, packed weights and quantized storage are private to the backend.
 #pragma once
 
@@ -27,7 +27,13 @@ struct StepInfo {
   int64_t macs = 0;
   int64_t bytes = 0;  // read and written, weights included
   bool int8 = false;  // its MACs run on an int8 kernel
+  // Of an outline (Session::outline) only: Backend::cost, and why no preferred backend takes it.
+  double seconds = 0;
+  std::string why;
 };
+
+// The backend of steps in an outline whose shapes, and so whose backend, only a run can tell.
+inline constexpr const char* kUnplanned = "unplanned";
 
 // Called by an executable around each step when profiling: step index, nanoseconds.
 using StepTimer = std::function<void(size_t step, int64_t ns)>;
@@ -70,8 +76,9 @@ class Backend {
   virtual std::vector<std::string> operators() const = 0;
   // nullopt: yes. Otherwise the reason why not.
   virtual std::optional<std::string> supports(const Graph& graph, const Node& node) const = 0;
-  // Estimated seconds; comparable between backends.
-  virtual double cost(const Graph& graph, const Node& node) const = 0;
+  // Estimated seconds of one run of a step, from its operator, MACs and bytes; of one thread,
+  // comparable between backends.
+  virtual double cost(const StepInfo& step) const = 0;
   // `segment` has static shapes at its border; its nodes are all supported.
   virtual Result<std::unique_ptr<Executable>> compile(const Graph& segment,
                                                       const CompileOptions& options) const = 0;

@@ -13,6 +13,9 @@ namespace {
 // A loop may meet a new shape on every trip; more plans than this are not worth their memory.
 constexpr size_t kKeptPlans = 8;
 
+// What an outline takes for a dimension that depends on data.
+constexpr int64_t kMadeUpDim = 16;
+
 using Clock = std::chrono::steady_clock;
 
 int64_t elapsed_ns(Clock::time_point start) {
@@ -26,6 +29,24 @@ void forget_shapes(Graph& graph) {
   }
   for (Node& node : graph.nodes) {
     for (Graph& g : node.subgraphs) forget_shapes(g);
+  }
+}
+
+// A type an outline can plan for.
+Type made_up(Type type) {
+  if (type.kind != Type::Kind::kTensor || !type.shape) return type;
+  for (Dim& d : *type.shape) {
+    if (!d.known()) d = Dim(kMadeUpDim);
+  }
+  return type;
+}
+
+// What an outline says of a graph it found no shapes for.
+void add_unplanned(const PlanCache& cache, std::vector<StepInfo>& steps) {
+  if (cache.latest() != nullptr) return;
+  for (const Node& node : cache.graph().nodes) {
+    steps.push_back(describe_step(cache.graph(), node));
+    steps.back().backend = kUnplanned;
   }
 }
 
@@ -46,7 +67,7 @@ int64_t profiled_ns(NestedExecutable& executable) {
 class Control : public NestedExecutable {
  public:
   Control(const Graph& graph, Node node, const PlanOptions& options, int depth)
-      : info_(describe_step(graph, node)), node_(std::move(node)) {
+      : info_(describe_step(graph, node)), node_(std::move(node)), outline_(options.outline) {
     info_.kernel = "control";
     info_.backend = "session";
     where_ = "node " + display_name(graph, node_) + " (" + node_.op + ")";
@@ -64,7 +85,12 @@ class Control : public NestedExecutable {
 
   bool grows() const override { return grows_; }
   void set_timer(StepTimer timer) override { timer_ = std::move(timer); }
-  std::vector<StepInfo> steps() const override { return {info_}; }
+  std::vector<StepInfo> steps() const override {
+    std::vector<StepInfo> steps = {info_};
+    if (!outline_) return steps;
+    for (const PlanCache& cache : caches_) add_unplanned(cache, steps);
+    return steps;
+  }
   void for_each_cache(const std::function<void(PlanCache&)>& f) override {
     for (PlanCache& cache : caches_) f(cache);
   }
@@ -123,6 +149,9 @@ class Control : public NestedExecutable {
       if (!add_scan_types(graph, types)) return;
     }
     for (const ValueId v : node_.captures) add(v);
+    if (outline_) {
+      for (Type& type : types) type = made_up(std::move(type));
+    }
     for (PlanCache& cache : caches_) cache.warm(types);
   }
 
@@ -155,6 +184,7 @@ class Control : public NestedExecutable {
 
   StepInfo info_;
   const Node node_;
+  const bool outline_;
   std::string where_;
   std::vector<PlanCache> caches_;  // one per sub-graph
   bool grows_ = false;
@@ -164,10 +194,21 @@ class Control : public NestedExecutable {
 class Late : public NestedExecutable {
  public:
   Late(Graph graph, const PlanOptions& options, int depth)
-      : cache_(std::move(graph), options, depth) {}
+      : cache_(std::move(graph), options, depth), outline_(options.outline) {
+    if (!outline_) return;
+    std::vector<Type> types;
+    for (const ValueId v : cache_.graph().inputs) {
+      types.push_back(made_up(cache_.graph().value(v).type));
+    }
+    cache_.warm(types);
+  }
 
   bool grows() const override { return true; }
-  std::vector<StepInfo> steps() const override { return {}; }
+  std::vector<StepInfo> steps() const override {
+    std::vector<StepInfo> steps;
+    if (outline_) add_unplanned(cache_, steps);
+    return steps;
+  }
   void for_each_cache(const std::function<void(PlanCache&)>& f) override { f(cache_); }
 
   Status run(std::span<const Tensor> in, std::span<Tensor> out) override {
@@ -180,9 +221,34 @@ class Late : public NestedExecutable {
 
  private:
   PlanCache cache_;
+  const bool outline_;
+};
+
+class Outline : public Executable {
+ public:
+  Outline(const Graph& segment, const Backends& backends, size_t lane) {
+    for (const Node& node : segment.nodes) {
+      StepInfo step = describe_step(segment, node);
+      step.backend = backends[lane]->name();
+      step.seconds = backends[lane]->cost(step);
+      if (lane > 0) step.why = backends[0]->supports(segment, node).value_or("");
+      steps_.push_back(std::move(step));
+    }
+  }
+  Status run(std::span<const Tensor>, std::span<Tensor>) override {
+    return internal_error("an outline does not run");
+  }
+  std::vector<StepInfo> steps() const override { return steps_; }
+
+ private:
+  std::vector<StepInfo> steps_;
 };
 
 }  // namespace
+
+std::unique_ptr<Executable> make_outline(const Graph& segment, const Backends& backends, int lane) {
+  return std::make_unique<Outline>(segment, backends, static_cast<size_t>(lane));
+}
 
 std::unique_ptr<NestedExecutable> make_control(const Graph& graph, Node node,
                                                const PlanOptions& options, int depth) {

@@ -111,6 +111,7 @@ Status Plan::build() {
       default: MNN_RETURN_IF_ERROR(add_segment(segment)); break;
     }
   }
+  if (options_.outline) return {};
   MNN_RETURN_IF_ERROR(place());
   return connect();
 }
@@ -122,10 +123,15 @@ void Plan::add_step(std::unique_ptr<Step> step) {
 
 Status Plan::add_segment(const Segment& segment) {
   auto step = std::make_unique<Step>();
-  const Backend& backend = *options_.backends[static_cast<size_t>(segment.lane)];
-  auto executable = backend.compile(extract(graph_, segment), options_.compile);
-  if (!executable.ok()) return executable.status().context("backend " + backend.name());
-  step->executable = std::move(executable).value();
+  const Graph part = extract(graph_, segment);
+  if (options_.outline) {
+    step->executable = make_outline(part, options_.backends, segment.lane);
+  } else {
+    const Backend& backend = *options_.backends[static_cast<size_t>(segment.lane)];
+    auto executable = backend.compile(part, options_.compile);
+    if (!executable.ok()) return executable.status().context("backend " + backend.name());
+    step->executable = std::move(executable).value();
+  }
   step->in_values = segment.inputs;
   step->out_values = segment.outputs;
   add_step(std::move(step));

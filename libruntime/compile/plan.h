@@ -14,6 +14,9 @@ namespace mnn {
 struct PlanOptions {
   Backends backends;  // in order of preference, the last one takes everything
   CompileOptions compile;
+  // Says what would run, and nothing more: no weights are packed, no memory is planned, and what
+  // waits for shapes that depend on data is planned for made-up ones.
+  bool outline = false;
 };
 
 // Where a plan's inputs live.
@@ -132,6 +135,8 @@ class NestedExecutable : public Executable {
 // Outputs the node does not have are left out.
 std::unique_ptr<NestedExecutable> make_control(const Graph& graph, Node node,
                                                const PlanOptions& options, int depth);
+// What the nodes of a segment would be as steps of the backend `lane`.
+std::unique_ptr<Executable> make_outline(const Graph& segment, const Backends& backends, int lane);
 // Runs a graph whose input shapes are known only at run time.
 std::unique_ptr<NestedExecutable> make_late(Graph graph, const PlanOptions& options, int depth);
 

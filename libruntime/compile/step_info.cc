@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+
 #include "libruntime/compile/backend.h"
 
 namespace mnn {
@@ -9,6 +13,12 @@ int64_t stored_bytes(const Value& value) {
   const auto elements = checked_elements(known_dims(*value.type.shape));
   const DType dtype = value.quant ? value.quant->storage : value.type.dtype;
   return elements ? storage_bytes(dtype, *elements).value_or(0) : 0;
+}
+
+// Whether it reads no more of its first input than it hands on.
+bool picks(const Node& node) {
+  static constexpr std::string_view kOps[] = {"Gather", "GatherElements", "GatherND", "Slice"};
+  return std::ranges::find(kOps, node.op) != std::end(kOps);
 }
 
 }  // namespace
@@ -24,6 +34,10 @@ StepInfo describe_step(const Graph& graph, const Node& node) {
     for (const ValueId v : *list) {
       if (v != kNoValue) info.bytes += stored_bytes(graph.value(v));
     }
+  }
+  if (picks(node) && node.inputs[0] != kNoValue && node.outputs[0] != kNoValue) {
+    const int64_t all = stored_bytes(graph.value(node.inputs[0]));
+    info.bytes -= all - std::min(all, stored_bytes(graph.value(node.outputs[0])));
   }
   for (const ValueId v : node.outputs) {
     if (v == kNoValue) continue;

@@ -113,6 +113,11 @@ struct VectorKernels {
   void (*to_u8_row)(const float* x, uint8_t* y, int64_t n, const float* scales, const float* zeros);
   void (*from_bool)(const uint8_t* x, float* y, int64_t n);
   void (*to_bool)(const float* x, uint8_t* y, int64_t n);
+  // 16-bit floats, rounded half to even, infinite beyond their range.
+  void (*from_f16)(const uint16_t* x, float* y, int64_t n);
+  void (*to_f16)(const float* x, uint16_t* y, int64_t n);
+  void (*from_bf16)(const uint16_t* x, float* y, int64_t n);
+  void (*to_bf16)(const float* x, uint16_t* y, int64_t n);
   void (*lookup)(const uint8_t* x, uint8_t* y, int64_t n, const uint8_t* table);
   // Numbers become bytes: rounded half to even, saturated.
   // y = a * a_factor + b * b_factor + offset, clamped to [low, high].

@@ -14,7 +14,7 @@
 namespace {
 
 using namespace mnn::onnx;
-constexpr int kFloat = 1;
+constexpr int kFloat = 1, kFloat16 = 10;
 
 // The same numbers everywhere: no library's random generator.
 class Noise {
@@ -30,7 +30,7 @@ class Noise {
 
 class ModelBuilder {
  public:
-  explicit ModelBuilder(int opset) {
+  explicit ModelBuilder(int opset, int type = kFloat) : type_(type) {
     model_.set_ir_version(8);
     model_.set_producer_name("make_cli_models");
     auto* import = model_.add_opset_import();
@@ -39,11 +39,10 @@ class ModelBuilder {
     model_.mutable_graph()->set_name("main");
   }
   // dims: a number is known, anything else is a symbol.
-  void value(ValueInfoProto* info, const std::string& name, const std::vector<std::string>& dims,
-             int type = kFloat) {
+  void value(ValueInfoProto* info, const std::string& name, const std::vector<std::string>& dims) {
     info->set_name(name);
     auto* tensor = info->mutable_type()->mutable_tensor_type();
-    tensor->set_elem_type(type);
+    tensor->set_elem_type(type_);
     tensor->mutable_shape();
     for (const std::string& d : dims) {
       auto* dim = tensor->mutable_shape()->add_dim();
@@ -74,13 +73,20 @@ class ModelBuilder {
                float offset = 0) {
     auto* t = model_.mutable_graph()->add_initializer();
     t->set_name(name);
-    t->set_data_type(kFloat);
+    t->set_data_type(type_);
     int64_t n = 1;
     for (const int64_t d : dims) {
       t->add_dims(d);
       n *= d;
     }
-    for (int64_t i = 0; i < n; ++i) t->add_float_data(noise_.next() * scale + offset);
+    for (int64_t i = 0; i < n; ++i) {
+      const float x = noise_.next() * scale + offset;
+      if (type_ == kFloat16) {
+        t->add_int32_data(mnn::float_to_half_bits(x));
+      } else {
+        t->add_float_data(x);
+      }
+    }
   }
   NodeProto* node(const std::string& op, const std::string& name,
                   const std::vector<std::string>& inputs, const std::string& output) {
@@ -105,6 +111,7 @@ class ModelBuilder {
  private:
   ModelProto model_;
   Noise noise_;
+  const int type_;  // of inputs, outputs and weights
 };
 
 struct CnnOptions {
@@ -113,12 +120,13 @@ struct CnnOptions {
   int64_t classes = 10;
   bool nan_weights = false;  // of the classifier
   bool edited = false;       // a Sigmoid more, another pooling, no Relu behind the residual
+  int type = kFloat;
 };
 
 // Conv, BatchNormalization, Relu, a depthwise Conv with a residual, pooling, Gemm, Softmax.
 ModelBuilder small_cnn(const CnnOptions& o = {}) {
   const int64_t classes = o.classes;
-  ModelBuilder m(13);
+  ModelBuilder m(13, o.type);
   m.input("x", {o.batch, "3", "16", "16"});
   m.output("y", {o.batch, std::to_string(classes)});
   m.weights("w1", {16, 3, 3, 3}, 0.6f);
@@ -200,6 +208,15 @@ int main(int argc, char** argv) {
   small_cnn({.classes = 12}).write(dir + "/more_classes.onnx");
   small_cnn({.nan_weights = true}).write(dir + "/nan_weights.onnx");
   small_cnn({.edited = true}).write(dir + "/edited.onnx");
+  small_cnn({.type = kFloat16}).write(dir + "/half.onnx");
+  {
+    ModelBuilder m(13);
+    m.input("x", {"n", "24", "24"});
+    m.output("y", {"n"});
+    m.node("Relu", "relu", {"x"}, "r");
+    m.node("Det", "volume", {"r"}, "y");
+    m.write(dir + "/reference.onnx");
+  }
   {
     ModelBuilder m(13);
     m.input("x", {"2", "h"});

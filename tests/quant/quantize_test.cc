@@ -6,6 +6,7 @@
 #include <map>
 
 #include "libquant/bias.h"
+#include "libruntime/core/half.h"
 #include "libruntime/core/op.h"
 #include "libruntime/core/text.h"
 #include "libruntime/kernels/byte_pairs.h"
@@ -64,6 +65,32 @@ TEST(Quantize, EveryMethodKeepsTheOutputs) {
     EXPECT_GT(r.report.outputs[0].second.snr_db, 25);
     EXPECT_FALSE(r.report.outputs[0].second.failed);
   }
+}
+
+TEST(Quantize, AModelOf16BitsIsQuantizedAsItsF32Twin) {
+  std::string text = kNet;
+  for (size_t at = 0; (at = text.find("f32", at)) != std::string::npos;) text.replace(at, 3, "f16");
+  SampleSource half = samples(8, 1);
+  half.load = [load = half.load](size_t i) -> Result<std::vector<Tensor>> {
+    MNN_ASSIGN_OR_RETURN(std::vector<Tensor> sample, load(i));
+    MNN_ASSIGN_OR_RETURN(sample[0], convert_floats(sample[0], DType::kF16));
+    return sample;
+  };
+  const Graph graph = typed_graph(text);
+  const Result<QuantResult> r = quantize(graph, half, {}, {});
+  ASSERT_TRUE(r.ok()) << r.status().message();
+  const QuantResult twin = quantize(net(), samples(8, 1), {}, {}).value();
+  EXPECT_EQ(r->report.int8_mac_share, 1.0);
+  EXPECT_NEAR(r->report.outputs[0].second.snr_db, twin.report.outputs[0].second.snr_db, 3.0);
+  ASSERT_EQ(r->report.islands.size(), twin.report.islands.size());
+  const auto same_border = [](const Value& found, const Value& expected) {
+    EXPECT_EQ(found.type.str(), expected.type.str());
+    EXPECT_EQ(found.name, expected.name);
+    EXPECT_FALSE(found.quant);
+  };
+  same_border(r->graph.value(r->graph.inputs[0]), graph.value(graph.inputs[0]));
+  same_border(r->graph.value(r->graph.outputs[0]), graph.value(graph.outputs[0]));
+  EXPECT_TRUE(verify(r->graph).ok());
 }
 
 TEST(Quantize, AutoTakesTheBestOfItsCandidates) {

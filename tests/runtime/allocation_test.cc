@@ -96,7 +96,7 @@ class OneOpBackend : public Backend {
     if (node.op == op_) return std::nullopt;
     return "not " + op_;
   }
-  double cost(const Graph&, const Node&) const override { return 0; }
+  double cost(const StepInfo&) const override { return 0; }
   Result<std::unique_ptr<Executable>> compile(const Graph& segment,
                                               const CompileOptions& options) const override {
     return std::unique_ptr<Executable>(std::make_unique<NegExecutable>(segment, *options.pool));

@@ -73,7 +73,10 @@ class CpuBackend : public Backend {
     }
     if (is_elementwise(graph, node)) return std::nullopt;
     const OpRow* row = find_row(node.op);
-    if (row == nullptr) return "operator " + node.op + " has no CPU kernel for these types";
+    if (row == nullptr) {
+      return "operator " + node.op + " has no CPU kernel" +
+             (is_element_op(node.op) ? " for these types" : "");
+    }
     for (const FusedOp& f : node.fused) {
       if (graph.value(node.outputs[0]).type.dtype != DType::kF32 ||
           !is_element_post_op(graph, node, f)) {
@@ -85,10 +88,9 @@ class CpuBackend : public Backend {
 
   // A roofline: arithmetic at a fraction of what one core can do, memory at some GB/s, and a
   // microsecond for the step.
-  double cost(const Graph& graph, const Node& node) const override {
-    const StepInfo info = describe_step(graph, node);
-    const double arithmetic = static_cast<double>(info.macs) / 2e10;
-    const double traffic = static_cast<double>(info.bytes) / 1e10;
+  double cost(const StepInfo& step) const override {
+    const double arithmetic = static_cast<double>(step.macs) / 2e10;
+    const double traffic = static_cast<double>(step.bytes) / 1e10;
     return 1e-6 + std::max(arithmetic, traffic);
   }
 

@@ -17,6 +17,11 @@ void read_numbers(const T* x, int64_t step, float* y, int64_t n) {
   for (int64_t i = 0; i < n; ++i) y[i] = static_cast<float>(x[i * step]);
 }
 
+template <typename T>
+void write_floats(const float* x, T* y, int64_t step, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i * step] = T(x[i]);
+}
+
 // Truncates; what does not fit becomes the nearest number, NaN zero.
 template <typename T>
 void write_numbers(const float* x, T* y, int64_t step, int64_t n) {
@@ -130,6 +135,8 @@ const float* ExpressionLoop::fetch(const Run& run, size_t source, int64_t at, in
           kernels_.from_u8(run.data<uint8_t>(a) + at, y, n, a.grid->scale, a.grid->zero);
           continue;
         case DType::kBool: kernels_.from_bool(run.data<uint8_t>(a) + at, y, n); continue;
+        case DType::kF16: kernels_.from_f16(run.data<uint16_t>(a) + at, y, n); continue;
+        case DType::kBF16: kernels_.from_bf16(run.data<uint16_t>(a) + at, y, n); continue;
         default: break;
       }
     }
@@ -144,6 +151,8 @@ const float* ExpressionLoop::fetch(const Run& run, size_t source, int64_t at, in
           }
         }
         break;
+      case DType::kF16: read_numbers(run.data<Half>(a) + at, s.step, y, n); break;
+      case DType::kBF16: read_numbers(run.data<BFloat16>(a) + at, s.step, y, n); break;
       case DType::kI32: read_numbers(run.data<int32_t>(a) + at, s.step, y, n); break;
       default: read_numbers(run.data<int64_t>(a) + at, s.step, y, n); break;
     }
@@ -180,7 +189,21 @@ void ExpressionLoop::put(const Run& run, int64_t at, int64_t rows, int64_t cols,
         if (out_step_ == 1) {
           std::memcpy(run.data<float>(out_) + at, values, static_cast<size_t>(n) * sizeof(float));
         } else {
-          for (int64_t i = 0; i < n; ++i) run.data<float>(out_)[at + i * out_step_] = values[i];
+          write_floats(values, run.data<float>(out_) + at, out_step_, n);
+        }
+        break;
+      case DType::kF16:
+        if (out_step_ == 1) {
+          kernels_.to_f16(values, run.data<uint16_t>(out_) + at, n);
+        } else {
+          write_floats(values, run.data<Half>(out_) + at, out_step_, n);
+        }
+        break;
+      case DType::kBF16:
+        if (out_step_ == 1) {
+          kernels_.to_bf16(values, run.data<uint16_t>(out_) + at, n);
+        } else {
+          write_floats(values, run.data<BFloat16>(out_) + at, out_step_, n);
         }
         break;
       case DType::kU8:

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "libruntime/backends/cpu/element.h"
+#include "libruntime/core/half.h"
 
 namespace mnn::cpu {
 namespace {
@@ -82,7 +83,9 @@ bool all_of_type(const NodeView& n, DType dtype) {
 
 // Casts between f32 and the types expressions can read and write.
 bool castable(DType from, DType to) {
-  auto one = [](DType t) { return t == DType::kBool || t == DType::kI32 || t == DType::kI64; };
+  auto one = [](DType t) {
+    return t == DType::kBool || t == DType::kI32 || t == DType::kI64 || is_half(t);
+  };
   return (from == DType::kF32 && (one(to) || to == DType::kF32)) ||
          (to == DType::kF32 && one(from));
 }

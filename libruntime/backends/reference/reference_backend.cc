@@ -27,9 +27,8 @@ class ReferenceBackend : public Backend {
   }
 
   // Plain loops in double: some nanoseconds a multiplication or element, microseconds a node.
-  double cost(const Graph& graph, const Node& node) const override {
-    const StepInfo info = describe_step(graph, node);
-    return 5e-6 + 3e-9 * static_cast<double>(info.macs) + 2e-9 * static_cast<double>(info.bytes);
+  double cost(const StepInfo& step) const override {
+    return 5e-6 + 3e-9 * static_cast<double>(step.macs) + 2e-9 * static_cast<double>(step.bytes);
   }
 
   Result<std::unique_ptr<Executable>> compile(const Graph& segment,

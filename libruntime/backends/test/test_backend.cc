@@ -22,7 +22,7 @@ class TestBackend : public Backend {
     return std::nullopt;
   }
 
-  double cost(const Graph&, const Node&) const override { return 0; }
+  double cost(const StepInfo&) const override { return 0; }
 
   Result<std::unique_ptr<Executable>> compile(const Graph& segment,
                                               const CompileOptions&) const override {

@@ -237,6 +237,7 @@ void fill_move(VectorKernels& k) { k.transpose = transpose; }
 void fill_vector(VectorKernels& k) {
   fill_elementwise(k);
   fill_reduce(k);
+  fill_half(k);
   fill_image(k);
   fill_move(k);
 }

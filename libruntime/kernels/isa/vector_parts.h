@@ -8,6 +8,7 @@ namespace MNN_ISA {
 
 void fill_elementwise(VectorKernels& kernels);
 void fill_reduce(VectorKernels& kernels);
+void fill_half(VectorKernels& kernels);
 void fill_image(VectorKernels& kernels);
 void fill_move(VectorKernels& kernels);
 
