@@ -52,6 +52,11 @@ Status run(const Options& o) {
   results->resize(own_outputs);
   graph.outputs.resize(own_outputs);
 
+  // Read before anything is written: one folder may serve for both.
+  std::vector<Tensor> expected;
+  if (!o.expect.empty()) {
+    MNN_ASSIGN_OR_RETURN(expected, read_expected(o.expect, graph));
+  }
   std::vector<WrittenOutput> written;
   if (!o.outputs.empty()) {
     MNN_ASSIGN_OR_RETURN(written, write_outputs(o.outputs, graph, *results, o.format == "pb"));
@@ -66,10 +71,7 @@ Status run(const Options& o) {
     }
   }
   std::vector<OutputCheck> checks;
-  if (!o.expect.empty()) {
-    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> expected, read_expected(o.expect, graph));
-    checks = check_close(graph, expected, *results, o.rtol, o.atol);
-  }
+  if (!o.expect.empty()) checks = check_close(graph, expected, *results, o.rtol, o.atol);
   if (o.common.json) {
     nlohmann::ordered_json out;
     out["outputs"] = nlohmann::ordered_json::array();
@@ -92,7 +94,7 @@ Status run(const Options& o) {
     std::cout << json_text(out);
   } else {
     std::vector<std::vector<std::string>> rows;
-    for (size_t i = 0; i < results->size(); ++i) {
+    for (size_t i = 0; i < results->size() && !is_quiet(); ++i) {
       rows.push_back({graph.value(graph.outputs[i]).name, (*results)[i].type_str(),
                       i < written.size() ? written[i].file : ""});
     }
@@ -108,35 +110,41 @@ int main(int argc, char** argv) {
   CLI::App app("Runs a model (.mnn or a source model) on inputs from a folder or on random ones.",
                "mnn run");
   Options o;
-  app.add_option("MODEL", o.model, "The model")->required();
-  auto* inputs =
+  CommonFlags& c = o.common;
+  c.reads(app.add_option("MODEL", o.model, "The model")->required()->type_name("FILE"));
+  auto* inputs = c.reads(
       app.add_option("--inputs", o.inputs, "Folder with input_<i>.npy|.pb or <name>.npy|.pb")
-          ->type_name("DIR");
-  app.add_option("--outputs", o.outputs, "Folder to write output_<i>.npy into; made when missing")
-      ->type_name("DIR");
+          ->type_name("DIR"));
+  c.writes(app.add_option("--outputs", o.outputs,
+                          "Folder to write output_<i>.npy into; made when missing")
+               ->type_name("DIR"));
   auto* random = app.add_option("--random", o.seed, "Random inputs from this seed")
                      ->type_name("SEED")
+                     ->check(whole_number(0))
                      ->excludes(inputs);
   app.add_option("--format", o.format, "Format of the outputs")
       ->check(CLI::IsMember({"npy", "pb"}))
       ->capture_default_str();
-  app.add_option("--expect", o.expect, "Hold the outputs against those in this folder")
-      ->type_name("DIR");
+  c.reads(app.add_option("--expect", o.expect, "Hold the outputs against those in this folder")
+              ->type_name("DIR"));
   app.add_option("--rtol", o.rtol, "Relative tolerance of --expect")
-      ->check(CLI::NonNegativeNumber)
+      ->type_name("T")
+      ->check(real_number(0, 1e30))
       ->capture_default_str();
   app.add_option("--atol", o.atol, "Absolute tolerance of --expect")
-      ->check(CLI::NonNegativeNumber)
+      ->type_name("T")
+      ->check(real_number(0, 1e30))
       ->capture_default_str();
-  app.add_option("--dump-layers", o.dump_layers, "Write each layer's output as <layer>.npy")
-      ->type_name("DIR");
+  c.writes(
+      app.add_option("--dump-layers", o.dump_layers, "Write each layer's output as <layer>.npy")
+          ->type_name("DIR"));
   app.add_option("--backend", o.backend, "Backend to prefer")
       ->check(CLI::IsMember(backend_names()));
   app.add_option("--isa", o.isa, "Force an instruction set")
       ->check(CLI::IsMember(available_isas()));
   add_shape_flag(app, o.shapes);
-  add_common_flags(app, o.common, "mnn run model.mnn --inputs in --outputs out");
-  return run_command(app, o.common, argc, argv, [&]() -> Status {
+  add_common_flags(app, c, "mnn run model.mnn --inputs in --outputs out");
+  return run_command(app, c, argc, argv, [&]() -> Status {
     o.random = random->count() > 0;
     if (o.inputs.empty() && !o.random) return usage_error("expected --inputs DIR or --random SEED");
     return run(o);

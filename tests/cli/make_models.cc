@@ -14,7 +14,7 @@
 namespace {
 
 using namespace mnn::onnx;
-constexpr int kFloat = 1;
+constexpr int kFloat = 1, kInt64 = 7;
 
 // The same numbers everywhere: no library's random generator.
 class Noise {
@@ -53,8 +53,8 @@ class ModelBuilder {
         dim->set_dim_param(d);
     }
   }
-  void input(const std::string& name, const std::vector<std::string>& dims) {
-    value(model_.mutable_graph()->add_input(), name, dims);
+  void input(const std::string& name, const std::vector<std::string>& dims, int type = kFloat) {
+    value(model_.mutable_graph()->add_input(), name, dims, type);
   }
   static void sequence(ValueInfoProto* info, const std::string& name) {
     info->set_name(name);
@@ -153,6 +153,50 @@ ModelBuilder small_cnn(const CnnOptions& o = {}) {
   return m;
 }
 
+// Features of strides 2 and 4 joined again, as detectors do: it runs on images whose sides are
+// multiples of 4.
+ModelBuilder small_detector() {
+  ModelBuilder m(13);
+  m.input("images", {"n", "3", "h", "w"});
+  m.output("boxes", {"n", "4", "rows", "columns"});
+  m.weights("w1", {8, 3, 3, 3}, 0.6f);
+  m.weights("w2", {8, 8, 3, 3}, 0.4f);
+  m.weights("w3", {8, 8, 2, 2}, 0.4f);
+  m.weights("w4", {4, 16, 1, 1}, 0.4f);
+  const auto down = [&](const std::string& name, const std::string& x, const std::string& w,
+                        const std::string& y) {
+    auto* conv = m.node("Conv", name, {x, w}, y);
+    ModelBuilder::ints(conv, "pads", {1, 1, 1, 1});
+    ModelBuilder::ints(conv, "strides", {2, 2});
+  };
+  down("down2", "images", "w1", "a");
+  m.node("Relu", "act2", {"a"}, "b");
+  down("down4", "b", "w2", "c");
+  m.node("Relu", "act4", {"c"}, "d");
+  ModelBuilder::ints(m.node("ConvTranspose", "up", {"d", "w3"}, "e"), "strides", {2, 2});
+  auto* axis = m.node("Concat", "join", {"b", "e"}, "f")->add_attribute();
+  axis->set_name("axis");
+  axis->set_type(AttributeProto::INT);
+  axis->set_i(1);
+  m.node("Conv", "head", {"f", "w4"}, "boxes");
+  return m;
+}
+
+// Tokens of any number, each with a weight, to one vector a sequence.
+ModelBuilder small_text_model() {
+  ModelBuilder m(13);
+  m.input("ids", {"batch", "length"}, kInt64);
+  m.input("weight", {"batch", "length", "1"});
+  m.output("y", {"batch", "length", "8"});
+  m.weights("table", {50, 8}, 1.0f);
+  m.weights("w", {8, 8}, 0.6f);
+  m.node("Gather", "embed", {"table", "ids"}, "a");
+  m.node("Mul", "weigh", {"a", "weight"}, "b");
+  m.node("MatMul", "project", {"b", "w"}, "c");
+  m.node("Relu", "act", {"c"}, "y");
+  return m;
+}
+
 bool write_samples(const std::string& folder, int count) {
   Noise noise;
   for (int i = 0; i < count; ++i) {
@@ -200,6 +244,8 @@ int main(int argc, char** argv) {
   small_cnn({.classes = 12}).write(dir + "/more_classes.onnx");
   small_cnn({.nan_weights = true}).write(dir + "/nan_weights.onnx");
   small_cnn({.edited = true}).write(dir + "/edited.onnx");
+  small_detector().write(dir + "/detector.onnx");
+  small_text_model().write(dir + "/text_model.onnx");
   {
     ModelBuilder m(13);
     m.input("x", {"2", "h"});
