@@ -1,13 +1,7 @@
 # Another framework's model is named by content, whatever the file is called: exit 5 and the way to ONNX.
 python3 - <<'END'
 import json, os, struct, zipfile
-def field(number, wire, body=b"", value=0):
-    def varint(n):
-        out = b""
-        while n > 127:
-            out, n = out + bytes([n & 127 | 128]), n >> 7
-        return out + bytes([n])
-    return varint(number << 3 | wire) + (varint(value) if wire == 0 else varint(len(body)) + body)
+from protobuf_bytes import field
 def put(name, data):
     open("foreign/" + name, "wb").write(data)
 def zipped(name, entries):
@@ -32,14 +26,14 @@ zipped("j.pt", ["m/data.pkl", "m/data/0", "m/version"])
 put("k.pt", b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19." + b"\x80\x02M\xe9\x03.")
 put("l.pkl", b"\x80\x04K\x01.")
 os.mkdir("foreign/m_saved_model")
-meta = field(2, 2, field(1, 2, field(2, 2, b"ops") + field(4, 2, b"serve")))
-put("m_saved_model/saved_model.pb", field(1, 0, value=1) + meta)
-put("n_saved_model.pb", field(1, 0, value=1) + meta)
-put("o.pb", field(1, 2, field(1, 2, b"x") + field(2, 2, b"Placeholder")) * 2)
+meta = field(2, field(1, field(2, b"ops") + field(4, b"serve")))
+put("m_saved_model/saved_model.pb", field(1, 1) + meta)
+put("n_saved_model.pb", field(1, 1) + meta)
+put("o.pb", field(1, field(1, b"x") + field(2, b"Placeholder")) * 2)
 put("p.pbtxt", b'node {\n  name: "x"\n  op: "Placeholder"\n}\n')
-put("q.pdmodel", field(1, 2, field(1, 0, value=0) + field(2, 0, value=2**64 - 1)))
-put("r.caffemodel", field(1, 2, b"LeNet") + field(100, 2, field(1, 2, b"conv1") + field(2, 2, b"Convolution")))
-put("s.caffemodel", field(1, 2, b"AlexNet") + field(2, 2, field(4, 2, b"conv1")))
+put("q.pdmodel", field(1, field(1, 0) + field(2, 2**64 - 1)))
+put("r.caffemodel", field(1, b"LeNet") + field(100, field(1, b"conv1") + field(2, b"Convolution")))
+put("s.caffemodel", field(1, b"AlexNet") + field(2, field(4, b"conv1")))
 put("t.prototxt", b'name: "LeNet"\ninput: "data"\nlayer { name: "conv1" type: "Convolution" }\n')
 # Alibaba's Net: slot 3 the operators, slot 7 the names of tensors.
 root, body = 64, bytearray(400)
@@ -53,7 +47,7 @@ put("u.mnn", bytes(body))
 put("v.xml", b'<?xml version="1.0"?>\n<net name="m" version="11">\n</net>\n')
 put("w.param", b"7767517\n1 1\nInput data 0 1 data\n")
 put("x.cfg", b"[net]\nbatch=1\nwidth=416\nheight=416\n")
-put("y.mlmodel", field(1, 0, value=5) + field(2, 2, field(1, 2, field(1, 2, b"image"))))
+put("y.mlmodel", field(1, 5) + field(2, field(1, field(1, b"image"))))
 put("z.json", b'{"format": "graph-model", "modelTopology": {}}')
 END
 for f in foreign/*; do

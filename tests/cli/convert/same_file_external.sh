@@ -1,26 +1,14 @@
 # The files of external data are inputs as well, though no flag names them.
 python3 - <<'END'
-# The weights of a small model move into w.bin and w.json.
+# The weights of a small model are in w.bin and w.json.
 import struct
-def varint(n):
-    out = b""
-    while n > 127:
-        out, n = out + bytes([n & 127 | 128]), n >> 7
-    return out + bytes([n])
-def field(number, body):
-    if isinstance(body, int):
-        return varint(number << 3) + varint(body)
-    return varint(number << 3 | 2) + varint(len(body)) + body
-def info(name):
-    return field(1, name) + field(2, field(1, field(1, 1) + field(2, field(1, field(1, 4)))))
+from protobuf_bytes import field, info, model, node
 def weights(name, file):
     entry = field(1, b"location") + field(2, file)
-    return field(1, 4) + field(2, 1) + field(8, name) + field(13, entry) + field(14, 1)
-graph = b"".join(field(1, field(1, a) + field(1, b) + field(2, c) + field(4, b"Add"))
-                 for a, b, c in ((b"x", b"w", b"h"), (b"h", b"v", b"y")))
-graph += field(2, b"g") + field(5, weights(b"w", b"w.bin")) + field(5, weights(b"v", b"w.json"))
-graph += field(11, info(b"x")) + field(12, info(b"y"))
-open("e.onnx", "wb").write(field(1, 8) + field(7, graph) + field(8, field(1, b"") + field(2, 17)))
+    return field(5, field(1, 4) + field(2, 1) + field(8, name) + field(13, entry) + field(14, 1))
+graph = node(b"Add", [b"x", b"w"], [b"h"]) + node(b"Add", [b"h", b"v"], [b"y"])
+graph += weights(b"w", b"w.bin") + weights(b"v", b"w.json") + field(11, info(b"x", 4)) + field(12, info(b"y", 4))
+open("e.onnx", "wb").write(model(graph))
 for name in ("w.bin", "w.json"):
     open(name, "wb").write(struct.pack("<4f", 1, 2, 3, 4))
 END

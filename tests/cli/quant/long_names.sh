@@ -1,26 +1,14 @@
 # Names of any length break neither lines nor files.
 long=$(printf 'a/%.0s' $(seq 180))
 python3 - "$long" <<'END'
-import sys
+import struct, sys
+from protobuf_bytes import field, info, model, node
 long = sys.argv[1].encode()
-def varint(n):
-    out = b""
-    while n > 127:
-        out, n = out + bytes([n & 127 | 128]), n >> 7
-    return out + bytes([n])
-def field(number, body):
-    if isinstance(body, int):
-        return varint(number << 3) + varint(body)
-    return varint(number << 3 | 2) + varint(len(body)) + body
-def info(name, *dims):
-    shape = b"".join(field(1, field(1, d)) for d in dims)
-    return field(1, name) + field(2, field(1, field(1, 1) + field(2, shape)))
-import struct
-w = [((i * 37) % 101 - 50) / 50 for i in range(16)]
-graph = field(1, field(1, long + b"in") + field(1, b"w") + field(2, long + b"out") + field(3, long + b"node") + field(4, b"MatMul"))
-graph += field(2, b"g") + field(5, field(1, 4) + field(1, 4) + field(2, 1) + field(8, b"w") + field(9, struct.pack("<16f", *w)))
+w = struct.pack("<16f", *[((i * 37) % 101 - 50) / 50 for i in range(16)])
+graph = node(b"MatMul", [long + b"in", b"w"], [long + b"out"], long + b"node")
+graph += field(5, field(1, 4) + field(1, 4) + field(2, 1) + field(8, b"w") + field(9, w))
 graph += field(11, info(long + b"in", 2, 4)) + field(12, info(long + b"out", 2, 4))
-open("long.onnx", "wb").write(field(1, 8) + field(7, graph) + field(8, field(1, b"") + field(2, 17)))
+open("long.onnx", "wb").write(model(graph))
 END
 mnn init long.onnx --dir p -q >/dev/null
 mkdir s
