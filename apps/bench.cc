@@ -20,15 +20,25 @@ struct Options {
   std::string profile, baseline, max_regression = "5%";
 };
 
-// The project's model, and its quantized one where there is one.
+// The project's model, and its quantized one where there is one; sizes for dims that are open.
 Status fill_from_project(Options& o) {
   MNN_ASSIGN_OR_RETURN(const Project project, read_project("."));
   o.models.push_back(project.path(project.model));
   std::error_code ec;
-  if (std::filesystem::exists(project.path(project.quantized), ec)) {
-    o.models.push_back(project.path(project.quantized));
+  const std::string quantized = project.path(project.quantized);
+  if (std::filesystem::exists(quantized, ec)) {
+    o.models.push_back(quantized);
+    const std::string rejected = rejected_path(quantized);
+    if (std::filesystem::exists(rejected, ec) &&
+        std::filesystem::last_write_time(rejected, ec) >
+            std::filesystem::last_write_time(quantized, ec)) {
+      log_warning(quantized + " is of an earlier run than " + rejected);
+    }
   }
-  if (o.settings.shapes.empty()) o.settings.shapes = project.shapes;
+  if (o.settings.shapes.empty()) {
+    o.settings.shapes = project.assumed_shapes;
+    for (const auto& [name, dims] : project.shapes) o.settings.shapes.emplace(name, dims);
+  }
   return {};
 }
 
@@ -65,7 +75,7 @@ Status bench(Options& o) {
     if (baseline) std::cout << baseline->line() << "\n";
     constexpr size_t kRows = 25;
     for (const BenchModel& m : models) {
-      if (o.profile.empty()) break;
+      if (o.profile.empty() || is_quiet()) break;
       std::cout << "\n" << m.path << "\n" << layer_table(m, kRows);
     }
     if (!o.profile.empty()) std::cout << "All layers: " << o.profile << "\n";
@@ -84,26 +94,28 @@ int main(int argc, char** argv) {
       "run in turn and compared. In a project folder no model is needed.",
       "mnn bench");
   Options o;
-  app.add_option("MODEL", o.models, "One model or more")->type_name("FILE");
+  CommonFlags& c = o.common;
+  c.reads(app.add_option("MODEL", o.models, "One model or more")->type_name("FILE"));
   add_shape_flag(app, o.shapes);
   app.add_option("--iterations", o.settings.plan.iterations,
                  "Exactly this many timed runs (default: about one second)")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(whole_number(1, 1000000000));
   app.add_option("--backend", o.settings.backend, "Backend to prefer")
       ->check(CLI::IsMember(backend_names()));
   app.add_option("--isa", o.settings.isa, "Force an instruction set")
       ->check(CLI::IsMember(available_isas()));
-  app.add_option("--profile", o.profile, "Time each layer; write a Chrome trace with the rows")
-      ->type_name("FILE");
+  c.writes(
+      app.add_option("--profile", o.profile, "Time each layer; write a Chrome trace with the rows")
+          ->type_name("FILE"));
   auto* baseline =
-      app.add_option("--baseline", o.baseline, "An earlier --json result to compare with")
-          ->type_name("FILE");
+      c.reads(app.add_option("--baseline", o.baseline, "An earlier --json result to compare with")
+                  ->type_name("FILE"));
   app.add_option("--max-regression", o.max_regression,
                  "Exit 3 when slower than the baseline by more, the whole 95 % interval")
       ->type_name("PERCENT")
       ->needs(baseline)
       ->capture_default_str();
-  add_common_flags(app, o.common, "mnn bench model.mnn model.int8.mnn --threads 2");
-  return run_command(app, o.common, argc, argv, [&] { return bench(o); });
+  add_common_flags(app, c, "mnn bench model.mnn model.int8.mnn --threads 2");
+  return run_command(app, c, argc, argv, [&] { return bench(o); });
 }

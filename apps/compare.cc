@@ -28,6 +28,7 @@ Result<CompareInputs> open_compare_inputs(const Options& o, const LoadedModel& r
   if (!o.inputs.empty()) {
     MNN_ASSIGN_OR_RETURN(const Samples samples,
                          open_inputs(o.inputs, ref.model.graph, ref.source_inputs, o.images));
+    tell_skipped(o.inputs, samples);
     inputs.count = samples.names.size();
     inputs.load = samples.load;
     return inputs;
@@ -38,6 +39,13 @@ Result<CompareInputs> open_compare_inputs(const Options& o, const LoadedModel& r
   inputs.count = 1;
   inputs.load = [made](size_t) -> Result<std::vector<Tensor>> { return made; };
   return inputs;
+}
+
+// What -q prints.
+std::string verdict_text(const Comparison& c, const CompareGate& gate) {
+  const ComparedTensor* bad = first_bad(c, gate);
+  const std::string verdict = judge_comparison(c, gate).ok() ? "passed" : "failed";
+  return verdict + (bad != nullptr ? "\nfirst bad layer: " + bad->name : "\nno bad layer") + "\n";
 }
 
 Status compare(Options& o) {
@@ -73,6 +81,7 @@ Status compare(Options& o) {
     MNN_RETURN_IF_ERROR(write_compare_report(r, c, o.compare.gate, title));
   }
   std::cout << (o.common.json ? compare_json(c, o.compare.gate, title)
+                : is_quiet()  ? verdict_text(c, o.compare.gate)
                               : compare_text(c, o.compare.gate, title, o.max_layers));
   return judge_comparison(c, o.compare.gate).context(o.test);
 }
@@ -87,26 +96,34 @@ int main(int argc, char** argv) {
       "cosine 0.99 or 20 dB.",
       "mnn compare");
   Options o;
-  app.add_option("REF", o.ref, "The model that is right")->required()->type_name("FILE");
-  app.add_option("TEST", o.test, "The model to judge")->required()->type_name("FILE");
-  auto* inputs = app.add_option("--inputs", o.inputs,
-                                "Folder with input_<i>.npy|.pb or <name>.npy|.pb, or samples as "
-                                "for mnn quant --calibration")
-                     ->type_name("DIR|FILE");
+  CommonFlags& flags = o.common;
+  flags.reads(
+      app.add_option("REF", o.ref, "The model that is right")->required()->type_name("FILE"));
+  flags.reads(app.add_option("TEST", o.test, "The model to judge")->required()->type_name("FILE"));
+  auto* inputs =
+      flags.reads(app.add_option("--inputs", o.inputs,
+                                 "Folder with input_<i>.npy|.pb or <name>.npy|.pb, or samples as "
+                                 "for mnn quant --calibration")
+                      ->type_name("DIR|FILE"));
   auto* random = app.add_option("--random", o.seed, "Random inputs from this seed")
                      ->type_name("SEED")
+                     ->check(whole_number(0))
                      ->excludes(inputs);
   app.add_option("--min-cosine", o.compare.gate.min_cosine, "Exit 3 when a cosine is lower")
-      ->type_name("C");
+      ->type_name("C")
+      ->check(real_number(-1, 1));
   app.add_option("--min-snr", o.compare.gate.min_snr, "Exit 3 when an SNR is lower")
-      ->type_name("DB");
+      ->type_name("DB")
+      ->check(real_number(-1000, 1000));
   app.add_flag("--outputs-only", o.compare.outputs_only, "Compare the outputs, no layers");
-  add_report_flag(app, o.reports, "Write the report: .json, .html or .xml (JUnit). Repeatable");
-  app.add_option("--dump-layers", o.dump_layers,
-                 "Write what was compared as ref/<layer>.npy and test/<layer>.npy")
-      ->type_name("DIR");
+  add_report_flag(app, flags, o.reports,
+                  "Write the report: .json, .html or .xml (JUnit). Repeatable");
+  flags.writes(app.add_option("--dump-layers", o.dump_layers,
+                              "Write what was compared as ref/<layer>.npy and test/<layer>.npy")
+                   ->type_name("DIR"));
   app.add_option("--max-layers", o.max_layers, "Rows of the table on the terminal")
       ->type_name("N")
+      ->check(whole_number(0))
       ->capture_default_str();
   app.add_option("--backend", o.compare.test_backend, "Backend to prefer for TEST")
       ->check(CLI::IsMember(backend_names()));
@@ -116,8 +133,8 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember(available_isas()));
   add_shape_flag(app, o.shapes);
   add_image_flags(app, o.images);
-  add_common_flags(app, o.common, "mnn compare model.onnx model.mnn --random 1 --min-cosine 0.999");
-  return run_command(app, o.common, argc, argv, [&]() -> Status {
+  add_common_flags(app, flags, "mnn compare model.onnx model.mnn --random 1 --min-cosine 0.999");
+  return run_command(app, flags, argc, argv, [&]() -> Status {
     if (o.inputs.empty() && random->count() == 0) {
       return usage_error("expected --inputs DIR or --random SEED");
     }

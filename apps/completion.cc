@@ -100,7 +100,8 @@ int main(int argc, char** argv) {
   app.add_option("WHAT", o.what, "What to print")
       ->check(CLI::IsMember({"bash", "zsh", "fish", "man"}));
   app.add_option("COMMAND", o.command, "With man: the command; default: the overview");
-  app.add_option("--dir", o.dir, "With man: write all pages into this folder")->type_name("DIR");
+  o.common.writes(app.add_option("--dir", o.dir, "With man: write all pages into this folder")
+                      ->type_name("DIR"));
   add_common_flags(app, o.common, "mnn completion bash");
   return run_command(app, o.common, argc, argv, [&] { return completion(o); });
 }

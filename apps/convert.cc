@@ -41,6 +41,7 @@ void print_json(const ConvertOutcome& done) {
   const LoadedModel& loaded = done.loaded;
   Json out;
   out["output"] = done.path;
+  if (!done.stale.empty()) out["stale"] = done.stale;
   out["format"] = loaded.format;
   out["facts"] = loaded.facts;
   out["source_sha256"] = loaded.source_sha256;
@@ -86,13 +87,15 @@ Status convert(Options& o) {
     log_info(o.flow.model + " is a .mnn already: written anew with the current version");
   }
   for (const std::string& note : done.loaded.notes) log_detail("note: " + note);
+  if (!done.stale.empty()) log_warning(done.stale + " is of an earlier run and stays as it was");
   const std::string warning = reference_warning(done.placement);
   if (!warning.empty()) log_warning(warning);
   if (o.common.json) {
     print_json(done);
   } else {
-    std::cout << conversion_summary(done.loaded, done.placement, done.path, done.bytes);
-    if (done.half) std::cout << "  fp16        " << half_text(*done.half) << "\n";
+    const std::string text = conversion_summary(done.loaded, done.placement, done.path, done.bytes);
+    std::cout << (is_quiet() ? text.substr(0, text.find('\n') + 1) : text);
+    if (done.half && !is_quiet()) std::cout << "  fp16        " << half_text(*done.half) << "\n";
     if (!done.checks.empty()) std::cout << checks_table(done.checks);
   }
   return done.verdict.context(done.path);
@@ -105,10 +108,13 @@ int main(int argc, char** argv) {
                "mnn convert");
   Options o;
   ConvertFlow& f = o.flow;
-  app.add_option("MODEL", f.model, "The source model; its format is recognized by content")
-      ->required()
-      ->type_name("FILE");
-  app.add_option("-o,--output", f.output, "The .mnn file to write")->required()->type_name("FILE");
+  CommonFlags& c = o.common;
+  c.reads(app.add_option("MODEL", f.model, "The source model; its format is recognized by content")
+              ->required()
+              ->type_name("FILE"));
+  c.writes(app.add_option("-o,--output", f.output, "The .mnn file to write")
+               ->required()
+               ->type_name("FILE"));
   add_shape_flag(app, o.shapes);
   app.add_option("--state", o.states,
                  "Keep an input in the model as a state: it starts with zeros and becomes OUTPUT "
@@ -121,14 +127,15 @@ int main(int argc, char** argv) {
   app.add_flag("--fp16", f.fp16,
                "Store constants as f16 where their values fit, and say what error that makes; "
                "computed as f32");
-  app.add_option("--expect", f.expect, "Check the result against inputs and outputs in this folder")
-      ->type_name("DIR");
-  add_report_flag(app, f.reports,
+  c.reads(app.add_option("--expect", f.expect,
+                         "Check the result against inputs and outputs in this folder")
+              ->type_name("DIR"));
+  add_report_flag(app, c, f.reports,
                   "Write the compatibility report: .json, .html or .md. Repeatable");
-  app.add_option("--netron", f.netron, "Write the graph as ONNX JSON, which Netron opens")
-      ->type_name("FILE");
-  app.add_option("--dump-passes", f.dump_passes, "Write the graph after each pass as text")
-      ->type_name("DIR");
-  add_common_flags(app, o.common, "mnn convert model.onnx -o model.mnn --report report.html");
-  return run_command(app, o.common, argc, argv, [&] { return convert(o); });
+  c.writes(app.add_option("--netron", f.netron, "Write the graph as ONNX JSON, which Netron opens")
+               ->type_name("FILE"));
+  c.writes(app.add_option("--dump-passes", f.dump_passes, "Write the graph after each pass as text")
+               ->type_name("DIR"));
+  add_common_flags(app, c, "mnn convert model.onnx -o model.mnn --report report.html");
+  return run_command(app, c, argc, argv, [&] { return convert(o); });
 }

@@ -2,9 +2,12 @@
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
+#include <optional>
 
+#include "apps/common/assume_shapes.h"
 #include "apps/common/check.h"
 #include "apps/common/conversion_report.h"
+#include "apps/common/file_roles.h"
 #include "apps/common/flags.h"
 #include "apps/common/json_text.h"
 #include "apps/common/project.h"
@@ -30,14 +33,14 @@ struct Options {
 std::string shell_word(const std::string& word) {
   const auto plain = [](char c) {
     return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
-           std::string_view("._-/").find(c) != std::string_view::npos;
+           std::string_view("._-/=,:").find(c) != std::string_view::npos;
   };
   if (!word.empty() && std::all_of(word.begin(), word.end(), plain)) return word;
   return "'" + replace_all(word, "'", "'\\''") + "'";
 }
 
-// A job for a pipeline; what cannot work yet (no golden data, no calibration) is left out.
-std::string ci_snippet(const Project& p) {
+// A job for a pipeline; what cannot work (no golden data, no calibration) is left out.
+std::string ci_snippet(const Project& p, bool can_run) {
   std::vector<std::string> script = {"mnn inspect --verify " + shell_word(p.model)};
   if (!p.golden.empty()) {
     script.push_back("mnn run --inputs golden --expect golden " + shell_word(p.model));
@@ -45,7 +48,7 @@ std::string ci_snippet(const Project& p) {
   if (!p.calibration.empty()) {
     script.emplace_back("mnn quant --report quant.json --report quant.html --report quant.xml");
   }
-  script.emplace_back("mnn bench --json > bench.json");
+  if (can_run) script.emplace_back("mnn bench --json > bench.json");
   std::string text =
       "# Checks the model on every push: paste into your pipeline's configuration; runs in this "
       "folder.\n"
@@ -53,29 +56,72 @@ std::string ci_snippet(const Project& p) {
       "model-check:\n"
       "  script:\n";
   for (const std::string& line : script) text += "    - '" + replace_all(line, "'", "''") + "'\n";
-  text += "  artifacts:\n    paths: [bench.json";
-  if (p.calibration.empty()) return text + "]\n";
-  return text + ", quant.json, quant.html]\n    reports:\n      junit: quant.xml\n";
+  std::vector<std::string> kept;
+  if (can_run) kept.emplace_back("bench.json");
+  if (!p.calibration.empty()) kept.insert(kept.end(), {"quant.json", "quant.html"});
+  if (kept.empty()) return text;
+  text += "  artifacts:\n    paths: [";
+  for (const std::string& file : kept) text += (&file == &kept[0] ? "" : ", ") + file;
+  text += "]\n";
+  return p.calibration.empty() ? text : text + "    reports:\n      junit: quant.xml\n";
 }
 
-// Random inputs of seed 1 and what the model makes of them. Returns a note when shapes are open.
-Result<std::string> write_golden(Model& model, const std::string& dir, int threads) {
-  const auto dims = concrete_input_dims(model.graph);
-  if (!dims.ok()) return "no golden data: " + dims.status().message();
-  MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> inputs, random_inputs(model.graph, *dims, 1));
-  MNN_ASSIGN_OR_RETURN(auto session, open_session(model.graph, threads));
-  MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> outputs, session->run(inputs));
+// Random inputs of seed 1 and what the model makes of them.
+struct Golden {
+  std::vector<Tensor> inputs, outputs;
+  std::string note;  // why there are none
+};
+Golden make_golden(const Graph& graph, const ShapeMap& assumed, int threads) {
+  Golden golden;
+  const auto make = [&]() -> Status {
+    Graph bound = graph;
+    MNN_RETURN_IF_ERROR(bind_shapes(bound, assumed));
+    MNN_ASSIGN_OR_RETURN(const auto dims, concrete_input_dims(bound));
+    MNN_ASSIGN_OR_RETURN(golden.inputs, random_inputs(bound, dims, 1));
+    MNN_ASSIGN_OR_RETURN(auto session, open_session(bound, threads));
+    MNN_ASSIGN_OR_RETURN(golden.outputs, session->run(golden.inputs));
+    return {};
+  };
+  const Status made = make();
+  if (!made.ok()) golden.note = "no golden data and nothing to time: " + made.message();
+  return golden;
+}
+
+Status write_golden(const Golden& golden, const Graph& graph, const std::string& dir) {
   MNN_RETURN_IF_ERROR(make_folder(dir));
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    const std::string& name = model.graph.value(model.graph.inputs[i]).name;
+  for (size_t i = 0; i < golden.inputs.size(); ++i) {
+    const std::string& name = graph.value(graph.inputs[i]).name;
+    // A file name has a longest length; input_<i> is read as well.
+    const std::string stem = percent_encode(name);
+    constexpr size_t kLongestStem = 200;
     MNN_RETURN_IF_ERROR(
-        write_tensor(dir + "/" + percent_encode(name), inputs[i], name, false).status());
+        write_tensor(dir + "/" + (stem.size() > kLongestStem ? "input_" + std::to_string(i) : stem),
+                     golden.inputs[i], name, false)
+            .status());
   }
-  MNN_RETURN_IF_ERROR(write_outputs(dir, model.graph, outputs, false).status());
-  return std::string();
+  return write_outputs(dir, graph, golden.outputs, false).status();
 }
 
-Status init(const Options& o) {
+// Whether the model takes the calibration data: found now, not by mnn quant.
+Status try_sample(const Graph& graph, const Samples& samples, int threads) {
+  MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> inputs, samples.load(0));
+  MNN_ASSIGN_OR_RETURN(auto session, open_session(graph, threads));
+  return session->run(inputs).status().context(samples.names[0]);
+}
+
+std::string shape_text(const ShapeMap& shapes) {
+  std::string text;
+  for (const auto& [key, dims] : shape_options(shapes)) {
+    text += " --" + key.substr(0, key.find('.')) + " " +
+            shell_word(key.substr(key.find('.') + 1) + "=" + dims);
+  }
+  return text;
+}
+
+constexpr const char* kCiFile = "mnn-ci.yml";
+constexpr const char* kReportFile = "conversion.md";
+
+Status init(const Options& o, bool layout_given) {
   MNN_RETURN_IF_ERROR(check_target(o.target));
   LoadOptions load;
   MNN_ASSIGN_OR_RETURN(load.shapes, parse_shapes(o.shapes));
@@ -94,7 +140,32 @@ Status init(const Options& o) {
   if (!o.calibration.empty() && !fs::exists(o.calibration, ec)) {
     return not_accessible(o.calibration + ": no such calibration folder or file");
   }
-  MNN_RETURN_IF_ERROR(make_folder(p.folder));
+  const Graph& graph = loaded.model.graph;
+  ImageOptions images = o.images;
+  if (!layout_given) images.layout = guess_layout(graph);
+  AssumedShapes assumed;
+  {
+    std::optional<Samples> samples;
+    const auto open = [&]() -> Status {
+      MNN_ASSIGN_OR_RETURN(samples,
+                           open_samples(o.calibration, graph, loaded.source_inputs, images));
+      return {};
+    };
+    if (!o.calibration.empty()) MNN_RETURN_IF_ERROR(open());
+    const auto sizes =
+        assume_shapes(graph, samples ? &*samples : nullptr, images, o.common.threads);
+    if (!sizes.ok()) return sizes.status().context(o.model);
+    assumed = *sizes;
+    if (images.height == 0) {
+      images.height = assumed.height;
+      images.width = assumed.width;
+    }
+    if (samples) {
+      MNN_RETURN_IF_ERROR(open());
+      tell_skipped(o.calibration, *samples);
+      MNN_RETURN_IF_ERROR(try_sample(graph, *samples, o.common.threads));
+    }
+  }
   auto relative = [&](const std::string& path) {
     const std::string r = fs::proximate(fs::absolute(path), fs::absolute(p.folder), ec).string();
     return ec ? path : r;
@@ -102,30 +173,38 @@ Status init(const Options& o) {
   p.source = relative(o.model);
   p.source_sha256 = loaded.source_sha256;
   p.source_format = loaded.source_format;
-  for (const ValueId v : loaded.model.graph.inputs) {
-    const Value& value = loaded.model.graph.value(v);
+  for (const ValueId v : graph.inputs) {
+    const Value& value = graph.value(v);
     p.inputs.push_back({value.name, value.type.str()});
   }
   p.model = stem + ".mnn";
   p.quantized = stem + ".int8.mnn";
   p.shapes = load.shapes;
+  p.assumed_shapes = assumed.shapes;
   p.calibration = o.calibration.empty() ? "" : relative(o.calibration);
-  p.images = o.images;
+  p.images = images;
   p.targets = {o.target};
   p.golden = "golden";
+  for (const std::string& file :
+       {p.model, std::string(kCiFile), std::string(kReportFile), std::string(kProjectFile)}) {
+    MNN_RETURN_IF_ERROR(file_roles().writes("the project's", p.path(file)));
+  }
+  progress.update("golden data", 1, 3);
+  const Golden golden = make_golden(graph, assumed.shapes, o.common.threads);
+  const bool can_run = golden.note.empty();
+  if (!can_run) p.golden.clear();
+  MNN_RETURN_IF_ERROR(make_folder(p.folder));
   loaded.model.metadata_json = make_metadata(loaded, shape_options(load.shapes));
   MNN_RETURN_IF_ERROR(write_model(loaded.model, p.path(p.model)));
-  progress.update("golden data", 1, 3);
-  MNN_ASSIGN_OR_RETURN(const std::string note,
-                       write_golden(loaded.model, p.path(p.golden), o.common.threads));
-  if (!note.empty()) p.golden.clear();
-  MNN_RETURN_IF_ERROR(write_file(p.path("mnn-ci.yml"), ci_snippet(p)));
+  if (can_run) MNN_RETURN_IF_ERROR(write_golden(golden, graph, p.path(p.golden)));
+  MNN_RETURN_IF_ERROR(write_file(p.path(kCiFile), ci_snippet(p, can_run)));
   const auto bytes = static_cast<int64_t>(fs::file_size(p.path(p.model), ec));
   const Placement placement = place(loaded.model.graph);
   const std::string warning = reference_warning(placement);
   if (!warning.empty()) log_warning(warning);
-  MNN_RETURN_IF_ERROR(write_conversion_report(p.path("conversion.md"), loaded, placement, bytes));
+  MNN_RETURN_IF_ERROR(write_conversion_report(p.path(kReportFile), loaded, placement, bytes));
   MNN_RETURN_IF_ERROR(write_project(p));
+  const std::string& note = golden.note;
   if (o.common.json) {
     nlohmann::ordered_json out;
     out["project"] = p.path(kProjectFile);
@@ -138,19 +217,35 @@ Status init(const Options& o) {
                          {"fused", loaded.counts.fused}};
     out["golden"] =
         p.golden.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(p.path(p.golden));
+    out["assumed_shapes"] = nlohmann::ordered_json::object();
+    for (const auto& [name, dims] : assumed.shapes) out["assumed_shapes"][name] = dims;
+    if (!assumed.why.empty()) out["assumed_from"] = assumed.why;
     if (!note.empty()) out["note"] = note;
     std::cout << json_text(out);
     return {};
   }
-  std::cout << conversion_summary(loaded, placement, p.path(p.model), bytes) << "\n"
-            << operator_summary(loaded, placement) << "\nproject " << p.path(kProjectFile)
-            << "; report " << p.path("conversion.md") << "; CI snippet " << p.path("mnn-ci.yml")
-            << "\n";
+  if (!is_quiet()) {
+    std::cout << conversion_summary(loaded, placement, p.path(p.model), bytes) << "\n"
+              << operator_summary(loaded, placement) << "\n";
+  }
+  std::cout << "project " << p.path(kProjectFile) << "; report " << p.path(kReportFile)
+            << "; CI snippet " << p.path(kCiFile) << "\n";
+  if (!assumed.shapes.empty()) {
+    std::cout << "assumed" << shape_text(assumed.shapes) << "\n  (" << assumed.why
+              << ") for golden data and mnn bench; the model keeps its open dims. Bind them with "
+                 "--shape, or change assumed_shapes in "
+              << p.path(kProjectFile) << "\n";
+  }
+  if (assumed.height > 0 && o.images.height == 0 && !p.calibration.empty()) {
+    std::cout << "assumed --image-size " << images.height << "," << images.width
+              << " for the calibration images\n";
+  }
   if (!note.empty()) std::cout << note << "\n";
-  std::cout << "next:\n  cd " << p.folder << "\n"
+  if (is_quiet()) return {};
+  std::cout << "next:\n  cd " << shell_word(p.folder) << "\n"
             << (p.calibration.empty() ? "  mnn quant --calibration SAMPLES --report report.html\n"
                                       : "  mnn quant --report report.html\n")
-            << "  mnn bench\n";
+            << (can_run ? "  mnn bench\n" : "");
   return {};
 }
 
@@ -163,15 +258,19 @@ int main(int argc, char** argv) {
       "report and a CI snippet, and says what to do next.",
       "mnn init");
   Options o;
-  app.add_option("MODEL", o.model, "The source model; its format is recognized by content")
-      ->required();
-  app.add_option("--dir", o.dir, "Folder of the project; default: the model's name")
-      ->type_name("DIR");
+  o.common.reads(
+      app.add_option("MODEL", o.model, "The source model; its format is recognized by content")
+          ->required()
+          ->type_name("FILE"));
+  o.common.writes(app.add_option("--dir", o.dir, "Folder of the project; default: the model's name")
+                      ->type_name("DIR"));
   app.add_option("--target", o.target, "What the model is for")->capture_default_str();
-  app.add_option("--calibration", o.calibration, "Samples for mnn quant")->type_name("DIR|FILE");
+  o.common.reads(app.add_option("--calibration", o.calibration, "Samples for mnn quant")
+                     ->type_name("DIR|FILE"));
   app.add_flag("--force", o.force, "Replace an existing mnn.json");
   add_image_flags(app, o.images);
   add_shape_flag(app, o.shapes);
   add_common_flags(app, o.common, "mnn init model.onnx --dir project --calibration samples/");
-  return run_command(app, o.common, argc, argv, [&] { return init(o); });
+  return run_command(app, o.common, argc, argv,
+                     [&] { return init(o, app.count("--image-layout") > 0); });
 }

@@ -265,7 +265,8 @@ int main(int argc, char** argv) {
       "Shows inputs, outputs, operators, parameters, MACs, memory and quantization of a model.",
       "mnn inspect");
   Options o;
-  app.add_option("MODEL", o.model, "The model (.mnn or a source model)");
+  o.common.reads(
+      app.add_option("MODEL", o.model, "The model (.mnn or a source model)")->type_name("FILE"));
   auto* text = app.add_flag("--text", o.text, "Print the graph in text form");
   auto* verify =
       app.add_flag("--verify", o.verify, "Check every section and weight chunk of a .mnn")

@@ -26,10 +26,18 @@ void print_help(FILE* to) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string command = argc > 1 ? argv[1] : "";
-  if (command == "--version") {
+  std::string command = argc > 1 ? argv[1] : "";
+  if (command == "--version" || command == "version") {
     std::printf("mnn-toolbox %s\n", MNN_VERSION);
     return 0;
+  }
+  // mnn help quant is mnn quant --help.
+  std::string help_flag = "--help";
+  if (command == "help" && argc > 2) {
+    command = argv[2];
+    argv[2] = help_flag.data();
+    argc = 3;
+    argv[3] = nullptr;
   }
   if (command.empty()) {
     print_help(stdout);

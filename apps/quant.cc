@@ -1,6 +1,7 @@
 // mnn quant: compresses a model and reports the error of each layer.
 #include <iostream>
 
+#include "apps/common/file_roles.h"
 #include "apps/common/flags.h"
 #include "apps/common/json_text.h"
 #include "apps/common/quant_flow.h"
@@ -20,12 +21,26 @@ struct Options {
   int max_layers = 25;
 };
 
+// What -q prints: the figures at the outputs and what was written.
+std::string verdict_text(const QuantOutcome& outcome) {
+  std::string text;
+  for (const auto& [name, m] : outcome.report.outputs) {
+    text += "output " + name + ": SNR " + format_number(m.snr_db, 1) + " dB, cosine " +
+            format_number(m.cosine, 6) + "\n";
+  }
+  return text;
+}
+
 // Takes what the flags left open from the project in the current folder.
 Status fill_from_project(Options& o, const CLI::App& app) {
   MNN_ASSIGN_OR_RETURN(const Project p, read_project("."));
   QuantFlow& f = o.flow;
   f.model = p.path(p.model);
-  if (f.output.empty()) f.output = p.path(p.quantized);
+  MNN_RETURN_IF_ERROR(file_roles().reads("the project's model", f.model));
+  if (f.output.empty()) {
+    f.output = p.path(p.quantized);
+    MNN_RETURN_IF_ERROR(file_roles().writes("the project's quantized", f.output));
+  }
   if (f.calibration.empty()) f.calibration = p.path(p.calibration);
   if (f.shapes.empty()) f.shapes = p.shapes;
   if (app.count("--scheme") == 0) f.scheme = p.scheme;
@@ -65,15 +80,21 @@ Status quant(Options& o, const CLI::App& app) {
     MNN_ASSIGN_OR_RETURN(outcome, run_quant_flow(f, progress));
   }
   for (const std::string& w : outcome.report.warnings) log_warning(w);
+  if (!outcome.stale.empty()) {
+    log_warning(outcome.stale + " is of an earlier run and stays as it was");
+  }
   if (o.common.json) {
     auto out = nlohmann::ordered_json::parse(report_json(outcome.report));
     out["output"] = outcome.path;
     out["bytes"] = outcome.file_bytes;
+    if (!outcome.stale.empty()) out["stale"] = outcome.stale;
     out["passed"] = outcome.verdict.ok();
     if (!outcome.verdict.ok()) out["missed"] = outcome.verdict.message();
     std::cout << json_text(out);
   } else {
-    std::cout << report_text(outcome.report, static_cast<size_t>(o.max_layers), color_on_stdout())
+    std::cout << (is_quiet() ? verdict_text(outcome)
+                             : report_text(outcome.report, static_cast<size_t>(o.max_layers),
+                                           color_on_stdout()))
               << "written: " << outcome.path << " (" << format_bytes(outcome.file_bytes) << ")\n";
   }
   return outcome.verdict.ok() ? Status() : outcome.verdict.context(outcome.path);
@@ -89,17 +110,20 @@ int main(int argc, char** argv) {
       "mnn quant");
   Options o;
   QuantFlow& f = o.flow;
-  app.add_option("MODEL", f.model, "The model; default: the project's");
-  app.add_option("-o,--output", f.output, "The quantized .mnn to write")->type_name("FILE");
+  CommonFlags& c = o.common;
+  c.reads(app.add_option("MODEL", f.model, "The model; default: the project's")->type_name("FILE"));
+  c.writes(
+      app.add_option("-o,--output", f.output, "The quantized .mnn to write")->type_name("FILE"));
   app.add_option("--scheme", f.scheme, "int8: u8 activations, s8 weights per channel")
       ->check(CLI::IsMember({"int8"}))
       ->capture_default_str();
-  app.add_option("--calibration", f.calibration,
-                 "Samples in name order: .npy, images, sub-folders with input_<i>.npy, or an .npz")
-      ->type_name("DIR|FILE");
-  app.add_option("--holdout", f.holdout,
-                 "Held-back samples; default: every fourth calibration sample")
-      ->type_name("DIR|FILE");
+  c.reads(app.add_option("--calibration", f.calibration,
+                         "Samples in name order: .npy, images, folders of images, sub-folders with "
+                         "input_<i>.npy, or an .npz")
+              ->type_name("DIR|FILE"));
+  c.reads(app.add_option("--holdout", f.holdout,
+                         "Held-back samples; default: every fourth calibration sample")
+              ->type_name("DIR|FILE"));
   app.add_option("--method", f.method, "How activation ranges are chosen")
       ->check(CLI::IsMember({"auto", "minmax", "percentile", "kl", "mse"}))
       ->capture_default_str();
@@ -115,26 +139,32 @@ int main(int argc, char** argv) {
   app.add_option("--gate", o.gate,
                  "Thresholds: normal (cosine 0.99, 15 dB) or strict (0.999, 30 dB)")
       ->check(CLI::IsMember({"normal", "strict"}));
-  app.add_option("--min-cosine", o.min_cosine, "Exit 3 when an output's cosine is lower");
-  app.add_option("--min-snr", o.min_snr, "Exit 3 when an output's SNR is lower")->type_name("DB");
+  app.add_option("--min-cosine", o.min_cosine, "Exit 3 when an output's cosine is lower")
+      ->type_name("C")
+      ->check(real_number(-1, 1));
+  app.add_option("--min-snr", o.min_snr, "Exit 3 when an output's SNR is lower")
+      ->type_name("DB")
+      ->check(real_number(-1000, 1000));
   app.add_option("--max-size", o.max_size, "Exit 3 when the file is larger")
       ->type_name("BYTES")
+      ->check(whole_number(0))
       ->transform(CLI::AsSizeValue(true));
-  add_report_flag(app, f.reports, "Write the report: .json, .html or .xml (JUnit). Repeatable");
-  app.add_option("--export-scheme", f.export_scheme,
-                 "Write every decision to a JSON file that can be read, edited and imported")
-      ->type_name("FILE");
-  app.add_option(
-         "--import-scheme", f.import_scheme,
-         "Take the decisions of such a file instead of searching; needs no calibration data")
-      ->type_name("FILE");
+  add_report_flag(app, c, f.reports, "Write the report: .json, .html or .xml (JUnit). Repeatable");
+  c.writes(
+      app.add_option("--export-scheme", f.export_scheme,
+                     "Write every decision to a JSON file that can be read, edited and imported")
+          ->type_name("FILE"));
+  c.reads(app.add_option("--import-scheme", f.import_scheme,
+                         "Take the decisions of such a file instead of searching; needs no "
+                         "calibration data")
+              ->type_name("FILE"));
   app.add_option("--max-layers", o.max_layers, "Rows of the table on the terminal")
-      ->check(CLI::NonNegativeNumber)
+      ->type_name("N")
+      ->check(whole_number(0, INT_MAX))
       ->capture_default_str();
   add_image_flags(app, f.images);
   add_shape_flag(app, o.shapes);
   add_common_flags(
-      app, o.common,
-      "mnn quant model.onnx -o model.int8.mnn --calibration samples/ --report report.html");
-  return run_command(app, o.common, argc, argv, [&] { return quant(o, app); });
+      app, c, "mnn quant model.onnx -o model.int8.mnn --calibration samples/ --report report.html");
+  return run_command(app, c, argc, argv, [&] { return quant(o, app); });
 }

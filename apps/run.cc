@@ -7,6 +7,7 @@
 #include "apps/common/layers.h"
 #include "apps/common/model_io.h"
 #include "apps/common/tensors.h"
+#include "apps/common/terminal.h"
 
 namespace {
 
@@ -85,7 +86,7 @@ void print_steps(const Options& o, const Graph& graph, const std::vector<Step>& 
   }
   for (const Step& step : steps) {
     std::vector<std::vector<std::string>> rows;
-    for (size_t i = 0; i < step.results.size(); ++i) {
+    for (size_t i = 0; i < step.results.size() && !is_quiet(); ++i) {
       rows.push_back({graph.value(graph.outputs[i]).name, step.results[i].type_str(),
                       i < step.written.size() ? step.written[i].file : ""});
     }
@@ -143,12 +144,16 @@ Status run(const Options& o) {
       MNN_RETURN_IF_ERROR(write_layers(o, layers, layer_at, *results));
     }
     results->resize(own_outputs);
+    // Read before anything is written: one folder may serve for both.
+    std::vector<Tensor> expected;
+    if (!step.expect.empty()) {
+      MNN_ASSIGN_OR_RETURN(expected, read_expected(step.expect, graph));
+    }
     if (!step.outputs.empty()) {
       MNN_ASSIGN_OR_RETURN(step.written,
                            write_outputs(step.outputs, graph, *results, o.format == "pb"));
     }
     if (!step.expect.empty()) {
-      MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> expected, read_expected(step.expect, graph));
       step.checks = check_close(graph, expected, *results, o.rtol, o.atol);
       checks.insert(checks.end(), step.checks.begin(), step.checks.end());
     }
@@ -164,45 +169,49 @@ int main(int argc, char** argv) {
   CLI::App app("Runs a model (.mnn or a source model) on inputs from a folder or on random ones.",
                "mnn run");
   Options o;
-  app.add_option("MODEL", o.model, "The model")->required();
+  CommonFlags& c = o.common;
+  c.reads(app.add_option("MODEL", o.model, "The model")->required()->type_name("FILE"));
   auto* inputs =
-      app.add_option("--inputs", o.inputs,
-                     "Folder with input_<i>.npy|.pb or <name>.npy|.pb. Repeatable: run in turn, "
-                     "states carried over")
-          ->type_name("DIR");
-  app.add_option(
-         "--outputs", o.outputs,
-         "Folder to write output_<i>.npy into, of several runs step_<k>/output_<i>.npy; made "
-         "when missing")
-      ->type_name("DIR");
+      c.reads(app.add_option("--inputs", o.inputs,
+                             "Folder with input_<i>.npy|.pb or <name>.npy|.pb. Repeatable: run in "
+                             "turn, states carried over")
+                  ->type_name("DIR"));
+  c.writes(app.add_option("--outputs", o.outputs,
+                          "Folder to write output_<i>.npy into, of several runs "
+                          "step_<k>/output_<i>.npy; made when missing")
+               ->type_name("DIR"));
   auto* random = app.add_option("--random", o.seed, "Random inputs from this seed")
                      ->type_name("SEED")
+                     ->check(whole_number(0))
                      ->excludes(inputs);
   app.add_option("--format", o.format, "Format of the outputs")
       ->check(CLI::IsMember({"npy", "pb"}))
       ->capture_default_str();
-  app.add_option("--expect", o.expect, "Hold the outputs against those in this folder")
-      ->type_name("DIR");
+  c.reads(app.add_option("--expect", o.expect, "Hold the outputs against those in this folder")
+              ->type_name("DIR"));
   app.add_option("--rtol", o.rtol, "Relative tolerance of --expect")
-      ->check(CLI::NonNegativeNumber)
+      ->type_name("T")
+      ->check(real_number(0, 1e30))
       ->capture_default_str();
   app.add_option("--atol", o.atol, "Absolute tolerance of --expect")
-      ->check(CLI::NonNegativeNumber)
+      ->type_name("T")
+      ->check(real_number(0, 1e30))
       ->capture_default_str();
   app.add_option("--steps", o.steps, "Run the inputs this often, states carried over")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
       ->type_name("N")
+      ->check(whole_number(1, int64_t{1} << 20))
       ->capture_default_str();
   app.add_flag("--reset", o.reset, "States start fresh before each run");
-  app.add_option("--dump-layers", o.dump_layers, "Write each layer's output as <layer>.npy")
-      ->type_name("DIR");
+  c.writes(
+      app.add_option("--dump-layers", o.dump_layers, "Write each layer's output as <layer>.npy")
+          ->type_name("DIR"));
   app.add_option("--backend", o.backend, "Backend to prefer")
       ->check(CLI::IsMember(backend_names()));
   app.add_option("--isa", o.isa, "Force an instruction set")
       ->check(CLI::IsMember(available_isas()));
   add_shape_flag(app, o.shapes);
-  add_common_flags(app, o.common, "mnn run model.mnn --inputs in --outputs out");
-  return run_command(app, o.common, argc, argv, [&]() -> Status {
+  add_common_flags(app, c, "mnn run model.mnn --inputs in --outputs out");
+  return run_command(app, c, argc, argv, [&]() -> Status {
     o.random = random->count() > 0;
     if (o.inputs.empty() && !o.random) return usage_error("expected --inputs DIR or --random SEED");
     return run(o);

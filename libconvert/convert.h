@@ -13,11 +13,15 @@
 
 namespace mnn {
 
+struct ImportedModel;
+
 struct ImportOptions {
   // Source name of an input -> dims; -1 keeps a dim dynamic.
   std::map<std::string, std::vector<int64_t>> shapes;
   int64_t node_budget = 1 << 20;  // nodes after inlining functions
   int max_subgraph_depth = 64;
+  // Where given: what is known of a model whose import fails, its format, facts and diagnostics.
+  ImportedModel* failed = nullptr;
 };
 
 struct ImportedModel {
@@ -39,7 +43,8 @@ struct Frontend {
   std::vector<std::string> (*operators)();  // "ai.onnx::Conv 1-22"
 };
 const std::vector<Frontend>& frontends();
-// The front end for this file; an error says what was tried.
+// The front end for this file. What none reads is named where it is known (formats.h): kUnsupported
+// for another framework's model, kInvalidArgument for what is no model.
 Result<const Frontend*> detect_frontend(const std::string& path);
 Result<ImportedModel> import_model(const std::string& path, const ImportOptions& options = {});
 

@@ -1,6 +1,7 @@
 #include "libquant/layer_report.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <map>
 
@@ -247,32 +248,23 @@ class LayerReporter {
       progress("remedies", static_cast<int64_t>(tried), static_cast<int64_t>(kTriedLayers));
       ++tried;
       std::string best;
-      double gain = kNotableGainDb;
+      double gain = -INFINITY, in_float = -INFINITY;
       for (Remedy& remedy : remedies(row)) {
         MNN_ASSIGN_OR_RETURN(const auto errors,
                              errors_of(annotate(in_.graph, in_.plan, remedy.decisions)));
         if (overall_snr_db(errors) - now <= gain) continue;
         gain = overall_snr_db(errors) - now;
-        best = remedy.name + ": " + signed_db(gain);
+        best = remedy.name;
       }
-      row.error.suggestion = best;
-      if (row.layer < 0) continue;
-      MNN_ASSIGN_OR_RETURN(const auto without,
-                           errors_of(annotate_without(in_.graph, in_.plan, in_.decisions,
-                                                      static_cast<size_t>(row.layer))));
-      row.error.suggestion +=
-          (best.empty() ? "" : "; ") + ("in float: " + signed_db(overall_snr_db(without) - now));
-    }
-    for (Row& row : rows_) {
-      if (!row.error.suggestion.empty()) row.error.suggestion += " at the output";
+      if (row.layer >= 0) {
+        MNN_ASSIGN_OR_RETURN(const auto without,
+                             errors_of(annotate_without(in_.graph, in_.plan, in_.decisions,
+                                                        static_cast<size_t>(row.layer))));
+        in_float = overall_snr_db(without) - now;
+      }
+      row.error.suggestion = suggestion_text(best, gain, in_float);
     }
     return {};
-  }
-
-  static std::string signed_db(double gain) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%+.2f dB", gain);
-    return text;
   }
 
   void progress(const std::string& phase, int64_t done, int64_t total) const {
@@ -299,6 +291,19 @@ bool scores_in_last_axis(const Graph& graph, int64_t rank) {
 }
 
 }  // namespace
+
+std::string suggestion_text(const std::string& remedy, double remedy_gain, double float_gain) {
+  std::string text;
+  const auto add = [&](const std::string& name, double gain) {
+    if (name.empty() || !(gain > kNotableGainDb)) return;
+    char figure[32];
+    std::snprintf(figure, sizeof figure, "%+.2f dB", gain);
+    text += (text.empty() ? "" : "; ") + name + ": " + figure;
+  };
+  add(remedy, remedy_gain);
+  add("in float", float_gain);
+  return text.empty() ? text : text + " at the output";
+}
 
 Result<std::vector<LayerError>> report_layers(const LayerReportInput& input) {
   return LayerReporter(input).run();

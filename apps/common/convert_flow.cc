@@ -147,6 +147,7 @@ Result<ConvertOutcome> run_convert_flow(const ConvertFlow& flow, Progress& progr
   progress.update("writing", 3, 4);
   out.path = out.verdict.ok() ? flow.output : rejected_path(flow.output);
   MNN_RETURN_IF_ERROR(write_model(out.loaded.model, out.path));
+  out.stale = settle_earlier(flow.output, out.verdict);
   std::error_code ec;
   out.bytes = static_cast<int64_t>(std::filesystem::file_size(out.path, ec));
   for (const std::string& r : flow.reports) {

@@ -35,7 +35,8 @@ struct HalfOutcome {
 struct ConvertOutcome {
   Placement placement;
   LoadedModel loaded;
-  std::string path;  // what was written: the output, or OUT.rejected
+  std::string path;   // what was written: the output, or OUT.rejected
+  std::string stale;  // an output of an earlier run that stays beside OUT.rejected
   int64_t bytes = 0;
   std::vector<OutputCheck> checks;
   std::optional<HalfOutcome> half;

@@ -1,34 +1,101 @@
 #include "apps/common/flags.h"
 
+#include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <csignal>
+#include <cstring>
 #include <iostream>
+#include <limits>
+#include <system_error>
 
+#include "apps/common/failure.h"
+#include "apps/common/file_roles.h"
 #include "apps/common/flag_table.h"
+#include "apps/common/result_stream.h"
+#include "libruntime/core/io/file.h"
 
 namespace mnn::cli {
 
 void add_common_flags(CLI::App& app, CommonFlags& flags, const std::string& example) {
   app.add_flag("--json", flags.json, "Print the result as one JSON object");
   app.add_flag("-v,--verbose", flags.verbose, "Say more on stderr");
-  app.add_flag("-q,--quiet", flags.quiet, "Say only warnings and errors on stderr")
+  app.add_flag("-q,--quiet", flags.quiet,
+               "Print only the verdict; say only warnings and errors on stderr")
       ->excludes("--verbose");
-  app.add_option("--log-file", flags.log_file, "Write everything said to this file too")
-      ->type_name("FILE");
+  flags.writes(
+      app.add_option("--log-file", flags.log_file, "Write everything said to this file too")
+          ->type_name("FILE"));
   app.add_option("--threads", flags.threads, "Threads; 0: all this process may use")
       ->type_name("N")
-      ->check(CLI::Range(0, 1024))
+      ->check(whole_number(0, 1024))
       ->capture_default_str();
   app.set_version_flag("--version", std::string("mnn-toolbox ") + MNN_VERSION);
   app.footer("Example:\n  " + example);
   app.get_formatter()->column_width(34);
 }
 
-void add_report_flag(CLI::App& app, std::vector<std::string>& reports, const std::string& what) {
-  app.add_option("--report", reports, what)
-      ->type_name("FILE")
-      ->expected(1)
-      ->take_all()
-      ->allow_extra_args(false);
+CLI::Option* CommonFlags::reads(CLI::Option* option) {
+  inputs.push_back(option);
+  return option;
+}
+
+CLI::Option* CommonFlags::writes(CLI::Option* option) {
+  outputs.push_back(option);
+  return option;
+}
+
+namespace {
+
+// A number as the whole of `text`; false when it is none.
+template <typename T>
+bool parse_number(const std::string& text, T& value) {
+  const char* const end = text.data() + text.size();
+  const char* const begin = text.data() + (text.starts_with("+") ? 1 : 0);
+  const auto [at, error] = std::from_chars(begin, end, value);
+  return error == std::errc() && at == end && begin != end;
+}
+
+template <typename T>
+CLI::Validator number_in(const std::string& kind, T low, T high, const std::string& low_text,
+                         const std::string& high_text) {
+  std::string range = low_text.empty() ? "" : " from " + low_text + " to " + high_text;
+  if (high_text.empty() && !low_text.empty()) range = ", " + low_text + " or more";
+  const auto check = [=](const std::string& text) -> std::string {
+    T value{};
+    if (parse_number(text, value) && value >= low && value <= high) return {};
+    return "expected " + kind + range + ", found '" + text + "'";
+  };
+  return CLI::Validator(check,
+                        low_text.empty() || high_text.empty() ? "" : low_text + ".." + high_text);
+}
+
+// A short text of a bound; empty when it bounds nothing that anybody types.
+std::string bound_text(double bound) {
+  constexpr double kNobodyTypes = 1e9;
+  if (!(std::abs(bound) < kNobodyTypes)) return {};
+  return bound == std::floor(bound) ? std::to_string(static_cast<int64_t>(bound))
+                                    : format_number(bound, 3);
+}
+
+}  // namespace
+
+CLI::Validator whole_number(int64_t low, int64_t high) {
+  return number_in("a whole number", low, high, bound_text(static_cast<double>(low)),
+                   bound_text(static_cast<double>(high)));
+}
+
+CLI::Validator real_number(double low, double high) {
+  return number_in("a number", low, high, bound_text(low), bound_text(high));
+}
+
+void add_report_flag(CLI::App& app, CommonFlags& flags, std::vector<std::string>& reports,
+                     const std::string& what) {
+  flags.reports = flags.writes(app.add_option("--report", reports, what)
+                                   ->type_name("FILE")
+                                   ->expected(1)
+                                   ->take_all()
+                                   ->allow_extra_args(false));
 }
 
 void add_shape_flag(CLI::App& app, std::vector<std::string>& shapes) {
@@ -73,6 +140,8 @@ Result<ShapeMap> parse_shapes(const std::vector<std::string>& shapes) {
   return map;
 }
 
+constexpr double kMaxNumber = std::numeric_limits<float>::max();
+
 void add_image_flags(CLI::App& app, ImageOptions& images) {
   app.add_option_function<std::vector<int64_t>>(
          "--image-size",
@@ -84,13 +153,15 @@ void add_image_flags(CLI::App& app, ImageOptions& images) {
       ->type_name("H,W")
       ->delimiter(',')
       ->expected(2)
-      ->check(CLI::PositiveNumber);
+      ->check(whole_number(1, 1 << 16));
   app.add_option("--image-mean", images.mean,
                  "Subtracted from the pixels (0…255), per channel or one")
       ->delimiter(',')
+      ->check(real_number(-kMaxNumber, kMaxNumber))
       ->type_name("M,…");
   app.add_option("--image-scale", images.scale, "Multiplied after that; default 1/255")
       ->delimiter(',')
+      ->check(real_number(-kMaxNumber, kMaxNumber))
       ->type_name("S,…");
   app.add_option("--image-layout", images.layout, "Layout of the input")
       ->check(CLI::IsMember({"nchw", "nhwc"}))
@@ -113,16 +184,95 @@ std::string usage_text(const CLI::App& app, const CLI::ParseError& e) {
   return e.what();
 }
 
+// An option of type FILE or DIR whose role nobody gave; nullptr: there is none.
+const CLI::Option* roleless(const CLI::App& app, const CommonFlags& flags) {
+  const auto has = [](const std::vector<const CLI::Option*>& list, const CLI::Option* option) {
+    return std::find(list.begin(), list.end(), option) != list.end();
+  };
+  for (const CLI::Option* option : app.get_options()) {
+    const std::string type = option->get_type_name();
+    const bool names_file = type.starts_with("FILE") || type.starts_with("DIR");
+    if (names_file && !has(flags.inputs, option) && !has(flags.outputs, option)) return option;
+  }
+  return nullptr;
+}
+
+Status register_files(const CommonFlags& flags) {
+  FileRoles& roles = file_roles();
+  for (const CLI::Option* option : flags.inputs) {
+    for (const std::string& path : option->results()) {
+      MNN_RETURN_IF_ERROR(roles.reads(option->get_name(), path));
+    }
+  }
+  for (const CLI::Option* option : flags.outputs) {
+    // What is written into a folder is looked at file by file.
+    if (option->get_type_name().starts_with("DIR")) continue;
+    for (const std::string& path : option->results()) {
+      MNN_RETURN_IF_ERROR(roles.writes(option->get_name(), path));
+    }
+  }
+  set_file_guards([](const std::string& path) { return file_roles().about_to_read(path); },
+                  [](const std::string& path) { return file_roles().about_to_write(path); });
+  return {};
+}
+
+// Ends the process as the signal would have, without what was half written.
+void on_signal(int signal) {
+  remove_temporary_files();
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);
+}
+
+void handle_signals() {
+  // A reader that went away is a failed write, not the end by a signal.
+  std::signal(SIGPIPE, SIG_IGN);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    if (std::signal(signal, on_signal) == SIG_IGN) std::signal(signal, SIG_IGN);
+  }
+}
+
+Status run_body(const std::function<Status()>& body) {
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    return limit_exceeded("out of memory");
+  } catch (const std::exception& e) {
+    return internal_error(e.what());
+  }
+}
+
+// The reports that were to be written, unless they were. Wrong usage leaves nothing.
+void report_failure(const CLI::App& app, const CommonFlags& flags, const Status& status) {
+  if (flags.reports == nullptr || status.code() == Code::kUsage) return;
+  for (const std::string& path : flags.reports->results()) {
+    if (file_roles().was_written(path)) continue;
+    const Status written = write_failure_report(path, app.get_name(), status);
+    if (!written.ok()) log_warning(written.message());
+  }
+}
+
 }  // namespace
 
 int run_command(CLI::App& app, CommonFlags& flags, int argc, char** argv,
                 const std::function<Status()>& body) {
+  handle_signals();
+  ResultStream result;
+  bool json = std::any_of(argv, argv + argc, [](const char* a) { return !strcmp(a, "--json"); });
+  const auto end_with = [&](const Status& status) {
+    if (json && result.untouched()) {
+      std::cout << failure_json(status);
+      std::cout.flush();
+    }
+    return fail(status);
+  };
   if (argc == 2 && std::string_view(argv[1]) == kFlagTableFlag) {
+    if (const CLI::Option* option = roleless(app, flags)) {
+      return fail(
+          internal_error(option->get_name() + " does not say whether it is read or written"));
+    }
     std::cout << flag_table_json(flag_table(app));
     return kDone;
   }
-  // A reader that went away is a failed write, not the end by a signal.
-  std::signal(SIGPIPE, SIG_IGN);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
@@ -132,25 +282,26 @@ int run_command(CLI::App& app, CommonFlags& flags, int argc, char** argv,
     std::cout << e.what() << "\n";
     return kDone;
   } catch (const CLI::ParseError& e) {
-    return fail(usage_error(usage_text(app, e) + " (see " + app.get_name() + " --help)"));
+    return end_with(usage_error(usage_text(app, e) + " (see " + app.get_name() + " --help)"));
   }
+  json = flags.json;
+  Status status = register_files(flags);
+  if (!status.ok()) return end_with(status);
   const Verbosity verbosity = flags.quiet     ? Verbosity::kQuiet
                               : flags.verbose ? Verbosity::kVerbose
                                               : Verbosity::kNormal;
-  const Status log = start_log(verbosity, flags.log_file);
-  if (!log.ok()) return fail(log);
-  try {
-    const Status status = body();
-    std::cout.flush();
-    if (status.ok() && !std::cout) {
-      return fail(not_accessible("the result cannot be written to the standard output"));
-    }
-    return status.ok() ? kDone : fail(status);
-  } catch (const std::bad_alloc&) {
-    return fail(limit_exceeded("out of memory"));
-  } catch (const std::exception& e) {
-    return fail(internal_error(e.what()));
+  status = start_log(verbosity, flags.log_file);
+  if (!status.ok()) return end_with(status);
+  status = run_body(body);
+  std::cout.flush();
+  // A reader that has seen enough is no failure.
+  if (status.ok() && result.error() != 0 && result.error() != EPIPE) {
+    return fail(not_accessible("the result cannot be written to the standard output: " +
+                               std::generic_category().message(result.error())));
   }
+  if (status.ok()) return kDone;
+  report_failure(app, flags, status);
+  return end_with(status);
 }
 
 }  // namespace mnn::cli

@@ -18,14 +18,25 @@ struct CommonFlags {
   bool quiet = false;
   std::string log_file;
   int threads = 1;
+
+  // Every option that names a FILE or DIR says here what becomes of it; see file_roles.h.
+  CLI::Option* reads(CLI::Option* option);
+  CLI::Option* writes(CLI::Option* option);
+  std::vector<const CLI::Option*> inputs, outputs;
+  const CLI::Option* reports = nullptr;  // --report
 };
+
+// What a number may be; the message says so, a bound beyond 10^9 apart.
+CLI::Validator whole_number(int64_t low, int64_t high = INT64_MAX);
+CLI::Validator real_number(double low, double high);
 
 // --json --version -v -q --log-file --threads, which every command takes, and the footer with the
 // working example.
 void add_common_flags(CLI::App& app, CommonFlags& flags, const std::string& example);
 
-// --report FILE, repeatable.
-void add_report_flag(CLI::App& app, std::vector<std::string>& reports, const std::string& what);
+// --report FILE, repeatable. A command that fails before it wrote one leaves one that says why.
+void add_report_flag(CLI::App& app, CommonFlags& flags, std::vector<std::string>& reports,
+                     const std::string& what);
 
 // --shape NAME=d,d,… as given; parse_shapes turns them into dims, -1 for '?'.
 void add_shape_flag(CLI::App& app, std::vector<std::string>& shapes);
@@ -36,8 +47,9 @@ Result<ShapeMap> parse_shapes(const std::vector<std::string>& shapes);
 // inputs.
 void add_image_flags(CLI::App& app, ImageOptions& images);
 
-// Parses argv, starts the log, runs `body` and turns its Status into the exit code. Every failure,
-// exceptions included, ends in one line "mnn: error: …" on stderr.
+// Parses argv, checks that no output is an input, starts the log, runs `body` and turns its Status
+// into the exit code. Every failure, exceptions included, ends in one line "mnn: error: …" on
+// stderr; with --json it is an object on stdout too, unless the result was printed.
 int run_command(CLI::App& app, CommonFlags& flags, int argc, char** argv,
                 const std::function<Status()>& body);
 

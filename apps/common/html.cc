@@ -38,7 +38,8 @@ std::string html_page(const std::string& title, const std::string& body) {
          "</title><style>body{font:15px/1.5 sans-serif;margin:2em auto;max-width:70em;color:#222}"
          "table{border-collapse:collapse;margin:1em 0}td,th{border:1px solid #ccc;padding:.25em "
          ".6em;"
-         "text-align:left;vertical-align:top}th{background:#f3f3f3}</style></head><body>" +
+         "text-align:left;vertical-align:top;overflow-wrap:anywhere}th{background:#f3f3f3}</"
+         "style></head><body>" +
          body + "</body></html>\n";
 }
 

@@ -118,21 +118,37 @@ std::vector<Tap> taps(int64_t from, int64_t to) {
   return out;
 }
 
-}  // namespace
-
-bool is_image_name(const std::string& path) {
-  std::string ending = path.substr(std::min(path.size(), path.rfind('.')));
-  std::transform(ending.begin(), ending.end(), ending.begin(),
-                 [](unsigned char c) { return std::tolower(c); });
-  return ending == ".png" || ending == ".jpg" || ending == ".jpeg";
-}
-
-Result<Tensor> read_image(const std::string& path, const ImageOptions& options, int64_t channels) {
+Result<Pixels> read_pixels(const std::string& path) {
   MNN_ASSIGN_OR_RETURN(const MappedFile file, map_file(path));
   auto decoded = decode(file.bytes);
   if (!decoded.ok()) return decoded.status().context(path);
-  const Pixels& p = *decoded;
-  if (p.height == 0 || p.width == 0) return invalid(path + ": the image is empty");
+  if (decoded->height == 0 || decoded->width == 0) return invalid(path + ": the image is empty");
+  return decoded;
+}
+
+bool ends_in(const std::string& path, std::initializer_list<std::string_view> endings) {
+  std::string ending = path.substr(std::min(path.size(), path.rfind('.')));
+  std::transform(ending.begin(), ending.end(), ending.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  return std::find(endings.begin(), endings.end(), ending) != endings.end();
+}
+
+}  // namespace
+
+bool is_image_name(const std::string& path) { return ends_in(path, {".png", ".jpg", ".jpeg"}); }
+
+bool is_other_image_name(const std::string& path) {
+  return ends_in(path,
+                 {".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".avif", ".jp2", ".ppm"});
+}
+
+Result<std::pair<int64_t, int64_t>> read_image_size(const std::string& path) {
+  MNN_ASSIGN_OR_RETURN(const Pixels p, read_pixels(path));
+  return std::pair(p.height, p.width);
+}
+
+Result<Tensor> read_image(const std::string& path, const ImageOptions& options, int64_t channels) {
+  MNN_ASSIGN_OR_RETURN(const Pixels p, read_pixels(path));
   const int64_t height = options.height > 0 ? options.height : p.height;
   const int64_t width = options.width > 0 ? options.width : p.width;
   const bool gray = options.color == "gray" || channels == 1;

@@ -17,7 +17,10 @@ struct ImageOptions {
   std::string color = "rgb";    // or "bgr", "gray"
 };
 
-bool is_image_name(const std::string& path);  // .png, .jpg, .jpeg in any case
+bool is_image_name(const std::string& path);        // .png, .jpg, .jpeg in any case
+bool is_other_image_name(const std::string& path);  // of a kind that is not read, such as .webp
+// Height and width as stored.
+Result<std::pair<int64_t, int64_t>> read_image_size(const std::string& path);
 // Reads a PNG or JPEG (by content), resizes bilinearly (half-pixel centres), returns
 // f32[1,C,H,W] or f32[1,H,W,C]. Images over 256 megapixels are refused.
 Result<Tensor> read_image(const std::string& path, const ImageOptions& options, int64_t channels);

@@ -1,9 +1,11 @@
 #include "apps/common/model_io.h"
 
 #include <algorithm>
-#include <fstream>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "apps/common/failure.h"
+#include "apps/common/file_roles.h"
 #include "libruntime/core/io/file.h"
 #include "libruntime/core/op.h"
 #ifdef MNN_WITH_CONVERT
@@ -16,12 +18,13 @@ namespace {
 using nlohmann::json;
 
 Result<bool> has_mnn_magic(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return not_accessible(path + ": cannot be opened");
-  std::array<std::byte, 64> head{};
-  file.read(reinterpret_cast<char*>(head.data()), head.size());
-  return is_model_file(
-      std::span(head).first(static_cast<size_t>(std::max<std::streamsize>(file.gcount(), 0))));
+#ifdef MNN_WITH_CONVERT
+  std::error_code ec;  // some source models are folders
+  if (std::filesystem::is_directory(path, ec)) return false;
+#endif
+  MNN_ASSIGN_OR_RETURN(const MappedFile file, map_file(path));
+  constexpr size_t kHead = 64;
+  return is_model_file(file.bytes.first(std::min(kHead, file.bytes.size())));
 }
 
 // Fills what the metadata of a .mnn tells; an odd object is not an error: the graph is what counts.
@@ -68,7 +71,14 @@ Result<LoadedModel> import_source(const std::string& path, const LoadOptions& op
   loaded.path = path;
   ImportOptions import_options;
   import_options.shapes = options.shapes;
-  MNN_ASSIGN_OR_RETURN(ImportedModel imported, import_model(path, import_options));
+  ImportedModel failed;
+  import_options.failed = &failed;
+  Result<ImportedModel> read = import_model(path, import_options);
+  if (!read.ok()) {
+    note_failed_import({path, failed.format, failed.facts, failed.diagnostics});
+    return read.status();
+  }
+  ImportedModel imported = std::move(read).value();
   const Status names = check_shape_names(imported.graph, options.shapes);
   if (!names.ok()) return names.context(path);
   OptimizeOptions optimize_options;
@@ -216,6 +226,16 @@ Status check_target(const std::string& target) {
 }
 
 std::string rejected_path(const std::string& out) { return out + ".rejected"; }
+
+std::string settle_earlier(const std::string& out, const Status& verdict) {
+  std::error_code ec;
+  if (!verdict.ok()) return std::filesystem::exists(out, ec) ? out : std::string();
+  const std::string rejected = rejected_path(out);
+  if (std::filesystem::is_regular_file(rejected, ec) && !file_roles().is_input(rejected)) {
+    std::filesystem::remove(rejected, ec);
+  }
+  return {};
+}
 
 int64_t constant_bytes(const Graph& graph) {
   int64_t bytes = 0;

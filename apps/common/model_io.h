@@ -59,6 +59,9 @@ Status check_target(const std::string& target);
 
 // OUT, or for a missed threshold OUT.rejected beside it.
 std::string rejected_path(const std::string& out);
+// What of an earlier run would mislead after this one, whose verdict this is. A missed threshold
+// leaves an older OUT as it is: its name is returned, to be told. A success removes OUT.rejected.
+std::string settle_earlier(const std::string& out, const Status& verdict);
 
 int64_t constant_bytes(const Graph& graph);
 int64_t count_parameters(const Graph& graph);

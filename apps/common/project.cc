@@ -1,8 +1,10 @@
 #include "apps/common/project.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "apps/common/nearest.h"
 #include "libruntime/core/io/file.h"
 
 namespace mnn::cli {
@@ -20,6 +22,29 @@ class Reader {
   void text(const char* key, std::string& out) {
     if (const json* v = find(key))
       v->is_string() ? void(out = v->get<std::string>()) : fail(key, "a string");
+  }
+  void choice(const char* key, std::string& out, const std::vector<std::string>& choices) {
+    text(key, out);
+    if (std::find(choices.begin(), choices.end(), out) != choices.end()) return;
+    std::string all;
+    for (const std::string& c : choices) all += (all.empty() ? "" : ", ") + c;
+    fail(key, "one of " + all + ", found '" + out + "'");
+  }
+  // Dims per input name, -1 for an open one.
+  void shapes(const char* key, ShapeMap& out) {
+    const json* v = find(key);
+    if (v == nullptr) return;
+    if (!v->is_object()) return fail(key, "an object");
+    for (const auto& [name, dims] : v->items()) {
+      std::vector<int64_t> list;
+      for (const json& d : dims.is_array() ? dims : json::array({nullptr})) {
+        if (!d.is_number_integer() || d.get<int64_t>() < -1) {
+          return fail(std::string(key) + "." + name, "a list of dims, -1 for an open one");
+        }
+        list.push_back(d.get<int64_t>());
+      }
+      out[name] = std::move(list);
+    }
   }
   void number(const char* key, std::optional<double>& out) {
     if (const json* v = find(key))
@@ -47,7 +72,8 @@ class Reader {
     }
     out = std::move(items);
   }
-  const json* find(const char* key) const {
+  const json* find(const char* key) {
+    known_.emplace_back(key);
     if (!object_.is_object()) return nullptr;
     const auto it = object_.find(key);
     return it == object_.end() || it->is_null() ? nullptr : &*it;
@@ -55,11 +81,25 @@ class Reader {
   void fail(const std::string& key, const std::string& expected) {
     if (status_.ok()) status_ = invalid("key " + where_ + key + ": expected " + expected);
   }
+  // Refuses every key that nobody asked for: a misspelt one would say nothing.
+  void finish() {
+    if (!object_.is_object() || !status_.ok()) return;
+    for (const auto& [key, value] : object_.items()) {
+      if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
+      const std::string near = nearest(known_, key);
+      std::string all;
+      for (const std::string& k : known_) all += (all.empty() ? "" : ", ") + k;
+      status_ = invalid("key " + where_ + key + " is unknown; " +
+                        (near.empty() ? "there are " + all : "did you mean " + near + "?"));
+      return;
+    }
+  }
 
  private:
   const json& object_;
   std::string where_;
   Status& status_;
+  std::vector<std::string> known_;
 };
 
 }  // namespace
@@ -88,6 +128,7 @@ Result<Project> read_project(const std::string& folder) {
     r.text("path", p.source);
     r.text("sha256", p.source_sha256);
     r.text("format", p.source_format);
+    r.finish();
   }
   if (const json* inputs = top.find("inputs")) {
     for (const json& row : inputs->is_array() ? *inputs : json::array({nullptr})) {
@@ -95,6 +136,7 @@ Result<Project> read_project(const std::string& folder) {
       Reader r(row, "inputs[].", status);
       r.text("name", input.name);
       r.text("type", input.type);
+      r.finish();
       p.inputs.push_back(std::move(input));
     }
   }
@@ -102,12 +144,8 @@ Result<Project> read_project(const std::string& folder) {
   top.text("quantized", p.quantized);
   top.text("golden", p.golden);
   top.list("targets", p.targets);
-  if (const json* shapes = top.find("shapes")) {
-    Reader r(*shapes, "shapes.", status);
-    for (auto it = shapes->begin(); shapes->is_object() && it != shapes->end(); ++it) {
-      r.list(it.key().c_str(), p.shapes[it.key()]);
-    }
-  }
+  top.shapes("shapes", p.shapes);
+  top.shapes("assumed_shapes", p.assumed_shapes);
   if (const json* calibration = top.find("calibration")) {
     Reader r(*calibration, "calibration.", status);
     r.text("path", p.calibration);
@@ -117,21 +155,26 @@ Result<Project> read_project(const std::string& folder) {
       i.number("width", p.images.width);
       i.list("mean", p.images.mean);
       i.list("scale", p.images.scale);
-      i.text("layout", p.images.layout);
-      i.text("color", p.images.color);
+      i.choice("layout", p.images.layout, {"nchw", "nhwc"});
+      i.choice("color", p.images.color, {"rgb", "bgr", "gray"});
+      i.finish();
     }
+    r.finish();
   }
   if (const json* quantization = top.find("quantization")) {
     Reader r(*quantization, "quantization.", status);
     r.text("scheme", p.scheme);
     r.text("method", p.method);
+    r.finish();
   }
   if (const json* thresholds = top.find("thresholds")) {
     Reader r(*thresholds, "thresholds.", status);
     r.number("min_cosine", p.thresholds.min_cosine);
     r.number("min_snr", p.thresholds.min_snr);
     r.number("max_size", p.thresholds.max_size);
+    r.finish();
   }
+  top.finish();
   if (!status.ok()) return status.context(path);
   if (p.model.empty()) return invalid(path + ": key model: expected the converted file");
   return p;
@@ -150,6 +193,8 @@ Status write_project(const Project& p) {
   root["targets"] = p.targets;
   root["shapes"] = json::object();
   for (const auto& [name, dims] : p.shapes) root["shapes"][name] = dims;
+  root["assumed_shapes"] = json::object();
+  for (const auto& [name, dims] : p.assumed_shapes) root["assumed_shapes"][name] = dims;
   root["calibration"] = {{"path", p.calibration},
                          {"image",
                           {{"height", p.images.height},

@@ -25,8 +25,9 @@ struct Project {
   std::vector<Input> inputs;  // for the reader of the file; the model is what counts
   std::string model;          // the converted file
   std::string quantized;      // where `mnn quant` writes
-  ShapeMap shapes;
-  std::string calibration;  // empty: none
+  ShapeMap shapes;            // bound into the model
+  ShapeMap assumed_shapes;    // of inputs with open dims, for what needs sizes: timing, golden data
+  std::string calibration;    // empty: none
   ImageOptions images;
   std::string scheme = "int8", method = "auto";
   Thresholds thresholds;
@@ -38,7 +39,7 @@ struct Project {
 
 inline constexpr const char* kProjectFile = "mnn.json";
 // The project of `folder`; a usage error when there is none, kInvalidArgument when it is malformed
-// (the message names the key).
+// (the message names the key, also one that is not known).
 Result<Project> read_project(const std::string& folder);
 Status write_project(const Project& project);
 

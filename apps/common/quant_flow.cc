@@ -1,5 +1,7 @@
 #include "apps/common/quant_flow.h"
 
+#include <algorithm>
+#include <array>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -60,6 +62,21 @@ Result<std::string> describe_data(const Samples& samples, const Graph& graph) {
   return data.dump();
 }
 
+// What of a model is quantized before it comes here; empty when nothing is.
+std::string quantized_already(const Graph& graph) {
+  constexpr std::array<std::string_view, 5> kOps = {"QuantizeLinear", "DequantizeLinear",
+                                                    "DynamicQuantizeLinear", "MatMulInteger",
+                                                    "ConvInteger"};
+  size_t values = 0, nodes = 0;
+  for (const Value& v : graph.values) values += v.quant ? 1 : 0;
+  for (const Node& n : graph.nodes) {
+    nodes += std::find(kOps.begin(), kOps.end(), n.op) != kOps.end() ? 1 : 0;
+  }
+  if (values + nodes == 0) return {};
+  return "the model is quantized already (" + std::to_string(values) + " values, " +
+         std::to_string(nodes) + " operators); quantize the float model it was made from";
+}
+
 Result<std::string> read_text(const std::string& path) {
   MNN_ASSIGN_OR_RETURN(const MappedFile file, map_file(path));
   return std::string(reinterpret_cast<const char*>(file.bytes.data()), file.bytes.size());
@@ -92,6 +109,7 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, Progress& progress) {
   auto open_source = [&](const std::string& path, SampleSource& source,
                          Samples& samples) -> Status {
     MNN_ASSIGN_OR_RETURN(samples, open_samples(path, graph, loaded.source_inputs, flow.images));
+    tell_skipped(path, samples);
     source.count = samples.names.size();
     source.load = samples.load;
     source.names = samples.names;
@@ -115,8 +133,13 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, Progress& progress) {
     MNN_ASSIGN_OR_RETURN(options.calibration_json, describe_data(samples, graph));
   }
 
+  const std::string already = quantized_already(graph);
   Result<QuantResult> result = quantize(graph, calibration, holdout, options);
   if (!result.ok()) {
+    // Nothing is left to do, and this is why.
+    if (!already.empty() && result.status().code() == Code::kUnsupported) {
+      return unsupported(flow.model + ": " + already);
+    }
     // A wrong scheme file is found once the model is known.
     const bool scheme =
         !flow.import_scheme.empty() && result.status().code() == Code::kInvalidArgument;
@@ -124,6 +147,12 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, Progress& progress) {
   }
   QuantOutcome outcome;
   outcome.report = std::move(result->report);
+  if (!already.empty()) {
+    outcome.report.warnings.insert(outcome.report.warnings.begin(),
+                                   already +
+                                       "; what is stays so, and errors are measured against "
+                                       "this model");
+  }
   if (!flow.export_scheme.empty())
     MNN_RETURN_IF_ERROR(write_file(flow.export_scheme, result->scheme_json));
 
@@ -142,6 +171,7 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, Progress& progress) {
   MNN_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(outcome.path));
   MNN_RETURN_IF_ERROR(file.append(bytes));
   MNN_RETURN_IF_ERROR(file.commit());
+  outcome.stale = settle_earlier(flow.output, outcome.verdict);
   for (const std::string& r : flow.reports) {
     const std::string name = std::filesystem::path(flow.model).filename().string();
     std::string text;

@@ -25,7 +25,8 @@ struct QuantFlow {
 
 struct QuantOutcome {
   QuantReport report;
-  std::string path;  // what was written: the output, or OUT.rejected
+  std::string path;   // what was written: the output, or OUT.rejected
+  std::string stale;  // an output of an earlier run that stays beside OUT.rejected
   int64_t file_bytes = 0;
   Status verdict;  // kThreshold when a threshold was missed
 };

@@ -1,9 +1,12 @@
 #include "apps/common/samples.h"
 
+#include <algorithm>
 #include <memory>
 
 #include "apps/common/tensors.h"
+#include "apps/common/terminal.h"
 #include "libruntime/core/half.h"
+#include "libruntime/core/io/file.h"
 #include "libruntime/core/io/npy.h"
 
 namespace mnn::cli {
@@ -102,6 +105,54 @@ Result<Samples> open_npz(const std::string& path, const Graph& graph) {
   return samples;
 }
 
+// What a folder's entries are to a model.
+struct Entries {
+  std::vector<std::string> samples;  // paths, in name order
+  std::vector<std::string> skipped;  // names
+};
+
+bool is_sample_file(const std::string& name) {
+  return is_image_name(name) || name.ends_with(".npy");
+}
+
+// Samples of a folder of one class: files only.
+Status add_class(const std::string& folder, const std::string& name, Entries& entries) {
+  MNN_ASSIGN_OR_RETURN(const std::vector<std::string> files, list_folder(folder));
+  size_t found = 0;
+  for (const std::string& file : files) {
+    if (file[0] != '.' && is_sample_file(file) && !is_folder(folder + "/" + file)) {
+      entries.samples.push_back(folder + "/" + file);
+      ++found;
+    } else if (found > 0) {
+      entries.skipped.push_back(name + "/" + file);
+    }
+  }
+  if (found == 0) entries.skipped.push_back(name + "/");
+  return {};
+}
+
+// An entry is a sample when it is an .npy, an image, or a sub-folder with one file per input. Where
+// the model has one input, a sub-folder of anything else is a class: each of its files is a sample.
+Result<Entries> list_samples(const std::string& path, const Graph& graph,
+                             const std::vector<std::pair<std::string, int>>& source_inputs) {
+  MNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, list_folder(path));
+  Entries entries;
+  for (const std::string& name : names) {
+    const std::string entry = path + "/" + name;
+    if (name[0] == '.') {
+      entries.skipped.push_back(name);
+    } else if (!is_folder(entry)) {
+      (is_sample_file(name) ? entries.samples : entries.skipped)
+          .push_back(is_sample_file(name) ? entry : name);
+    } else if (graph.inputs.size() != 1 || holds_inputs(entry, graph, source_inputs)) {
+      entries.samples.push_back(entry);
+    } else {
+      MNN_RETURN_IF_ERROR(add_class(entry, name, entries));
+    }
+  }
+  return entries;
+}
+
 }  // namespace
 
 Result<Samples> open_samples(const std::string& path, const Graph& graph,
@@ -109,12 +160,20 @@ Result<Samples> open_samples(const std::string& path, const Graph& graph,
                              const ImageOptions& images) {
   if (!is_folder(path)) {
     if (path.ends_with(".npz")) return open_npz(path, graph);
+    MNN_RETURN_IF_ERROR(map_file(path).status());
     return not_accessible(path + ": expected a folder of samples or an .npz file");
   }
-  MNN_ASSIGN_OR_RETURN(const std::vector<std::string> entries, list_folder(path));
-  if (entries.empty()) return invalid(path + ": the calibration folder is empty");
+  MNN_ASSIGN_OR_RETURN(const Entries entries, list_samples(path, graph, source_inputs));
+  if (entries.samples.empty() && entries.skipped.empty()) {
+    return invalid(path + ": the calibration folder is empty");
+  }
+  if (entries.samples.empty()) {
+    return invalid(path + ": holds no sample: expected .npy, .png, .jpg or sub-folders, found " +
+                   entries.skipped[0]);
+  }
   Samples samples;
-  for (const std::string& e : entries) samples.names.push_back(path + "/" + e);
+  samples.names = entries.samples;
+  samples.skipped = entries.skipped;
   const Graph* g = &graph;
   std::vector<Value> inputs;
   for (const ValueId v : graph.inputs) {
@@ -142,14 +201,27 @@ Result<Samples> open_samples(const std::string& path, const Graph& graph,
       MNN_ASSIGN_OR_RETURN(t, fit(inputs[0], t, name));
       return std::vector<Tensor>{t};
     }
-    if (!name.ends_with(".npy")) {
-      return invalid(name + ": expected .npy, .png, .jpg or a sub-folder");
-    }
     MNN_ASSIGN_OR_RETURN(const Tensor t, read_npy(name));
     MNN_ASSIGN_OR_RETURN(Tensor fitted, fit(inputs[0], t, name));
     return std::vector<Tensor>{fitted};
   };
   return samples;
+}
+
+void tell_skipped(const std::string& path, const Samples& samples) {
+  const std::vector<std::string>& skipped = samples.skipped;
+  if (skipped.empty()) return;
+  constexpr size_t kNamed = 5;
+  std::string names;
+  for (size_t i = 0; i < std::min(skipped.size(), kNamed); ++i)
+    names += (i ? ", " : "") + skipped[i];
+  if (skipped.size() > kNamed) names += ", …";
+  const std::string text =
+      path + ": " + std::to_string(skipped.size()) +
+      (skipped.size() == 1 ? " entry is no sample" : " entries are no samples") +
+      " (.npy, .png, .jpg) and skipped: " + names;
+  const bool images = std::any_of(skipped.begin(), skipped.end(), is_other_image_name);
+  images ? log_warning(text) : log_info(text);
 }
 
 Result<Samples> open_inputs(const std::string& path, const Graph& graph,

@@ -1,5 +1,5 @@
-// Calibration data: a folder of .npy files or images, of sub-folders with one file per input, or an
-// .npz keyed by input name.
+// Calibration data: a folder of .npy files or images, of sub-folders with one file per input or,
+// for a model of one input, of one class each; or an .npz keyed by input name.
 #pragma once
 
 #include <functional>
@@ -11,17 +11,22 @@
 
 namespace mnn::cli {
 
-// Samples are read when asked for, in name order, one entry of the folder each.
+// Samples are read when asked for, in name order, one entry of the folder each; of a class one
+// file.
 struct Samples {
   std::vector<std::string> names;
+  std::vector<std::string> skipped;  // entries of the folder that are no samples
   std::function<Result<std::vector<Tensor>>(size_t)> load;
 };
 
 // Checks what can be checked without reading every file: that the folder or archive exists and has
-// at least one entry.
+// at least one sample. Entries that are none, hidden ones among them, are left out.
 Result<Samples> open_samples(const std::string& path, const Graph& graph,
                              const std::vector<std::pair<std::string, int>>& source_inputs,
                              const ImageOptions& images);
+
+// Says on stderr what of the folder was left out; images of other kinds are worth a warning.
+void tell_skipped(const std::string& path, const Samples& samples);
 
 // The folder itself when it holds a file for every input (input_<i>.npy|.pb or <name>.npy|.pb), as
 // one sample; else as open_samples.

@@ -52,6 +52,10 @@ Status check_type(const Value& value, const Tensor& t, const std::string& where)
   return {};
 }
 
+Status cannot_read(const std::string& dir, const std::error_code& why) {
+  return not_accessible(dir + ": the folder cannot be read: " + why.message());
+}
+
 // SplitMix64: the whole state is one number, the sequence is the same everywhere.
 class Random {
  public:
@@ -89,6 +93,12 @@ std::string percent_encode(const std::string& name) {
   return out;
 }
 
+Status check_folder(const std::string& dir) {
+  std::error_code ec;
+  fs::directory_iterator it(dir, ec);
+  return ec ? cannot_read(dir, ec) : Status();
+}
+
 bool is_folder(const std::string& path) {
   std::error_code ec;
   return fs::is_directory(path, ec);
@@ -97,20 +107,19 @@ bool is_folder(const std::string& path) {
 Status make_folder(const std::string& dir) {
   std::error_code ec;
   fs::create_directories(dir, ec);
-  if (ec || !is_folder(dir)) return not_accessible(dir + ": the folder cannot be made");
-  return {};
+  if (!ec && is_folder(dir)) return {};
+  const std::string why = ec ? ec.message() : "a file of that name is there";
+  return not_accessible(dir + ": the folder cannot be made: " + why);
 }
 
 Result<std::vector<std::string>> list_folder(const std::string& dir) {
   std::error_code ec;
   fs::directory_iterator it(dir, ec);
-  if (ec) return not_accessible(dir + ": the folder cannot be read: " + ec.message());
   std::vector<std::string> names;
-  for (; it != fs::directory_iterator(); it.increment(ec)) {
-    if (ec) return not_accessible(dir + ": the folder cannot be read: " + ec.message());
-    const std::string name = it->path().filename().string();
-    if (!name.empty() && name[0] != '.') names.push_back(name);
+  for (; !ec && it != fs::directory_iterator(); it.increment(ec)) {
+    names.push_back(it->path().filename().string());
   }
+  if (ec) return cannot_read(dir, ec);
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -118,7 +127,7 @@ Result<std::vector<std::string>> list_folder(const std::string& dir) {
 Result<std::vector<Tensor>> read_inputs(
     const std::string& dir, const Graph& graph,
     const std::vector<std::pair<std::string, int>>& source_inputs) {
-  if (!is_folder(dir)) return not_accessible(dir + ": is not a folder that can be read");
+  MNN_RETURN_IF_ERROR(check_folder(dir));
   std::vector<Tensor> inputs(graph.inputs.size());
   for (size_t i = 0; i < source_inputs.size(); ++i) {
     const auto& [name, index] = source_inputs[i];
@@ -161,7 +170,7 @@ bool holds_inputs(const std::string& dir, const Graph& graph,
 }
 
 Result<std::vector<Tensor>> read_expected(const std::string& dir, const Graph& graph) {
-  if (!is_folder(dir)) return not_accessible(dir + ": is not a folder that can be read");
+  MNN_RETURN_IF_ERROR(check_folder(dir));
   std::vector<Tensor> expected;
   bool some = false;
   for (size_t i = 0; i < graph.outputs.size(); ++i) {

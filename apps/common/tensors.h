@@ -40,7 +40,9 @@ Result<std::vector<Tensor>> random_inputs(const Graph& graph,
 
 std::string percent_encode(const std::string& name);
 Status make_folder(const std::string& dir);
-// Regular files and folders in DIR, sorted by name; hidden ones are left out.
+// kNotAccessible with the reason unless DIR is a folder that can be read.
+Status check_folder(const std::string& dir);
+// Names of what is in DIR, sorted; hidden entries included.
 Result<std::vector<std::string>> list_folder(const std::string& dir);
 bool is_folder(const std::string& path);
 

@@ -3,13 +3,17 @@
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
+#include <system_error>
 
 namespace mnn::cli {
 namespace {
@@ -23,6 +27,29 @@ bool wants_color(int fd) {
   if (no_color != nullptr && *no_color != '\0') return false;
   if (term != nullptr && std::string_view(term) == "dumb") return false;
   return isatty(fd) == 1;
+}
+
+// A line of a log begins with its time: "2025-01-31T".
+bool is_log(std::string_view text) {
+  constexpr std::string_view kTime = "0000-00-00T";
+  if (text.size() < kTime.size()) return false;
+  for (size_t i = 0; i < kTime.size(); ++i) {
+    const bool digit = text[i] >= '0' && text[i] <= '9';
+    if (kTime[i] == '0' ? !digit : text[i] != kTime[i]) return false;
+  }
+  return true;
+}
+
+// What is there must be a log, or empty, to be replaced: a log file may be named by mistake, and is
+// opened before it is known what else the command reads.
+Status check_log_file(const std::string& path) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_size == 0) return {};
+  std::array<char, 16> head{};
+  std::ifstream file(path, std::ios::binary);
+  file.read(head.data(), head.size());
+  if (is_log({head.data(), static_cast<size_t>(file.gcount())})) return {};
+  return usage_error("--log-file " + path + ": is there already and is no log; not replaced");
 }
 
 }  // namespace
@@ -43,6 +70,7 @@ ExitCode exit_code(const Status& status) {
 
 Status start_log(Verbosity verbosity, const std::string& log_file) {
   current_verbosity = verbosity;
+  if (!log_file.empty()) MNN_RETURN_IF_ERROR(check_log_file(log_file));
   auto terminal = std::make_shared<spdlog::sinks::stderr_sink_st>();
   terminal->set_pattern("%v");
   terminal->set_level(verbosity == Verbosity::kQuiet     ? spdlog::level::warn
@@ -55,7 +83,8 @@ Status start_log(Verbosity verbosity, const std::string& log_file) {
       file->set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
       sinks.push_back(file);
     } catch (const spdlog::spdlog_ex& e) {
-      return not_accessible(log_file + ": the log file cannot be written");
+      return not_accessible(
+          log_file + ": the log file cannot be written: " + std::generic_category().message(errno));
     }
   }
   logger = std::make_shared<spdlog::logger>("mnn", sinks.begin(), sinks.end());
@@ -63,6 +92,8 @@ Status start_log(Verbosity verbosity, const std::string& log_file) {
   logger->flush_on(spdlog::level::debug);
   return {};
 }
+
+bool is_quiet() { return current_verbosity == Verbosity::kQuiet; }
 
 namespace {
 
@@ -145,7 +176,7 @@ std::string format_table(const std::vector<std::vector<std::string>>& rows,
 std::string format_number(double value, int decimals) {
   if (std::isnan(value)) return "nan";
   if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
-  std::array<char, 64> text{};
+  std::array<char, 512> text{};  // the largest double has 309 digits
   std::snprintf(text.data(), text.size(), "%.*f", decimals, value);
   return text.data();
 }

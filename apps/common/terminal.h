@@ -12,7 +12,9 @@ namespace mnn::cli {
 
 // How much a command says on stderr; set once by the common flags.
 enum class Verbosity { kQuiet, kNormal, kVerbose };
+// The log file replaces an earlier log; kUsage when another file is there.
 Status start_log(Verbosity verbosity, const std::string& log_file);
+bool is_quiet();                            // only the verdict is printed
 void log_info(const std::string& text);     // normal and up
 void log_detail(const std::string& text);   // verbose only
 void log_warning(const std::string& text);  // always

@@ -75,7 +75,7 @@ std::string report_html(const QuantReport& r, const std::string& title) {
       "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>" + escape(title) +
       " – quantization report</title><style>body{font:14px/1.5 sans-serif;margin:2em;color:#222}"
       "table{border-collapse:collapse;margin:1em 0}td,th{border:1px solid #ccc;padding:.2em "
-      ".5em;text-align:left}"
+      ".5em;text-align:left;overflow-wrap:anywhere}"
       "th{background:#f3f3f3;cursor:pointer}.mark{background:#f7c948;border-radius:3px;padding:0 "
       ".3em}"
       ".strip span{display:inline-block;width:9px;height:22px}.cards "

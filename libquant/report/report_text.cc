@@ -8,11 +8,14 @@ namespace mnn {
 namespace {
 
 std::string format(const char* pattern, ...) {
-  char text[256];
-  va_list args;
+  va_list args, again;
   va_start(args, pattern);
-  std::vsnprintf(text, sizeof text, pattern, args);
+  va_copy(again, args);
+  const int size = std::vsnprintf(nullptr, 0, pattern, args);
   va_end(args);
+  std::string text(static_cast<size_t>(std::max(size, 0)), '\0');
+  std::vsnprintf(text.data(), text.size() + 1, pattern, again);
+  va_end(again);
   return text;
 }
 
@@ -22,7 +25,11 @@ std::string db(const ErrorMetrics& m) {
 }
 
 std::string shortened(const std::string& name, size_t width) {
-  return name.size() <= width ? name : "…" + name.substr(name.size() - width + 1);
+  if (name.size() <= width) return name;
+  size_t begin = name.size() - width + 1;
+  // Not in the middle of a UTF-8 character.
+  while (begin < name.size() && (static_cast<unsigned char>(name[begin]) & 0xC0) == 0x80) ++begin;
+  return "…" + name.substr(begin);
 }
 
 }  // namespace

@@ -14,7 +14,7 @@
 namespace {
 
 using namespace mnn::onnx;
-constexpr int kFloat = 1, kFloat16 = 10;
+constexpr int kFloat = 1, kInt64 = 7, kFloat16 = 10;
 
 // The same numbers everywhere: no library's random generator.
 class Noise {
@@ -39,10 +39,11 @@ class ModelBuilder {
     model_.mutable_graph()->set_name("main");
   }
   // dims: a number is known, anything else is a symbol.
-  void value(ValueInfoProto* info, const std::string& name, const std::vector<std::string>& dims) {
+  void value(ValueInfoProto* info, const std::string& name, const std::vector<std::string>& dims,
+             int type) {
     info->set_name(name);
     auto* tensor = info->mutable_type()->mutable_tensor_type();
-    tensor->set_elem_type(type_);
+    tensor->set_elem_type(type);
     tensor->mutable_shape();
     for (const std::string& d : dims) {
       auto* dim = tensor->mutable_shape()->add_dim();
@@ -53,7 +54,10 @@ class ModelBuilder {
     }
   }
   void input(const std::string& name, const std::vector<std::string>& dims) {
-    value(model_.mutable_graph()->add_input(), name, dims);
+    input(name, dims, type_);
+  }
+  void input(const std::string& name, const std::vector<std::string>& dims, int type) {
+    value(model_.mutable_graph()->add_input(), name, dims, type);
   }
   static void sequence(ValueInfoProto* info, const std::string& name) {
     info->set_name(name);
@@ -67,7 +71,7 @@ class ModelBuilder {
     sequence(model_.mutable_graph()->add_output(), name);
   }
   void output(const std::string& name, const std::vector<std::string>& dims) {
-    value(model_.mutable_graph()->add_output(), name, dims);
+    value(model_.mutable_graph()->add_output(), name, dims, type_);
   }
   void weights(const std::string& name, const std::vector<int64_t>& dims, float scale,
                float offset = 0) {
@@ -161,6 +165,50 @@ ModelBuilder small_cnn(const CnnOptions& o = {}) {
   return m;
 }
 
+// Features of strides 2 and 4 joined again, as detectors do: it runs on images whose sides are
+// multiples of 4.
+ModelBuilder small_detector() {
+  ModelBuilder m(13);
+  m.input("images", {"n", "3", "h", "w"});
+  m.output("boxes", {"n", "4", "rows", "columns"});
+  m.weights("w1", {8, 3, 3, 3}, 0.6f);
+  m.weights("w2", {8, 8, 3, 3}, 0.4f);
+  m.weights("w3", {8, 8, 2, 2}, 0.4f);
+  m.weights("w4", {4, 16, 1, 1}, 0.4f);
+  const auto down = [&](const std::string& name, const std::string& x, const std::string& w,
+                        const std::string& y) {
+    auto* conv = m.node("Conv", name, {x, w}, y);
+    ModelBuilder::ints(conv, "pads", {1, 1, 1, 1});
+    ModelBuilder::ints(conv, "strides", {2, 2});
+  };
+  down("down2", "images", "w1", "a");
+  m.node("Relu", "act2", {"a"}, "b");
+  down("down4", "b", "w2", "c");
+  m.node("Relu", "act4", {"c"}, "d");
+  ModelBuilder::ints(m.node("ConvTranspose", "up", {"d", "w3"}, "e"), "strides", {2, 2});
+  auto* axis = m.node("Concat", "join", {"b", "e"}, "f")->add_attribute();
+  axis->set_name("axis");
+  axis->set_type(AttributeProto::INT);
+  axis->set_i(1);
+  m.node("Conv", "head", {"f", "w4"}, "boxes");
+  return m;
+}
+
+// Tokens of any number, each with a weight, to one vector a sequence.
+ModelBuilder small_text_model() {
+  ModelBuilder m(13);
+  m.input("ids", {"batch", "length"}, kInt64);
+  m.input("weight", {"batch", "length", "1"});
+  m.output("y", {"batch", "length", "8"});
+  m.weights("table", {50, 8}, 1.0f);
+  m.weights("w", {8, 8}, 0.6f);
+  m.node("Gather", "embed", {"table", "ids"}, "a");
+  m.node("Mul", "weigh", {"a", "weight"}, "b");
+  m.node("MatMul", "project", {"b", "w"}, "c");
+  m.node("Relu", "act", {"c"}, "y");
+  return m;
+}
+
 bool write_samples(const std::string& folder, int count) {
   Noise noise;
   for (int i = 0; i < count; ++i) {
@@ -217,6 +265,8 @@ int main(int argc, char** argv) {
     m.node("Det", "volume", {"r"}, "y");
     m.write(dir + "/reference.onnx");
   }
+  small_detector().write(dir + "/detector.onnx");
+  small_text_model().write(dir + "/text_model.onnx");
   {
     ModelBuilder m(13);
     m.input("x", {"2", "h"});

@@ -4,7 +4,7 @@
   run_cases.py --cases tests/cli/convert --bin build/release/bin [--only CASE] [--update]
 
 Each case runs under bash in a scratch folder of its own that holds the small models of
-make_cli_models, with the executables first on PATH. CASE.stdout and CASE.stderr hold the expected
+make_cli_models, with the executables first on PATH and protobuf_bytes.py within Python's reach. CASE.stdout and CASE.stderr hold the expected
 text line by line, `*` standing for any characters; a missing file expects nothing on stdout and
 does not look at stderr. CASE.exit holds the exit code, 0 when missing. --update rewrites what is
 there to what was found: read the diff.
@@ -43,7 +43,8 @@ def read(path):
 def run_case(script, options):
     stem = script[:-3]
     env = dict(os.environ, PATH=options.bin + os.pathsep + os.environ["PATH"], NO_COLOR="1", LC_ALL="C.UTF-8",
-               CASES=os.path.abspath(options.cases))
+               CASES=os.path.abspath(options.cases), PYTHONPATH=os.path.dirname(os.path.abspath(__file__)),
+               PYTHONDONTWRITEBYTECODE="1")
     for name in ("MNN_CPU_ISA",):
         env.pop(name, None)
     with tempfile.TemporaryDirectory() as scratch:

@@ -2,8 +2,6 @@
 // time.
 #include <gtest/gtest.h>
 
-#include <chrono>
-
 #include "libconvert/convert.h"
 #include "libconvert/passes/passes.h"
 #include "libruntime/core/op.h"
@@ -149,15 +147,12 @@ TEST(Rewrite, ErrorsNameThePass) {
   EXPECT_EQ(status.message().rfind("pass break-it: ", 0), 0u) << status.message();
 }
 
-double seconds_of_optimize(Graph& g) {
-  const auto start = std::chrono::steady_clock::now();
+// The graphs of LinearTime take some seconds; a quadratic pass would run into the test's time
+// limit.
+void expect_optimizes(Graph& g) {
   const auto report = optimize(g);
   EXPECT_TRUE(report.ok()) << report.status().message();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
-
-// Ten times as long a chain may take a bounded multiple of the time, however slow the machine.
-constexpr double kSecondsForHuge = 60;
 
 TEST(LinearTime, ChainOfNodes) {
   Graph g;
@@ -174,7 +169,7 @@ TEST(LinearTime, ChainOfNodes) {
   }
   g.value(v).name = "y";
   g.outputs = {v};
-  EXPECT_LT(seconds_of_optimize(g), kSecondsForHuge);
+  expect_optimizes(g);
   EXPECT_EQ(g.value(g.outputs[0]).name, "y");
 }
 
@@ -189,7 +184,7 @@ TEST(LinearTime, ChainThatMergesIntoOneNode) {
     g.nodes.back().origin = {"layer" + std::to_string(i)};
   }
   g.outputs = {v};
-  EXPECT_LT(seconds_of_optimize(g), kSecondsForHuge);
+  expect_optimizes(g);
 }
 
 TEST(LinearTime, ConcatOfManyInputs) {
@@ -201,7 +196,7 @@ TEST(LinearTime, ConcatOfManyInputs) {
     parts.push_back(i % 2 ? x : b.op("Identity", {x}));
   }
   g.outputs = {b.op("Concat", parts, {{"axis", int64_t{1}}})};
-  EXPECT_LT(seconds_of_optimize(g), kSecondsForHuge);
+  expect_optimizes(g);
   EXPECT_EQ(g.nodes.size(), 1u);
 }
 
@@ -213,7 +208,7 @@ TEST(LinearTime, ManyReadersOfOneTranspose) {
   ValueId sum = t;
   for (int i = 0; i < 20000; ++i) sum = b.op("Add", {sum, b.op("Mul", {t, sum})});
   g.outputs = {b.op("Transpose", {sum}, {{"perm", std::vector<int64_t>{0, 3, 1, 2}}})};
-  EXPECT_LT(seconds_of_optimize(g), kSecondsForHuge);
+  expect_optimizes(g);
   for (const Node& node : g.nodes) EXPECT_NE(node.op, "Transpose");
 }
 

@@ -53,6 +53,30 @@ TEST(Report, TextMarksAndLimits) {
   EXPECT_EQ(text.find('\033'), std::string::npos);
 }
 
+TEST(Report, TextTakesNamesOfAnyLength) {
+  QuantReport r = sample_report();
+  const std::string name(3000, 'n');
+  r.outputs[0].first = name;
+  r.islands = {{name, name, 0.5, {name}}};
+  r.candidates[0].first = name;
+  r.layers[0].name = std::string(100, 'a') + "\xc3\xa4" + std::string(46, 'b');
+  const std::string text = report_text(r, 2, false);
+  EXPECT_NE(text.find("output " + name + ": SNR 12.0 dB, cosine "), std::string::npos);
+  EXPECT_NE(text.find("in float: 1 " + name + " (50.00 % of the MACs): " + name + "\n"),
+            std::string::npos);
+  // Cut between characters, not inside one.
+  EXPECT_EQ(text.find("…\xa4"), std::string::npos);
+}
+
+TEST(Report, ASuggestionIsNeverALoss) {
+  EXPECT_EQ(suggestion_text("wider range", 0.52, 1.2),
+            "wider range: +0.52 dB; in float: +1.20 dB at the output");
+  EXPECT_EQ(suggestion_text("wider range", 0.52, -0.59), "wider range: +0.52 dB at the output");
+  EXPECT_EQ(suggestion_text("", -INFINITY, 3), "in float: +3.00 dB at the output");
+  EXPECT_EQ(suggestion_text("wider range", -1, -4.28), "");
+  EXPECT_EQ(suggestion_text("wider range", 0.05, NAN), "");
+}
+
 // Scores of classes are compared by the best class; an axis of boxes or of space is not.
 TEST(Report, ArgmaxAgreementIsForClasses) {
   const auto tensor = [](std::vector<int64_t> dims, std::vector<float> v) {

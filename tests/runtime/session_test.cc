@@ -1,7 +1,5 @@
 #include "libruntime/session.h"
 
-#include <chrono>
-
 #include "tests/runtime/graphs.h"
 
 namespace mnn {
@@ -650,7 +648,8 @@ TEST(Session, ThreadsDoNotChangeResults) {
   }
 }
 
-TEST(Session, PlansLongChainsQuickly) {
+// In linear time: a quadratic planner would run into the test's time limit.
+TEST(Session, PlansLongChains) {
   Graph graph;
   ValueId v = graph.add_input("x", tensor_type(DType::kF32, {Dim::symbol("n"), 2}));
   const ValueId w = graph.add_constant(tensor_of("f32[2,2] = 1 0 0 1"));
@@ -666,12 +665,9 @@ TEST(Session, PlansLongChainsQuickly) {
   graph.outputs = {v};
   SessionOptions options;
   options.backends = {"test"};
-  const auto start = std::chrono::steady_clock::now();
   const auto session = session_of(std::move(graph), options);
   const Status status = session->prepare({{1, 2}});
   ASSERT_TRUE(status.ok()) << status.message();
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  EXPECT_LT(took.count(), 20.0);  // seconds; under two on an idle machine
   EXPECT_EQ(session->steps().size(), 50000u);
   ASSERT_TRUE(session->run().ok());
 }

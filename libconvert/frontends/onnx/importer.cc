@@ -209,6 +209,13 @@ Status Importer::add_outputs(const GraphProto& proto, Scope& scope) {
 
 Result<ImportedModel> Importer::run() {
   out_.format = "onnx";
+  const Status status = read_model();
+  if (status.ok()) return std::move(out_);
+  if (options_.failed != nullptr) *options_.failed = std::move(out_);
+  return status;
+}
+
+Status Importer::read_model() {
   MNN_RETURN_IF_ERROR(read_header());
   Frame frame;
   MNN_ASSIGN_OR_RETURN(frame.opsets, read_opsets(model_.opset_import()));
@@ -237,8 +244,7 @@ Result<ImportedModel> Importer::run() {
   MNN_RETURN_IF_ERROR(add_outputs(proto, scope));
   MNN_RETURN_IF_ERROR(out_.diagnostics.status());
   MNN_RETURN_IF_ERROR(verify(out_.graph));
-  MNN_RETURN_IF_ERROR(infer_types(out_.graph));
-  return std::move(out_);
+  return infer_types(out_.graph);
 }
 
 }  // namespace mnn::onnx

@@ -52,6 +52,7 @@ class Importer {
 
  private:
   // importer.cc: the model and its main graph
+  Status read_model();
   Status read_header();
   Result<Opsets> read_opsets(
       const google::protobuf::RepeatedPtrField<OperatorSetIdProto>& imports) const;

@@ -6,9 +6,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
+#include <atomic>
 #include <cerrno>
+#include <climits>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <system_error>
 
@@ -35,15 +39,62 @@ struct Descriptor {
   }
 };
 
+FileGuard reading_guard, writing_guard;
+
+// What a path names instead of a regular file.
+std::string kind_of(const struct stat& info) {
+  if (S_ISDIR(info.st_mode)) return "is a folder";
+  if (S_ISFIFO(info.st_mode)) return "is a pipe";
+  if (S_ISSOCK(info.st_mode)) return "is a socket";
+  return "is a device";
+}
+
+// Temporary files that are being written. Whoever takes a name out of its entry owns it: the
+// AtomicFile when it is done, or the handler of a signal.
+std::array<std::atomic<char*>, 64> temporaries{};
+
+bool remember(char* name) {
+  for (std::atomic<char*>& entry : temporaries) {
+    char* none = nullptr;
+    if (entry.compare_exchange_strong(none, name)) return true;
+  }
+  return false;
+}
+
+// Frees the name. One that a signal handler took stays: the process is about to end.
+void forget(char* name) {
+  for (std::atomic<char*>& entry : temporaries) {
+    char* expected = name;
+    if (!entry.compare_exchange_strong(expected, nullptr)) continue;
+    std::free(name);
+    return;
+  }
+}
+
 }  // namespace
 
+void set_file_guards(FileGuard reading, FileGuard writing) {
+  reading_guard = std::move(reading);
+  writing_guard = std::move(writing);
+}
+
+void remove_temporary_files() {
+  for (std::atomic<char*>& entry : temporaries) {
+    if (const char* name = entry.exchange(nullptr)) unlink(name);
+  }
+}
+
 Result<MappedFile> map_file(const std::string& path) {
+  if (reading_guard) MNN_RETURN_IF_ERROR(reading_guard(path));
   // O_NONBLOCK: opening a pipe must not wait for a writer.
   const Descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.fd < 0) return errno_status("cannot open", path);
   struct stat info {};
   if (fstat(file.fd, &info) != 0) return errno_status("cannot read", path);
-  if (!S_ISREG(info.st_mode)) return not_accessible(path + ": is not a regular file");
+  if (!S_ISREG(info.st_mode)) {
+    return not_accessible(path + ": " + kind_of(info) +
+                          "; expected a regular file, which can be mapped into memory");
+  }
   if (info.st_size == 0) return MappedFile{};
   const auto bytes = static_cast<size_t>(info.st_size);
   void* const address = mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, file.fd, 0);
@@ -55,6 +106,7 @@ Result<MappedFile> map_file(const std::string& path) {
 }
 
 Result<AtomicFile> AtomicFile::create(const std::string& given) {
+  if (writing_guard) MNN_RETURN_IF_ERROR(writing_guard(given));
   std::string path = given;
   // A link keeps pointing at the file it names: that file is replaced, not the link.
   std::error_code error;
@@ -64,29 +116,43 @@ Result<AtomicFile> AtomicFile::create(const std::string& given) {
   }
   struct stat info {};
   if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
-    return not_accessible(given + ": is not a regular file");
+    return not_accessible(given + ": " + kind_of(info) +
+                          "; it is written under another name and renamed, which takes a file");
   }
   const size_t slash = path.rfind('/') + 1;  // npos + 1 is 0
   for (int attempt = 0; attempt < 100; ++attempt) {
-    // Hidden, so that a folder read while we write does not show it.
-    const std::string temporary = path.substr(0, slash) + "." + path.substr(slash) + "." +
-                                  std::to_string(getpid()) + "." + std::to_string(attempt) + ".tmp";
-    const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    // Hidden, so that a folder read while we write does not show it. A long name is cut: file
+    // systems take NAME_MAX bytes.
+    const std::string ending =
+        "." + std::to_string(getpid()) + "." + std::to_string(attempt) + ".tmp";
+    const std::string name = path.substr(slash, NAME_MAX - ending.size() - 1);
+    char* const temporary = strdup((path.substr(0, slash) + "." + name + ending).c_str());
+    if (temporary == nullptr) return limit_exceeded("out of memory");
+    if (!remember(temporary)) {
+      std::free(temporary);
+      return limit_exceeded(given + ": too many files are being written at once");
+    }
+    const int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd >= 0) return AtomicFile(std::move(path), temporary, fd);
-    if (errno != EEXIST) return errno_status("cannot write", given);
+    const int error = errno;
+    forget(temporary);
+    if (error != EEXIST) return errno_status("cannot write", given, error);
   }
   return not_accessible(given + ": cannot write: too many temporary files beside it");
 }
 
 AtomicFile::AtomicFile(AtomicFile&& other) noexcept
-    : path_(std::move(other.path_)), temporary_(std::move(other.temporary_)), fd_(other.fd_) {
+    : path_(std::move(other.path_)), temporary_(other.temporary_), fd_(other.fd_) {
+  other.temporary_ = nullptr;
   other.fd_ = -1;
 }
 
 AtomicFile::~AtomicFile() {
-  if (fd_ < 0) return;
-  close(fd_);
-  unlink(temporary_.c_str());
+  if (fd_ >= 0) {
+    close(fd_);
+    unlink(temporary_);
+  }
+  if (temporary_ != nullptr) forget(temporary_);
 }
 
 Status AtomicFile::append(std::span<const std::byte> bytes) {
@@ -106,9 +172,9 @@ Status AtomicFile::commit() {
     return errno_status("cannot write", path_);
   }
   const int fd = std::exchange(fd_, -1);
-  if (close(fd) != 0 || rename(temporary_.c_str(), path_.c_str()) != 0) {
+  if (close(fd) != 0 || rename(temporary_, path_.c_str()) != 0) {
     const Status status = errno_status("cannot write", path_);
-    unlink(temporary_.c_str());
+    unlink(temporary_);
     return status;
   }
   // The new name is durable once its folder is flushed; file systems that cannot do that are fine.

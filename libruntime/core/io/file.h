@@ -1,6 +1,7 @@
 // Whole files: memory-mapped reading, writing under a temporary name, hashes.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -10,7 +11,13 @@
 
 namespace mnn {
 
-// A file mapped read-only; regular files only. An empty file has an empty span.
+// Asked about every path that map_file is about to read, or AtomicFile to write, before the file is
+// touched; an error refuses it. Process-wide, for programs: set before the first file is opened.
+using FileGuard = std::function<Status(const std::string& path)>;
+void set_file_guards(FileGuard reading, FileGuard writing);
+
+// A file mapped read-only; regular files only. An empty file has an empty span. kNotAccessible with
+// the reason otherwise.
 struct MappedFile {
   std::span<const std::byte> bytes;
   std::shared_ptr<const void> owner;
@@ -30,12 +37,16 @@ class AtomicFile {
   Status commit();
 
  private:
-  AtomicFile(std::string path, std::string temporary, int fd)
-      : path_(std::move(path)), temporary_(std::move(temporary)), fd_(fd) {}
-  std::string path_, temporary_;
+  AtomicFile(std::string path, char* temporary, int fd)
+      : path_(std::move(path)), temporary_(temporary), fd_(fd) {}
+  std::string path_;
+  char* temporary_;  // its entry among the files that remove_temporary_files() knows
   int fd_ = -1;
 };
 Status write_file(const std::string& path, std::string_view text);
+// Removes the temporary file of every AtomicFile that is not committed. Async-signal-safe: for the
+// handler of a signal that ends the process.
+void remove_temporary_files();
 
 std::string sha256_hex(std::span<const std::byte> bytes);
 

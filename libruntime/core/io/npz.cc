@@ -171,25 +171,44 @@ Result<Tensor> read_tensor(const Bytes& file, const Entry& e, uint64_t& budget) 
   return parse_npy(bytes);
 }
 
-Result<std::map<std::string, Tensor>> read_archive(const Bytes& file, uint64_t budget) {
+// Every entry of the directory in its order, until `visit` fails.
+template <typename Visit>
+Status each_entry(const Bytes& file, Visit&& visit) {
   MNN_ASSIGN_OR_RETURN(const Directory directory, find_directory(file));
-  std::map<std::string, Tensor> tensors;
   uint64_t at = directory.offset;
   const uint64_t end = directory.offset + directory.size;
   for (uint64_t i = 0; i < directory.entries; ++i) {
-    MNN_ASSIGN_OR_RETURN(const Entry entry, read_entry(file, at, end));
-    if (!entry.name.ends_with(".npy")) continue;
+    MNN_ASSIGN_OR_RETURN(Entry entry, read_entry(file, at, end));
+    MNN_RETURN_IF_ERROR(visit(std::move(entry)));
+  }
+  return {};
+}
+
+Result<std::map<std::string, Tensor>> read_archive(const Bytes& file, uint64_t budget) {
+  std::map<std::string, Tensor> tensors;
+  MNN_RETURN_IF_ERROR(each_entry(file, [&](const Entry& entry) -> Status {
+    if (!entry.name.ends_with(".npy")) return {};
     Result<Tensor> tensor = read_tensor(file, entry, budget);
     if (!tensor.ok()) return tensor.status().context(entry.name);
     std::string key = entry.name.substr(0, entry.name.size() - 4);
     if (!tensors.emplace(std::move(key), *std::move(tensor)).second) {
       return invalid(entry.name + " is there twice");
     }
-  }
+    return {};
+  }));
   return tensors;
 }
 
 }  // namespace
+
+Result<std::vector<std::string>> zip_names(std::span<const std::byte> bytes) {
+  std::vector<std::string> names;
+  MNN_RETURN_IF_ERROR(each_entry(Bytes(bytes), [&](Entry entry) -> Status {
+    names.push_back(std::move(entry.name));
+    return {};
+  }));
+  return names;
+}
 
 Result<std::map<std::string, Tensor>> parse_npz(std::span<const std::byte> bytes,
                                                 int64_t max_bytes) {

@@ -1,1 +1,1 @@
-mnn convert dynamic.onnx -o c.mnn --shape x=2,3,16,16 -q | grep inputs
+mnn convert dynamic.onnx -o c.mnn --shape x=2,3,16,16 | grep inputs
