@@ -1,5 +1,6 @@
 // Convolutions on channels-last data. Weights are given in ONNX order and packed at once; the
-// caller's copies may be freed after a make function has returned.
+// caller's copies may be freed after a make function has returned. Where the weights are null, they
+// come with each run in KernelArgs::b, in the same order, and the bias in KernelArgs::bias.
 #pragma once
 
 #include <optional>
@@ -8,10 +9,10 @@
 
 namespace mnn {
 
-// NHWC input [n, ih, iw, ic], output [n, oh, ow, oc]. 1-D convolution: h = 1. The output size is
-// taken as given; taps that fall outside the input read zero. Strides of a pixel (in elements, 0:
-// dense) let a kernel read or write a channel slice of a wider tensor; the residual is laid out
-// like the output.
+// NHWC input [n, id, ih, iw, ic], output [n, od, oh, ow, oc]. 1-D convolution: h = 1; all but 3-D:
+// d = 1. The output size is taken as given; taps that fall outside the input read zero. Strides of
+// a pixel (in elements, 0: dense) let a kernel read or write a channel slice of a wider tensor; the
+// residual is laid out like the output.
 struct ConvGeometry {
   int64_t n = 1, ih = 1, iw = 1, ic = 1;
   int64_t oh = 1, ow = 1, oc = 1;
@@ -21,15 +22,18 @@ struct ConvGeometry {
   int64_t dilation_h = 1, dilation_w = 1;
   int64_t pad_top = 0, pad_left = 0;
   int64_t x_pixel_stride = 0, y_pixel_stride = 0;
+  // Depth: the fp32 kernels only.
+  int64_t id = 1, od = 1, kd = 1, stride_d = 1, dilation_d = 1, pad_front = 0;
+  bool deep() const { return id > 1 || od > 1 || kd > 1; }
 };
 
-// weights [oc, ic / groups, kh, kw]; bias [oc] or null. x, residual, y: float.
+// weights [oc, ic / groups, kd, kh, kw]; bias [oc] or null. x, residual, y: float.
 Result<MatrixKernelPtr> make_conv_f32(const ConvGeometry& geometry, const float* weights,
                                       const float* bias, const Epilogue& epilogue,
                                       const KernelOptions& options);
 
-// Transposed convolution: weights [ic, oc / groups, kh, kw] as in ONNX; pads and strides are the
-// attributes of ConvTranspose, oh and ow its output size.
+// Transposed convolution: weights [ic, oc / groups, kd, kh, kw] as in ONNX; pads and strides are
+// the attributes of ConvTranspose, od, oh and ow its output size.
 Result<MatrixKernelPtr> make_conv_transpose_f32(const ConvGeometry& geometry, const float* weights,
                                                 const float* bias, const Epilogue& epilogue,
                                                 const KernelOptions& options);

@@ -8,24 +8,35 @@ Result<MatrixKernelPtr> make_conv_f32(const ConvGeometry& geometry, const float*
                                       const float* bias, const Epilogue& epilogue,
                                       const KernelOptions& options) {
   MNN_ASSIGN_OR_RETURN(const KernelTable* table, find_kernels(options.isa));
-  MNN_ASSIGN_OR_RETURN(const ConvGeometry g, check_geometry(geometry, 4));
-  if (g.groups > 1 && g.groups == g.ic)
+  MNN_ASSIGN_OR_RETURN(ConvGeometry g, check_geometry(geometry, 4));
+  // Slices that do not mix are images.
+  if (g.kd == 1 && g.stride_d == 1 && g.pad_front == 0 && g.od == g.id) {
+    g.n *= g.id;
+    g.id = g.od = 1;
+  }
+  const bool depthwise = g.groups > 1 && g.groups == g.ic;
+  if (depthwise && !g.deep())
     return make_depthwise_f32(g, {}, weights, bias, epilogue, *table, options.threads);
-  if (options.winograd && prefer_winograd(g))
+  if (depthwise && weights)
+    return make_depthwise_3d_f32(g, weights, bias, epilogue, *table, options.threads);
+  if (options.winograd && weights && !g.deep() && prefer_winograd(g))
     return make_winograd_f32(g, weights, bias, epilogue, *table, options.threads);
   DirectGrid grid;
+  grid.qd = g.od;
   grid.qh = g.oh;
   grid.qw = g.ow;
-  for (int64_t ky = 0; ky < g.kh; ++ky)
-    for (int64_t kx = 0; kx < g.kw; ++kx)
-      grid.taps.push_back({ky * g.dilation_h - g.pad_top, kx * g.dilation_w - g.pad_left});
+  for (int64_t kz = 0; kz < g.kd; ++kz)
+    for (int64_t ky = 0; ky < g.kh; ++ky)
+      for (int64_t kx = 0; kx < g.kw; ++kx)
+        grid.taps.push_back({kz * g.dilation_d - g.pad_front, ky * g.dilation_h - g.pad_top,
+                             kx * g.dilation_w - g.pad_left});
   if (g.dilation_w == 1) grid.run = g.kw;
   auto kernel =
       std::make_unique<DirectConvF32>(g, std::move(grid), *table, epilogue, options.threads);
-  const int64_t inputs = g.ic / g.groups, area = g.kh * g.kw;
-  WeightView view{weights, g.oc, 0, inputs * area, area, {}};
-  for (int64_t tap = 0; tap < area; ++tap) view.taps.push_back(tap);
-  kernel->pack(view, bias);
+  const int64_t inputs = g.ic / g.groups, volume = g.kd * g.kh * g.kw;
+  WeightView view{g.oc, 0, inputs * volume, volume, {}};
+  for (int64_t tap = 0; tap < volume; ++tap) view.taps.push_back(tap);
+  kernel->set_weights(view, weights, bias);
   return MatrixKernelPtr(std::move(kernel));
 }
 

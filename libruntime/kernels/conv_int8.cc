@@ -319,6 +319,7 @@ Result<MatrixKernelPtr> make_conv_int8(const ConvGeometry& geometry, const int8_
                                        const Epilogue& epilogue, const KernelOptions& options) {
   MNN_ASSIGN_OR_RETURN(const KernelTable* table, find_kernels(options.isa));
   MNN_ASSIGN_OR_RETURN(const ConvGeometry g, check_geometry(geometry, 1));
+  if (g.deep()) return unsupported("convolution of bytes in three dimensions");
   MNN_ASSIGN_OR_RETURN(const Int8Epilogue e,
                        plan_int8(g, bias, quant, epilogue, g.ic / g.groups * g.kh * g.kw));
   if (g.groups > 1 && g.groups == g.ic)

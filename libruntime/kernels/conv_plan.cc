@@ -11,16 +11,17 @@ Result<ConvGeometry> check_geometry(const ConvGeometry& geometry, int64_t elemen
   ConvGeometry g = geometry;
   const int64_t positive[] = {g.n,        g.ih,       g.iw,         g.ic,        g.oh,
                               g.ow,       g.oc,       g.kh,         g.groups,    g.kw,
-                              g.stride_h, g.stride_w, g.dilation_h, g.dilation_w};
+                              g.stride_h, g.stride_w, g.dilation_h, g.id,        g.od,
+                              g.kd,       g.stride_d, g.dilation_d, g.dilation_w};
   // With every factor below 2^31, pixel positions cannot overflow.
   constexpr int64_t kLargest = int64_t{1} << 31;
   for (const int64_t v : positive)
     if (v < 1 || v >= kLargest)
       return invalid("convolution sizes must be in [1, 2^31), found " + std::to_string(v));
   if (g.pad_top <= -kLargest || g.pad_top >= kLargest || g.pad_left <= -kLargest ||
-      g.pad_left >= kLargest)
-    return invalid("convolution pads must be below 2^31, found " + std::to_string(g.pad_top) +
-                   " and " + std::to_string(g.pad_left));
+      g.pad_left >= kLargest || g.pad_front <= -kLargest || g.pad_front >= kLargest)
+    return invalid("convolution pads must be below 2^31, found " + std::to_string(g.pad_front) +
+                   ", " + std::to_string(g.pad_top) + " and " + std::to_string(g.pad_left));
   if (g.ic % g.groups != 0 || g.oc % g.groups != 0)
     return invalid("channels must be multiples of the groups, found " + std::to_string(g.ic) +
                    " inputs and " + std::to_string(g.oc) + " outputs in " +
@@ -36,10 +37,11 @@ Result<ConvGeometry> check_geometry(const ConvGeometry& geometry, int64_t elemen
       if (!checked_mul(&product, f)) return false;
     return product <= kMaxBytes;
   };
-  if (!fits({g.n, g.ih, g.iw, g.x_pixel_stride, element_bytes}) ||
-      !fits({g.n, g.oh, g.ow, g.y_pixel_stride, 4}) ||
-      !fits({g.oc + 64 * g.groups, g.ic / g.groups + 4, g.kh, g.kw, 64}) ||
-      !fits({g.iw, g.oc, g.kh, 64}) || !fits({g.kh, g.dilation_h}) || !fits({g.kw, g.dilation_w}))
+  if (!fits({g.n, g.id, g.ih, g.iw, g.x_pixel_stride, element_bytes}) ||
+      !fits({g.n, g.od, g.oh, g.ow, g.y_pixel_stride, 4}) ||
+      !fits({g.oc + 64 * g.groups, g.ic / g.groups + 4, g.kd, g.kh, g.kw, 64}) ||
+      !fits({g.iw, g.oc, g.kh, 64}) || !fits({g.kh, g.dilation_h}) || !fits({g.kw, g.dilation_w}) ||
+      !fits({g.kd, g.dilation_d}))
     return limit_exceeded("convolution too large");
   return g;
 }

@@ -19,16 +19,13 @@ class ClassConvTransposeF32 final : public MatrixKernel {
                                       const float* bias, const Epilogue& epilogue,
                                       const KernelTable& table, int threads) {
     auto made = std::make_unique<ClassConvTransposeF32>(table);
-    for (int64_t py = 0; py < std::min(g.stride_h, g.oh); ++py)
-      for (int64_t px = 0; px < std::min(g.stride_w, g.ow); ++px) {
-        const OutputGrid grid{g.oh, g.ow, py, px, g.stride_h, g.stride_w};
-        MNN_ASSIGN_OR_RETURN(MatrixKernelPtr kernel,
-                             make_class(g, grid, weights, bias, epilogue, table, threads));
-        made->packed_bytes_ += kernel->packed_bytes();
-        made->scratch_bytes_ = std::max(made->scratch_bytes_, kernel->scratch_bytes());
-        made->parts_ = std::max(made->parts_, kernel->parts());
-        made->classes_.push_back(std::move(kernel));
-      }
+    for (int64_t pz = 0; pz < std::min(g.stride_d, g.od); ++pz)
+      for (int64_t py = 0; py < std::min(g.stride_h, g.oh); ++py)
+        for (int64_t px = 0; px < std::min(g.stride_w, g.ow); ++px) {
+          const OutputGrid grid{g.oh, g.ow, py, px, g.stride_h, g.stride_w};
+          MNN_RETURN_IF_ERROR(
+              made->add_class(g, pz, grid, weights, bias, epilogue, table, threads));
+        }
     return MatrixKernelPtr(std::move(made));
   }
   explicit ClassConvTransposeF32(const KernelTable& table)
@@ -36,14 +33,25 @@ class ClassConvTransposeF32 final : public MatrixKernel {
 
   const char* name() const override { return name_.c_str(); }
   int64_t packed_bytes() const override { return packed_bytes_; }
-  int64_t scratch_bytes() const override { return scratch_bytes_ * parts_; }
+  int64_t scratch_bytes() const override { return weight_floats_ * 4 + scratch_bytes_ * parts_; }
+  int phases() const override { return weight_floats_ > 0 ? 2 : 1; }
   int parts() const override { return parts_; }
-  void run(int, int part, const KernelArgs& args) const override {
+  void run(int phase, int part, const KernelArgs& args) const override {
     // Classes may have different numbers of parts, so each part has a scratch of its own.
     KernelArgs own = args;
-    own.scratch = args.scratch + part * scratch_bytes_;
+    own.scratch = args.scratch + weight_floats_ * 4 + part * scratch_bytes_;
+    auto* packed = reinterpret_cast<float*>(args.scratch);
     for (const auto& kernel : classes_)
       if (part < kernel->parts()) kernel->run(0, part, own);
+    for (const auto& kernel : computed_) {
+      if (phase == 0) {
+        kernel->pack(static_cast<const float*>(args.b), static_cast<const float*>(args.bias),
+                     packed, part, parts_);
+      } else if (part < kernel->parts()) {
+        kernel->run_packed(packed, part, own);
+      }
+      packed += round_up(kernel->weight_floats(), 16);
+    }
   }
 
  private:
@@ -62,18 +70,21 @@ class ClassConvTransposeF32 final : public MatrixKernel {
     return taps;
   }
 
-  static Result<MatrixKernelPtr> make_class(const ConvGeometry& g, const OutputGrid& grid,
-                                            const float* weights, const float* bias,
-                                            const Epilogue& epilogue, const KernelTable& table,
-                                            int threads) {
+  // Output slices pz, pz + stride_d, … and their pixels of `grid`.
+  Status add_class(const ConvGeometry& g, int64_t pz, const OutputGrid& grid, const float* weights,
+                   const float* bias, const Epilogue& epilogue, const KernelTable& table,
+                   int threads) {
+    const auto slices = taps_of(pz, g.pad_front, g.kd, g.dilation_d, g.stride_d);
     const auto rows = taps_of(grid.first_h, g.pad_top, g.kh, g.dilation_h, g.stride_h);
     const auto columns = taps_of(grid.first_w, g.pad_left, g.kw, g.dilation_w, g.stride_w);
     ConvGeometry unit = g;
-    unit.stride_h = unit.stride_w = 1;
+    unit.stride_d = unit.stride_h = unit.stride_w = 1;
     const int64_t qh = ceil_div(g.oh - grid.first_h, g.stride_h);
     const int64_t qw = ceil_div(g.ow - grid.first_w, g.stride_w);
-    const int64_t outputs = g.oc / g.groups, inputs = g.ic / g.groups, area = g.kh * g.kw;
-    const bool plain = g.dilation_h == 1 && g.dilation_w == 1 && !rows.empty() && !columns.empty();
+    const int64_t outputs = g.oc / g.groups, inputs = g.ic / g.groups;
+    const int64_t area = g.kd * g.kh * g.kw;
+    const bool plain = weights && !g.deep() && g.dilation_h == 1 && g.dilation_w == 1 &&
+                       !rows.empty() && !columns.empty();
     if (g.groups > 1 && g.groups == g.ic && g.oc == g.ic && plain) {
       // Offsets fall by one from tap to tap: the reversed taps are a kernel.
       unit.kh = static_cast<int64_t>(rows.size());
@@ -87,31 +98,54 @@ class ClassConvTransposeF32 final : public MatrixKernel {
         for (size_t y = rows.size(); y-- > 0;)
           for (size_t x = columns.size(); x-- > 0;)
             turned.push_back(weights[c * area + rows[y].k * g.kw + columns[x].k]);
-      return make_depthwise_f32(unit, grid, turned.data(), bias, epilogue, table, threads);
+      MNN_ASSIGN_OR_RETURN(
+          MatrixKernelPtr kernel,
+          make_depthwise_f32(unit, grid, turned.data(), bias, epilogue, table, threads));
+      packed_bytes_ += kernel->packed_bytes();
+      scratch_bytes_ = std::max(scratch_bytes_, kernel->scratch_bytes());
+      parts_ = std::max(parts_, kernel->parts());
+      classes_.push_back(std::move(kernel));
+      return {};
     }
     DirectGrid direct;
     std::vector<int64_t> kernel_tap;
-    for (const Tap& y : rows)
-      for (const Tap& x : columns) {
-        direct.taps.push_back({y.offset, x.offset});
-        kernel_tap.push_back(y.k * g.kw + x.k);
-      }
+    for (const Tap& z : slices)
+      for (const Tap& y : rows)
+        for (const Tap& x : columns) {
+          direct.taps.push_back({z.offset, y.offset, x.offset});
+          kernel_tap.push_back((z.k * g.kh + y.k) * g.kw + x.k);
+        }
+    direct.qd = ceil_div(g.od - pz, g.stride_d);
     direct.qh = qh;
     direct.qw = qw;
+    direct.y_first_d = pz;
+    direct.y_step_d = g.stride_d;
     direct.y_first_h = grid.first_h;
     direct.y_first_w = grid.first_w;
     direct.y_step_h = grid.step_h;
     direct.y_step_w = grid.step_w;
     auto kernel =
         std::make_unique<DirectConvF32>(unit, std::move(direct), table, epilogue, threads);
-    kernel->pack({weights, outputs, inputs * outputs * area, area, outputs * area, kernel_tap},
-                 bias);
-    return MatrixKernelPtr(std::move(kernel));
+    kernel->set_weights({outputs, inputs * outputs * area, area, outputs * area, kernel_tap},
+                        weights, bias);
+    packed_bytes_ += kernel->packed_bytes();
+    parts_ = std::max(parts_, kernel->parts());
+    if (weights) {
+      scratch_bytes_ = std::max(scratch_bytes_, kernel->scratch_bytes());
+      classes_.push_back(std::move(kernel));
+    } else {
+      scratch_bytes_ = std::max(scratch_bytes_, kernel->part_scratch() * kernel->parts());
+      weight_floats_ += round_up(kernel->weight_floats(), 16);
+      computed_.push_back(std::move(kernel));
+    }
+    return {};
   }
 
   std::vector<MatrixKernelPtr> classes_;
+  std::vector<std::unique_ptr<DirectConvF32>> computed_;  // classes whose weights come with runs
   std::string name_;
-  int64_t packed_bytes_ = 0, scratch_bytes_ = 0;
+  int64_t packed_bytes_ = 0, scratch_bytes_ = 0;  // scratch: of one part
+  int64_t weight_floats_ = 0;                     // of computed_, packed
   int parts_ = 1;
 };
 
@@ -252,11 +286,13 @@ Result<MatrixKernelPtr> make_conv_transpose_f32(const ConvGeometry& geometry, co
                                                 const KernelOptions& options) {
   MNN_ASSIGN_OR_RETURN(const KernelTable* table, find_kernels(options.isa));
   MNN_ASSIGN_OR_RETURN(const ConvGeometry g, check_geometry(geometry, 4));
-  if (g.stride_h * g.stride_w > 4096)
-    return unsupported("transposed convolution with strides " + std::to_string(g.stride_h) + " x " +
-                       std::to_string(g.stride_w));
+  if (g.stride_d > 4096 || g.stride_h > 4096 || g.stride_w > 4096 ||
+      g.stride_d * g.stride_h * g.stride_w > 4096)
+    return unsupported("transposed convolution with strides " + std::to_string(g.stride_d) + " x " +
+                       std::to_string(g.stride_h) + " x " + std::to_string(g.stride_w));
   // Tiles that would be less than half full.
-  const bool few = g.groups == 1 && g.oc * 2 <= int64_t{table->vectors_f32} * table->lanes;
+  const bool few = weights && !g.deep() && g.groups == 1 &&
+                   g.oc * 2 <= int64_t{table->vectors_f32} * table->lanes;
   return few ? RowConvTransposeF32::make(g, weights, bias, epilogue, *table, options.threads)
              : ClassConvTransposeF32::make(g, weights, bias, epilogue, *table, options.threads);
 }

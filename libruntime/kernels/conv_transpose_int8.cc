@@ -209,6 +209,7 @@ Result<MatrixKernelPtr> make_conv_transpose_int8(const ConvGeometry& geometry,
                                                  const KernelOptions& options) {
   MNN_ASSIGN_OR_RETURN(const KernelTable* table, find_kernels(options.isa));
   MNN_ASSIGN_OR_RETURN(const ConvGeometry g, check_geometry(geometry, 4));
+  if (g.deep()) return unsupported("convolution of bytes in three dimensions");
   if (g.groups != 1) return unsupported("transposed int8 convolution with groups");
   int64_t row = g.iw * 4;
   if (!checked_mul(&row, g.kh * g.kw) || !checked_mul(&row, g.oc + 64) ||

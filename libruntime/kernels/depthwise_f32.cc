@@ -23,14 +23,11 @@ class DepthwiseConvF32 final : public MatrixKernel {
     name_ = std::string("conv_f32_depthwise_") + table.isa;
     multiplier_ = g.oc / g.ic;
     const int64_t area = g.kh * g.kw;
-    const int64_t channels = round_up(g.oc, std::max<int64_t>(kChannelGrain, table.lanes));
-    packed_ = AlignedBuffer<float>(channels * area);
-    bias_ = AlignedBuffer<float>(channels);
-    for (int64_t c = 0; c < g.oc; ++c) {
-      const int64_t block = c / table.lanes, lane = c % table.lanes;
-      for (int64_t tap = 0; tap < area; ++tap)
-        packed_[(block * area + tap) * table.lanes + lane] = weights[c * area + tap];
-      if (bias) bias_[c] = bias[c];
+    channels_ = round_up(g.oc, std::max<int64_t>(kChannelGrain, table.lanes));
+    computed_ = weights == nullptr;
+    if (!computed_) {
+      packed_ = AlignedBuffer<float>(channels_ * (area + 1));
+      pack(weights, bias, packed_.data());
     }
     const int64_t rows = g.n * g.oh;
     const Split split =
@@ -42,18 +39,30 @@ class DepthwiseConvF32 final : public MatrixKernel {
     block_ = std::clamp<int64_t>(kBlockBytes / row_bytes, 4, g.oh);
     input_rows_ = (block_ - 1) * g.stride_h + (g.kh - 1) * g.dilation_h + 1;
     part_scratch_ = multiplier_ > 1 ? round_up(input_rows_ * g.iw * g.oc * 4, 64) : 0;
+    weight_bytes_ = computed_ ? round_up(channels_ * (area + 1) * 4, 64) : 0;
   }
 
   const char* name() const override { return name_.c_str(); }
-  int64_t packed_bytes() const override { return packed_.bytes() + bias_.bytes(); }
-  int64_t scratch_bytes() const override { return part_scratch_ * parts_; }
+  int64_t packed_bytes() const override { return packed_.bytes(); }
+  int64_t scratch_bytes() const override { return weight_bytes_ + part_scratch_ * parts_; }
+  int phases() const override { return computed_ ? 2 : 1; }
   int parts() const override { return parts_; }
 
-  void run(int, int part, const KernelArgs& args) const override {
+  void run(int phase, int part, const KernelArgs& args) const override {
+    const float* packed = packed_.data();
+    if (computed_) {
+      auto* own = reinterpret_cast<float*>(args.scratch);
+      packed = own;
+      if (phase == 0) {
+        if (part == 0)
+          pack(static_cast<const float*>(args.b), static_cast<const float*>(args.bias), own);
+        return;
+      }
+    }
     const Range rows = by_rows_ ? piece(g_.n * g_.oh, parts_, part) : Range{0, g_.n * g_.oh};
     const Range channels = by_rows_ ? Range{0, g_.oc} : piece(g_.oc, parts_, part, kChannelGrain);
     if (channels.size() == 0) return;
-    auto* wide = reinterpret_cast<float*>(args.scratch + part * part_scratch_);
+    auto* wide = reinterpret_cast<float*>(args.scratch + weight_bytes_ + part * part_scratch_);
 
     DepthwiseF32 d;
     d.iw = g_.iw;
@@ -71,8 +80,8 @@ class DepthwiseConvF32 final : public MatrixKernel {
     const int64_t y_row = grid_.ow * g_.y_pixel_stride;
     d.y_stride = grid_.step_w * g_.y_pixel_stride;
     d.y_row_stride = grid_.step_h * y_row;
-    d.w = packed_.data() + channels.begin * g_.kh * g_.kw;
-    d.bias = bias_.data() + channels.begin;
+    d.w = packed + channels.begin * g_.kh * g_.kw;
+    d.bias = packed + channels_ * g_.kh * g_.kw + channels.begin;
     d.channels = channels.size();
     d.low = post_.low;
     d.high = post_.high;
@@ -107,6 +116,17 @@ class DepthwiseConvF32 final : public MatrixKernel {
   }
 
  private:
+  // Taps of whole registers of channels, then the bias; zeros behind the last channel.
+  void pack(const float* weights, const float* bias, float* packed) const {
+    const int64_t area = g_.kh * g_.kw, lanes = table_.lanes;
+    std::fill_n(packed, channels_ * (area + 1), 0.0f);
+    for (int64_t c = 0; c < g_.oc; ++c) {
+      float* w = packed + c / lanes * area * lanes + c % lanes;
+      for (int64_t tap = 0; tap < area; ++tap) w[tap * lanes] = weights[c * area + tap];
+      if (bias) packed[channels_ * area + c] = bias[c];
+    }
+  }
+
   void widen(const float* x, int64_t pixels, float* wide) const {
     for (int64_t i = 0; i < pixels; ++i, x += g_.x_pixel_stride)
       for (int64_t c = 0; c < g_.ic; ++c)
@@ -132,7 +152,9 @@ class DepthwiseConvF32 final : public MatrixKernel {
   int64_t multiplier_ = 1, block_ = 1, input_rows_ = 0, part_scratch_ = 0;
   int parts_ = 1;
   bool by_rows_ = false;
-  AlignedBuffer<float> packed_, bias_;
+  bool computed_ = false;  // weights come with each run
+  int64_t channels_ = 0, weight_bytes_ = 0;
+  AlignedBuffer<float> packed_;
 };
 
 }  // namespace

@@ -24,7 +24,7 @@ DirectConvF32::DirectConvF32(const ConvGeometry& g, DirectGrid grid, const Kerne
       epilogue_(epilogue),
       post_(plan_epilogue(epilogue)) {
   name_ = std::string("conv_f32_direct_") + table.isa;
-  m_ = g.n * grid_.qh * grid_.qw;
+  m_ = g.n * grid_.qd * grid_.qh * grid_.qw;
   group_inputs_ = g.ic / g.groups;
   const auto taps = static_cast<int64_t>(grid_.taps.size());
   if (g.groups == 1 && g.ic < kRunChannels && g.x_pixel_stride == g.ic) run_ = grid_.run;
@@ -32,14 +32,17 @@ DirectConvF32::DirectConvF32(const ConvGeometry& g, DirectGrid grid, const Kerne
   k_ = run_ * group_inputs_;
   dots_ = g.groups == 1 && g.oc <= kMaxDots && k_ >= table.lanes;
   if (dots_) name_ = std::string("conv_f32_dot_") + table.isa;
-  identity_ = taps == 1 && grid_.taps[0].dy == 0 && grid_.taps[0].dx == 0 && g.stride_h == 1 &&
-              g.stride_w == 1 && grid_.qh == g.ih && grid_.qw == g.iw && g.oh == g.ih &&
-              g.ow == g.iw && grid_.y_step_h == 1 && grid_.y_step_w == 1;
+  identity_ = taps == 1 && grid_.taps[0].dz == 0 && grid_.taps[0].dy == 0 &&
+              grid_.taps[0].dx == 0 && g.stride_d == 1 && g.stride_h == 1 && g.stride_w == 1 &&
+              grid_.qd == g.id && grid_.qh == g.ih && grid_.qw == g.iw && g.od == g.id &&
+              g.oh == g.ih && g.ow == g.iw && grid_.y_step_d == 1 && grid_.y_step_h == 1 &&
+              grid_.y_step_w == 1;
   panels_ = split_columns(g.oc / g.groups, g.groups, group_inputs_, table.lanes,
                           panel_vectors_f32(table, m_));
   const int64_t weights = taps * group_inputs_ * (g.oc / g.groups);
   split_ = split_work(m_, static_cast<int64_t>(panels_.size()), m_ * weights * g.groups, threads);
-  const int64_t pixel_bytes = group_inputs_ * 4 * std::min(g.stride_h * g.stride_w, taps);
+  const int64_t pixel_bytes =
+      group_inputs_ * 4 * std::min(g.stride_d * g.stride_h * g.stride_w, taps);
   block_ = block_rows(std::max<int64_t>(pixel_bytes, 4), weights * 4);
   zeros_ = AlignedBuffer<float>(std::max(g.ic, k_));
   pointer_bytes_ = round_up(runs_ * block_ * 8, 64);
@@ -55,43 +58,85 @@ int64_t DirectConvF32::block_rows(int64_t pixel_bytes, int64_t weight_bytes) con
   return std::min(round_up(rows, kTileRows), round_up(m_, kTileRows)) + kTileRows;
 }
 
+int64_t DirectConvF32::columns() const {
+  return dots_ ? g_.oc : padded_columns(panels_, table_.lanes);
+}
+
+int64_t DirectConvF32::weight_floats() const {
+  const int64_t depth = dots_ ? runs_ * round_up(k_, table_.lanes) : runs_ * k_;
+  return columns() * (depth + 1);
+}
+
+void DirectConvF32::set_weights(const WeightView& view, const float* weights, const float* bias) {
+  view_ = view;
+  computed_ = weights == nullptr;
+  if (computed_) return;
+  packed_ = AlignedBuffer<float>(weight_floats());
+  pack(weights, bias, packed_.data(), 0, 1);
+}
+
 // Run after run, each filled up to whole registers.
-void DirectConvF32::pack_dots(const WeightView& weights, const float* bias) {
+void DirectConvF32::pack_dot(const float* weights, int64_t o, float* packed) const {
   const int64_t step = round_up(k_, table_.lanes);
-  packed_ = AlignedBuffer<float>(g_.oc * runs_ * step);
-  bias_ = AlignedBuffer<float>(g_.oc);
-  for (int64_t o = 0; o < g_.oc; ++o) {
-    if (bias) bias_[o] = bias[o];
-    for (size_t tap = 0; tap < grid_.taps.size(); ++tap) {
-      const auto t = static_cast<int64_t>(tap);
-      float* w = packed_.data() + (o * runs_ + t / run_) * step + t % run_ * group_inputs_;
-      const float* from = weights.at(o, tap);
-      for (int64_t c = 0; c < group_inputs_; ++c) w[c] = from[c * weights.input_stride];
+  std::fill_n(packed + o * runs_ * step, runs_ * step, 0.0f);
+  for (size_t tap = 0; tap < grid_.taps.size(); ++tap) {
+    const auto t = static_cast<int64_t>(tap);
+    float* w = packed + (o * runs_ + t / run_) * step + t % run_ * group_inputs_;
+    const float* from = weights + view_.at(o, tap);
+    for (int64_t c = 0; c < group_inputs_; ++c) w[c] = from[c * view_.input_stride];
+  }
+}
+
+void DirectConvF32::pack_panel(const float* weights, const Panel& p, float* w) const {
+  const int64_t nr = int64_t{p.vectors} * table_.lanes;
+  for (size_t tap = 0; tap < grid_.taps.size(); ++tap, w += group_inputs_ * nr) {
+    if (view_.input_stride == 1) {
+      table_.pack_transposed_f32(weights + view_.at(p.n0, tap), view_.output_stride, group_inputs_,
+                                 p.width, nr, 1.0f, w);
+      continue;
+    }
+    for (int64_t c0 = 0; c0 < group_inputs_; c0 += kPackBlock) {
+      const int64_t end = std::min(c0 + kPackBlock, group_inputs_);
+      for (int64_t j = 0; j < p.width; ++j) {
+        const float* from = weights + view_.at(p.n0 + j, tap);
+        for (int64_t c = c0; c < end; ++c) w[c * nr + j] = from[c * view_.input_stride];
+      }
+      for (int64_t c = c0; c < end && p.width < nr; ++c)
+        std::fill_n(w + c * nr + p.width, nr - p.width, 0.0f);
     }
   }
 }
 
-void DirectConvF32::pack(const WeightView& weights, const float* bias) {
-  if (dots_) return pack_dots(weights, bias);
-  const int64_t columns = padded_columns(panels_, table_.lanes), depth = runs_ * k_;
-  packed_ = AlignedBuffer<float>(columns * depth);
-  bias_ = AlignedBuffer<float>(columns);
-  for (const Panel& p : panels_) {
-    const int64_t nr = int64_t{p.vectors} * table_.lanes;
-    float* w = packed_.data() + p.column * depth;
-    for (size_t tap = 0; tap < grid_.taps.size(); ++tap, w += group_inputs_ * nr)
-      for (int64_t c0 = 0; c0 < group_inputs_; c0 += kPackBlock) {
-        const int64_t end = std::min(c0 + kPackBlock, group_inputs_);
-        for (int64_t j = 0; j < p.width; ++j) {
-          const float* from = weights.at(p.n0 + j, tap);
-          for (int64_t c = c0; c < end; ++c) w[c * nr + j] = from[c * weights.input_stride];
-        }
-      }
-    for (int64_t j = 0; bias && j < p.width; ++j) bias_[p.column + j] = bias[p.n0 + j];
+void DirectConvF32::pack(const float* weights, const float* bias, float* packed, int part,
+                         int parts) const {
+  const int64_t all = columns(), depth = runs_ * k_;
+  float* end = packed + weight_floats() - all;
+  if (dots_) {
+    const Range outputs = piece(g_.oc, parts, part);
+    for (int64_t o = outputs.begin; o < outputs.end; ++o) {
+      pack_dot(weights, o, packed);
+      end[o] = bias ? bias[o] : 0.0f;
+    }
+    return;
+  }
+  const Range panels = piece(static_cast<int64_t>(panels_.size()), parts, part);
+  for (int64_t i = panels.begin; i < panels.end; ++i) {
+    const Panel& p = panels_[static_cast<size_t>(i)];
+    pack_panel(weights, p, packed + p.column * depth);
+    for (int64_t j = 0; j < int64_t{p.vectors} * table_.lanes; ++j)
+      end[p.column + j] = bias && j < p.width ? bias[p.n0 + j] : 0.0f;
   }
 }
 
-void DirectConvF32::run(int, int part, const KernelArgs& args) const {
+void DirectConvF32::run(int phase, int part, const KernelArgs& args) const {
+  if (!computed_) return run_packed(packed_.data(), part, args);
+  auto* packed = reinterpret_cast<float*>(args.scratch + part_scratch_ * parts());
+  if (phase == 1) return run_packed(packed, part, args);
+  pack(static_cast<const float*>(args.b), static_cast<const float*>(args.bias), packed, part,
+       parts());
+}
+
+void DirectConvF32::run_packed(const float* packed, int part, const KernelArgs& args) const {
   const Range rows = piece(m_, split_.rows, part / split_.panels, kTileRows);
   const Range panels =
       piece(static_cast<int64_t>(panels_.size()), split_.panels, part % split_.panels);
@@ -106,23 +151,23 @@ void DirectConvF32::run(int, int part, const KernelArgs& args) const {
     block.begin += rows.begin;
     block.end += rows.begin;
     point(block, static_cast<const float*>(args.x), pointers, y_offset, copies);
-    if (dots_) run_dots(block.size(), pointers, y_offset, args);
+    if (dots_) run_dots(block.size(), pointers, y_offset, packed, args);
     for (int64_t p = panels.begin; p < panels.end && !dots_; ++p)
-      run_panel(panels_[static_cast<size_t>(p)], block.size(), pointers, y_offset, args);
+      run_panel(panels_[static_cast<size_t>(p)], block.size(), pointers, y_offset, packed, args);
     if (post_.any_pass()) finish(y_offset, block.size(), panels, args);
   }
 }
 
 void DirectConvF32::run_dots(int64_t rows, const float* const* pointers, const int64_t* y_offset,
-                             const KernelArgs& args) const {
+                             const float* packed, const KernelArgs& args) const {
   TileF32 t;
   t.a = pointers;
   t.a_tap_stride = block_;
   t.taps = runs_;
   t.k = k_;
-  t.w = packed_.data();
+  t.w = packed;
   t.w_stride = runs_ * round_up(k_, table_.lanes);
-  t.bias = bias_.data();
+  t.bias = packed + g_.oc * t.w_stride;
   t.y_offset = y_offset;
   t.y = static_cast<float*>(args.y);
   if (post_.add_residual) t.residual = static_cast<const float*>(args.residual);
@@ -133,15 +178,16 @@ void DirectConvF32::run_dots(int64_t rows, const float* const* pointers, const i
 }
 
 void DirectConvF32::run_panel(const Panel& p, int64_t rows, const float* const* pointers,
-                              const int64_t* y_offset, const KernelArgs& args) const {
+                              const int64_t* y_offset, const float* packed,
+                              const KernelArgs& args) const {
   TileF32 t;
   t.a_tap_stride = block_;
   t.a_offset = p.a_offset;
   t.taps = runs_;
   t.k = k_;
-  t.w = packed_.data() + p.column * runs_ * k_;
+  t.w = packed + p.column * runs_ * k_;
   t.w_stride = int64_t{p.vectors} * table_.lanes;
-  t.bias = bias_.data() + p.column;
+  t.bias = packed + columns() * runs_ * k_ + p.column;
   t.y = static_cast<float*>(args.y) + p.n0;
   if (post_.add_residual) t.residual = static_cast<const float*>(args.residual) + p.n0;
   t.low = post_.low;
@@ -187,16 +233,18 @@ void DirectConvF32::point(const Range& block, const float* x, const float** poin
   PixelWalk walk(grid_.qh, grid_.qw, block.begin);
   for (int64_t r = 0; r < block.size();) {
     const int64_t count = std::min(block.size() - r, grid_.qw - walk.x);
+    const int64_t n = walk.n / grid_.qd, qz = walk.n % grid_.qd;
+    const int64_t oz = grid_.y_first_d + qz * grid_.y_step_d;
     const int64_t oy = grid_.y_first_h + walk.y * grid_.y_step_h;
     const int64_t ox = grid_.y_first_w + walk.x * grid_.y_step_w;
-    for (int64_t i = 0; i < count; ++i)
-      y_offset[r + i] = ((walk.n * g_.oh + oy) * g_.ow + ox + i * grid_.y_step_w) * ys;
-    const float* image = x + walk.n * g_.ih * g_.iw * xs;
+    const int64_t line = ((n * g_.od + oz) * g_.oh + oy) * g_.ow + ox;
+    for (int64_t i = 0; i < count; ++i) y_offset[r + i] = (line + i * grid_.y_step_w) * ys;
     for (int64_t j = 0; j < runs_; ++j) {
       const DirectGrid::Tap& tap = grid_.taps[static_cast<size_t>(j * run_)];
-      const int64_t iy = walk.y * g_.stride_h + tap.dy;
-      point_row(iy >= 0 && iy < g_.ih ? image + iy * g_.iw * xs : nullptr,
-                walk.x * g_.stride_w + tap.dx, count, pointers + j * block_ + r,
+      const int64_t iz = qz * g_.stride_d + tap.dz, iy = walk.y * g_.stride_h + tap.dy;
+      const bool inside = iz >= 0 && iz < g_.id && iy >= 0 && iy < g_.ih;
+      const float* row = inside ? x + ((n * g_.id + iz) * g_.ih + iy) * g_.iw * xs : nullptr;
+      point_row(row, walk.x * g_.stride_w + tap.dx, count, pointers + j * block_ + r,
                 copies + (r * runs_ + j) * k_);
     }
     r += count;

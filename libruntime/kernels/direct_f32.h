@@ -11,28 +11,29 @@
 
 namespace mnn {
 
-// Grid point (qy, qx) reads input pixels (qy * stride_h + dy, qx * stride_w + dx) of each tap and
-// writes output pixel (y_first_h + qy * y_step_h, y_first_w + qx * y_step_w).
+// Grid point (qz, qy, qx) reads input pixels (qz * stride_d + dz, qy * stride_h + dy, qx * stride_w
+// + dx) of each tap and writes output pixel (y_first_d + qz * y_step_d, y_first_h + qy * y_step_h,
+// y_first_w + qx * y_step_w).
 struct DirectGrid {
   struct Tap {
-    int64_t dy, dx;
+    int64_t dz, dy, dx;
   };
-  int64_t qh = 1, qw = 1;
+  int64_t qd = 1, qh = 1, qw = 1;
   std::vector<Tap> taps;
-  int64_t y_first_h = 0, y_first_w = 0, y_step_h = 1, y_step_w = 1;
+  int64_t y_first_d = 0, y_first_h = 0, y_first_w = 0;
+  int64_t y_step_d = 1, y_step_h = 1, y_step_w = 1;
   // Runs of this many taps are neighbours along x in a dense input (1: nothing is known).
   int64_t run = 1;
 };
 
-// Where weights lie: at(o, tap)[c * input_stride] is that of output channel o, channel c of its
-// group.
+// Where weights lie: data[at(o, tap) + c * input_stride] is that of output channel o, channel c of
+// its group.
 struct WeightView {
-  const float* data = nullptr;
   int64_t outputs = 1;  // of a group
   int64_t group_stride = 0, output_stride = 0, input_stride = 0;
   std::vector<int64_t> taps;  // offsets
-  const float* at(int64_t o, size_t tap) const {
-    return data + o / outputs * group_stride + o % outputs * output_stride + taps[tap];
+  int64_t at(int64_t o, size_t tap) const {
+    return o / outputs * group_stride + o % outputs * output_stride + taps[tap];
   }
 };
 
@@ -41,21 +42,34 @@ class DirectConvF32 final : public MatrixKernel {
   // `g` has passed check_geometry; its kernel size, dilations and pads are not used.
   DirectConvF32(const ConvGeometry& g, DirectGrid grid, const KernelTable& table,
                 const Epilogue& epilogue, int threads);
-  void pack(const WeightView& weights, const float* bias);
+  // What every run uses. `weights` null: they come with each run.
+  void set_weights(const WeightView& view, const float* weights, const float* bias);
+
+  // Packed weights and bias in floats, and making them; the parts may run at once.
+  int64_t weight_floats() const;
+  void pack(const float* weights, const float* bias, float* packed, int part, int parts) const;
+  // A run with what pack has made.
+  void run_packed(const float* packed, int part, const KernelArgs& args) const;
 
   const char* name() const override { return name_.c_str(); }
-  int64_t packed_bytes() const override { return packed_.bytes() + bias_.bytes(); }
-  int64_t scratch_bytes() const override { return part_scratch_ * parts(); }
+  int64_t packed_bytes() const override { return packed_.bytes(); }
+  int64_t scratch_bytes() const override {
+    return part_scratch_ * parts() + (computed_ ? weight_floats() * 4 : 0);
+  }
+  int phases() const override { return computed_ ? 2 : 1; }
   int parts() const override { return split_.parts(); }
   void run(int phase, int part, const KernelArgs& args) const override;
+  int64_t part_scratch() const { return part_scratch_; }
 
  private:
   int64_t block_rows(int64_t pixel_bytes, int64_t weight_bytes) const;
-  void pack_dots(const WeightView& weights, const float* bias);
+  int64_t columns() const;  // of the packed weights
+  void pack_dot(const float* weights, int64_t o, float* packed) const;
+  void pack_panel(const float* weights, const Panel& p, float* w) const;
   void run_dots(int64_t rows, const float* const* pointers, const int64_t* y_offset,
-                const KernelArgs& args) const;
+                const float* packed, const KernelArgs& args) const;
   void run_panel(const Panel& p, int64_t rows, const float* const* pointers,
-                 const int64_t* y_offset, const KernelArgs& args) const;
+                 const int64_t* y_offset, const float* packed, const KernelArgs& args) const;
   void finish(const int64_t* y_offset, int64_t rows, const Range& panels,
               const KernelArgs& args) const;
   void point(const Range& block, const float* x, const float** pointers, int64_t* y_offset,
@@ -74,9 +88,11 @@ class DirectConvF32 final : public MatrixKernel {
   int64_t runs_ = 0, k_ = 0;  // runs, floats in each
   bool dots_ = false;         // few columns: each is a row of weights
   bool identity_ = false;     // grid point i reads pixel i and writes pixel i
+  bool computed_ = false;     // weights come with each run
   std::vector<Panel> panels_;
   Split split_;
-  AlignedBuffer<float> packed_, bias_, zeros_;
+  WeightView view_;
+  AlignedBuffer<float> packed_, zeros_;  // weights, then the bias
   int64_t pointer_bytes_ = 0, copy_bytes_ = 0, part_scratch_ = 0;
 };
 
@@ -93,10 +109,14 @@ struct OutputGrid {
   int64_t first_h = 0, first_w = 0, step_h = 1, step_w = 1;
 };
 
-// y = x * w per channel; needs groups == ic.
+// y = x * w per channel; needs groups == ic. `weights` null: they come with each run.
 Result<MatrixKernelPtr> make_depthwise_f32(const ConvGeometry& checked, const OutputGrid& grid,
                                            const float* weights, const float* bias,
                                            const Epilogue& epilogue, const KernelTable& table,
                                            int threads);
+// The same in three dimensions, for constant weights.
+Result<MatrixKernelPtr> make_depthwise_3d_f32(const ConvGeometry& checked, const float* weights,
+                                              const float* bias, const Epilogue& epilogue,
+                                              const KernelTable& table, int threads);
 
 }  // namespace mnn

@@ -20,10 +20,12 @@ struct KernelOptions {
 
 struct KernelArgs {
   const void* x = nullptr;         // the input, NHWC or [batch, M, K]
-  const void* b = nullptr;         // GEMM with a run-time matrix B only
+  const void* b = nullptr;         // a matrix B or weights that come with each run
   const void* residual = nullptr;  // when the epilogue has one
   void* y = nullptr;
-  std::byte* scratch = nullptr;  // scratch_bytes(), 64-byte aligned, contents do not matter
+  std::byte* scratch = nullptr;    // scratch_bytes(), 64-byte aligned, contents do not matter
+  const void* bias = nullptr;      // convolutions with run-time weights only; null: none
+  int32_t x_zero = 0, b_zero = 0;  // zero points of products of integers
 };
 
 // Immutable after it was made. For each phase in order, run(phase, part) is called once for every

@@ -30,6 +30,19 @@ struct TileF32 {
   int64_t n = 0;
 };
 
+// Any number of rows of a product in double: y[m][0..n) = alpha * sum over k of a[m][k] * w[k][:].
+struct TileF64 {
+  const double* a = nullptr;
+  int64_t a_stride = 0;
+  int64_t k = 0;
+  const double* w = nullptr;  // [k][columns_f64], rows w_stride apart
+  int64_t w_stride = 0;
+  double* y = nullptr;
+  int64_t y_stride = 0;
+  double alpha = 1;
+  int64_t rows = 0, n = 0;
+};
+
 // Output rows [oy_begin, oy_end) of one image of a depthwise convolution, channels [0, channels):
 // y[oy][ox][c] = clamp(bias[c] + sum over taps inside the input of x * w [+ residual]).
 struct DepthwiseF32 {
@@ -218,6 +231,9 @@ struct KernelTable {
   // Any number of rows of 1 to kMaxDots columns. w holds [n][taps][k rounded up to lanes], columns
   // w_stride apart; no float of a is read behind k. a_offset is not used.
   void (*dot_f32)(const TileF32&, int64_t rows) = nullptr;
+
+  int columns_f64 = 0;
+  void (*tile_f64)(const TileF64&) = nullptr;
 
   // Groups of four: a holds u8, w s8. Without instructions that add to int32 at once
   // (`pairs_saturate`) the products are added by pairs in int16, which is exact for weights that

@@ -1,7 +1,8 @@
-// int8 products of two computed matrices. Each part packs the matrix B of its batch item, then
-// takes rows of A over it block by block. Without VNNI both operands become int16 minus their zero
-// points; with it A stays as it is and B is taken minus 128, and what the zero points add is taken
-// off the sums: (a - za)(b - zb) = a w - za w + d a - d za, with w = b - 128 and d = 128 - zb.
+// int8 products of two computed matrices, rescaled or as int32 sums. Each part packs the matrix B
+// of its batch item, then takes rows of A over it block by block. Without VNNI both operands become
+// int16 minus their zero points; with it A stays as it is and B is taken minus 128, and what the
+// zero points add is taken off the sums: (a - za)(b - zb) = a w - za w + d a - d za, with w = b -
+// 128 and d = 128 - zb.
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -21,6 +22,13 @@ constexpr int64_t kMostRows = 96;
 
 class MatMulInt8 final : public MatrixKernel {
  public:
+  // Sums, with the zero points of each run.
+  MatMulInt8(const GemmGeometry& g, const KernelTable& table, int threads)
+      : g_(g), table_(table), sums_(true) {
+    name_ = std::string("matmul_integer_") + table.isa;
+    plan(threads);
+  }
+
   MatMulInt8(const GemmGeometry& g, const KernelTable& table, const ConvQuant& quant,
              const QuantU8& b, const float* bias, const Int8Epilogue& epilogue, int threads)
       : g_(g),
@@ -29,13 +37,7 @@ class MatMulInt8 final : public MatrixKernel {
         a_zero_(quant.in.zero_point),
         b_zero_(b.zero_point) {
     name_ = std::string("matmul_int8_") + table.isa;
-    k_ = ceil_div(g.k, fours() ? 4 : 2);
-    in_place_ = fours() && g.k % 4 == 0;
-    int widest = tiles().vectors;
-    for (int v = widest + 1; v <= kMaxVectors; ++v)
-      if (g.m <= tiles().rows[v]) widest = v;
-    panels_ = split_columns(g.n, 1, 0, table.lanes, widest);
-    columns_ = padded_columns(panels_, table.lanes);
+    plan(threads);
     scale_ = AlignedBuffer<float>(columns_);
     bias_ = AlignedBuffer<float>(columns_);
     if (epilogue.y_per_channel) y_grids_.allocate(columns_);
@@ -46,18 +48,6 @@ class MatMulInt8 final : public MatrixKernel {
         if (epilogue.y_per_channel) y_grids_.set(p.column + j, output_grid(quant, p.n0 + j));
       }
     }
-    int64_t macs = g.m * g.n * g.k;
-    if (!checked_mul(&macs, g.batch)) macs = std::numeric_limits<int64_t>::max();
-    split_ = split_work(g.m, g.batch, macs / 2, threads);
-    rows_block_ = std::clamp<int64_t>(kBlockBytes / (k_ * 4) / kTileRows * kTileRows, 2 * kTileRows,
-                                      kMostRows);
-    rows_block_ = std::min(rows_block_, g.m);
-    b_bytes_ = round_up(columns_ * k_ * 4, 64);
-    turned_bytes_ = g.b_transposed ? round_up(g.n * k_ * 4 + 64, 64) : 0;
-    start_bytes_ = round_up(columns_ * 4, 64);
-    a_bytes_ = in_place_ ? 0 : round_up(rows_block_ * k_ * 4, 64);
-    row_bytes_ = round_up(rows_block_ * 8, 64);
-    part_scratch_ = b_bytes_ + turned_bytes_ + start_bytes_ + a_bytes_ + 3 * row_bytes_;
   }
 
   const char* name() const override { return name_.c_str(); }
@@ -71,7 +61,9 @@ class MatMulInt8 final : public MatrixKernel {
     const Range rows = piece(g_.m, split_.rows, part / split_.panels, kTileRows);
     const Range items = piece(g_.batch, split_.panels, part % split_.panels);
     if (rows.size() == 0) return;
-    const Scratch s = scratch(args.scratch + part * part_scratch_);
+    Scratch s = scratch(args.scratch + part * part_scratch_);
+    s.a_zero = sums_ ? args.x_zero : a_zero_;
+    s.b_zero = sums_ ? args.b_zero : b_zero_;
     for (int64_t r = 0; r < rows_block_; ++r) s.y_offset[r] = r * g_.c_stride;
     int64_t packed = -1;
     for (int64_t item = items.begin; item < items.end; ++item) {
@@ -92,6 +84,33 @@ class MatMulInt8 final : public MatrixKernel {
   }
 
  private:
+  void plan(int threads) {
+    const GemmGeometry& g = g_;
+    const KernelTable& table = table_;
+    k_ = ceil_div(g.k, fours() ? 4 : 2);
+    in_place_ = fours() && g.k % 4 == 0;
+    int widest = tiles().vectors;
+    for (int v = widest + 1; v <= kMaxVectors; ++v)
+      if (g.m <= tiles().rows[v]) widest = v;
+    panels_ = split_columns(g.n, 1, 0, table.lanes, widest);
+    columns_ = padded_columns(panels_, table.lanes);
+    int64_t macs = g.m * g.n * g.k;
+    if (!checked_mul(&macs, g.batch)) macs = std::numeric_limits<int64_t>::max();
+    split_ = split_work(g.m, g.batch, macs / 2, threads);
+    rows_block_ = std::clamp<int64_t>(kBlockBytes / (k_ * 4) / kTileRows * kTileRows, 2 * kTileRows,
+                                      kMostRows);
+    rows_block_ = std::min(rows_block_, g.m);
+    b_bytes_ = round_up(columns_ * k_ * 4, 64);
+    turned_bytes_ = g.b_transposed ? round_up(g.n * k_ * 4 + 64, 64) : 0;
+    start_bytes_ = round_up(columns_ * 4, 64);
+    a_bytes_ = in_place_ ? 0 : round_up(rows_block_ * k_ * 4, 64);
+    row_bytes_ = round_up(rows_block_ * 8, 64);
+    const int64_t widest_columns = int64_t{panels_.front().vectors} * table.lanes;
+    sum_bytes_ = sums_ ? round_up(kMaxTileRows * widest_columns * 4, 64) : 0;
+    part_scratch_ =
+        b_bytes_ + turned_bytes_ + start_bytes_ + a_bytes_ + 3 * row_bytes_ + sum_bytes_;
+  }
+
   struct Scratch {
     int32_t* b;       // packed panels
     int32_t* turned;  // rows of a transposed B in groups
@@ -100,6 +119,8 @@ class MatMulInt8 final : public MatrixKernel {
     const uint8_t** pointers;
     int64_t* y_offset;
     int32_t* row_start;
+    int32_t* sums;  // of a tile
+    int a_zero, b_zero;
   };
 
   Scratch scratch(std::byte* at) const {
@@ -116,6 +137,7 @@ class MatMulInt8 final : public MatrixKernel {
     s.pointers = reinterpret_cast<const uint8_t**>(take(row_bytes_));
     s.y_offset = reinterpret_cast<int64_t*>(take(row_bytes_));
     s.row_start = reinterpret_cast<int32_t*>(take(row_bytes_));
+    s.sums = reinterpret_cast<int32_t*>(take(sum_bytes_));
     return s;
   }
 
@@ -135,7 +157,7 @@ class MatMulInt8 final : public MatrixKernel {
       } else if (fours()) {
         table_.pack_fours(b + p.n0, g_.b_stride, g_.k, p.width, nr, out, start);
       } else {
-        table_.pack_pairs(b + p.n0, g_.b_stride, g_.k, p.width, nr, b_zero_, out);
+        table_.pack_pairs(b + p.n0, g_.b_stride, g_.k, p.width, nr, s.b_zero, out);
       }
       if (!fours()) continue;
       if (g_.b_transposed) {
@@ -144,7 +166,7 @@ class MatMulInt8 final : public MatrixKernel {
                                        static_cast<int32_t>(128 * g_.k)
                                  : 0;
       }
-      for (int64_t j = 0; j < nr; ++j) start[j] *= -a_zero_;
+      for (int64_t j = 0; j < nr; ++j) start[j] *= -s.a_zero;
     }
   }
 
@@ -156,7 +178,7 @@ class MatMulInt8 final : public MatrixKernel {
       if (fours()) {
         table_.minus_128(b, reinterpret_cast<int8_t*>(out), g_.k);
       } else {
-        table_.widen_u8(b, b_zero_, reinterpret_cast<int16_t*>(out), g_.k);
+        table_.widen_u8(b, s.b_zero, reinterpret_cast<int16_t*>(out), g_.k);
       }
     }
   }
@@ -164,7 +186,7 @@ class MatMulInt8 final : public MatrixKernel {
   // Rows of A from `a` on, which are rows of C from m0 on.
   void run_block(const uint8_t* a, int64_t rows, int64_t m0, const Scratch& s,
                  const KernelArgs& args) const {
-    const int64_t d = 128 - b_zero_;
+    const int64_t d = 128 - s.b_zero;
     for (int64_t r = 0; r < rows; ++r, a += g_.a_stride) {
       s.pointers[r] = a;
       if (!in_place_) {
@@ -173,12 +195,12 @@ class MatMulInt8 final : public MatrixKernel {
         if (fours()) {
           std::memcpy(row, a, static_cast<size_t>(g_.k));
         } else {
-          table_.widen_u8(a, a_zero_, reinterpret_cast<int16_t*>(row), g_.k);
+          table_.widen_u8(a, s.a_zero, reinterpret_cast<int16_t*>(row), g_.k);
         }
         s.pointers[r] = row;
       }
       if (fours() && d != 0)
-        s.row_start[r] = static_cast<int32_t>(d * (table_.sum_u8(a, g_.k) - a_zero_ * g_.k));
+        s.row_start[r] = static_cast<int32_t>(d * (table_.sum_u8(a, g_.k) - s.a_zero * g_.k));
     }
     TileInt8 t;
     t.taps = 1;
@@ -188,6 +210,10 @@ class MatMulInt8 final : public MatrixKernel {
       const int64_t at = m0 * g_.c_stride + p.n0;
       t.w = s.b + p.column * k_;
       t.start = s.start + p.column;
+      if (sums_) {
+        run_sums(p, rows, static_cast<int32_t*>(args.y) + at, s, t);
+        continue;
+      }
       t.scale = scale_.data() + p.column;
       t.bias = bias_.data() + p.column;
       t.y_inverse = y_grids_.inverse(p.column);
@@ -206,17 +232,37 @@ class MatMulInt8 final : public MatrixKernel {
     }
   }
 
+  // A panel's sums. Tiles store whole registers, so a panel that does not fill them goes through
+  // scratch.
+  void run_sums(const Panel& p, int64_t rows, int32_t* y, const Scratch& s, TileInt8& t) const {
+    const int64_t nr = int64_t{p.vectors} * table_.lanes;
+    int64_t offsets[kMaxTileRows];
+    for (int64_t r = 0; r < kMaxTileRows; ++r) offsets[r] = r * nr;
+    const bool full = p.width == nr;
+    const auto* tile = tiles().tile[p.vectors];
+    for_tiles(rows, tiles().rows[p.vectors], [&](int64_t first, int64_t count) {
+      t.a = s.pointers + first;
+      t.row_start = fours() && s.b_zero != 128 ? s.row_start + first : nullptr;
+      t.sums = full ? y : s.sums;
+      t.y_offset = full ? s.y_offset + first : offsets;
+      tile[count](t);
+      for (int64_t r = 0; r < count && !full; ++r)
+        std::memcpy(y + s.y_offset[first + r], s.sums + r * nr, static_cast<size_t>(p.width) * 4);
+    });
+  }
+
   GemmGeometry g_;
   const KernelTable& table_;
+  bool sums_ = false;
   Int8Epilogue epilogue_;
-  int a_zero_, b_zero_;
+  int a_zero_ = 0, b_zero_ = 0;
   std::string name_;
   int64_t k_ = 0;  // groups along k
   bool in_place_ = false;
   std::vector<Panel> panels_;
   int64_t columns_ = 0, rows_block_ = 0;
   int64_t b_bytes_ = 0, turned_bytes_ = 0, start_bytes_ = 0, a_bytes_ = 0, row_bytes_ = 0;
-  int64_t part_scratch_ = 0;
+  int64_t sum_bytes_ = 0, part_scratch_ = 0;
   Split split_;
   AlignedBuffer<float> scale_, bias_;
   ChannelGrids y_grids_;
@@ -243,6 +289,17 @@ Result<MatrixKernelPtr> make_matmul_int8(const GemmGeometry& geometry, const Qua
   // Differences from zero points reach 255, twice what weights do.
   MNN_ASSIGN_OR_RETURN(const Int8Epilogue e, plan_int8(c, bias, all, epilogue, 2 * g.k));
   return MatrixKernelPtr(std::make_unique<MatMulInt8>(g, *table, all, b, bias, e, options.threads));
+}
+
+Result<MatrixKernelPtr> make_matmul_integer(const GemmGeometry& geometry,
+                                            const KernelOptions& options) {
+  MNN_ASSIGN_OR_RETURN(const KernelTable* table, find_kernels(options.isa));
+  MNN_ASSIGN_OR_RETURN(const GemmGeometry g, check_product(geometry));
+  if (g.k > kMostProducts)
+    return unsupported("integer product over " + std::to_string(g.k) + " inputs, at most " +
+                       std::to_string(kMostProducts));
+  if (g.alpha != 1) return unsupported("integer product with a factor");
+  return MatrixKernelPtr(std::make_unique<MatMulInt8>(g, *table, options.threads));
 }
 
 }  // namespace mnn

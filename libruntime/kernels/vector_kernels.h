@@ -55,6 +55,16 @@ enum class UnaryOp : uint8_t {
   kCos,
   kPowBy,  // x ^ a
   kIsNaN,
+  kIsInf,  // 1: a for infinity, b for minus infinity
+  kTan,
+  kAsin,
+  kAcos,
+  kAtan,
+  kSinh,
+  kCosh,
+  kAsinh,
+  kAcosh,
+  kAtanh,
   kCount,
 };
 // y = f(a, b). Comparisons and logic give 0 or 1.
@@ -66,6 +76,7 @@ enum class BinaryOp : uint8_t {
   kMax,
   kMin,
   kPow,
+  kMod,    // the remainder of the division, with the sign of a
   kPRelu,  // b is the slope
   kEqual,
   kLess,
@@ -118,6 +129,8 @@ struct VectorKernels {
   void (*to_f16)(const float* x, uint16_t* y, int64_t n);
   void (*from_bf16)(const uint16_t* x, float* y, int64_t n);
   void (*to_bf16)(const float* x, uint16_t* y, int64_t n);
+  // Truncated towards zero and wrapped; what no int64 holds saturates first, NaN is 0.
+  void (*truncate_to_bytes)(const float* x, uint8_t* y, int64_t n);
   void (*lookup)(const uint8_t* x, uint8_t* y, int64_t n, const uint8_t* table);
   // Numbers become bytes: rounded half to even, saturated.
   // y = a * a_factor + b * b_factor + offset, clamped to [low, high].
@@ -134,6 +147,15 @@ struct VectorKernels {
   // y[j] = op over i of x[i * stride + j], j < n. `first` starts y, otherwise y goes on.
   void (*reduce_column)(ReduceOp op, const float* x, float* y, int64_t rows, int64_t stride,
                         int64_t n, bool first);
+
+  // y[i * step + j] = sum of x[k * step + j] over k <= i, or k < i when exclusive, for i < rows and
+  // j < n; step may be negative.
+  void (*running_sum)(const float* x, float* y, int64_t rows, int64_t step, int64_t n,
+                      bool exclusive);
+  // index[j] = where among x[i * stride + j], i < rows, the greatest or least is: the first, or the
+  // last of equal ones. The first NaN is both.
+  void (*arg_column)(const float* x, int32_t* index, int64_t rows, int64_t stride, int64_t n,
+                     bool least, bool last);
 
   // sums[j] = sum over i of x[i * stride + j], j < n.
   void (*sum_u8)(const uint8_t* x, int32_t* sums, int64_t rows, int64_t stride, int64_t n);
@@ -168,6 +190,9 @@ struct VectorKernels {
   // left[i] and right[i] by tx[i].
   void (*bilinear)(const float* top, const float* bottom, float ty, const int32_t* left,
                    const int32_t* right, const float* tx, int64_t ow, int64_t c, float* y);
+  // y[j] = sum over i of rows[i][j] * weights[i], j < n.
+  void (*mix_rows)(const float* const* rows, const float* weights, int64_t count, float* y,
+                   int64_t n);
   // The mixture times factor plus offset as a byte.
   void (*bilinear_u8)(const uint8_t* top, const uint8_t* bottom, float ty, const int32_t* left,
                       const int32_t* right, const float* tx, int64_t ow, int64_t c, float factor,

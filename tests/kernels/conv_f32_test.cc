@@ -111,10 +111,80 @@ TEST(ConvF32, MatchesPlainLoops) {
           EXPECT_LT(worst_error(want, y), transformed ? 1e-4 : 1e-5) << what << " " << threads;
           if (first.empty()) first = y;
           EXPECT_TRUE(first == y) << what << " differs between 1 and " << threads << " threads";
+          if (transformed) continue;
+          // The same numbers with weights that come with the run.
+          auto late = make_conv_f32(g, nullptr, nullptr, {}, {isa, threads, winograd});
+          ASSERT_TRUE(late.ok()) << late.status().message();
+          std::vector<float> z(want.size(), NAN);
+          run_kernel(**late, {x.data(), w.data(), nullptr, z.data(), nullptr, bias.data()});
+          EXPECT_TRUE(y == z) << what << " with run-time weights";
         }
       }
     }
   }
+}
+
+// A convolution and its transposed form of three axes, with weights of either kind.
+TEST(ConvF32, ThreeDimensions) {
+  struct Depth {
+    int64_t id, kd, sd, dd, pf, pk;
+  };
+  const Case cases[] = {{1, 6, 7, 5, 9, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1},
+                        {2, 5, 6, 20, 17, 1, 3, 2, 2, 1, 1, 2, 1, 0, 0, 1},
+                        {1, 4, 5, 24, 36, 3, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0},
+                        {1, 6, 5, 18, 3, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1},
+                        {2, 6, 7, 19, 19, 19, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1},
+                        {1, 5, 6, 6, 12, 6, 3, 3, 2, 2, 1, 1, 1, 1, 1, 1}};
+  const Depth depths[] = {{5, 3, 1, 1, 1, 1},
+                          {4, 2, 2, 1, 0, 0},
+                          {6, 3, 2, 2, 2, 2},
+                          {3, 1, 1, 1, 0, 0},
+                          {2, 1, 2, 1, 1, 0}};
+  uint32_t seed = 900;
+  for (const Case& c : cases)
+    for (const Depth& d : depths)
+      for (const bool transposed : {false, true}) {
+        ConvGeometry g = geometry(c);
+        g.id = d.id, g.kd = d.kd, g.stride_d = d.sd, g.dilation_d = d.dd, g.pad_front = d.pf;
+        g.od = (d.id + d.pf + d.pk - (d.kd - 1) * d.dd - 1) / d.sd + 1;
+        if (transposed) {
+          g.od = (d.id - 1) * d.sd + (d.kd - 1) * d.dd + 1 - d.pf - d.pk;
+          g.oh = (c.ih - 1) * c.sh + (c.kh - 1) * c.dh + 1 - c.pt - c.pb;
+          g.ow = (c.iw - 1) * c.sw + (c.kw - 1) * c.dw + 1 - c.pl - c.pr;
+        }
+        const auto x = random_floats(static_cast<size_t>(g.n * g.id * g.ih * g.iw * g.ic), ++seed);
+        const int64_t outputs = transposed ? g.ic : g.oc;
+        const int64_t inputs = (transposed ? g.oc : g.ic) / g.groups;
+        const auto w =
+            random_floats(static_cast<size_t>(outputs * inputs * g.kd * g.kh * g.kw), ++seed);
+        const auto bias = random_floats(static_cast<size_t>(g.oc), ++seed);
+        auto want = (transposed ? conv_transpose_reference : conv_reference)(g, x, w, bias);
+        const auto residual = random_floats(want.size(), ++seed);
+        Epilogue e;
+        e.residual = true;
+        e.before.kind = Activation::kRelu;
+        for (size_t i = 0; i < want.size(); ++i) want[i] = finish(e, want[i], residual[i]);
+        const auto make = transposed ? make_conv_transpose_f32 : make_conv_f32;
+        for (const auto& isa : test_isas()) {
+          std::vector<float> first;
+          for (int threads = 1; threads <= 3; ++threads)
+            for (const bool late : {false, true}) {
+              auto kernel = make(g, late ? nullptr : w.data(), late ? nullptr : bias.data(), e,
+                                 {isa, threads, true});
+              ASSERT_TRUE(kernel.ok()) << kernel.status().message();
+              const std::string what = describe(g) + " " + (*kernel)->name();
+              // The output may be the residual itself.
+              std::vector<float> y = residual;
+              run_kernel(**kernel, {x.data(), w.data(), y.data(), y.data(), nullptr, bias.data()},
+                         threads == 2);
+              EXPECT_LT(worst_error(want, y), 1e-5) << what;
+              if (first.empty()) first = y;
+              if (!late) {
+                EXPECT_TRUE(first == y) << what << " " << threads << " threads";
+              }
+            }
+        }
+      }
 }
 
 TEST(ConvF32, EpiloguesOnEveryKernel) {
@@ -209,6 +279,11 @@ TEST(ConvF32, TransposedMatchesPlainLoops) {
           EXPECT_LT(worst_error(want, y), 1e-5) << describe(g) << " " << (*kernel)->name();
           if (first.empty()) first = y;
           EXPECT_TRUE(first == y) << describe(g) << " differs for " << threads << " threads";
+          auto late = make_conv_transpose_f32(g, nullptr, nullptr, e, {isa, threads});
+          ASSERT_TRUE(late.ok()) << late.status().message();
+          std::vector<float> z(want.size(), NAN);
+          run_kernel(**late, {x.data(), w.data(), residual.data(), z.data(), nullptr, bias.data()});
+          EXPECT_LT(worst_error(want, z), 1e-5) << describe(g) << " with run-time weights";
           // The output may be the residual itself.
           std::vector<float> over = residual;
           if (e.residual) {

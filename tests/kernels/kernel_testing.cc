@@ -111,51 +111,53 @@ double finish(const Epilogue& e, double x, double residual) {
 std::vector<double> conv_reference(const ConvGeometry& g, const std::vector<float>& x,
                                    const std::vector<float>& w, const std::vector<float>& bias) {
   const int64_t xs = g.x_pixel_stride ? g.x_pixel_stride : g.ic;
-  const int64_t icg = g.ic / g.groups, ocg = g.oc / g.groups;
-  std::vector<double> y(static_cast<size_t>(g.n * g.oh * g.ow * g.oc));
-  size_t at = 0;
-  for (int64_t n = 0; n < g.n; ++n)
-    for (int64_t oy = 0; oy < g.oh; ++oy)
-      for (int64_t ox = 0; ox < g.ow; ++ox)
-        for (int64_t o = 0; o < g.oc; ++o) {
-          double sum = bias.empty() ? 0 : bias[static_cast<size_t>(o)];
-          for (int64_t ky = 0; ky < g.kh; ++ky)
-            for (int64_t kx = 0; kx < g.kw; ++kx) {
-              const int64_t iy = oy * g.stride_h - g.pad_top + ky * g.dilation_h;
-              const int64_t ix = ox * g.stride_w - g.pad_left + kx * g.dilation_w;
-              if (iy < 0 || iy >= g.ih || ix < 0 || ix >= g.iw) continue;
-              for (int64_t c = 0; c < icg; ++c)
-                sum += static_cast<double>(x[static_cast<size_t>(
-                           ((n * g.ih + iy) * g.iw + ix) * xs + o / ocg * icg + c)]) *
-                       w[static_cast<size_t>(((o * icg + c) * g.kh + ky) * g.kw + kx)];
-            }
-          y[at++] = sum;
-        }
+  const int64_t icg = g.ic / g.groups, ocg = g.oc / g.groups, volume = g.kd * g.kh * g.kw;
+  const int64_t pixels = g.n * g.od * g.oh * g.ow;
+  std::vector<double> y(static_cast<size_t>(pixels * g.oc));
+  for (int64_t p = 0; p < pixels; ++p) {
+    const int64_t ox = p % g.ow, oy = p / g.ow % g.oh, oz = p / g.ow / g.oh % g.od;
+    const int64_t n = p / g.ow / g.oh / g.od;
+    for (int64_t o = 0; o < g.oc; ++o) {
+      double sum = bias.empty() ? 0 : bias[static_cast<size_t>(o)];
+      for (int64_t tap = 0; tap < volume; ++tap) {
+        const int64_t iz = oz * g.stride_d - g.pad_front + tap / g.kw / g.kh * g.dilation_d;
+        const int64_t iy = oy * g.stride_h - g.pad_top + tap / g.kw % g.kh * g.dilation_h;
+        const int64_t ix = ox * g.stride_w - g.pad_left + tap % g.kw * g.dilation_w;
+        if (iz < 0 || iz >= g.id || iy < 0 || iy >= g.ih || ix < 0 || ix >= g.iw) continue;
+        const int64_t at = (((n * g.id + iz) * g.ih + iy) * g.iw + ix) * xs + o / ocg * icg;
+        for (int64_t c = 0; c < icg; ++c)
+          sum += static_cast<double>(x[static_cast<size_t>(at + c)]) *
+                 w[static_cast<size_t>((o * icg + c) * volume + tap)];
+      }
+      y[static_cast<size_t>(p * g.oc + o)] = sum;
+    }
+  }
   return y;
 }
 
 std::vector<double> conv_transpose_reference(const ConvGeometry& g, const std::vector<float>& x,
                                              const std::vector<float>& w,
                                              const std::vector<float>& bias) {
-  const int64_t icg = g.ic / g.groups, ocg = g.oc / g.groups;
-  std::vector<double> y(static_cast<size_t>(g.n * g.oh * g.ow * g.oc));
+  const int64_t icg = g.ic / g.groups, ocg = g.oc / g.groups, volume = g.kd * g.kh * g.kw;
+  std::vector<double> y(static_cast<size_t>(g.n * g.od * g.oh * g.ow * g.oc));
   for (size_t i = 0; i < y.size(); ++i)
     y[i] = bias.empty() ? 0 : bias[i % static_cast<size_t>(g.oc)];
-  for (int64_t n = 0; n < g.n; ++n)
-    for (int64_t iy = 0; iy < g.ih; ++iy)
-      for (int64_t ix = 0; ix < g.iw; ++ix)
-        for (int64_t c = 0; c < g.ic; ++c) {
-          const double v = x[static_cast<size_t>(((n * g.ih + iy) * g.iw + ix) * g.ic + c)];
-          for (int64_t o = 0; o < ocg; ++o)
-            for (int64_t ky = 0; ky < g.kh; ++ky)
-              for (int64_t kx = 0; kx < g.kw; ++kx) {
-                const int64_t oy = iy * g.stride_h - g.pad_top + ky * g.dilation_h;
-                const int64_t ox = ix * g.stride_w - g.pad_left + kx * g.dilation_w;
-                if (oy < 0 || oy >= g.oh || ox < 0 || ox >= g.ow) continue;
-                y[static_cast<size_t>(((n * g.oh + oy) * g.ow + ox) * g.oc + c / icg * ocg + o)] +=
-                    v * w[static_cast<size_t>(((c * ocg + o) * g.kh + ky) * g.kw + kx)];
-              }
-        }
+  for (int64_t p = 0; p < g.n * g.id * g.ih * g.iw; ++p) {
+    const int64_t ix = p % g.iw, iy = p / g.iw % g.ih, iz = p / g.iw / g.ih % g.id;
+    const int64_t n = p / g.iw / g.ih / g.id;
+    for (int64_t tap = 0; tap < volume; ++tap) {
+      const int64_t oz = iz * g.stride_d - g.pad_front + tap / g.kw / g.kh * g.dilation_d;
+      const int64_t oy = iy * g.stride_h - g.pad_top + tap / g.kw % g.kh * g.dilation_h;
+      const int64_t ox = ix * g.stride_w - g.pad_left + tap % g.kw * g.dilation_w;
+      if (oz < 0 || oz >= g.od || oy < 0 || oy >= g.oh || ox < 0 || ox >= g.ow) continue;
+      const int64_t at = (((n * g.od + oz) * g.oh + oy) * g.ow + ox) * g.oc;
+      for (int64_t c = 0; c < g.ic; ++c)
+        for (int64_t o = 0; o < ocg; ++o)
+          y[static_cast<size_t>(at + c / icg * ocg + o)] +=
+              static_cast<double>(x[static_cast<size_t>(p * g.ic + c)]) *
+              w[static_cast<size_t>((c * ocg + o) * volume + tap)];
+    }
+  }
   return y;
 }
 
@@ -165,6 +167,9 @@ std::string describe(const ConvGeometry& g) {
     << g.oc << " g" << g.groups << " k" << g.kh << "x" << g.kw << " s" << g.stride_h << ","
     << g.stride_w << " d" << g.dilation_h << "," << g.dilation_w << " p" << g.pad_top << ","
     << g.pad_left;
+  if (g.deep())
+    s << " depth " << g.id << " -> " << g.od << " k" << g.kd << " s" << g.stride_d << " d"
+      << g.dilation_d << " p" << g.pad_front;
   return s.str();
 }
 

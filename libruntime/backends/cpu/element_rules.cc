@@ -36,6 +36,16 @@ constexpr UnaryRow kUnary[] = {
     {"Sign", UnaryOp::kSign, "", ""},
     {"Sin", UnaryOp::kSin, "", ""},
     {"Cos", UnaryOp::kCos, "", ""},
+    {"Tan", UnaryOp::kTan, "", ""},
+    {"Asin", UnaryOp::kAsin, "", ""},
+    {"Acos", UnaryOp::kAcos, "", ""},
+    {"Atan", UnaryOp::kAtan, "", ""},
+    {"Sinh", UnaryOp::kSinh, "", ""},
+    {"Cosh", UnaryOp::kCosh, "", ""},
+    {"Asinh", UnaryOp::kAsinh, "", ""},
+    {"Acosh", UnaryOp::kAcosh, "", ""},
+    {"Atanh", UnaryOp::kAtanh, "", ""},
+    {"IsInf", UnaryOp::kIsInf, "detect_positive", "detect_negative"},
     {"Not", UnaryOp::kNot, "", ""},
     {"IsNaN", UnaryOp::kIsNaN, "", ""},
     {"Clip", UnaryOp::kClip, "", ""},
@@ -49,6 +59,7 @@ constexpr BinaryRow kBinary[] = {
     {"Mul", BinaryOp::kMul, false, false},
     {"Div", BinaryOp::kDiv, false, false},
     {"Pow", BinaryOp::kPow, false, false},
+    {"Mod", BinaryOp::kMod, false, false},  // with fmod
     {"PRelu", BinaryOp::kPRelu, false, false},
     {"Max", BinaryOp::kMax, true, false},
     {"Min", BinaryOp::kMin, true, false},
@@ -90,9 +101,9 @@ bool castable(DType from, DType to) {
          (to == DType::kF32 && one(from));
 }
 
-bool scalar_constant(const Graph& graph, ValueId v) {
-  const Value& value = graph.value(v);
-  return value.kind == ValueKind::kConstant && value.data.elements() == 1;
+// One number, constant or computed.
+bool is_number(const Value& v) {
+  return v.type.dtype == DType::kF32 && fixed(v) && product(known_dims(*v.type.shape)) == 1;
 }
 
 }  // namespace
@@ -175,10 +186,11 @@ bool is_elementwise(const Graph& graph, const Node& node) {
   if (node.op == "Where") {
     return n.has_input(0) && n.in_type(1) == DType::kF32 && n.in_type(2) == DType::kF32;
   }
+  if (node.op == "Mod" && n.attr_int("fmod") == 0) return false;
   if (binary != nullptr && binary->logic) return all_of_type(n, DType::kBool);
   if (node.op == "Clip") {
     for (size_t i = 1; i < node.own_inputs(); ++i) {
-      if (n.has_input(i) && !scalar_constant(graph, node.inputs[i])) return false;
+      if (n.has_input(i) && !is_number(n.in(i))) return false;
     }
     return n.in_type(0) == DType::kF32;
   }
@@ -196,7 +208,7 @@ int expression_size(const Node& node) {
   int size = 1 + static_cast<int>(node.fused.size());
   const BinaryRow* binary = find_binary(node.op);
   if (binary != nullptr && binary->variadic) size += operands;
-  if (node.op == "BatchNormalization") ++size;
+  if (node.op == "BatchNormalization" || node.op == "Clip") ++size;
   return size;
 }
 

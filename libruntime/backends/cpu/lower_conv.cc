@@ -8,13 +8,20 @@
 namespace mnn::cpu {
 namespace {
 
+// Classes of output pixels a transposed convolution is cut into.
+constexpr int64_t kMostClasses = 4096;
+
 std::optional<std::string> supports_conv(const Graph& graph, const Node& node) {
   const NodeView n(graph, node);
   if (n.in_type(0) != DType::kF32) return "input is not f32";
   const size_t rank = n.in(0).type.rank();
-  if (rank != 3 && rank != 4) return std::to_string(rank) + "-dimensional input";
-  if (!n.is_constant(1)) return "weights are not constant";
-  if (n.has_input(2) && !n.is_constant(2)) return "bias is not constant";
+  if (rank < 3 || rank > 5) return std::to_string(rank) + "-dimensional input";
+  if (node.op == "ConvTranspose") {
+    int64_t classes = 1;
+    for (const int64_t s : n.attr_ints("strides")) {
+      if (s > kMostClasses || (classes *= s) > kMostClasses) return "strides";
+    }
+  }
   return check_post_ops(graph, node);
 }
 
@@ -85,20 +92,56 @@ Result<ConvGeometry> geometry_of(const NodeView& n, bool transposed) {
   g.stride_w = window.strides.back();
   g.dilation_w = window.dilations.back();
   g.pad_left = pads.back();
-  if (space == 2) {
-    g.ih = x[2];
-    g.oh = y[2];
-    g.kh = w[2];
-    g.stride_h = window.strides[0];
-    g.dilation_h = window.dilations[0];
-    g.pad_top = pads[0];
+  if (space >= 2) {
+    g.ih = x[space];
+    g.oh = y[space];
+    g.kh = w[space];
+    g.stride_h = window.strides[space - 2];
+    g.dilation_h = window.dilations[space - 2];
+    g.pad_top = pads[space - 2];
+  }
+  if (space == 3) {
+    g.id = x[2];
+    g.od = y[2];
+    g.kd = w[2];
+    g.stride_d = window.strides[0];
+    g.dilation_d = window.dilations[0];
+    g.pad_front = pads[0];
   }
   return g;
+}
+
+// Weights or bias are computed: both come with each run.
+Status lower_computed(Lowering& l, const Node& node, ConvGeometry g, bool transposed) {
+  const NodeView n(l.graph(), node);
+  const FusedPart part = fuse(l, node, 0, false, false);
+  MNN_ASSIGN_OR_RETURN(const Array x, image(l, node.inputs[0], false));
+  g.x_pixel_stride = *pixel_stride(x);
+  MNN_ASSIGN_OR_RETURN(const Array w,
+                       l.real(node.inputs[1], row_major(l.dims(node.inputs[1]).size())));
+  std::optional<Array> bias, residual;
+  if (n.has_input(2)) {
+    MNN_ASSIGN_OR_RETURN(bias, l.real(node.inputs[2], row_major(1)));
+  }
+  if (part.residual != kNoValue) {
+    MNN_ASSIGN_OR_RETURN(residual, l.real(part.residual, channels_last(x.rank())));
+  }
+  const Array y = output_of(l, node.outputs[0], part, std::nullopt);
+  g.y_pixel_stride = *pixel_stride(y);
+  const auto make = transposed ? make_conv_transpose_f32 : make_conv_f32;
+  MNN_ASSIGN_OR_RETURN(MatrixKernelPtr kernel,
+                       make(g, nullptr, nullptr, part.epilogue, l.kernel_options()));
+  add_matrix_step(l, node, std::move(kernel), x, &w, residual ? &*residual : nullptr, y, false, 0,
+                  part.epilogue, bias ? &*bias : nullptr);
+  return l.finish(node, y, part.count);
 }
 
 Status lower_conv_any(Lowering& l, const Node& node, bool transposed) {
   const NodeView n(l.graph(), node);
   MNN_ASSIGN_OR_RETURN(ConvGeometry g, geometry_of(n, transposed));
+  if (!n.is_constant(1) || (n.has_input(2) && !n.is_constant(2))) {
+    return lower_computed(l, node, g, transposed);
+  }
   const ValueId xv = node.inputs[0], yv = node.outputs[0];
   std::vector<float> sum;
   if (n.has_input(2)) {

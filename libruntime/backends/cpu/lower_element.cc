@@ -205,11 +205,12 @@ Result<Operand> ExpressionBuilder::node(const Node& n) {
     MNN_ASSIGN_OR_RETURN(const Operand x, value(n.inputs[0]));
     if (n.op == "Clip") {
       auto bound = [&](size_t i, float open) {
-        if (!view.has_input(i)) return open;
-        const Tensor* t = l_.constant(n.inputs[i]);
-        return t != nullptr && t->elements() == 1 ? *t->data<float>() : open;
+        return view.has_input(i) ? value(n.inputs[i]) : Operand{-1, open};
       };
-      r = unary(UnaryOp::kClip, x, bound(1, -INFINITY), bound(2, INFINITY));
+      const Operand low = bound(1, -INFINITY), high = bound(2, INFINITY);
+      r = low.is_number() && high.is_number()
+              ? unary(UnaryOp::kClip, x, low.number, high.number)
+              : binary(BinaryOp::kMin, binary(BinaryOp::kMax, x, low), high);
     } else if (n.op == "Cast") {
       // Numbers that become truth values are 0 or 1 from here on.
       const bool truth = view.out().type.dtype == DType::kBool;
@@ -235,6 +236,7 @@ Result<Operand> ExpressionBuilder::node(const Node& n) {
     } else {
       const bool tanh_form = n.op == "Gelu" && view.attr_string("approximate") == "tanh";
       auto parameter = [&](std::string_view name) {
+        if (name.starts_with("detect_")) return static_cast<float>(view.attr_int(name) != 0);
         return name.empty() ? 0.0f : static_cast<float>(view.attr_float(name));
       };
       r = unary(tanh_form ? UnaryOp::kGeluTanh : row->kernel, x, parameter(row->a),

@@ -12,6 +12,7 @@ namespace {
 
 std::optional<std::string> supports_matmul(const Graph& graph, const Node& node) {
   const NodeView n(graph, node);
+  if (n.in_type(0) == DType::kF64 && node.fused.empty()) return std::nullopt;
   for (size_t i = 0; i < 2; ++i) {
     if (n.in_type(i) != DType::kF32) return "input is not f32";
   }
@@ -27,6 +28,7 @@ bool is_bias(const NodeView& n) {
 
 std::optional<std::string> supports_gemm(const Graph& graph, const Node& node) {
   const NodeView n(graph, node);
+  if (n.in_type(0) == DType::kF64) return supports_matmul(graph, node);
   if (n.has_input(2) && n.in_type(2) != DType::kF32) return "input is not f32";
   if (n.has_input(2) && n.attr_float("beta") != 1.0 && !is_bias(n)) {
     return "a C that is no bias, with beta other than 1";
@@ -78,23 +80,6 @@ std::optional<Array> as_rows(const Array& a) {
   const std::optional<Array> flat = reshaped(a, {product(a.dims) / k, k});
   if (!flat || !rows_contiguous(*flat) || row_stride(*flat) < k) return std::nullopt;
   return flat;
-}
-
-// Element offsets of every matrix of `a` for the batch dims of the result.
-std::vector<int64_t> batch_offsets(const Array& a, const Dims& batch) {
-  Array lead = a;
-  lead.dims.resize(a.rank() - 2);
-  lead.strides.resize(a.rank() - 2);
-  const Array wide = broadcast_to(lead, batch);
-  std::vector<int64_t> offsets = {0};
-  for (size_t d = 0; d < batch.size(); ++d) {
-    std::vector<int64_t> next;
-    for (const int64_t o : offsets) {
-      for (int64_t i = 0; i < batch[d]; ++i) next.push_back(o + i * wide.strides[d]);
-    }
-    offsets = std::move(next);
-  }
-  return offsets;
 }
 
 Array with_leading_one(Array a) {
@@ -261,6 +246,36 @@ Result<bool> try_int8_both(Lowering& l, const Node& node, const Product& p, cons
   return true;
 }
 
+// alpha times the product in double, and beta times `c`, unless that is no value.
+Status lower_product_f64(Lowering& l, const Node& node, const Product& p, double alpha,
+                         ValueId c = kNoValue, double beta = 0) {
+  const Dims result = l.dims(node.outputs[0]);
+  Operands o;
+  Dims batch;
+  MNN_RETURN_IF_ERROR(place_a(l, p, result, false, o, batch));
+  MNN_RETURN_IF_ERROR(place_b(l, p, batch, false, o));
+  MNN_ASSIGN_OR_RETURN(MatrixKernelPtr kernel, make_matmul_f64(o.g, alpha, l.kernel_options()));
+  const Array y = l.allocate(DType::kF64, result, row_major(result.size()));
+  add_matrix_step(l, node, std::move(kernel), o.a, &*o.b, nullptr, y, false, 0, {});
+  if (c != kNoValue) {
+    MNN_ASSIGN_OR_RETURN(const Array added, l.real(c));
+    const Array wide = broadcast_to(added, result);
+    const Array in[] = {y, added}, out[] = {y};
+    Step& step = l.add_step("add_f64", in, out, y.elements(), nullptr);
+    step.run = [=, parts = step.parts](const Run& run, int, int part) {
+      const Range rows = part_of(result[0], part, parts);
+      const int64_t columns = result[1];
+      for (int64_t i = rows.begin; i < rows.end; ++i) {
+        double* to = run.data<double>(y) + i * columns;
+        const double* from = run.data<double>(wide) + i * wide.strides[0];
+        for (int64_t j = 0; j < columns; ++j) to[j] += beta * from[j * wide.strides[1]];
+      }
+    };
+  }
+  l.define(node.outputs[0], y);
+  return {};
+}
+
 Status lower_product(Lowering& l, const Node& node, const Product& p) {
   const Dims result = l.dims(node.outputs[0]);
   MNN_ASSIGN_OR_RETURN(bool done, try_int8(l, node, p, result));
@@ -308,6 +323,7 @@ Status lower_matmul(Lowering& l, const Node& node) {
   p.a = node.inputs[0];
   p.b = node.inputs[1];
   const Dims out = l.dims(node.outputs[0]);
+  if (l.dtype(p.a) == DType::kF64) return lower_product_f64(l, node, p, 1);
   // A column of B, unless B is a vector.
   if (l.dims(p.b).size() >= 2 && !out.empty()) {
     p.fused_from = fuse_bias(l, node, out.size() - 1, p.bias);
@@ -323,6 +339,10 @@ Status lower_gemm(Lowering& l, const Node& node) {
   p.a_transposed = n.attr_int("transA") != 0;
   p.b_transposed = n.attr_int("transB") != 0;
   p.alpha = static_cast<float>(n.attr_float("alpha"));
+  if (l.dtype(p.a) == DType::kF64) {
+    return lower_product_f64(l, node, p, n.attr_float("alpha"),
+                             n.has_input(2) ? node.inputs[2] : kNoValue, n.attr_float("beta"));
+  }
   Node rewritten = node;
   if (n.has_input(2)) {
     if (is_bias(n)) {

@@ -138,10 +138,7 @@ Status lower_reduce(Lowering& l, const Node& node) {
   const ValueId xv = node.inputs[0];
   const Dims dims = l.dims(xv);
   if (row.mean && l.grid(xv) && is_space(gone, dims)) return lower_mean_u8(l, node);
-  MNN_ASSIGN_OR_RETURN(Array x, l.real(xv));
-  if (!is_dense(x)) {
-    MNN_ASSIGN_OR_RETURN(x, l.real(xv, order_of(x)));
-  }
+  MNN_ASSIGN_OR_RETURN(const Array x, l.dense(xv));
   Order order = order_of(x);
   int64_t count = 1;
   for (size_t d = 0; d < dims.size(); ++d) count *= gone[d] ? dims[d] : 1;
@@ -214,10 +211,7 @@ Status lower_softmax(Lowering& l, const Node& node) {
   const ValueId xv = node.inputs[0];
   const Dims dims = l.dims(xv);
   const size_t axis = v.axis("axis", dims.size());
-  MNN_ASSIGN_OR_RETURN(Array x, l.real(xv));
-  if (!is_dense(x)) {
-    MNN_ASSIGN_OR_RETURN(x, l.real(xv, order_of(x)));
-  }
+  MNN_ASSIGN_OR_RETURN(const Array x, l.dense(xv));
   const Order order = order_of(x);
   const int64_t n = dims[axis];
   int64_t inner = 1;

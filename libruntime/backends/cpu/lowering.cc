@@ -235,6 +235,12 @@ Result<Array> Lowering::real(ValueId v, const Order& order) {
   return made;
 }
 
+Result<Array> Lowering::dense(ValueId v) {
+  MNN_ASSIGN_OR_RETURN(const Array x, real(v));
+  if (is_dense(x)) return x;
+  return real(v, order_of(x));
+}
+
 Result<Array> Lowering::stored(ValueId v, const Order& order) {
   const Array first = stored(v);
   assert(first.grid);

@@ -41,6 +41,8 @@ class Lowering {
   Result<Array> real(ValueId v);
   // As the value's own type, dense in `order`.
   Result<Array> real(ValueId v, const Order& order);
+  // As the value's own type, dense in the order its axes have.
+  Result<Array> dense(ValueId v);
   // On its grid, dense in `order`; only for values with a grid.
   Result<Array> stored(ValueId v, const Order& order);
   // The bytes of a value with a grid per channel, dense with the channels last; null for others.

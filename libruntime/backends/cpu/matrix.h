@@ -54,9 +54,12 @@ class ByteOutput {
   ChannelGrid grids_;  // empty: one grid for all
 };
 
-// A step that runs `kernel` on x (and b, and the residual) into y.
+// Element offsets of every matrix [.., rows, columns] of `a` for the batch dims of a product.
+std::vector<int64_t> batch_offsets(const Array& a, const Dims& batch);
+
+// A step that runs `kernel` on x (and b, the residual and a computed bias) into y.
 void add_matrix_step(Lowering& l, const Node& node, MatrixKernelPtr kernel, const Array& x,
                      const Array* b, const Array* residual, const Array& y, bool int8,
-                     int64_t weight_bytes, const Epilogue& epilogue);
+                     int64_t weight_bytes, const Epilogue& epilogue, const Array* bias = nullptr);
 
 }  // namespace mnn::cpu

@@ -15,5 +15,13 @@ std::span<const OpRow> move_rows();
 std::span<const OpRow> quantize_rows();
 std::span<const OpRow> resize_rows();
 std::span<const OpRow> recurrent_rows();
+std::span<const OpRow> sample_rows();
+std::span<const OpRow> rotary_rows();
+std::span<const OpRow> integer_rows();
+std::span<const OpRow> cast_rows();
+std::span<const OpRow> select_rows();
+std::span<const OpRow> index_rows();
+std::span<const OpRow> scan_rows();
+std::span<const OpRow> attention_rows();
 
 }  // namespace mnn::cpu

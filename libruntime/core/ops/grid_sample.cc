@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "libruntime/core/ops/movement.h"
+#include "libruntime/core/ops/sampling.h"
 
 namespace mnn {
 namespace {
@@ -51,66 +52,52 @@ double reflect(double x, double low, double high) {
   return (x < low) == even ? low + rest : high - rest;
 }
 
-// Reads one axis: what the mode, padding and size of the axis make of a grid coordinate.
-struct AxisReader {
-  enum class Mode { kNearest, kLinear, kCubic } mode;
-  enum class Padding { kZeros, kBorder, kReflection } padding;
-  bool align_corners;
-  int64_t size;
-  double low, high;  // the borders that reflection mirrors at
+}  // namespace
 
-  // Up to four elements with their weights; index -1 reads 0.
-  struct Taps {
-    size_t count = 0;
-    int64_t index[4];
-    double weight[4];
-  };
+int64_t AxisReader::element(double at) const {
+  if (at >= 0 && at < static_cast<double>(size)) return static_cast<int64_t>(at);
+  if (padding == Padding::kZeros || std::isnan(at)) return -1;
+  if (padding == Padding::kReflection) at = std::trunc(reflect(at, low, high));
+  return static_cast<int64_t>(std::clamp(at, 0.0, static_cast<double>(size - 1)));
+}
 
-  int64_t element(double at) const {
-    if (at >= 0 && at < static_cast<double>(size)) return static_cast<int64_t>(at);
-    if (padding == Padding::kZeros || std::isnan(at)) return -1;
-    if (padding == Padding::kReflection) at = std::trunc(reflect(at, low, high));
-    return static_cast<int64_t>(std::clamp(at, 0.0, static_cast<double>(size - 1)));
+AxisReader::Taps AxisReader::taps(double position) const {
+  Taps t;
+  double x = mode == Mode::kNearest ? std::nearbyint(position) : position;
+  if (std::isnan(x) || std::isinf(x)) x = std::isnan(x) ? -2.0 : std::copysign(0x1p40, x);
+  if (x < low || x > high) {
+    // A cubic sample clamps its elements one by one, as PyTorch does.
+    if (padding == Padding::kBorder && mode != Mode::kCubic) {
+      x = std::clamp(x, 0.0, static_cast<double>(size - 1));
+    }
+    if (padding == Padding::kReflection) x = reflect(x, low, high);
   }
-
-  Taps taps(double position) const {
-    Taps t;
-    double x = mode == Mode::kNearest ? std::nearbyint(position) : position;
-    if (std::isnan(x) || std::isinf(x)) x = std::isnan(x) ? -2.0 : std::copysign(0x1p40, x);
-    if (x < low || x > high) {
-      // A cubic sample clamps its elements one by one, as PyTorch does.
-      if (padding == Padding::kBorder && mode != Mode::kCubic) {
-        x = std::clamp(x, 0.0, static_cast<double>(size - 1));
-      }
-      if (padding == Padding::kReflection) x = reflect(x, low, high);
-    }
-    if (mode == Mode::kNearest) {
-      t.count = 1;
-      t.index[0] = element(std::trunc(x));
-      t.weight[0] = 1;
-      return t;
-    }
-    const double floor = std::floor(x), r = x - floor;
-    if (mode == Mode::kLinear) {
-      t.count = 2;
-      t.weight[0] = 1 - r;
-      t.weight[1] = r;
-    } else {
-      constexpr double a = -0.75;
-      auto near = [](double d) { return ((a + 2) * d - (a + 3)) * d * d + 1; };
-      auto far = [](double d) { return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a; };
-      t.count = 4;
-      t.weight[0] = far(r + 1);
-      t.weight[1] = near(r);
-      t.weight[2] = near(1 - r);
-      t.weight[3] = far(2 - r);
-    }
-    for (size_t k = 0; k < t.count; ++k) {
-      t.index[k] = element(floor + static_cast<double>(k) - (t.count == 4 ? 1 : 0));
-    }
+  if (mode == Mode::kNearest) {
+    t.count = 1;
+    t.index[0] = element(std::trunc(x));
+    t.weight[0] = 1;
     return t;
   }
-};
+  const double floor = std::floor(x), r = x - floor;
+  if (mode == Mode::kLinear) {
+    t.count = 2;
+    t.weight[0] = 1 - r;
+    t.weight[1] = r;
+  } else {
+    constexpr double a = -0.75;
+    auto near = [](double d) { return ((a + 2) * d - (a + 3)) * d * d + 1; };
+    auto far = [](double d) { return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a; };
+    t.count = 4;
+    t.weight[0] = far(r + 1);
+    t.weight[1] = near(r);
+    t.weight[2] = near(1 - r);
+    t.weight[3] = far(2 - r);
+  }
+  for (size_t k = 0; k < t.count; ++k) {
+    t.index[k] = element(floor + static_cast<double>(k) - (t.count == 4 ? 1 : 0));
+  }
+  return t;
+}
 
 AxisReader axis_reader(const AttributeReader& c, int64_t size) {
   using R = AxisReader;
@@ -129,14 +116,13 @@ AxisReader axis_reader(const AttributeReader& c, int64_t size) {
   return r;
 }
 
-// From [-1, 1] to element positions, rounded as the grid's own type would: single precision decides
-// which element is nearest.
+namespace {
+
+// In double where the grid is, else in float.
 template <typename T>
-double position_of(T coordinate, const AxisReader& axis) {
+auto load_as_grid(T coordinate) {
   using C = std::conditional_t<std::is_same_v<T, double>, double, float>;
-  const C n = static_cast<C>(load_as_compute(coordinate)), size = static_cast<C>(axis.size);
-  if (axis.align_corners) return static_cast<double>((n + C{1}) / C{2} * (size - C{1}));
-  return static_cast<double>(((n + C{1}) * size - C{1}) / C{2});
+  return static_cast<C>(load_as_compute(coordinate));
 }
 
 // Calls f(point, taps per axis) for every point of one batch entry's grid.
@@ -150,7 +136,7 @@ bool for_each_point(const Tensor& grid, int64_t batch, const std::vector<AxisRea
     for (int64_t p = 0; p < points; ++p) {
       for (size_t d = 0; d < axes.size(); ++d) {  // the grid names the last axis first
         const T g = coordinates[p * count + count - 1 - static_cast<int64_t>(d)];
-        taps[d] = axes[d].taps(position_of(g, axes[d]));
+        taps[d] = axes[d].taps(grid_sample_position(load_as_grid(g), axes[d]));
       }
       f(p, taps);
     }

@@ -4,6 +4,7 @@
 
 #include "libruntime/core/ops/convert.h"
 #include "libruntime/core/ops/movement.h"
+#include "libruntime/core/ops/sampling.h"
 
 namespace mnn {
 namespace {
@@ -93,6 +94,23 @@ Result<std::vector<AxisPlan>> plan_axes(const AttributeReader& c, const std::vec
     plan[d].scale = scale;
     MNN_ASSIGN_OR_RETURN(plan[d].out,
                          checked_size(std::floor(scale * static_cast<double>(plan[d].in) + 0.5)));
+  }
+  return plan;
+}
+
+// The same with the region of tf_crop_and_resize; roi null: there is none.
+Result<std::vector<AxisPlan>> plan_with_roi(const AttributeReader& c,
+                                            const std::vector<int64_t>& dims, const Tensor* roi,
+                                            const Tensor* scales, const Tensor* sizes) {
+  MNN_ASSIGN_OR_RETURN(auto plan, plan_axes(c, dims, scales, sizes));
+  if (c.attr_string("coordinate_transformation_mode") != "tf_crop_and_resize") return plan;
+  if (roi == nullptr) return invalid("tf_crop_and_resize needs the input roi");
+  MNN_ASSIGN_OR_RETURN(const std::vector<size_t> axes, resized_axes(c, dims.size()));
+  MNN_ASSIGN_OR_RETURN(const std::vector<double> values, roi->to_doubles());
+  MNN_RETURN_IF_ERROR(check_length("roi", values.size(), 2 * axes.size()));
+  for (size_t i = 0; i < axes.size(); ++i) {
+    plan[axes[i]].roi_start = values[i];
+    plan[axes[i]].roi_end = values[i + axes.size()];
   }
   return plan;
 }
@@ -230,13 +248,6 @@ void normalize_weights(std::vector<double>& w) {
   for (double& v : w) v /= sum;
 }
 
-// The inputs that make one output of an axis.
-struct Taps {
-  bool outside = false;  // tf_crop_and_resize: gets the extrapolation value
-  std::vector<int64_t> index;
-  std::vector<double> weight;
-};
-
 // The coordinate's fraction in (0, 1]: an integer coordinate counts as the right neighbour.
 double fraction_of(double x) { return x == std::floor(x) ? 1.0 : x - std::floor(x); }
 
@@ -253,11 +264,11 @@ int64_t nearest_index(const std::string& mode, double x, const AxisPlan& p) {
   return static_cast<int64_t>(std::clamp(index, 0.0, static_cast<double>(p.in - 1)));
 }
 
-Taps taps_of(const AttributeReader& c, const AxisPlan& p, int64_t y) {
+ResizeTaps taps_of(const AttributeReader& c, const AxisPlan& p, int64_t y) {
   const std::string transform = c.attr_string("coordinate_transformation_mode");
   const std::string mode = c.attr_string("mode");
   const double x = source_coordinate(transform, p, y);
-  Taps t;
+  ResizeTaps t;
   t.outside = transform == "tf_crop_and_resize" && !(x >= 0 && x <= static_cast<double>(p.in - 1));
   if (t.outside) return t;
   if (mode == "nearest") {
@@ -302,7 +313,7 @@ Status resize_nearest(KernelContext& c, const std::vector<AxisPlan>& plan, Tenso
         offset[d].push_back(i * strides[d]);
         continue;
       }
-      const Taps t = taps_of(c, plan[d], i);
+      const ResizeTaps t = taps_of(c, plan[d], i);
       offset[d].push_back(t.outside ? -1 : t.index[0] * strides[d]);
     }
   }
@@ -322,7 +333,7 @@ std::vector<double> resize_axis(const KernelContext& c, const std::vector<double
   std::vector<double> y(static_cast<size_t>(outer * p.out * inner));
   const double extrapolation = c.attr_float("extrapolation_value");
   for (int64_t i = 0; i < p.out; ++i) {
-    const Taps t = taps_of(c, p, i);
+    const ResizeTaps t = taps_of(c, p, i);
     for (int64_t o = 0; o < outer; ++o) {
       double* to = y.data() + (o * p.out + i) * inner;
       if (t.outside) {
@@ -369,29 +380,33 @@ Status resize_interpolated(KernelContext& c, const std::vector<AxisPlan>& plan, 
 
 Status reference_resize(KernelContext& c) {
   const Tensor& x = *c.in[kX];
-  MNN_ASSIGN_OR_RETURN(auto plan,
-                       plan_axes(c, x.dims(), given(c, kScales) ? c.in[kScales] : nullptr,
-                                 given(c, kSizes) ? c.in[kSizes] : nullptr));
+  MNN_ASSIGN_OR_RETURN(const auto plan,
+                       plan_with_roi(c, x.dims(), given(c, kRoi) ? c.in[kRoi] : nullptr,
+                                     given(c, kScales) ? c.in[kScales] : nullptr,
+                                     given(c, kSizes) ? c.in[kSizes] : nullptr));
   std::vector<int64_t> dims;
   for (const AxisPlan& p : plan) dims.push_back(p.out);
   MNN_ASSIGN_OR_RETURN(Tensor * y, c.make(0, x.dtype(), dims));
   if (y->elements() == 0) return {};
   if (x.elements() == 0) return invalid("cannot enlarge " + x.type_str() + ": it is empty");
-  if (c.attr_string("coordinate_transformation_mode") == "tf_crop_and_resize") {
-    if (!given(c, kRoi)) return invalid("tf_crop_and_resize needs the input roi");
-    MNN_ASSIGN_OR_RETURN(const std::vector<size_t> axes, resized_axes(c, x.rank()));
-    MNN_ASSIGN_OR_RETURN(const std::vector<double> roi, c.in[kRoi]->to_doubles());
-    MNN_RETURN_IF_ERROR(check_length("roi", roi.size(), 2 * axes.size()));
-    for (size_t i = 0; i < axes.size(); ++i) {
-      plan[axes[i]].roi_start = roi[i];
-      plan[axes[i]].roi_end = roi[i + axes.size()];
-    }
-  }
   if (c.attr_string("mode") == "nearest") return resize_nearest(c, plan, *y);
   return resize_interpolated(c, plan, *y);
 }
 
 }  // namespace
+
+Result<std::vector<std::vector<ResizeTaps>>> resize_taps(const AttributeReader& c,
+                                                         const std::vector<int64_t>& dims,
+                                                         const Tensor* roi, const Tensor* scales,
+                                                         const Tensor* sizes) {
+  MNN_ASSIGN_OR_RETURN(const auto plan, plan_with_roi(c, dims, roi, scales, sizes));
+  std::vector<std::vector<ResizeTaps>> taps(dims.size());
+  for (size_t d = 0; d < dims.size(); ++d) {
+    if (is_identity(plan[d])) continue;
+    for (int64_t i = 0; i < plan[d].out; ++i) taps[d].push_back(taps_of(c, plan[d], i));
+  }
+  return taps;
+}
 
 std::vector<OpDef> define_resize() {
   const std::vector<AttrDef> attributes = {

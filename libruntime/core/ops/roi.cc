@@ -3,22 +3,11 @@
 #include <cmath>
 
 #include "libruntime/core/ops/numeric.h"
+#include "libruntime/core/ops/sampling.h"
 #include "libruntime/core/ops/type_checks.h"
 #include "libruntime/core/ops/window.h"
 
 namespace mnn {
-namespace {
-
-// More sample points per bin only come from malformed regions.
-constexpr int64_t kMaxSamples = int64_t{1} << 20;
-
-// The four neighbours of a real position and their weights.
-struct Corners {
-  int64_t at[4] = {0, 0, 0, 0};
-  double weight[4] = {0, 0, 0, 0};
-};
-
-// Positions up to one pixel outside are moved to the border, others weigh nothing.
 Corners clamped_corners(double y, double x, int64_t height, int64_t width) {
   if (!(y >= -1.0 && y <= static_cast<double>(height) && x >= -1.0 &&
         x <= static_cast<double>(width))) {
@@ -33,7 +22,6 @@ Corners clamped_corners(double y, double x, int64_t height, int64_t width) {
           {(1 - dy) * (1 - dx), (1 - dy) * dx, dy * (1 - dx), dy * dx}};
 }
 
-// Neighbours outside the image weigh nothing.
 Corners open_corners(double y, double x, int64_t height, int64_t width) {
   Corners c;
   if (!(y > -1.0 && y < static_cast<double>(height) && x > -1.0 &&
@@ -50,6 +38,11 @@ Corners open_corners(double y, double x, int64_t height, int64_t width) {
   }
   return c;
 }
+
+namespace {
+
+// More sample points per bin only come from malformed regions.
+constexpr int64_t kMaxSamples = int64_t{1} << 20;
 
 Status infer_roi_align(OpContext& c) {
   MNN_RETURN_IF_ERROR(expect_input(c, 0, kFloats));

@@ -1,42 +1,16 @@
-// Elementwise kernels. Tails run through the same vector code as the rest, so that no element's
-// value depends on where its array was cut.
+// Elementwise kernels.
 #include "libruntime/kernels/isa/bytes.h"
+#include "libruntime/kernels/isa/map.h"
 #include "libruntime/kernels/isa/simd_math2.h"
 #include "libruntime/kernels/isa/vector_parts.h"
 
 namespace mnn::MNN_ISA {
 namespace {
 
-using Function1 = VF (*)(VF x, VF a, VF b);
-using Function2 = VF (*)(VF a, VF b);
-
-template <Function1 F>
-void map1(const float* x, float* y, int64_t n, float a, float b) {
-  const VF va = splat(a), vb = splat(b);
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) store(y + i, F(load(x + i), va, vb));
-  if (i < n)
-    store_tail(y + i, F(load_tail(x + i, static_cast<int>(n - i)), va, vb),
-               static_cast<int>(n - i));
-}
-
-template <Function2 F>
-void map2(const float* a, const float* b, float* y, int64_t n) {
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) store(y + i, F(load(a + i), load(b + i)));
-  if (i < n)
-    store_tail(
-        y + i,
-        F(load_tail(a + i, static_cast<int>(n - i)), load_tail(b + i, static_cast<int>(n - i))),
-        static_cast<int>(n - i));
-}
-
 template <float (*F)(float, float)>
 void map1_scalar(const float* x, float* y, int64_t n, float a, float) {
   for (int64_t i = 0; i < n; ++i) y[i] = F(x[i], a);
 }
-
-static MNN_INLINE VF truth(VI mask) { return from_bits(mask & bits(splat(1.0f))); }
 
 static MNN_INLINE VF relu(VF x, VF, VF) { return vmax(VF{}, x); }
 static MNN_INLINE VF clip(VF x, VF a, VF b) { return vmin(b, vmax(a, x)); }
@@ -107,9 +81,11 @@ static MNN_INLINE VF grid(VF x, VF scale, VF zero) {
   return (grid_index(x, scale, zero) - zero) * scale;
 }
 static MNN_INLINE VF is_nan(VF x, VF, VF) { return truth(x != x); }
+static MNN_INLINE VF is_inf(VF x, VF a, VF b) {
+  const VF infinity = splat(__builtin_inff());
+  return truth(x == infinity) * a + truth(x == -infinity) * b;
+}
 
-float sin_scalar(float x, float) { return __builtin_sinf(x); }
-float cos_scalar(float x, float) { return __builtin_cosf(x); }
 float pow_scalar(float x, float y) { return __builtin_powf(x, y); }
 
 static MNN_INLINE VF add(VF a, VF b) { return a + b; }
@@ -128,6 +104,9 @@ static MNN_INLINE VF logical_and(VF a, VF b) { return truth((a != 0.0f) & (b != 
 static MNN_INLINE VF logical_or(VF a, VF b) { return truth((a != 0.0f) | (b != 0.0f)); }
 static MNN_INLINE VF logical_xor(VF a, VF b) { return truth((a != 0.0f) ^ (b != 0.0f)); }
 
+void mod2(const float* a, const float* b, float* y, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] = __builtin_fmodf(a[i], b[i]);
+}
 void pow2(const float* a, const float* b, float* y, int64_t n) {
   for (int64_t i = 0; i < n; ++i) y[i] = __builtin_powf(a[i], b[i]);
 }
@@ -152,20 +131,6 @@ void from_u8(const uint8_t* x, float* y, int64_t n, float scale, int zero) {
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) store(y + i, (widen(x + i) - z) * scale);
   for (; i < n; ++i) y[i] = static_cast<float>(x[i] - zero) * scale;
-}
-
-static MNN_INLINE bool any_lane(VI mask) {
-#if defined(MNN_SIMD_GENERIC)
-  int32_t any = 0;
-  for (int i = 0; i < kLanes; ++i) any |= mask[i];
-  return any != 0;
-#elif MNN_VECTOR_BYTES == 64
-  return _mm512_movepi32_mask(reinterpret_cast<__m512i>(mask)) != 0;
-#elif MNN_VECTOR_BYTES == 32
-  return _mm256_movemask_ps(reinterpret_cast<__m256>(mask)) != 0;
-#else
-  return _mm_movemask_ps(reinterpret_cast<__m128>(mask)) != 0;
-#endif
 }
 
 // Dividing is slow. Where the product with the reciprocal is not near a half, the quotient rounds
@@ -229,6 +194,23 @@ void from_bool(const uint8_t* x, float* y, int64_t n) {
 }
 void to_bool(const float* x, uint8_t* y, int64_t n) {
   for (int64_t i = 0; i < n; ++i) y[i] = x[i] != 0.0f ? 1 : 0;
+}
+
+MNN_INLINE VI truncated_byte(VF x) {
+  // From 2^31 on all numbers are multiples of 256, but for what is cut at the largest int64.
+  const VF inside = vabs(x) < splat(2147483648.0f) ? x : VF{};
+  const VI byte = __builtin_convertvector(inside, VI) & splat_int(255);
+  return x >= splat(9223372036854775808.0f) ? splat_int(255) : byte;
+}
+void truncate_to_bytes(const float* x, uint8_t* y, int64_t n) {
+  int64_t i = 0;
+  for (; i + 2 * kLanes <= n; i += 2 * kLanes)
+    store_bytes(y + i, truncated_byte(load(x + i)), truncated_byte(load(x + i + kLanes)));
+  for (; i < n; i += kLanes) {
+    int32_t bytes[kLanes];
+    store_int(bytes, truncated_byte(load_part(x + i, n - i)));
+    for (int k = 0; k < kLanes && i + k < n; ++k) y[i + k] = static_cast<uint8_t>(bytes[k]);
+  }
 }
 
 void lookup(const uint8_t* x, uint8_t* y, int64_t n, const uint8_t* table) {
@@ -329,10 +311,9 @@ void fill_elementwise(VectorKernels& k) {
   unary(UnaryOp::kMaxWith) = map1<max_with>;
   unary(UnaryOp::kMinWith) = map1<min_with>;
   unary(UnaryOp::kGrid) = map1<grid>;
-  unary(UnaryOp::kSin) = map1_scalar<sin_scalar>;
-  unary(UnaryOp::kCos) = map1_scalar<cos_scalar>;
   unary(UnaryOp::kPowBy) = map1_scalar<pow_scalar>;
   unary(UnaryOp::kIsNaN) = map1<is_nan>;
+  unary(UnaryOp::kIsInf) = map1<is_inf>;
   auto binary = [&](BinaryOp op) -> BinaryFn& { return k.binary[static_cast<int>(op)]; };
   binary(BinaryOp::kAdd) = map2<add>;
   binary(BinaryOp::kSub) = map2<sub>;
@@ -341,6 +322,7 @@ void fill_elementwise(VectorKernels& k) {
   binary(BinaryOp::kMax) = map2<max2>;
   binary(BinaryOp::kMin) = map2<min2>;
   binary(BinaryOp::kPow) = pow2;
+  binary(BinaryOp::kMod) = mod2;
   binary(BinaryOp::kPRelu) = map2<prelu>;
   binary(BinaryOp::kEqual) = map2<equal>;
   binary(BinaryOp::kLess) = map2<less>;
@@ -358,6 +340,7 @@ void fill_elementwise(VectorKernels& k) {
   k.to_u8_row = to_u8_row;
   k.from_bool = from_bool;
   k.to_bool = to_bool;
+  k.truncate_to_bytes = truncate_to_bytes;
   k.lookup = lookup;
   k.add_u8 = add_u8;
   k.scale_u8 = scale_u8;

@@ -6,6 +6,7 @@
 namespace mnn::MNN_ISA {
 
 void fill_gemm_f32(KernelTable& table);
+void fill_gemm_f64(KernelTable& table);
 void fill_dot_f32(KernelTable& table);
 void fill_pack_f32(KernelTable& table);
 void fill_depthwise_f32(KernelTable& table);

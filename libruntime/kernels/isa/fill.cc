@@ -15,6 +15,7 @@ void fill(KernelTable& table) {
 #else
   table.lanes = MNN_VECTOR_BYTES / 4;
   fill_gemm_f32(table);
+  fill_gemm_f64(table);
   fill_dot_f32(table);
   fill_pack_f32(table);
   fill_depthwise_f32(table);

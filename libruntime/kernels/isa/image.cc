@@ -224,6 +224,31 @@ void bilinear_u8(const uint8_t* top, const uint8_t* bottom, float ty, const int3
   }
 }
 
+void mix_rows(const float* const* rows, const float* weights, int64_t count, float* y, int64_t n) {
+  int64_t j = 0;
+  for (; j + 4 * kLanes <= n; j += 4 * kLanes) {
+    VF a{}, b{}, c{}, d{};
+    for (int64_t i = 0; i < count; ++i) {
+      const VF w = splat(weights[i]);
+      const float* x = rows[i] + j;
+      a = madd(load(x), w, a);
+      b = madd(load(x + kLanes), w, b);
+      c = madd(load(x + 2 * kLanes), w, c);
+      d = madd(load(x + 3 * kLanes), w, d);
+    }
+    store(y + j, a);
+    store(y + j + kLanes, b);
+    store(y + j + 2 * kLanes, c);
+    store(y + j + 3 * kLanes, d);
+  }
+  for (; j < n; j += kLanes) {
+    VF a{};
+    for (int64_t i = 0; i < count; ++i)
+      a = madd(load_part(rows[i] + j, n - j), splat(weights[i]), a);
+    store_part(y + j, a, n - j);
+  }
+}
+
 }  // namespace
 
 void fill_image(VectorKernels& k) {
@@ -233,6 +258,7 @@ void fill_image(VectorKernels& k) {
   k.average_pool_u8 = average_pool_u8;
   k.average_pool_u8_to_float = average_pool_u8_to_float;
   k.bilinear = bilinear;
+  k.mix_rows = mix_rows;
   k.bilinear_u8 = bilinear_u8;
 }
 

@@ -236,8 +236,10 @@ void fill_move(VectorKernels& k) { k.transpose = transpose; }
 
 void fill_vector(VectorKernels& k) {
   fill_elementwise(k);
+  fill_trigonometry(k);
   fill_reduce(k);
   fill_half(k);
+  fill_scan(k);
   fill_image(k);
   fill_move(k);
 }

@@ -7,6 +7,8 @@ namespace mnn {
 namespace MNN_ISA {
 
 void fill_elementwise(VectorKernels& kernels);
+void fill_trigonometry(VectorKernels& kernels);
+void fill_scan(VectorKernels& kernels);
 void fill_reduce(VectorKernels& kernels);
 void fill_half(VectorKernels& kernels);
 void fill_image(VectorKernels& kernels);

@@ -1,0 +1,265 @@
+// Products of bytes whose zero points come with each run, and what makes such bytes: MatMulInteger,
+// ConvInteger, DynamicQuantizeLinear.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "libruntime/backends/cpu/matrix.h"
+#include "libruntime/backends/cpu/rows.h"
+#include "libruntime/core/ops/window.h"
+#include "libruntime/kernels/gemm.h"
+
+namespace mnn::cpu {
+namespace {
+
+constexpr int64_t kLongestSum = 32896;              // of make_matmul_integer
+constexpr int64_t kMostColumns = int64_t{1} << 32;  // bytes of a ConvInteger
+
+// ---- MatMulInteger ----
+
+std::optional<std::string> supports_matmul_integer(const Graph& graph, const Node& node) {
+  const NodeView n(graph, node);
+  if (n.in(0).type.rank() < 2 || n.in(1).type.rank() < 2) return "a vector";
+  if (n.in_dims(0).back() > kLongestSum) return "a long sum";
+  for (size_t i = 2; i < 4; ++i) {
+    if (n.has_input(i) && product(n.in_dims(i)) != 1) return "a zero point per row or column";
+  }
+  return std::nullopt;
+}
+
+// The values as unsigned bytes in row-major order: signed ones are raised by 128.
+Result<Array> unsigned_bytes(Lowering& l, ValueId v) {
+  MNN_ASSIGN_OR_RETURN(const Array x, l.real(v, row_major(l.dims(v).size())));
+  if (x.dtype == DType::kU8) return x;
+  auto raise = [](const uint8_t* from, uint8_t* to, int64_t n) {
+    for (int64_t i = 0; i < n; ++i) to[i] = from[i] ^ 0x80;
+  };
+  if (const Tensor* t = l.constant(v)) {
+    MNN_ASSIGN_OR_RETURN(Tensor raised, Tensor::allocate(DType::kU8, t->dims()));
+    raise(reinterpret_cast<const uint8_t*>(t->raw()), raised.data<uint8_t>(), t->elements());
+    return l.constant_array(std::move(raised));
+  }
+  const Array y = l.allocate(DType::kU8, x.dims, row_major(x.rank()));
+  const Array in[] = {x}, out[] = {y};
+  Step& step = l.add_step("raise_bytes", in, out, x.elements() / 4, nullptr);
+  step.run = [=, parts = step.parts](const Run& run, int, int part) {
+    const Range r = part_of(x.elements(), part, parts);
+    raise(run.data<uint8_t>(x) + r.begin, run.data<uint8_t>(y) + r.begin, r.end - r.begin);
+  };
+  return y;
+}
+
+// The zero points of a node's first two inputs, raised like them.
+struct Zeros {
+  std::optional<Array> x, b;  // nullopt: absent, which is zero
+  int32_t absent_x = 0, absent_b = 0;
+  int32_t of_x(const Run& run) const { return x ? *run.data<uint8_t>(*x) : absent_x; }
+  int32_t of_b(const Run& run) const { return b ? *run.data<uint8_t>(*b) : absent_b; }
+};
+
+Result<Zeros> zeros_of(Lowering& l, const Node& node) {
+  const NodeView n(l.graph(), node);
+  Zeros z;
+  z.absent_x = n.in_type(0) == DType::kI8 ? 128 : 0;
+  z.absent_b = n.in_type(1) == DType::kI8 ? 128 : 0;
+  if (n.has_input(2)) {
+    MNN_ASSIGN_OR_RETURN(z.x, unsigned_bytes(l, node.inputs[2]));
+  }
+  if (n.has_input(3)) {
+    MNN_ASSIGN_OR_RETURN(z.b, unsigned_bytes(l, node.inputs[3]));
+  }
+  return z;
+}
+
+// A step that multiplies bytes into y.
+Status add_product(Lowering& l, const GemmGeometry& g, const Array& a, const Array& b,
+                   const Zeros& zeros, const Array& y) {
+  MNN_ASSIGN_OR_RETURN(std::shared_ptr<const MatrixKernel> kernel,
+                       make_matmul_integer(g, l.kernel_options()));
+  std::vector<Array> in = {a, b};
+  if (zeros.x) in.push_back(*zeros.x);
+  if (zeros.b) in.push_back(*zeros.b);
+  const Array out[] = {y};
+  Step& step = l.add_step(kernel->name(), in, out, 0, nullptr);
+  step.info.macs = g.batch * g.m * g.n * g.k;
+  step.info.int8 = true;
+  step.phases = kernel->phases();
+  step.parts = kernel->parts();
+  const int scratch = l.add_scratch(kernel->scratch_bytes());
+  l.last_step().run = [=](const Run& run, int phase, int part) {
+    KernelArgs args;
+    args.x = run.bytes(a);
+    args.b = run.bytes(b);
+    args.y = run.bytes(y);
+    args.scratch = run.storage(scratch);
+    args.x_zero = zeros.of_x(run);
+    args.b_zero = zeros.of_b(run);
+    kernel->run(phase, part, args);
+  };
+  return {};
+}
+
+Status lower_matmul_integer(Lowering& l, const Node& node) {
+  const NodeView n(l.graph(), node);
+  MNN_ASSIGN_OR_RETURN(const Array a, unsigned_bytes(l, node.inputs[0]));
+  MNN_ASSIGN_OR_RETURN(const Array b, unsigned_bytes(l, node.inputs[1]));
+  const Dims dims = l.dims(node.outputs[0]);
+  GemmGeometry g;
+  g.k = a.dims.back();
+  g.n = dims.back();
+  if (product(std::span(b.dims).first(b.rank() - 2)) == 1) {
+    g.m = product(dims) / g.n;
+  } else {
+    const Dims batch(dims.begin(), dims.end() - 2);
+    g.m = dims[dims.size() - 2];
+    g.batch = product(batch);
+    g.a_offsets = batch_offsets(a, batch);
+    g.b_offsets = batch_offsets(b, batch);
+  }
+  MNN_ASSIGN_OR_RETURN(const Zeros zeros, zeros_of(l, node));
+  const Array y = l.allocate(DType::kI32, dims, row_major(dims.size()));
+  MNN_RETURN_IF_ERROR(add_product(l, g, a, b, zeros, y));
+  return l.finish(node, y);
+}
+
+// ---- ConvInteger ----
+
+std::optional<std::string> supports_conv_integer(const Graph& graph, const Node& node) {
+  const NodeView n(graph, node);
+  const Dims w = n.in_dims(1);
+  if (w.size() != 4) return "not two spatial axes";
+  if (n.attr_int("group") != 1) return "groups";
+  if (!n.is_constant(1)) return "weights are not constant";
+  if (product(std::span(w).subspan(1)) > kLongestSum) return "a long sum";
+  if (product(n.out_dims()) / w[0] > kMostColumns / product(std::span(w).subspan(1))) {
+    return "columns too large";
+  }
+  for (size_t i = 2; i < 4; ++i) {
+    if (n.has_input(i) && product(n.in_dims(i)) != 1) return "a zero point per channel";
+  }
+  return std::nullopt;
+}
+
+// Per output pixel the pixels under each tap, channels last; outside the image the zero point.
+struct ByteColumns {
+  Array x, columns;
+  Window window;
+  int64_t pad_top = 0, pad_left = 0, rows = 0, row = 0;  // of the output
+  int64_t kernel_h = 1, kernel_w = 1;
+
+  void fill(const Run& run, int32_t zero, int64_t pixel) const {
+    const int64_t c = x.dims[1], height = x.dims[2], width = x.dims[3];
+    const int64_t n = pixel / rows / row;
+    const int64_t top = pixel / row % rows * window.strides[0] - pad_top;
+    const int64_t left = pixel % row * window.strides[1] - pad_left;
+    const uint8_t* image = run.data<uint8_t>(x) + n * height * width * c;
+    uint8_t* to = run.data<uint8_t>(columns) + pixel * columns.dims[1];
+    for (int64_t ky = 0; ky < kernel_h; ++ky) {
+      for (int64_t kx = 0; kx < kernel_w; ++kx, to += c) {
+        const int64_t iy = top + ky * window.dilations[0], ix = left + kx * window.dilations[1];
+        if (iy < 0 || iy >= height || ix < 0 || ix >= width) {
+          std::memset(to, zero, static_cast<size_t>(c));
+        } else {
+          std::memcpy(to, image + (iy * width + ix) * c, static_cast<size_t>(c));
+        }
+      }
+    }
+  }
+};
+
+Status lower_conv_integer(Lowering& l, const Node& node) {
+  const NodeView n(l.graph(), node);
+  const Dims w = n.in_dims(1), dims = n.out_dims();
+  ByteColumns c;
+  MNN_ASSIGN_OR_RETURN(c.x, unsigned_bytes(l, node.inputs[0]));
+  MNN_ASSIGN_OR_RETURN(c.x, l.copy(c.x, channels_last(4)));
+  MNN_ASSIGN_OR_RETURN(c.window, read_window(n, to_shape({w.begin() + 2, w.end()})));
+  c.pad_top = window_pad_begin(c.window, 0, c.x.dims[2], dims[2]);
+  c.pad_left = window_pad_begin(c.window, 1, c.x.dims[3], dims[3]);
+  c.rows = dims[2];
+  c.row = dims[3];
+  c.kernel_h = w[2];
+  c.kernel_w = w[3];
+  MNN_ASSIGN_OR_RETURN(const Zeros zeros, zeros_of(l, node));
+  const int64_t pixels = dims[0] * c.rows * c.row, depth = w[1] * w[2] * w[3];
+  c.columns = l.allocate(DType::kU8, {pixels, depth}, row_major(2));
+  std::vector<Array> in = {c.x};
+  if (zeros.x) in.push_back(*zeros.x);
+  const Array out[] = {c.columns};
+  Step& step = l.add_step("byte_columns", in, out, c.columns.elements() / 8, nullptr);
+  step.run = [=, parts = step.parts](const Run& run, int, int part) {
+    const Range r = part_of(pixels, part, parts);
+    for (int64_t p = r.begin; p < r.end; ++p) c.fill(run, zeros.of_x(run), p);
+  };
+  // [outputs, channels, taps] as [taps, channels, outputs].
+  const Tensor* weights = l.constant(node.inputs[1]);
+  if (weights == nullptr) return internal_error("the weights cannot be read");
+  MNN_ASSIGN_OR_RETURN(Tensor turned, Tensor::allocate(DType::kU8, {depth, w[0]}));
+  const auto* from = reinterpret_cast<const uint8_t*>(weights->raw());
+  const uint8_t raised = weights->dtype() == DType::kI8 ? 0x80 : 0;
+  const int64_t taps = w[2] * w[3];
+  for (int64_t i = 0; i < weights->elements(); ++i) {
+    const int64_t tap = i % taps, channel = i / taps % w[1], output = i / depth;
+    turned.data<uint8_t>()[(tap * w[1] + channel) * w[0] + output] = from[i] ^ raised;
+  }
+  const Array b = l.constant_array(std::move(turned));
+  GemmGeometry g;
+  g.m = pixels;
+  g.k = depth;
+  g.n = w[0];
+  const Array y = l.allocate(DType::kI32, dims, channels_last(4));
+  MNN_RETURN_IF_ERROR(add_product(l, g, c.columns, b, zeros, y));
+  return l.finish(node, y);
+}
+
+// ---- DynamicQuantizeLinear ----
+
+std::optional<std::string> supports_dynamic_quantize(const Graph&, const Node&) {
+  return std::nullopt;
+}
+
+Status lower_dynamic_quantize(Lowering& l, const Node& node) {
+  const NodeView n(l.graph(), node);
+  MNN_ASSIGN_OR_RETURN(const Array x, l.dense(node.inputs[0]));
+  const Array y = l.allocate(DType::kU8, x.dims, order_of(x));
+  const Array scale = l.allocate(DType::kF32, {}, {}), zero = l.allocate(DType::kU8, {}, {});
+  const Array in[] = {x}, range[] = {scale, zero}, out[] = {y};
+  l.add_step("dynamic_range", in, range, 0, [=, k = &l.kernels()](const Run& run, int, int) {
+    const float* from = run.data<float>(x);
+    // The range always holds 0; NaN is passed over.
+    const float least = k->reduce_row(ReduceOp::kMin, from, x.elements());
+    const float most = k->reduce_row(ReduceOp::kMax, from, x.elements());
+    float low = std::min(0.0f, least), high = std::max(0.0f, most);
+    for (int64_t i = 0; i < x.elements() && (least != least || most != most); ++i) {
+      low = std::min(low, from[i]);
+      high = std::max(high, from[i]);
+    }
+    const float s = high == low ? 1.0f : (high - low) / 255.0f;
+    *run.data<float>(scale) = s;
+    *run.data<uint8_t>(zero) =
+        static_cast<uint8_t>(std::clamp(std::nearbyint(0.0f - low / s), 0.0f, 255.0f));
+  });
+  const Array all[] = {x, scale, zero};
+  Step& step = l.add_step("dynamic_quantize", all, out, x.elements() / 2, nullptr);
+  step.run = [=, parts = step.parts, k = &l.kernels()](const Run& run, int, int part) {
+    const Range r = part_of(x.elements(), part, parts, 64);
+    k->to_u8(run.data<float>(x) + r.begin, run.data<uint8_t>(y) + r.begin, r.end - r.begin,
+             *run.data<float>(scale), *run.data<uint8_t>(zero));
+  };
+  l.define(node.outputs[0], y);
+  if (n.has_output(1)) l.define(node.outputs[1], scale);
+  if (n.has_output(2)) l.define(node.outputs[2], zero);
+  return {};
+}
+
+constexpr OpRow kRows[] = {
+    {"MatMulInteger", supports_matmul_integer, lower_matmul_integer},
+    {"ConvInteger", supports_conv_integer, lower_conv_integer},
+    {"DynamicQuantizeLinear", supports_dynamic_quantize, lower_dynamic_quantize},
+};
+
+}  // namespace
+
+std::span<const OpRow> integer_rows() { return kRows; }
+
+}  // namespace mnn::cpu
