@@ -263,54 +263,8 @@ class Folder {
   int changes_ = 0;
 };
 
-// Cast(MatMulInteger(a, w, zero of a, zero of w)) with constant weights, as a product of floats
-// with the same numbers: sums of products of bytes.
-ValueId integer_product(Builder& b, const Match& m) {
-  Graph& graph = b.graph();
-  const Node& product = m.node("product");
-  const ValueId w = product.inputs[1], zero_a = input_of(product, 2), zero_w = input_of(product, 3);
-  const Tensor* codes = graph.constant(w);
-  const Tensor* zero = graph.constant(zero_w);
-  if (codes == nullptr || (zero_w != kNoValue && zero == nullptr) || codes->rank() < 2) {
-    return kNoValue;
-  }
-  Value value;
-  value.kind = ValueKind::kConstant;
-  value.type = tensor_type(DType::kF32, to_shape(codes->dims()));
-  value.data = *codes;
-  QuantParams p = tensor_quant(codes->dtype(), 1.0f, 0);
-  p.zero_point = {};
-  if (zero != nullptr && zero->elements() == 1) {
-    p.zero_point = zero->reshaped({});
-  } else if (zero != nullptr) {
-    const auto columns = static_cast<size_t>(zero->elements());
-    p = axis_quant(codes->dtype(), static_cast<int>(codes->rank()) - 1,
-                   std::vector<float>(columns, 1.0f));
-    p.zero_point = zero->reshaped({zero->elements()});
-  }
-  if (!check_quant(p, value.type).ok()) return kNoValue;
-  value.quant = std::move(p);
-  ValueId a = b.op("Cast", {product.inputs[0]}, {{"to", static_cast<int64_t>(DType::kF32)}});
-  if (zero_a != kNoValue) {
-    const ValueId z = b.op("Cast", {zero_a}, {{"to", static_cast<int64_t>(DType::kF32)}});
-    a = b.op("Sub", {a, z});
-  }
-  return b.op("MatMul", {a, graph.add_value(std::move(value))});
-}
-
 const std::vector<Rule>& rules() {
   static const std::vector<Rule> all = {
-      {"IntegerProduct", op("Cast", {with_any_inputs("MatMulInteger", "product")}), integer_product,
-       [](const Match& m) {
-         const Node& product = m.node("product");
-         const ValueId zero = input_of(product, 2);
-         // One zero point a row would not broadcast.
-         const bool scalar =
-             zero == kNoValue || (m.graph.value(zero).type.is_static() &&
-                                  num_elements(*m.graph.value(zero).type.shape).is(1));
-         return product.fused.empty() && scalar &&
-                attr_int(m.root_node(), "to") == static_cast<int64_t>(DType::kF32);
-       }},
       {"PackedWeights",
        with_any_inputs("MatMulNBits"),
        [](Builder& b, const Match& m) { return unpack_matmul_n_bits(b, m.root_node()); },

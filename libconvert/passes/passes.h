@@ -9,8 +9,8 @@
 
 namespace mnn {
 
-// QuantizeLinear/DequantizeLinear pairs, dequantized constants, MatMulInteger with constant weights
-// and MatMulNBits as QuantParams of values. First in the pipeline: folding would compute the
+// QuantizeLinear/DequantizeLinear pairs, dequantized constants and MatMulNBits as QuantParams of
+// values. First in the pipeline: folding would compute the
 // floats.
 Result<int> fold_qdq(Graph& graph);
 // Drops operators that hand on what they get: Identity, Dropout, no-op Reshape, Transpose, Cast, …,
