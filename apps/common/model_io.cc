@@ -6,6 +6,7 @@
 
 #include "apps/common/failure.h"
 #include "apps/common/file_roles.h"
+#include "libruntime/compile/bind.h"
 #include "libruntime/core/io/file.h"
 #include "libruntime/core/op.h"
 #ifdef MNN_WITH_CONVERT
@@ -127,9 +128,7 @@ Status bind_shapes(Graph& graph, const ShapeMap& shapes) {
       dim = Dim(want);
     }
   }
-  for (Value& value : graph.values) {
-    if (value.type.shape) value.type.shape = bind_shape(*value.type.shape, bindings);
-  }
+  bind_symbols(graph, bindings);
   return infer_types(graph);
 }
 

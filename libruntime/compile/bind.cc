@@ -56,16 +56,20 @@ Status for_each_dim(const Graph& graph, const std::vector<std::vector<int64_t>>&
   return {};
 }
 
-void bind_values(Graph& graph, const Bindings& bindings) {
+}  // namespace
+
+void bind_symbols(Graph& graph, const Bindings& bindings) {
   for (Value& value : graph.values) {
-    if (value.type.shape) value.type.shape = bind_shape(*value.type.shape, bindings);
+    if (!value.type.shape) continue;
+    const bool made = value.kind == ValueKind::kTemporary;
+    for (Dim& d : *value.type.shape) {
+      if (!d.known()) d = made ? Dim::unknown() : d.bind(bindings);
+    }
   }
   for (Node& node : graph.nodes) {
-    for (Graph& g : node.subgraphs) bind_values(g, bindings);
+    for (Graph& g : node.subgraphs) bind_symbols(g, bindings);
   }
 }
-
-}  // namespace
 
 Status bind_inputs(Graph& graph, const std::vector<std::vector<int64_t>>& input_dims) {
   MNN_RETURN_IF_ERROR(check_counts(graph, input_dims));
@@ -90,7 +94,7 @@ Status bind_inputs(Graph& graph, const std::vector<std::vector<int64_t>>& input_
         return invalid(dim_name(graph, i, d) + formula + ": expected " + expected.str() +
                        ", found " + std::to_string(found));
       }));
-  if (!bindings.empty()) bind_values(graph, bindings);
+  if (!bindings.empty()) bind_symbols(graph, bindings);
   for (size_t i = 0; i < input_dims.size(); ++i) {
     Type& type = graph.value(graph.inputs[i]).type;
     if (type.kind == Type::Kind::kTensor) type.shape = to_shape(input_dims[i]);

@@ -1,71 +1,117 @@
 #include "libruntime/core/dim.h"
 
 #include <algorithm>
-#include <cctype>
+#include <numeric>
+
+#include "libruntime/core/dim_polynomial.h"
 
 namespace mnn {
-
-// A factor of a term: a symbol, or floor(numerator / denominator).
-struct DimAtom {
-  std::string key;
-  std::shared_ptr<const std::pair<Dim, Dim>> quotient;  // null for a symbol
-
-  bool operator<(const DimAtom& o) const { return key < o.key; }
-  bool operator==(const DimAtom& o) const { return key == o.key; }
-};
-
-struct DimTerm {
-  int64_t coefficient = 0;
-  std::vector<DimAtom> atoms;  // sorted; a power repeats its atom
-
-  std::string key() const {
-    std::string k;
-    for (const DimAtom& a : atoms) k += (k.empty() ? "" : "*") + a.key;
-    return k;
-  }
-};
-
-// Terms sorted by key, no zero coefficients, the constant term first.
-struct DimPolynomial {
-  std::vector<DimTerm> terms;
-  std::string text;
-};
-
 namespace {
 
 // Longer expressions carry no more insight and cost time: they become unknown.
 constexpr size_t kMaxTerms = 32;
 constexpr size_t kMaxText = 512;
-constexpr int kMaxParseDepth = 16;
 
-struct Terms {
-  bool overflow = false;
-  std::vector<DimTerm> list;
-};
-
-std::string term_text(const DimTerm& term) {
-  const std::string key = term.key();
-  if (key.empty()) return std::to_string(term.coefficient);
-  if (term.coefficient == 1) return key;
-  if (term.coefficient == -1) return "-" + key;
-  return std::to_string(term.coefficient) + "*" + key;
+std::vector<DimTerm> terms_of(const Dim& d) {
+  if (d.polynomial() != nullptr) return d.polynomial()->terms;
+  if (d.is(0)) return {};
+  return {{d.value(), {}}};
 }
 
-void canonicalize(Terms& t) {
-  for (DimTerm& term : t.list) std::sort(term.atoms.begin(), term.atoms.end());
-  std::sort(t.list.begin(), t.list.end(),
-            [](const DimTerm& a, const DimTerm& b) { return a.key() < b.key(); });
-  std::vector<DimTerm> merged;
-  for (DimTerm& term : t.list) {
-    if (!merged.empty() && merged.back().atoms == term.atoms) {
-      t.overflow |= __builtin_add_overflow(merged.back().coefficient, term.coefficient,
-                                           &merged.back().coefficient);
-    } else {
-      merged.push_back(std::move(term));
-    }
+std::string scaled_text(int64_t coefficient, const std::string& key) {
+  if (key.empty()) return std::to_string(coefficient);
+  if (coefficient == 1) return key;
+  if (coefficient == -1) return "-" + key;
+  return std::to_string(coefficient) + "*" + key;
+}
+
+void append_part(std::string& text, const std::string& part) {
+  if (text.empty()) {
+    text = part;
+  } else {
+    text += part[0] == '-' ? " - " + part.substr(1) : " + " + part;
   }
-  std::erase_if(merged, [](const DimTerm& term) { return term.coefficient == 0; });
-  t.list = std::move(merged);
+}
+
+// Takes from `terms` the first max(e, 0) that stands beside -e or, subtracted, beside e (numbers
+// aside) and returns what both read as: e - max(e + k, 0) is min(e, -k), max(e, 0) - e is
+// max(-e, 0). Empty when there is none.
+std::string take_pair(std::vector<DimTerm>& terms) {
+  for (size_t i = 0; i < terms.size(); ++i) {
+    const DimTerm& term = terms[i];
+    if (term.atoms.size() != 1 || term.atoms[0].kind != DimAtom::Kind::kPositive) continue;
+    const Dim e = term.atoms[0].operands->first;
+    Dim k(0);
+    std::vector<DimTerm> rest = terms;
+    rest.erase(rest.begin() + static_cast<long>(i));
+    bool all = true;
+    for (const DimTerm& part : e.polynomial()->terms) {
+      if (part.atoms.empty()) {
+        k = Dim(part.coefficient);
+        continue;
+      }
+      const Dim wanted = Dim(part.coefficient) * -Dim(term.coefficient);
+      const auto it = std::find_if(rest.begin(), rest.end(), [&](const DimTerm& t) {
+        return wanted.is(t.coefficient) && t.atoms == part.atoms;
+      });
+      all = all && it != rest.end();
+      if (!all) break;
+      rest.erase(it);
+    }
+    if (!all) continue;
+    if (term.coefficient < 0) {
+      const std::string key = "min(" + (e - k).str() + ", " + (-k).str() + ")";
+      const int64_t factor = -term.coefficient;
+      terms = std::move(rest);
+      return scaled_text(factor, key);
+    }
+    const bool has_number = !rest.empty() && rest[0].atoms.empty();
+    const Dim number = Dim(has_number ? rest[0].coefficient : 0) + Dim(term.coefficient) * k;
+    if (!number.known()) continue;
+    const std::string text = scaled_text(term.coefficient, "max(" + (-e).str() + ", 0)");
+    if (has_number) rest.erase(rest.begin());
+    if (!number.is(0)) rest.insert(rest.begin(), {number.value(), {}});
+    terms = std::move(rest);
+    return text;
+  }
+  return {};
+}
+
+std::string polynomial_text(std::vector<DimTerm> terms) {
+  std::vector<std::string> pairs;
+  for (std::string p = take_pair(terms); !p.empty(); p = take_pair(terms)) {
+    pairs.push_back(std::move(p));
+  }
+  std::string text;
+  // The constant term reads best at the end: "h + 1".
+  const bool constant_first = !terms.empty() && terms[0].atoms.empty();
+  for (size_t i = constant_first ? 1 : 0; i < terms.size(); ++i) {
+    append_part(text, scaled_text(terms[i].coefficient, terms[i].key()));
+  }
+  for (const std::string& p : pairs) append_part(text, p);
+  if (constant_first) append_part(text, std::to_string(terms[0].coefficient));
+  return text;
+}
+
+// The greatest common divisor of all coefficients; 0 when one has no absolute value.
+int64_t content(const std::vector<DimTerm>& terms) {
+  int64_t g = 0;
+  for (const DimTerm& term : terms) {
+    if (term.coefficient == INT64_MIN) return 0;
+    g = std::gcd(g, term.coefficient);
+  }
+  return g;
+}
+
+// The sign of the first term that is no number: which of d and -d stands for both.
+bool leads_negative(const std::vector<DimTerm>& terms) {
+  const size_t first = terms[0].atoms.empty() ? 1 : 0;
+  return terms[first].coefficient < 0;
+}
+
+DimAtom make_atom(DimAtom::Kind kind, std::string key, Dim a, Dim b) {
+  return {std::move(key), kind,
+          std::make_shared<const std::pair<Dim, Dim>>(std::move(a), std::move(b))};
 }
 
 }  // namespace
@@ -76,33 +122,39 @@ Dim::Dim(DimPolynomial poly) {
     value_ = poly.terms[0].coefficient;
     return;
   }
-  std::string text;
-  // The constant term reads best at the end: "h + 1".
-  const bool constant_first = poly.terms[0].atoms.empty();
-  for (size_t i = constant_first ? 1 : 0; i < poly.terms.size(); ++i) {
-    const std::string part = term_text(poly.terms[i]);
-    if (text.empty()) {
-      text = part;
-    } else {
-      text += part[0] == '-' ? " - " + part.substr(1) : " + " + part;
-    }
-  }
-  if (constant_first) {
-    const std::string part = term_text(poly.terms[0]);
-    text += part[0] == '-' ? " - " + part.substr(1) : " + " + part;
-  }
-  if (poly.terms.size() > kMaxTerms || text.size() > kMaxText) {
+  if (poly.terms.size() > kMaxTerms) {
     unknown_ = true;
     return;
   }
-  poly.text = std::move(text);
+  poly.text = polynomial_text(poly.terms);
+  if (poly.text.size() > kMaxText) {
+    unknown_ = true;
+    return;
+  }
   poly_ = std::make_shared<const DimPolynomial>(std::move(poly));
 }
 
+Dim sum_of_terms(std::vector<DimTerm> terms) {
+  for (DimTerm& term : terms) std::sort(term.atoms.begin(), term.atoms.end());
+  std::sort(terms.begin(), terms.end(),
+            [](const DimTerm& a, const DimTerm& b) { return a.key() < b.key(); });
+  std::vector<DimTerm> merged;
+  for (DimTerm& term : terms) {
+    if (merged.empty() || merged.back().atoms != term.atoms) {
+      merged.push_back(std::move(term));
+      continue;
+    }
+    if (__builtin_add_overflow(merged.back().coefficient, term.coefficient,
+                               &merged.back().coefficient)) {
+      return Dim::unknown();
+    }
+  }
+  std::erase_if(merged, [](const DimTerm& term) { return term.coefficient == 0; });
+  return Dim(DimPolynomial{std::move(merged), {}});
+}
+
 Dim Dim::symbol(std::string name) {
-  DimPolynomial poly;
-  poly.terms.push_back({1, {{std::move(name), nullptr}}});
-  return Dim(std::move(poly));
+  return sum_of_terms({{1, {{std::move(name), DimAtom::Kind::kSymbol, nullptr}}}});
 }
 
 Dim Dim::unknown() {
@@ -110,12 +162,6 @@ Dim Dim::unknown() {
   d.unknown_ = true;
   return d;
 }
-
-namespace {
-
-Dim make_unknown_if(bool bad, Dim d) { return bad ? Dim::unknown() : d; }
-
-}  // namespace
 
 bool Dim::same(const Dim& other) const {
   if (unknown_ || other.unknown_) return false;
@@ -134,19 +180,13 @@ Dim operator+(const Dim& a, const Dim& b) {
     int64_t r = 0;
     return __builtin_add_overflow(a.value_, b.value_, &r) ? Dim::unknown() : Dim(r);
   }
-  Terms t;
-  for (const Dim* d : {&a, &b}) {
-    if (d->poly_) {
-      t.list.insert(t.list.end(), d->poly_->terms.begin(), d->poly_->terms.end());
-    } else if (d->value_ != 0) {
-      t.list.push_back({d->value_, {}});
-    }
-  }
-  canonicalize(t);
-  return make_unknown_if(t.overflow, Dim(DimPolynomial{std::move(t.list), {}}));
+  std::vector<DimTerm> terms = terms_of(a), more = terms_of(b);
+  terms.insert(terms.end(), more.begin(), more.end());
+  return sum_of_terms(std::move(terms));
 }
 
-Dim operator-(const Dim& a, const Dim& b) { return a + b * Dim(-1); }
+Dim operator-(const Dim& a) { return a * Dim(-1); }
+Dim operator-(const Dim& a, const Dim& b) { return a + -b; }
 
 Dim operator*(const Dim& a, const Dim& b) {
   if (a.is(0) || b.is(0)) return Dim(0);
@@ -155,23 +195,21 @@ Dim operator*(const Dim& a, const Dim& b) {
     int64_t r = 0;
     return __builtin_mul_overflow(a.value_, b.value_, &r) ? Dim::unknown() : Dim(r);
   }
-  auto terms_of = [](const Dim& d) {
-    return d.poly_ ? d.poly_->terms : std::vector<DimTerm>{{d.value_, {}}};
-  };
   const auto ta = terms_of(a), tb = terms_of(b);
   if (ta.size() * tb.size() > kMaxTerms * 2) return Dim::unknown();
-  Terms t;
+  std::vector<DimTerm> terms;
   for (const DimTerm& x : ta) {
     for (const DimTerm& y : tb) {
       DimTerm term;
-      t.overflow |= __builtin_mul_overflow(x.coefficient, y.coefficient, &term.coefficient);
+      if (__builtin_mul_overflow(x.coefficient, y.coefficient, &term.coefficient)) {
+        return Dim::unknown();
+      }
       term.atoms = x.atoms;
       term.atoms.insert(term.atoms.end(), y.atoms.begin(), y.atoms.end());
-      t.list.push_back(std::move(term));
+      terms.push_back(std::move(term));
     }
   }
-  canonicalize(t);
-  return make_unknown_if(t.overflow, Dim(DimPolynomial{std::move(t.list), {}}));
+  return sum_of_terms(std::move(terms));
 }
 
 Dim floor_div(const Dim& a, const Dim& b) {
@@ -184,54 +222,95 @@ Dim floor_div(const Dim& a, const Dim& b) {
     return Dim(q);
   }
   if (a.is(0) || a.same(b)) return a.is(0) ? Dim(0) : Dim(1);
+  const auto ta = terms_of(a), tb = terms_of(b);
+  if (b.known() ? b.value() < 0 : leads_negative(tb)) return floor_div(-a, -b);
   // Terms of `a` that a one-term divisor divides evenly leave the floor: floor((b*q + r)/b) = q +
-  // floor(r/b).
-  DimTerm divisor{b.value_, {}};
-  if (b.poly_) {
-    if (b.poly_->terms.size() != 1)
-      divisor.coefficient = 0;
-    else
-      divisor = b.poly_->terms[0];
-  }
-  Terms whole, rest;
-  const auto ta = a.poly_ ? a.poly_->terms : std::vector<DimTerm>{{a.value_, {}}};
+  // floor(r/b). Of a number the part that a number divides evenly.
+  const bool single = tb.size() == 1;
+  std::vector<DimTerm> whole, rest;
   for (const DimTerm& term : ta) {
-    const bool divides = divisor.coefficient != 0 &&
-                         !(term.coefficient == INT64_MIN && divisor.coefficient == -1) &&
-                         term.coefficient % divisor.coefficient == 0 &&
-                         std::includes(term.atoms.begin(), term.atoms.end(), divisor.atoms.begin(),
-                                       divisor.atoms.end());
-    if (!divides) {
-      if (term.atoms.empty() && b.known() && b.value_ > 0) {
-        const Dim q = floor_div(Dim(term.coefficient), b);
-        const int64_t r = term.coefficient - q.value() * b.value_;
-        if (q.value() != 0) whole.list.push_back({q.value(), {}});
-        if (r != 0) rest.list.push_back({r, {}});
-      } else {
-        rest.list.push_back(term);
-      }
-      continue;
+    const bool divides =
+        single && term.coefficient % tb[0].coefficient == 0 &&
+        std::includes(term.atoms.begin(), term.atoms.end(), tb[0].atoms.begin(), tb[0].atoms.end());
+    if (divides) {
+      DimTerm q{term.coefficient / tb[0].coefficient, {}};
+      std::set_difference(term.atoms.begin(), term.atoms.end(), tb[0].atoms.begin(),
+                          tb[0].atoms.end(), std::back_inserter(q.atoms));
+      whole.push_back(std::move(q));
+    } else if (term.atoms.empty() && b.known()) {
+      const int64_t q = floor_div(Dim(term.coefficient), b).value();
+      whole.push_back({q, {}});
+      rest.push_back({term.coefficient - q * b.value(), {}});
+    } else {
+      rest.push_back(term);
     }
-    DimTerm q;
-    q.coefficient = term.coefficient / divisor.coefficient;
-    std::set_difference(term.atoms.begin(), term.atoms.end(), divisor.atoms.begin(),
-                        divisor.atoms.end(), std::back_inserter(q.atoms));
-    whole.list.push_back(std::move(q));
   }
-  canonicalize(whole);
-  canonicalize(rest);
-  if (whole.overflow || rest.overflow) return Dim::unknown();
-  const Dim quotient{DimPolynomial{std::move(whole.list), {}}};
-  const Dim remainder{DimPolynomial{std::move(rest.list), {}}};
-  if (remainder.is(0)) return quotient;
+  const Dim quotient = sum_of_terms(std::move(whole)), remainder = sum_of_terms(std::move(rest));
+  if (quotient.unknown_ || remainder.unknown_) return Dim::unknown();
   if (remainder.known() && b.known()) return quotient + floor_div(remainder, b);
-  DimAtom atom;
-  atom.key = "floor((" + remainder.str() + ")/(" + b.str() + "))";
-  atom.quotient = std::make_shared<const std::pair<Dim, Dim>>(remainder, b);
-  return quotient + Dim(DimPolynomial{{{1, {std::move(atom)}}}, {}});
+  if (remainder.is(0)) return quotient;
+  std::string key = "floor((" + remainder.str() + ")/(" + b.str() + "))";
+  return quotient +
+         sum_of_terms({{1, {make_atom(DimAtom::Kind::kFloor, std::move(key), remainder, b)}}});
 }
 
-Dim ceil_div(const Dim& a, const Dim& b) { return Dim(0) - floor_div(Dim(0) - a, b); }
+Dim ceil_div(const Dim& a, const Dim& b) {
+  // By a number it reads as other floors do.
+  if (a.known() && b.known()) {
+    const Dim q = floor_div(a, b);
+    return q.unknown_ || a.value_ % b.value_ == 0 ? q : q + Dim(1);
+  }
+  if (b.known() && b.value_ > 0) return floor_div(a + Dim(b.value_ - 1), b);
+  return -floor_div(-a, b);
+}
+
+Dim truncated_div(const Dim& a, const Dim& b) {
+  if (a.unknown_ || b.unknown_ || b.is(0)) return Dim::unknown();
+  const Dim q = floor_div(a, b);
+  if (a.known() && b.known()) return q.unknown_ ? q : Dim(a.value_ / b.value_);
+  if ((q * b).same(a)) return q;  // an exact quotient does not round
+  if (!at_least(b, 0)) return at_least(-b, 0) ? truncated_div(-a, -b) : Dim::unknown();
+  if (at_least(a, 0)) return q;
+  // One of the two is 0.
+  return floor_div(larger_of(a, 0), b) - floor_div(larger_of(-a, 0), b);
+}
+
+Dim larger_of(const Dim& a, const Dim& b) {
+  if (a.known() && b.known()) return Dim(std::max(a.value_, b.value_));
+  const Dim d = a - b;
+  if (d.unknown_) return d;
+  if (at_least(d, 0)) return a;
+  if (at_least(-d, 0)) return b;
+  // max(a, b) = b + max(d, 0), and of d and -d one stands for both: max(d, 0) = d + max(-d, 0).
+  std::vector<DimTerm> terms = d.poly_->terms;
+  const int64_t factor = content(terms);
+  if (factor == 0) return Dim::unknown();
+  const bool negative = leads_negative(terms);
+  for (DimTerm& term : terms) term.coefficient /= negative ? -factor : factor;
+  const Dim inner = sum_of_terms(std::move(terms));
+  std::string key = "max(" + inner.str() + ", 0)";
+  const Dim positive =
+      sum_of_terms({{factor, {make_atom(DimAtom::Kind::kPositive, std::move(key), inner, 0)}}});
+  return (negative ? a : b) + positive;
+}
+
+Dim smaller_of(const Dim& a, const Dim& b) {
+  if (a.known() && b.known()) return Dim(std::min(a.value_, b.value_));
+  return a + b - larger_of(a, b);
+}
+
+namespace {
+
+Dim bind_atom(const DimAtom& atom, const Bindings& bindings) {
+  if (atom.kind == DimAtom::Kind::kSymbol) {
+    const auto it = bindings.find(atom.key);
+    return it == bindings.end() ? Dim::symbol(atom.key) : Dim(it->second);
+  }
+  const Dim a = atom.operands->first.bind(bindings), b = atom.operands->second.bind(bindings);
+  return atom.kind == DimAtom::Kind::kFloor ? floor_div(a, b) : larger_of(a, b);
+}
+
+}  // namespace
 
 Dim Dim::bind(const Bindings& bindings) const {
   if (!poly_) return *this;
@@ -239,13 +318,7 @@ Dim Dim::bind(const Bindings& bindings) const {
   for (const DimTerm& term : poly_->terms) {
     Dim product(term.coefficient);
     for (const DimAtom& atom : term.atoms) {
-      if (atom.quotient) {
-        product = product * floor_div(atom.quotient->first.bind(bindings),
-                                      atom.quotient->second.bind(bindings));
-      } else {
-        const auto it = bindings.find(atom.key);
-        product = product * (it == bindings.end() ? symbol(atom.key) : Dim(it->second));
-      }
+      product = product * bind_atom(atom, bindings);
     }
     sum = sum + product;
   }
@@ -256,148 +329,15 @@ void Dim::collect_symbols(std::vector<std::string>& out) const {
   if (!poly_) return;
   for (const DimTerm& term : poly_->terms) {
     for (const DimAtom& atom : term.atoms) {
-      if (atom.quotient) {
-        atom.quotient->first.collect_symbols(out);
-        atom.quotient->second.collect_symbols(out);
+      if (atom.operands) {
+        atom.operands->first.collect_symbols(out);
+        atom.operands->second.collect_symbols(out);
       } else if (std::find(out.begin(), out.end(), atom.key) == out.end()) {
         out.push_back(atom.key);
       }
     }
   }
 }
-
-std::optional<int64_t> Dim::lower_bound() const {
-  if (unknown_) return std::nullopt;
-  if (!poly_) return value_;
-  int64_t sum = 0;
-  for (const DimTerm& term : poly_->terms) {
-    if (term.coefficient < 0 && !term.atoms.empty()) return std::nullopt;
-    int64_t product = term.coefficient;
-    for (const DimAtom& atom : term.atoms) {
-      int64_t least = 0;
-      if (atom.quotient) {
-        const std::optional<int64_t> n = atom.quotient->first.lower_bound();
-        const Dim& d = atom.quotient->second;
-        if (!n || (*n < 0 && (!d.known() || term.atoms.size() > 1))) return std::nullopt;
-        const std::optional<int64_t> positive = d.lower_bound();
-        if (!positive || *positive < 0) return std::nullopt;
-        if (d.known()) least = floor_div(Dim(*n), d).value();
-      }
-      if (__builtin_mul_overflow(product, least, &product)) return std::nullopt;
-    }
-    if (__builtin_add_overflow(sum, product, &sum)) return std::nullopt;
-  }
-  return sum;
-}
-
-bool Dim::eventually_non_negative() const {
-  if (unknown_) return false;
-  if (!poly_) return value_ >= 0;
-  for (const DimTerm& term : poly_->terms) {
-    if (term.atoms.empty()) continue;
-    if (term.coefficient < 0) return false;
-    for (const DimAtom& atom : term.atoms) {
-      if (atom.quotient && (!atom.quotient->first.eventually_non_negative() ||
-                            !atom.quotient->second.eventually_non_negative())) {
-        return false;
-      }
-    }
-  }
-  return true;
-}
-
-namespace {
-
-// expression := product (('+' | '-') product)*; product := ['-'] factor ('*' factor)*;
-// factor := number | symbol | "floor((" expression ")/(" expression "))"
-class DimParser {
- public:
-  explicit DimParser(std::string_view text) : text_(text) {}
-
-  Result<Dim> parse() {
-    skip();
-    if (text_.substr(pos_) == "?") return Dim::unknown();
-    MNN_ASSIGN_OR_RETURN(const Dim d, expression());
-    skip();
-    if (pos_ != text_.size()) return fail();
-    return d;
-  }
-
- private:
-  Status fail() const {
-    return invalid("'" + std::string(text_) + "' is not a dimension (at character " +
-                   std::to_string(pos_) + ")");
-  }
-  void skip() {
-    while (pos_ < text_.size() && text_[pos_] == ' ') ++pos_;
-  }
-  bool eat(std::string_view token) {
-    skip();
-    if (text_.substr(pos_, token.size()) != token) return false;
-    pos_ += token.size();
-    return true;
-  }
-  Result<Dim> expression() {
-    if (++depth_ > kMaxParseDepth) return fail();
-    MNN_ASSIGN_OR_RETURN(Dim sum, product());
-    while (true) {
-      if (eat("+")) {
-        MNN_ASSIGN_OR_RETURN(const Dim d, product());
-        sum = sum + d;
-      } else if (eat("-")) {
-        MNN_ASSIGN_OR_RETURN(const Dim d, product());
-        sum = sum - d;
-      } else {
-        --depth_;
-        return sum;
-      }
-    }
-  }
-  Result<Dim> product() {
-    Dim result(eat("-") ? -1 : 1);
-    do {
-      MNN_ASSIGN_OR_RETURN(const Dim d, factor());
-      result = result * d;
-    } while (eat("*"));
-    return result;
-  }
-  Result<Dim> factor() {
-    if (eat("floor((")) {
-      MNN_ASSIGN_OR_RETURN(const Dim a, expression());
-      if (!eat(")/(")) return fail();
-      MNN_ASSIGN_OR_RETURN(const Dim b, expression());
-      if (!eat("))")) return fail();
-      return floor_div(a, b);
-    }
-    skip();
-    const size_t begin = pos_;
-    if (pos_ < text_.size() && std::isdigit(static_cast<unsigned char>(text_[pos_]))) {
-      int64_t value = 0;
-      while (pos_ < text_.size() && std::isdigit(static_cast<unsigned char>(text_[pos_]))) {
-        if (__builtin_mul_overflow(value, int64_t{10}, &value) ||
-            __builtin_add_overflow(value, int64_t{text_[pos_] - '0'}, &value)) {
-          return fail();
-        }
-        ++pos_;
-      }
-      return Dim(value);
-    }
-    while (pos_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[pos_])) ||
-                                   text_[pos_] == '_' || text_[pos_] == '.')) {
-      ++pos_;
-    }
-    if (pos_ == begin) return fail();
-    return Dim::symbol(std::string(text_.substr(begin, pos_ - begin)));
-  }
-
-  std::string_view text_;
-  size_t pos_ = 0;
-  int depth_ = 0;
-};
-
-}  // namespace
-
-Result<Dim> Dim::parse(std::string_view text) { return DimParser(text).parse(); }
 
 bool all_known(const Shape& shape) {
   return std::all_of(shape.begin(), shape.end(), [](const Dim& d) { return d.known(); });

@@ -1,5 +1,7 @@
-// One dimension: a number, or an integer polynomial over named symbols and floor divisions, kept
-// in a canonical form so that equal expressions compare equal ("h*2", "floor((h + 1)/2)").
+// One dimension: a number, or an integer polynomial over named symbols, floor divisions and maxima,
+// kept in a canonical form so that equal expressions compare equal ("2*h", "floor((h + 1)/(2))",
+// "min(n, 5)"). Of a symbol it is only known that it is never negative: whatever is simplified
+// holds for all such values. What cannot be expressed is unknown().
 #pragma once
 
 #include <cstdint>
@@ -15,6 +17,7 @@
 namespace mnn {
 
 struct DimPolynomial;
+struct DimTerm;
 
 class Dim {
  public:
@@ -39,27 +42,42 @@ class Dim {
   Dim bind(const std::map<std::string, int64_t, std::less<>>& bindings) const;
   void collect_symbols(std::vector<std::string>& out) const;
 
-  // A number the dimension is never below, given that no symbol is negative; nullopt: none is
-  // known.
+  // A number the dimension is never below, given that no symbol is negative; nullopt: none was
+  // found.
   std::optional<int64_t> lower_bound() const;
-  // True when it is not negative once every symbol is large enough: then floor_div by a positive
-  // number rounds towards zero.
-  bool eventually_non_negative() const;
+  // The same for a number it is never above.
+  std::optional<int64_t> upper_bound() const;
 
   friend Dim operator+(const Dim& a, const Dim& b);
   friend Dim operator-(const Dim& a, const Dim& b);
+  friend Dim operator-(const Dim& a);
   friend Dim operator*(const Dim& a, const Dim& b);
-  // Rounds towards minus infinity. unknown() when b is or may be zero and cannot be cancelled.
+  // Rounds towards minus infinity; unknown() when b is 0.
   friend Dim floor_div(const Dim& a, const Dim& b);
+  // Rounds towards plus infinity.
   friend Dim ceil_div(const Dim& a, const Dim& b);
+  // Rounds towards zero; unknown() when b is 0 or its sign cannot be told.
+  friend Dim truncated_div(const Dim& a, const Dim& b);
+  friend Dim larger_of(const Dim& a, const Dim& b);
+  friend Dim smaller_of(const Dim& a, const Dim& b);
+
+  // For core/dim*.cc: null when it is a number or unknown.
+  const DimPolynomial* polynomial() const { return poly_.get(); }
 
  private:
   explicit Dim(DimPolynomial poly);
+  friend Dim sum_of_terms(std::vector<DimTerm> terms);
 
   int64_t value_ = 0;
   bool unknown_ = false;
   std::shared_ptr<const DimPolynomial> poly_;
 };
+
+// True when `d` is provably `least` or more.
+inline bool at_least(const Dim& d, int64_t least) {
+  const std::optional<int64_t> bound = d.lower_bound();
+  return bound && *bound >= least;
+}
 
 using Bindings = std::map<std::string, int64_t, std::less<>>;
 using Shape = std::vector<Dim>;

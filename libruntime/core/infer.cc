@@ -13,6 +13,14 @@ bool can_hold_shape_values(const Type& type) {
          (type.dtype == DType::kI64 || type.dtype == DType::kI32 || type.dtype == DType::kBool);
 }
 
+// Numbers a narrow type wraps around are those of the run.
+void forget_wrapped(ShapeValues& values, DType dtype) {
+  if (dtype != DType::kI32) return;
+  for (Dim& d : values) {
+    if (d.known() && d.value() != static_cast<int32_t>(d.value())) d = Dim::unknown();
+  }
+}
+
 // Keeps of `old` what `fresh` does not tell; refuses a contradiction.
 Status merge_type(Type& fresh, const Type& old) {
   if (!old.defined()) return {};
@@ -221,6 +229,7 @@ Status TypeInference::infer(Node& node) {
     graph_.value(v).type = std::move(o.type);
     if (o.values && can_hold_shape_values(graph_.value(v).type) &&
         static_cast<int64_t>(o.values->size()) <= kMaxShapeValues) {
+      forget_wrapped(*o.values, graph_.value(v).type.dtype);
       known_[static_cast<size_t>(v)] = std::move(o.values);
     }
   }

@@ -92,6 +92,13 @@ class ModelBuilder {
       }
     }
   }
+  void integers(const std::string& name, const std::vector<int64_t>& values) {
+    auto* t = model_.mutable_graph()->add_initializer();
+    t->set_name(name);
+    t->set_data_type(TensorProto::INT64);
+    t->add_dims(static_cast<int64_t>(values.size()));
+    for (const int64_t v : values) t->add_int64_data(v);
+  }
   NodeProto* node(const std::string& op, const std::string& name,
                   const std::vector<std::string>& inputs, const std::string& output) {
     auto* n = model_.mutable_graph()->add_node();
@@ -106,6 +113,12 @@ class ModelBuilder {
     a->set_name(name);
     a->set_type(AttributeProto::INTS);
     for (const int64_t v : values) a->add_ints(v);
+  }
+  static void number(NodeProto* n, const std::string& name, int64_t value) {
+    auto* a = n->add_attribute();
+    a->set_name(name);
+    a->set_type(AttributeProto::INT);
+    a->set_i(value);
   }
   void write(const std::string& path) const {
     std::ofstream file(path, std::ios::binary);
@@ -147,20 +160,14 @@ ModelBuilder small_cnn(const CnnOptions& o = {}) {
   m.node("Relu", "stem_relu", {"n1"}, "r1");
   auto* dw = m.node("Conv", "depthwise", {"r1", "w2", "b2"}, "c2");
   ModelBuilder::ints(dw, "pads", {1, 1, 1, 1});
-  auto* group = dw->add_attribute();
-  group->set_name("group");
-  group->set_type(AttributeProto::INT);
-  group->set_i(16);
+  ModelBuilder::number(dw, "group", 16);
   m.node("Add", "residual", {"c2", "r1"}, "a2");
   if (!o.edited) m.node("Relu", "residual_relu", {"a2"}, "r2");
   m.node(o.edited ? "GlobalMaxPool" : "GlobalAveragePool", "pool", {o.edited ? "a2" : "r2"}, "p");
   m.node("Flatten", "flatten", {"p"}, "f");
   if (o.edited) m.node("Sigmoid", "squash", {"f"}, "s");
   auto* fc = m.node("Gemm", "classifier", {o.edited ? "s" : "f", "w3", "b3"}, "g");
-  auto* trans = fc->add_attribute();
-  trans->set_name("transB");
-  trans->set_type(AttributeProto::INT);
-  trans->set_i(1);
+  ModelBuilder::number(fc, "transB", 1);
   m.node("Softmax", "softmax", {"g"}, "y");
   return m;
 }
@@ -307,15 +314,47 @@ int main(int argc, char** argv) {
   }
   {
     ModelBuilder m(13);
+    m.input("x", {"n", "m"});
+    for (const char* output : {"y", "z", "y"}) m.output(output, {"n", "m"});
+    m.node("Relu", "relu", {"x"}, "y");
+    m.node("Neg", "negative", {"y"}, "z");
+    m.write(dir + "/twice.onnx");
+  }
+  {
+    // Sizes of sizes: the last nine columns, counted; every second column before the last two; as
+    // many zeros as columns are missing to seven.
+    ModelBuilder m(13);
+    m.input("x", {"n", "m"});
+    m.output("count", {"1"});
+    m.output("part", {"n", "p"});
+    m.output("zeros", {"q"});
+    m.integers("minus_nine", {-9});
+    m.integers("minus_two", {-2});
+    m.integers("zero", {0});
+    m.integers("one", {1});
+    m.integers("two", {2});
+    m.integers("seven", {7});
+    m.integers("end", {INT64_MAX});
+    m.node("Slice", "tail", {"x", "minus_nine", "end", "one"}, "t");
+    m.node("Shape", "tail_shape", {"t"}, "ts");
+    m.node("Gather", "count_columns", {"ts", "one"}, "c");
+    ModelBuilder::number(m.node("Cast", "as_float", {"c"}, "count"), "to", kFloat);
+    m.node("Slice", "cut", {"x", "zero", "minus_two", "one", "two"}, "part");
+    m.node("Shape", "shape", {"x"}, "s");
+    m.node("Gather", "columns", {"s", "one"}, "m1");
+    m.node("Sub", "missing", {"seven", "m1"}, "d");
+    m.node("Max", "at_least_none", {"d", "zero"}, "k");
+    m.node("ConstantOfShape", "fill", {"k"}, "zeros");
+    m.write(dir + "/sizes.onnx");
+  }
+  {
+    ModelBuilder m(13);
     m.sequence_input("s");
     m.input("x", {"n"});
     m.sequence_output("t");
     m.output("y", {"m"});
     m.node("SequenceInsert", "insert", {"s", "x"}, "t");
-    auto* axis = m.node("ConcatFromSequence", "join", {"t"}, "y")->add_attribute();
-    axis->set_name("axis");
-    axis->set_type(AttributeProto::INT);
-    axis->set_i(0);
+    ModelBuilder::number(m.node("ConcatFromSequence", "join", {"t"}, "y"), "axis", 0);
     m.write(dir + "/sequences.onnx");
   }
   write_sequence_inputs(dir + "/sequences");

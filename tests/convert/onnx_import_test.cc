@@ -137,6 +137,19 @@ TEST(OnnxImport, OutputsKeepTheirNames) {
   EXPECT_EQ((*out)[2].data<float>()[0], 7.0f);
 }
 
+TEST(OnnxImport, AnOutputMayBeListedTwice) {
+  ModelBuilder m(17);
+  m.input("x", {2}).output("y").output("z").output("y").output("x").output("x");
+  m.node("Relu", {"x"}, {"y"}).node("Neg", {"y"}, {"z"});
+  const auto model = m.import();
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  const auto out = run_reference(model->graph, std::vector<Tensor>{floats({2}, {-1, 3})});
+  ASSERT_TRUE(out.ok());
+  ASSERT_EQ(out->size(), 5u);
+  for (const size_t i : {0, 2}) EXPECT_EQ((*out)[i].data<float>()[1], 3.0f);
+  for (const size_t i : {3, 4}) EXPECT_EQ((*out)[i].data<float>()[0], -1.0f);
+}
+
 TEST(OnnxImport, SortsNodes) {
   ModelBuilder m(17);
   m.input("x", {1}).output("y").node("Relu", {"a"}, {"y"}).node("Abs", {"x"}, {"a"});

@@ -86,6 +86,35 @@ TEST(OnnxUpgrade, ResizeTen) {
   EXPECT_EQ(run_one(down, iota({1, 1, 1, 4})), (V{0, 2}));
 }
 
+// Only where the length of an axis matters and is no whole number do others place points elsewhere.
+TEST(OnnxUpgrade, ResizeNotesRoundedLengths) {
+  auto notes = [](const std::string& mode, const std::string& transform, float scale,
+                  const std::vector<DimText>& dims) {
+    ModelBuilder m(18);
+    m.input("x", dims).output("y").init<float>("s", {3}, {1, 1, scale});
+    m.node("Resize", {"x", "", "s"}, {"y"},
+           {{"mode", mode}, {"coordinate_transformation_mode", transform}});
+    m.last().set_name("up");
+    const auto model = m.import();
+    EXPECT_TRUE(model.ok()) << model.status().message();
+    std::vector<std::string> found;
+    for (const Diagnostic& d : model->diagnostics.items()) {
+      EXPECT_EQ(d.node, "up");
+      found.push_back(d.message);
+    }
+    return found;
+  };
+  const std::vector<std::string> fixed = notes("linear", "align_corners", 0.55f, {1, 2, 15});
+  ASSERT_EQ(fixed.size(), 1u);
+  EXPECT_NE(fixed[0].find("its scale 0.55 of a dimension of 15"), std::string::npos) << fixed[0];
+  EXPECT_NE(fixed[0].find("The input sizes"), std::string::npos) << fixed[0];
+  EXPECT_EQ(notes("cubic", "align_corners", 1.5f, {1, 2, "n"}).size(), 1u);
+  EXPECT_EQ(notes("linear", "align_corners", 0.8f, {1, 2, 15}).size(), 0u);
+  EXPECT_EQ(notes("linear", "align_corners", 2.0f, {1, 2, "n"}).size(), 0u);
+  EXPECT_EQ(notes("nearest", "align_corners", 0.55f, {1, 2, 15}).size(), 0u);
+  EXPECT_EQ(notes("linear", "half_pixel", 0.55f, {1, 2, 15}).size(), 0u);
+}
+
 TEST(OnnxUpgrade, ResizeElevenDropsEmptyInputs) {
   ModelBuilder m(11);
   m.input("x", {1, 1, 1, 2}).output("y");

@@ -182,9 +182,7 @@ Status Importer::check_output_type(const ValueInfoProto& proto, ValueId id) {
 }
 
 Status Importer::add_outputs(const GraphProto& proto, Scope& scope) {
-  std::unordered_set<std::string_view> seen;
   for (const ValueInfoProto& v : proto.output()) {
-    if (!seen.insert(v.name()).second) return invalid("output " + v.name() + " is listed twice");
     Result<ValueId> id = resolve(scope, v.name());
     if (!id.ok() || *id == kNoValue) {
       if (out_.diagnostics.has_errors()) continue;

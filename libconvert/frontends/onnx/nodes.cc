@@ -252,6 +252,9 @@ Status Importer::add_operator(NodeProto& proto, const OpRow& row, const std::str
   }
   if (row.upgrade != nullptr) row.upgrade(u);
   MNN_RETURN_IF_ERROR(u.status);
+  for (std::string& note : u.notes) {
+    out_.diagnostics.add({Severity::kNote, Code::kOk, name, op_text(proto), std::move(note)});
+  }
 
   if (u.results.empty()) {
     Node node;

@@ -44,6 +44,7 @@ class NodeUpgrade {
   std::vector<Graph> subgraphs;
   std::vector<ValueId> captures;
   std::vector<ValueId> results;
+  std::vector<std::string> notes;  // for the conversion report
   Status status;
 
   void fail(Status why) {

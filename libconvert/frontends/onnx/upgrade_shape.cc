@@ -1,4 +1,8 @@
 // Attributes that became inputs, and Upsample, Resize.
+#include <array>
+#include <cmath>
+#include <cstdio>
+
 #include "libconvert/frontends/onnx/op_map.h"
 
 namespace mnn::onnx {
@@ -19,6 +23,50 @@ void drop_empty_input(NodeUpgrade& u, size_t index) {
   if (!u.has(index)) return;
   const Type& type = u.type_of(u.inputs[index]);
   if (type.shape && type.rank() == 1 && (*type.shape)[0].is(0)) u.inputs[index] = kNoValue;
+}
+
+// What makes the length of a resized axis no whole number; empty: nothing does.
+std::string unrounded_length(NodeUpgrade& u) {
+  if (!u.has(2)) {
+    const std::string* const policy = u.find_attr<std::string>("keep_aspect_ratio_policy");
+    return policy != nullptr && *policy != "stretch" ? "its keep_aspect_ratio_policy " + *policy
+                                                     : std::string();
+  }
+  const Tensor* const scales = u.constant(2);
+  if (scales == nullptr) return "its computed scales";
+  const Result<std::vector<double>> values = scales->to_doubles();
+  if (!values.ok()) return {};
+  const std::vector<int64_t>* const axes = u.find_attr<std::vector<int64_t>>("axes");
+  for (size_t i = 0; i < values->size(); ++i) {
+    int64_t axis = axes && i < axes->size() ? (*axes)[i] : static_cast<int64_t>(i);
+    if (axis < 0) axis += static_cast<int64_t>(u.rank(0).value_or(0));
+    const Dim dim = axis < 0 ? Dim::unknown() : u.dim(0, static_cast<size_t>(axis));
+    const double scale = (*values)[i];
+    const double length = dim.known() ? scale * static_cast<double>(dim.value()) : scale;
+    if (std::fabs(length - std::round(length)) <= 1e-6 * length) continue;
+    std::array<char, 48> text{};
+    std::snprintf(text.data(), text.size(), "its scale %g", scale);
+    return text.data() + (dim.known() ? " of a dimension of " + dim.str() : std::string());
+  }
+  return {};
+}
+
+// Coordinates that depend on the output's length come out another way in ONNX Runtime and PyTorch
+// where that is no whole number.
+void note_unrounded_length(NodeUpgrade& u) {
+  const std::string* const transform = u.find_attr<std::string>("coordinate_transformation_mode");
+  const std::string* const mode = u.find_attr<std::string>("mode");
+  if (transform == nullptr || mode == nullptr || *mode == "nearest" ||
+      (*transform != "align_corners" && *transform != "tf_crop_and_resize")) {
+    return;
+  }
+  const std::string cause = unrounded_length(u);
+  if (cause.empty()) return;
+  u.notes.push_back(
+      cause + " gives a length that may be no whole number: with " + *transform +
+      " coordinates follow the unrounded length here, as in the ONNX node tests, and "
+      "the rounded one in ONNX Runtime and PyTorch. The input sizes (with "
+      "keep_aspect_ratio_policy stretch) in place of scales means the same everywhere");
 }
 
 }  // namespace
@@ -64,6 +112,7 @@ void upgrade_resize(NodeUpgrade& u) {
     return;
   }
   for (size_t i = 1; i < 4; ++i) drop_empty_input(u, i);
+  note_unrounded_length(u);
   // Versions 11 and 12 had no absent scales: beside sizes they are empty, known to be so or not.
   if (u.version < 13 && u.has(3) && u.constant(2) == nullptr) u.set_input(2, kNoValue);
   // Version 11 had one rule more: (x + 0.5) / scale, which is half_pixel moved by a half.

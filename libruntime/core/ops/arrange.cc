@@ -1,6 +1,7 @@
 // Transpose, Concat, Split, Expand, Tile: whole tensors put together, taken apart, repeated.
 #include <algorithm>
 
+#include "libruntime/core/ops/broadcast.h"
 #include "libruntime/core/ops/movement.h"
 
 namespace mnn {
@@ -179,15 +180,17 @@ Status infer_split(OpContext& c) {
                      std::to_string(n) + " parts of " + chunk.str());
     }
   }
-  const auto values = c.values(0);
-  size_t begin = 0;
   for (size_t i = 0; i < count; ++i) {
     Shape out = shape;
     out[axis] = sizes[i];
     c.out[i].type.shape = std::move(out);
-    if (!values || axis != 0 || shape.size() != 1 || !sizes[i].known()) continue;
+  }
+  const auto values = c.values(0);
+  if (!values || shape.size() != 1) return {};
+  size_t begin = 0;
+  for (size_t i = 0; i < count && sizes[i].known(); ++i) {
     const size_t end = begin + static_cast<size_t>(sizes[i].value());
-    if (end > values->size()) continue;
+    if (end > values->size()) break;
     c.out[i].values = ShapeValues(values->begin() + static_cast<long>(begin),
                                   values->begin() + static_cast<long>(end));
     begin = end;

@@ -135,15 +135,7 @@ struct TruncatedModOp {
 
 Status infer_mod(OpContext& c) {
   MNN_RETURN_IF_ERROR(infer_broadcast<kNumbers>(c));
-  if (c.attr_int("fmod") == 0) {
-    combine_inputs(c, dim_floor_mod);
-  } else {
-    combine_inputs(c, [](const Dim& a, const Dim& b) {
-      return a.lower_bound().value_or(-1) >= 0 && b.lower_bound().value_or(-1) >= 0
-                 ? dim_floor_mod(a, b)
-                 : Dim::unknown();
-    });
-  }
+  combine_inputs(c, c.attr_int("fmod") == 0 ? dim_floor_mod : dim_truncated_mod);
   return {};
 }
 
@@ -286,7 +278,7 @@ std::vector<OpDef> define_binary() {
       {"Add", 2, 2, {}, infer_arithmetic<kNumbers, dim_add>, zip_numbers<AddOp>},
       {"Sub", 2, 2, {}, infer_arithmetic<kNumbers, dim_sub>, zip_numbers<SubOp>},
       {"Mul", 2, 2, {}, infer_arithmetic<kNumbers, dim_mul>, zip_numbers<MulOp>},
-      {"Div", 2, 2, {}, infer_arithmetic<kNumbers, dim_truncated_div>, div_reference},
+      {"Div", 2, 2, {}, infer_arithmetic<kNumbers, dim_div>, div_reference},
       {"Mod", 2, 2, {{"fmod", int64_t{0}}}, infer_mod, mod_reference},
       {"Pow", 2, 2, {}, infer_pow, pow_reference},
       {"Max", 1, kVariadic, {}, infer_arithmetic<kNumbers, dim_max>, fold_numbers<MaxOp>},

@@ -3,6 +3,31 @@
 #include <algorithm>
 
 namespace mnn {
+namespace {
+
+// Whether `b` is min(a, k) with a number k >= 1: then it is 1 where `a` is, and else equal or
+// wrong.
+bool is_capped(const Dim& a, const Dim& b) {
+  const Dim over = a - b;  // max(a - k, 0)
+  if (over.is_unknown() || over.known()) return false;
+  const std::optional<int64_t> k = b.upper_bound();
+  return k && *k >= 1 && over.same(larger_of(a - Dim(*k), 0));
+}
+
+}  // namespace
+
+Result<Dim> broadcast_dim(const Dim& a, const Dim& b) {
+  if (a.is(1)) return b;
+  if (b.is(1) || a.same(b)) return a;
+  if (a.known() && b.known()) {
+    return invalid("dimensions " + a.str() + " and " + b.str() + " do not broadcast");
+  }
+  if (a.known()) return a;
+  if (b.known()) return b;
+  if (is_capped(a, b)) return a;
+  if (is_capped(b, a)) return b;
+  return Dim::unknown();
+}
 
 Result<Shape> broadcast_shapes(const Shape& a, const Shape& b) {
   const size_t rank = std::max(a.size(), b.size());
@@ -10,19 +35,11 @@ Result<Shape> broadcast_shapes(const Shape& a, const Shape& b) {
   for (size_t i = 0; i < rank; ++i) {
     const Dim x = i + a.size() < rank ? Dim(1) : a[i + a.size() - rank];
     const Dim y = i + b.size() < rank ? Dim(1) : b[i + b.size() - rank];
-    if (x.is(1) || x.same(y)) {
-      out[i] = y;
-    } else if (y.is(1)) {
-      out[i] = x;
-    } else if (x.known() && y.known()) {
+    const Result<Dim> dim = broadcast_dim(x, y);
+    if (!dim.ok()) {
       return invalid("shapes " + shape_str(a) + " and " + shape_str(b) + " do not broadcast");
-    } else if (x.known()) {
-      out[i] = x;
-    } else if (y.known()) {
-      out[i] = y;
-    } else {
-      out[i] = Dim::unknown();
     }
+    out[i] = *dim;
   }
   return out;
 }

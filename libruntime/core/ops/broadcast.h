@@ -10,8 +10,11 @@
 
 namespace mnn {
 
-// The shape both broadcast to. A symbol against a number greater than 1 must be that number (or 1);
-// two different symbols give an unknown dimension.
+// The dim two dims broadcast to, given that they do; fails when both are known, unequal and none is
+// 1. A symbol against a number greater than 1 must be that number (or 1); two different symbols
+// give an unknown dimension.
+Result<Dim> broadcast_dim(const Dim& a, const Dim& b);
+// The same for whole shapes.
 Result<Shape> broadcast_shapes(const Shape& a, const Shape& b);
 // The shape of all inputs from `first` on; nullopt when a rank is unknown.
 Result<std::optional<Shape>> broadcast_inputs(const OpContext& c, size_t first = 0);

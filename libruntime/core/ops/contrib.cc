@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "libruntime/core/builder.h"
+#include "libruntime/core/ops/broadcast.h"
 #include "libruntime/core/ops/movement.h"
 
 namespace mnn {

@@ -135,8 +135,7 @@ Status infer_loop(OpContext& c) {
     Dim trips = Dim::unknown();
     if (const auto count = c.has_input(1) ? std::nullopt : c.values(0);
         count && count->size() == 1) {
-      trips = (*count)[0];
-      if (trips.known() && trips.value() < 0) trips = 0;
+      trips = larger_of((*count)[0], 0);
     }
     MNN_ASSIGN_OR_RETURN(c.out[i].type, stacked_type(branch_type(body, i + 1), 0, trips, outer));
   }

@@ -103,8 +103,9 @@ Status infer_range(OpContext& c) {
   }
   const Dim &first = (*start)[0], &step = (*delta)[0];
   if (step.is(0)) return invalid("delta is 0");
-  Dim count = ceil_div((*limit)[0] - first, step);
-  if (count.known() && count.value() < 0) count = 0;
+  const Dim way = (*limit)[0] - first;
+  const Dim count =
+      step.value() > 0 ? ceil_div(larger_of(way, 0), step) : ceil_div(larger_of(-way, 0), -step);
   c.out[0].type.shape = Shape{count};
   if (!count.known() || count.value() > kMaxShapeValues) return {};
   ShapeValues values;

@@ -154,17 +154,6 @@ Result<std::vector<size_t>> normalize_axes(const std::vector<int64_t>& axes, siz
 
 Shape unknown_shape(size_t rank) { return Shape(rank, Dim::unknown()); }
 
-Result<Dim> broadcast_dim(const Dim& a, const Dim& b) {
-  if (a.is(1)) return b;
-  if (b.is(1) || a.same(b)) return a;
-  if (a.known() && b.known()) {
-    return invalid("dimensions " + a.str() + " and " + b.str() + " do not broadcast");
-  }
-  if (a.known()) return a;
-  if (b.known()) return b;
-  return Dim::unknown();
-}
-
 void set_output(OpContext& c, size_t i, DType dtype, std::optional<Shape> shape) {
   if (i < c.out.size()) c.out[i].type = {Type::Kind::kTensor, dtype, std::move(shape)};
 }

@@ -125,8 +125,6 @@ std::optional<int64_t> known_length(const OpContext& c, size_t i);
 // Axes made non-negative; refuses doubles.
 Result<std::vector<size_t>> normalize_axes(const std::vector<int64_t>& axes, size_t rank);
 Shape unknown_shape(size_t rank);
-// The dim two dims broadcast to; fails when both are known, unequal and none is 1.
-Result<Dim> broadcast_dim(const Dim& a, const Dim& b);
 // An output of input 0's element type with `shape` (nullopt: unknown rank).
 void set_output(OpContext& c, size_t i, DType dtype, std::optional<Shape> shape);
 // Makes float output i of `values`; nothing when nobody wants it.

@@ -15,6 +15,9 @@ enum : size_t { kX, kRoi, kScales, kSizes };
 struct AxisPlan {
   int64_t in = 0, out = 0;
   double scale = 1.0;
+  // The output's length as coordinates see it. Scales whose product is no whole number leave it
+  // unrounded for interpolation (the ONNX node tests say so); nearest takes the size itself.
+  double length = 0.0;
   double roi_start = 0.0, roi_end = 1.0;
 };
 
@@ -52,8 +55,8 @@ Result<int64_t> checked_size(double size) {
 }
 
 // Sizes and scales of every axis for concrete dims. Exactly one of `scales`, `sizes` is given.
-Result<std::vector<AxisPlan>> plan_axes(const AttributeReader& c, const std::vector<int64_t>& dims,
-                                        const Tensor* scales, const Tensor* sizes) {
+Result<std::vector<AxisPlan>> plan_sizes(const AttributeReader& c, const std::vector<int64_t>& dims,
+                                         const Tensor* scales, const Tensor* sizes) {
   std::vector<AxisPlan> plan(dims.size());
   for (size_t d = 0; d < dims.size(); ++d) plan[d].in = plan[d].out = dims[d];
   MNN_ASSIGN_OR_RETURN(const std::vector<size_t> axes, resized_axes(c, dims.size()));
@@ -98,6 +101,16 @@ Result<std::vector<AxisPlan>> plan_axes(const AttributeReader& c, const std::vec
   return plan;
 }
 
+Result<std::vector<AxisPlan>> plan_axes(const AttributeReader& c, const std::vector<int64_t>& dims,
+                                        const Tensor* scales, const Tensor* sizes) {
+  MNN_ASSIGN_OR_RETURN(std::vector<AxisPlan> plan, plan_sizes(c, dims, scales, sizes));
+  const bool nearest = c.attr_string("mode") == "nearest";
+  for (AxisPlan& p : plan) {
+    p.length = nearest ? static_cast<double>(p.out) : p.scale * static_cast<double>(p.in);
+  }
+  return plan;
+}
+
 // The same with the region of tf_crop_and_resize; roi null: there is none.
 Result<std::vector<AxisPlan>> plan_with_roi(const AttributeReader& c,
                                             const std::vector<int64_t>& dims, const Tensor* roi,
@@ -115,11 +128,12 @@ Result<std::vector<AxisPlan>> plan_with_roi(const AttributeReader& c,
   return plan;
 }
 
-// floor(dim * scale) when the scale is a fraction of small power-of-two denominator.
+// floor(dim * scale) when the scale is a fraction of small power-of-two denominator: the product of
+// a run, in floats, is exact then.
 Dim scaled_dim(const Dim& dim, double scale) {
   for (int shift = 0; shift <= 8; ++shift) {
     const double numerator = std::ldexp(scale, shift);
-    if (numerator > 0 && numerator <= 4096 && numerator == std::floor(numerator)) {
+    if (numerator > 0 && numerator <= 256 && numerator == std::floor(numerator)) {
       return floor_div(dim * Dim(static_cast<int64_t>(numerator)), Dim(int64_t{1} << shift));
     }
   }
@@ -194,21 +208,20 @@ Status infer_resize(OpContext& c) {
 // Where output index `y` lies on the input axis.
 double source_coordinate(const std::string& mode, const AxisPlan& p, int64_t y) {
   const double in = static_cast<double>(p.in);
-  const double width = p.scale * in;  // of the output before it was rounded to an integer
   const double i = static_cast<double>(y);
-  if (mode == "align_corners") return width == 1.0 ? 0.0 : i * (in - 1) / (width - 1);
+  if (mode == "align_corners") return p.length == 1.0 ? 0.0 : i * (in - 1) / (p.length - 1);
   if (mode == "asymmetric") return i / p.scale;
   if (mode == "tf_crop_and_resize") {
     const double extent = p.roi_end - p.roi_start;
     const double inside =
-        width == 1.0 ? extent * (in - 1) / 2 : i * extent * (in - 1) / (width - 1);
+        p.length == 1.0 ? extent * (in - 1) / 2 : i * extent * (in - 1) / (p.length - 1);
     return inside + p.roi_start * (in - 1);
   }
   if (mode == "tf_half_pixel_for_nn") return (i + 0.5) / p.scale;
-  if (mode == "pytorch_half_pixel" && width == 1.0) return -0.5;
+  if (mode == "pytorch_half_pixel" && p.length == 1.0) return -0.5;
   double x = (i + 0.5) / p.scale - 0.5;
   if (mode == "half_pixel_symmetric") {
-    x = in / 2 * (1 - static_cast<double>(p.out) / width) + (i + 0.5) / p.scale - 0.5;
+    x += in / 2 * (1 - static_cast<double>(p.out) / (p.scale * in));
   }
   return x;
 }

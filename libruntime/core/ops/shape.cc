@@ -55,6 +55,27 @@ Status bad_reshape(const Shape& from, const Shape& to) {
   return invalid("cannot reshape " + shape_str(from) + " to " + shape_str(to));
 }
 
+// Whether `d`, never negative, can only be 0 where `in` has no elements: it divides their number.
+bool zero_only_when_empty(const Dim& d, const Shape& in) {
+  auto divides = [&](const Dim& whole) { return (floor_div(whole, d) * d).same(whole); };
+  Dim count(1);
+  for (const Dim& dim : in) {
+    if (dim.is_unknown()) continue;
+    if (divides(dim)) return true;
+    count = count * dim;
+  }
+  return divides(count);
+}
+
+// Whether entry `i` of a Reshape's target says what that dimension will be: it is no -1 in disguise
+// and no 0 that copies another one. (Where the zero of an empty tensor goes only the run tells.)
+bool is_plain_size(const Dim& d, size_t i, const std::optional<Shape>& in, bool allow_zero) {
+  if (d.known()) return true;
+  if (!at_least(d, 0)) return false;
+  if (allow_zero || at_least(d, 1)) return true;
+  return in && (i >= in->size() || zero_only_when_empty(d, *in));
+}
+
 // The output shape of Reshape for a target that is known at least in length.
 Result<Shape> reshaped_shape(const std::optional<Shape>& in, const ShapeValues& target,
                              bool allow_zero) {
@@ -87,7 +108,7 @@ Result<Shape> reshaped_shape(const std::optional<Shape>& in, const ShapeValues& 
       if (open) solvable = false;
       open = i;
       out.push_back(Dim::unknown());
-    } else if (d.is_unknown()) {
+    } else if (!is_plain_size(d, i, in, allow_zero)) {
       if (open) solvable = false;
       open = open && target[*open].is(-1) ? open : i;
       out.push_back(Dim::unknown());

@@ -1,18 +1,12 @@
 #include "libruntime/core/ops/shape_math.h"
 
-#include <algorithm>
-
-#include "libruntime/core/ops/numeric.h"
-
 namespace mnn {
 namespace {
 
 // 1 when a - b is at least `least` for sure, 0 when b - a is at least 1 - `least` for sure.
 Dim decide(const Dim& a, const Dim& b, int64_t least) {
-  const std::optional<int64_t> up = (a - b).lower_bound();
-  if (up && *up >= least) return Dim(1);
-  const std::optional<int64_t> down = (b - a).lower_bound();
-  if (down && *down >= 1 - least) return Dim(0);
+  if (at_least(a - b, least)) return Dim(1);
+  if (at_least(b - a, 1 - least)) return Dim(0);
   return Dim::unknown();
 }
 
@@ -22,34 +16,11 @@ Dim dim_add(const Dim& a, const Dim& b) { return a + b; }
 Dim dim_sub(const Dim& a, const Dim& b) { return a - b; }
 Dim dim_mul(const Dim& a, const Dim& b) { return a * b; }
 
-Dim dim_truncated_div(const Dim& a, const Dim& b) {
-  if (b.is(0)) return Dim::unknown();
-  if (a.known() && b.known()) return Dim(truncated_div(a.value(), b.value()));
-  if (a.same(b)) return Dim(1);
-  if (!b.eventually_non_negative() || !a.eventually_non_negative()) {
-    // An exact quotient does not round.
-    const Dim q = floor_div(a, b);
-    return (q * b).same(a) ? q : Dim::unknown();
-  }
-  return floor_div(a, b);
-}
-
-Dim dim_floor_mod(const Dim& a, const Dim& b) {
-  if (b.is(0)) return Dim::unknown();
-  return a - b * floor_div(a, b);
-}
-
-Dim dim_max(const Dim& a, const Dim& b) {
-  const Dim first = decide(a, b, 0);
-  if (first.is_unknown()) return first;
-  return first.is(1) ? a : b;
-}
-
-Dim dim_min(const Dim& a, const Dim& b) {
-  const Dim first = decide(a, b, 0);
-  if (first.is_unknown()) return first;
-  return first.is(1) ? b : a;
-}
+Dim dim_div(const Dim& a, const Dim& b) { return truncated_div(a, b); }
+Dim dim_floor_mod(const Dim& a, const Dim& b) { return a - b * floor_div(a, b); }
+Dim dim_truncated_mod(const Dim& a, const Dim& b) { return a - b * truncated_div(a, b); }
+Dim dim_max(const Dim& a, const Dim& b) { return larger_of(a, b); }
+Dim dim_min(const Dim& a, const Dim& b) { return smaller_of(a, b); }
 
 Dim dim_equal(const Dim& a, const Dim& b) {
   if (a.same(b)) return Dim(1);

@@ -9,7 +9,7 @@ namespace {
 
 // ---- Slice ----
 
-constexpr int64_t kFar = int64_t{1} << 30;  // exporters write INT_MAX or more for "to the end"
+constexpr int64_t kFar = std::numeric_limits<int32_t>::max();  // at least: "to the end"
 
 // One sliced axis with everything known.
 struct Range {
@@ -35,28 +35,26 @@ Result<Range> slice_range(int64_t dim, int64_t start, int64_t end, int64_t step)
   return r;
 }
 
-// The length of a sliced axis when some of it is symbolic. Slices are taken to lie inside the
-// dimension, as in every model that means something: x[k:] of n is n - k.
+// The length of a sliced axis when some of it is symbolic: slice_range() in expressions.
 Dim symbolic_slice(const Dim& dim, const Dim& start, const Dim& end, int64_t step) {
-  if (start.is_unknown() || end.is_unknown() || step == 0) return Dim::unknown();
-  auto negative = [](const Dim& d) { return d.known() && d.value() < 0; };
-  if (step < 0) {
-    const bool whole = (start.is(-1) || (start.known() && start.value() >= kFar)) && end.known() &&
-                       end.value() <= -kFar;
-    return whole && step > -kFar ? ceil_div(dim, Dim(-step)) : Dim::unknown();
+  // Where an entry points before it is clamped; far ones are outside whatever the dimension.
+  auto position = [&](const Dim& v, const Dim& past_end) {
+    if (v.known() && v.value() >= kFar) return past_end;
+    if (v.known() && v.value() <= -kFar) return Dim(-1);
+    if (at_least(v, 0)) return v;
+    return at_least(-v, 1) ? v + dim : Dim::unknown();
+  };
+  const Dim first = position(start, dim), stop = position(end, dim);
+  auto clamp = [](const Dim& v, const Dim& low, const Dim& high) {
+    return larger_of(smaller_of(v, high), low);
+  };
+  if (step > 0) {
+    const Dim length = clamp(stop, 0, dim) - clamp(first, 0, dim);
+    return ceil_div(larger_of(length, 0), Dim(step));
   }
-  const bool to_end = (end.known() && end.value() >= kFar) || end.same(dim);
-  if (negative(start) && (to_end || negative(end))) {
-    if (start.value() <= -kFar) return Dim::unknown();
-    const Dim length = Dim(0) - start + (to_end ? Dim(0) : end);
-    return negative(length) ? Dim(0) : ceil_div(length, Dim(step));
-  }
-  if (negative(start)) return Dim::unknown();
-  const Dim stop = to_end ? dim : negative(end) ? dim + end : end;
-  // x[0:k] of a symbolic dim is min(k, n): only k = 1 is safe to assume.
-  if (!to_end && end.known() && end.value() > 1 && !dim.known()) return Dim::unknown();
-  const Dim length = stop - start;
-  return negative(length) ? Dim(0) : ceil_div(length, Dim(step));
+  const Dim last = dim - Dim(1);
+  const Dim length = smaller_of(larger_of(first, 0), last) - clamp(stop, -1, last);
+  return ceil_div(larger_of(length, 0), Dim(-std::max(step, -kFar)));
 }
 
 Status infer_slice(OpContext& c) {
@@ -112,6 +110,7 @@ Status infer_slice(OpContext& c) {
       continue;
     }
     exact = false;
+    if (step.is(0)) return invalid("steps has a 0");
     out[list[i]] = step.known() ? symbolic_slice(dim, start, end, step.value()) : Dim::unknown();
   }
   if (const auto v = shaped_values(c, 0); v && exact) {

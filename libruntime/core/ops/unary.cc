@@ -48,17 +48,13 @@ void map_values(OpContext& c, Dim (*f)(const Dim&)) {
 
 Status infer_abs(OpContext& c) {
   MNN_RETURN_IF_ERROR(infer_same_type<kNumbers>(c));
-  map_values(c, [](const Dim& d) {
-    const std::optional<int64_t> least = d.lower_bound();
-    if (least && *least >= 0) return d;
-    return d.known() ? Dim(0) - d : Dim::unknown();
-  });
+  map_values(c, [](const Dim& d) { return larger_of(d, -d); });
   return {};
 }
 
 Status infer_neg(OpContext& c) {
   MNN_RETURN_IF_ERROR((infer_same_type<kFloats | kSignedInts>(c)));
-  map_values(c, [](const Dim& d) { return Dim(0) - d; });
+  map_values(c, [](const Dim& d) { return -d; });
   return {};
 }
 
