@@ -60,9 +60,10 @@ Status run(const Options& o) {
     MNN_RETURN_IF_ERROR(make_folder(o.dump_layers));
     const std::vector<std::string> stems = layer_stems(layers);
     for (size_t i = 0; i < layers.size(); ++i) {
+      MNN_ASSIGN_OR_RETURN(const Tensor made,
+                           source_tensor(graph, layers[i].value, all[layer_at[i]]));
       MNN_RETURN_IF_ERROR(
-          write_tensor(o.dump_layers + "/" + stems[i], all[layer_at[i]], layers[i].name, false)
-              .status());
+          write_tensor(o.dump_layers + "/" + stems[i], made, layers[i].name, false).status());
     }
   }
   std::vector<OutputCheck> checks;

@@ -7,6 +7,7 @@
 #include "libquant/bias.h"
 #include "libquant/walk.h"
 #include "libruntime/core/op.h"
+#include "libruntime/core/quant.h"
 
 namespace mnn {
 namespace {
@@ -32,6 +33,9 @@ struct Row {
   ValueId output = kNoValue;
   ErrorSums isolated, accumulated;
   int64_t clipped = 0, elements = 0;
+  std::string first;  // content of the float tensor on the first sample
+  size_t samples = 0;
+  bool changes = false;  // from sample to sample
 };
 
 class LayerReporter {
@@ -119,8 +123,16 @@ class LayerReporter {
       if (it == row_of_.end() || w.reference.dtype() != DType::kF32) return {};
       Row& row = rows_[it->second];
       row.error.shape = w.reference.dims();
-      if (w.isolated.defined()) MNN_RETURN_IF_ERROR(row.isolated.add(w.reference, w.isolated));
-      MNN_RETURN_IF_ERROR(row.accumulated.add(w.reference, w.accumulated));
+      const std::string content = content_key(w.reference);
+      if (row.samples++ == 0) row.first = content;
+      row.changes = row.changes || content != row.first;
+      MNN_ASSIGN_OR_RETURN(const Tensor reference, of_source(w.reference, row));
+      if (w.isolated.defined()) {
+        MNN_ASSIGN_OR_RETURN(const Tensor isolated, of_source(w.isolated, row));
+        MNN_RETURN_IF_ERROR(row.isolated.add(reference, isolated));
+      }
+      MNN_ASSIGN_OR_RETURN(const Tensor accumulated, of_source(w.accumulated, row));
+      MNN_RETURN_IF_ERROR(row.accumulated.add(reference, accumulated));
       if (is_planned(in_.plan, row.output)) count_clipped(row, w.reference);
       return {};
     };
@@ -129,10 +141,19 @@ class LayerReporter {
     for (Row& row : rows_) {
       row.error.isolated = metrics_of(row.isolated);
       row.error.accumulated = metrics_of(row.accumulated);
+      const bool same = row.samples > 1 && !row.changes;
+      for (ErrorMetrics* m : {&row.error.isolated, &row.error.accumulated})
+        m->constant = m->constant || same;
       row.error.clipped_share =
           row.elements ? static_cast<double>(row.clipped) / static_cast<double>(row.elements) : 0.0;
     }
     return {};
+  }
+
+  // A layer's figures are those of its own tensor, not of the smoothed one.
+  Result<Tensor> of_source(const Tensor& t, const Row& row) const {
+    const auto& smoothing = in_.graph.value(row.output).smoothing;
+    return smoothing ? without_smoothing(t, *smoothing) : t;
   }
 
   void count_clipped(Row& row, const Tensor& reference) const {
@@ -163,6 +184,9 @@ class LayerReporter {
   }
 
   Status contributions() {
+    bool same_outputs = true;
+    for (size_t o = 0; o < in_.graph.outputs.size(); ++o)
+      same_outputs = same_outputs && never_changes(in_.reference, o);
     for (size_t r = 0; r < rows_.size(); ++r) {
       progress("contributions", static_cast<int64_t>(r), static_cast<int64_t>(rows_.size()));
       Row& row = rows_[r];
@@ -173,6 +197,7 @@ class LayerReporter {
       if (!errors.ok()) return errors.status().context("layer " + row.error.name);
       ErrorMetrics m = metrics_of(merged(*errors));
       m.snr_db = std::min(overall_snr_db(*errors), kExactSnrDb);
+      m.constant = m.constant || same_outputs;
       row.error.contribution = m;
       row.error.amplified = row.error.isolated.snr_db >= 30.0 && m.snr_db < 20.0;
     }

@@ -35,7 +35,7 @@ def enter_environment(cache):
         subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES],
                        check=True, stdout=sys.stderr)
         open(os.path.join(folder, "complete"), "w").close()
-    os.execv(python, [python, os.path.abspath(__file__), *sys.argv[1:]])
+    os.execv(python, [python, os.path.abspath(sys.argv[0]), *sys.argv[1:]])
 
 
 def make_input(row, dtype, random):
@@ -53,11 +53,11 @@ def make_input(row, dtype, random):
     return large[..., :shape[-2], :shape[-1]].astype(dtype)
 
 
-def make_inputs(path, rows):
+def make_inputs(path, rows, seed=0):
     """{position in the model's input list: (name, array)}"""
     import numpy as np
     import onnx
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed)
     made = {}
     for position, value in enumerate(onnx.load(path).graph.input):
         if value.name in rows:

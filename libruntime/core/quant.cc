@@ -5,6 +5,15 @@
 namespace mnn {
 namespace {
 
+// Calls f(element index, channel) for every element.
+template <typename F>
+void for_each_channel(const Tensor& t, size_t axis, F&& f) {
+  int64_t inner = 1;
+  for (size_t d = axis + 1; d < t.rank(); ++d) inner *= t.dims()[d];
+  const int64_t channels = t.dims()[axis];
+  for (int64_t i = 0; i < t.elements(); ++i) f(i, static_cast<size_t>(i / inner % channels));
+}
+
 // Calls f(element index, scale index) for every element.
 template <typename F>
 Status for_each_element(const Tensor& t, const QuantParams& p, F&& f) {
@@ -21,10 +30,7 @@ Status for_each_element(const Tensor& t, const QuantParams& p, F&& f) {
     return invalid("quantization axis " + std::to_string(p.axis) + " with " +
                    std::to_string(p.scale.size()) + " scales does not fit " + t.type_str());
   }
-  int64_t inner = 1;
-  for (size_t d = static_cast<size_t>(p.axis) + 1; d < t.rank(); ++d) inner *= t.dims()[d];
-  const auto channels = static_cast<int64_t>(p.scale.size());
-  for (int64_t i = 0; i < t.elements(); ++i) f(i, static_cast<size_t>(i / inner % channels));
+  for_each_channel(t, static_cast<size_t>(p.axis), f);
   return {};
 }
 
@@ -84,6 +90,22 @@ Result<Tensor> dequantize_tensor(const Tensor& stored, const QuantParams& params
 Result<Tensor> round_to_grid(const Tensor& real, const QuantParams& params) {
   MNN_ASSIGN_OR_RETURN(const Tensor stored, quantize_tensor(real, params));
   return dequantize_tensor(stored, params);
+}
+
+Result<Tensor> without_smoothing(const Tensor& t, const ChannelDivisors& smoothing) {
+  if (t.dtype() != DType::kF32) return invalid("smoothing is for f32, found " + t.type_str());
+  const auto rank = static_cast<int64_t>(t.rank());
+  const int64_t axis = smoothing.axis < 0 ? smoothing.axis + rank : smoothing.axis;
+  if (axis < 0 || axis >= rank ||
+      t.dims()[static_cast<size_t>(axis)] != static_cast<int64_t>(smoothing.divisors.size())) {
+    return invalid(std::to_string(smoothing.divisors.size()) + " divisors along axis " +
+                   std::to_string(smoothing.axis) + " do not fit " + t.type_str());
+  }
+  MNN_ASSIGN_OR_RETURN(Tensor out, t.clone());
+  float* y = out.data<float>();
+  for_each_channel(out, static_cast<size_t>(axis),
+                   [&](int64_t i, size_t c) { y[i] *= smoothing.divisors[c]; });
+  return out;
 }
 
 Result<Tensor> constant_as_real(const Value& value) {

@@ -133,6 +133,17 @@ Status parse_numbers(TextScanner& s, std::vector<T>& values) {
   return s.expect(']');
 }
 
+// ["axis" INTEGER]
+Status parse_axis(TextScanner& s, int least, int& axis) {
+  if (!s.eat_word("axis")) return {};
+  MNN_ASSIGN_OR_RETURN(const int64_t number, s.integer());
+  if (number < least || number > std::numeric_limits<int>::max()) {
+    return s.fail("axis " + std::to_string(number) + " is out of range");
+  }
+  axis = static_cast<int>(number);
+  return {};
+}
+
 // After "quant".
 Result<QuantParams> parse_quant(TextScanner& s) {
   QuantParams q;
@@ -145,14 +156,16 @@ Result<QuantParams> parse_quant(TextScanner& s) {
   MNN_RETURN_IF_ERROR(parse_numbers(s, q.scale));
   MNN_RETURN_IF_ERROR(s.expect_word("zero"));
   MNN_RETURN_IF_ERROR(parse_numbers(s, q.zero_point));
-  if (s.eat_word("axis")) {
-    MNN_ASSIGN_OR_RETURN(const int64_t axis, s.integer());
-    if (axis < -1 || axis > std::numeric_limits<int>::max()) {
-      return s.fail("axis " + std::to_string(axis) + " is out of range");
-    }
-    q.axis = static_cast<int>(axis);
-  }
+  MNN_RETURN_IF_ERROR(parse_axis(s, -1, q.axis));
   return q;
+}
+
+// After "smoothing".
+Result<ChannelDivisors> parse_smoothing(TextScanner& s) {
+  ChannelDivisors d;
+  MNN_RETURN_IF_ERROR(parse_numbers(s, d.divisors));
+  MNN_RETURN_IF_ERROR(parse_axis(s, std::numeric_limits<int>::min(), d.axis));
+  return d;
 }
 
 class GraphParser {
@@ -225,7 +238,7 @@ class GraphParser {
     return use(name, begin);
   }
 
-  // NAME ["source name"] [: TYPE] [quant …]
+  // NAME ["source name"] [: TYPE] [quant …] [smoothing …]
   Result<ValueId> parse_definition() {
     s_.skip_lines();
     const size_t begin = s_.position();
@@ -245,6 +258,9 @@ class GraphParser {
     }
     if (s_.eat_word("quant")) {
       MNN_ASSIGN_OR_RETURN(g_.value(id).quant, parse_quant(s_));
+    }
+    if (s_.eat_word("smoothing")) {
+      MNN_ASSIGN_OR_RETURN(g_.value(id).smoothing, parse_smoothing(s_));
     }
     return id;
   }

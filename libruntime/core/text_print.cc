@@ -75,6 +75,14 @@ std::string quant_text(const QuantParams& q) {
   return out;
 }
 
+std::string smoothing_text(const ChannelDivisors& s) {
+  std::string out = " smoothing [";
+  for (size_t i = 0; i < s.divisors.size(); ++i) out += (i ? "," : "") + float_text(s.divisors[i]);
+  out += "]";
+  if (s.axis != -1) out += " axis " + std::to_string(s.axis);
+  return out;
+}
+
 class Printer {
  public:
   Printer(const Graph& graph, const PrintOptions& options, std::string indent)
@@ -146,6 +154,7 @@ class Printer {
       out += ": " + type_text(value.type);
     }
     if (value.quant) out += quant_text(*value.quant);
+    if (value.smoothing) out += smoothing_text(*value.smoothing);
     return out;
   }
 

@@ -160,7 +160,8 @@ class Encoder {
   Result<Offset<format::Value>> encode_value(const Value& v) {
     const size_t scales = v.quant ? v.quant->scale.size() + v.quant->zero_point.size() : 0;
     const size_t rank = v.type.shape ? v.type.shape->size() : 0;
-    MNN_RETURN_IF_ERROR(room_for(256 + 4 * scales + 64 * rank));
+    const size_t divisors = v.smoothing ? v.smoothing->divisors.size() : 0;
+    MNN_RETURN_IF_ERROR(room_for(256 + 4 * (scales + divisors) + 64 * rank));
     const auto type = encode_type(v.type);
     const bool stored = v.kind == ValueKind::kConstant || v.kind == ValueKind::kState;
     Offset<format::Tensor> data = 0;
@@ -168,7 +169,13 @@ class Encoder {
       MNN_ASSIGN_OR_RETURN(data, encode_tensor(v.data, SectionKind::kWeights, weights_));
     }
     const auto quant = v.quant ? encode_quant(*v.quant) : 0;
-    return format::CreateValue(b_, intern(v.name), static_cast<uint8_t>(v.kind), type, data, quant);
+    Offset<format::Smoothing> smoothing = 0;
+    if (v.smoothing) {
+      const auto divided = vector(v.smoothing->divisors);
+      smoothing = format::CreateSmoothing(b_, divided, v.smoothing->axis);
+    }
+    return format::CreateValue(b_, intern(v.name), static_cast<uint8_t>(v.kind), type, data, quant,
+                               smoothing);
   }
 
   Result<Offset<format::Attribute>> encode_attribute(std::string_view name, const Attribute& a) {
