@@ -163,13 +163,9 @@ Status inspect(const Options& o) {
   const Placement placement = place(bound);
   const std::string warning = reference_warning(placement);
   if (!warning.empty()) log_warning(warning);
-  int64_t macs = 0;
   std::map<std::string, int64_t> on_backend;
   if (session) {
-    for (const StepInfo& s : session->steps()) {
-      macs += s.macs;
-      ++on_backend[s.backend];
-    }
+    for (const StepInfo& s : session->steps()) ++on_backend[s.backend];
   }
   int64_t quantized_values = 0, activations = 0, per_channel = 0;
   for (const Value& v : graph.values) {
@@ -196,7 +192,7 @@ Status inspect(const Options& o) {
     out["int8_mac_share"] = session ? session->int8_mac_share() : 0.0;
     if (session) {
       const MemoryInfo m = session->memory();
-      out["macs"] = macs;
+      out["macs"] = static_cast<int64_t>(session->macs().all);
       out["memory"] = {{"arena_bytes", m.arena_bytes},
                        {"weight_bytes", m.weight_bytes},
                        {"packed_bytes", m.packed_bytes},
@@ -225,12 +221,12 @@ Status inspect(const Options& o) {
             << " in " << format_bytes(constant_bytes(graph)) << "\n";
   if (session) {
     const MemoryInfo m = session->memory();
-    std::cout << "MACs        " << format_count(static_cast<double>(macs))
+    std::cout << "MACs        " << format_count(session->macs().all)
               << (shape_note.empty() ? "" : " " + shape_note) << "\n"
               << "memory      " << format_bytes(m.arena_bytes) << " planned"
               << (m.grows ? " (at least: shapes depend on data)" : "") << ", "
               << format_bytes(m.packed_bytes) << " packed weights\n"
-              << "int8 MACs   " << format_number(100 * session->int8_mac_share(), 1) << " %\n"
+              << "int8 MACs   " << format_percent(session->int8_mac_share(), 1) << " %\n"
               << "runs on     ";
     std::string sep;
     for (const auto& [name, count] : on_backend) {

@@ -137,7 +137,8 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"auto", "on", "off"}))
       ->capture_default_str();
   app.add_option("--gate", o.gate,
-                 "Thresholds: normal (cosine 0.99, 15 dB) or strict (0.999, 30 dB)")
+                 "Thresholds: normal (cosine 0.99, 15 dB) or strict (0.999, 30 dB, "
+                 "and samples that say something)")
       ->check(CLI::IsMember({"normal", "strict"}));
   app.add_option("--min-cosine", o.min_cosine, "Exit 3 when an output's cosine is lower")
       ->type_name("C")

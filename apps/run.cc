@@ -95,14 +95,15 @@ void print_steps(const Options& o, const Graph& graph, const std::vector<Step>& 
   }
 }
 
-Status write_layers(const Options& o, const std::vector<Layer>& layers,
+Status write_layers(const Options& o, const Graph& graph, const std::vector<Layer>& layers,
                     const std::vector<size_t>& layer_at, const std::vector<Tensor>& all) {
   MNN_RETURN_IF_ERROR(make_folder(o.dump_layers));
   const std::vector<std::string> stems = layer_stems(layers);
   for (size_t i = 0; i < layers.size(); ++i) {
+    MNN_ASSIGN_OR_RETURN(const Tensor made,
+                         source_tensor(graph, layers[i].value, all[layer_at[i]]));
     MNN_RETURN_IF_ERROR(
-        write_tensor(o.dump_layers + "/" + stems[i], all[layer_at[i]], layers[i].name, false)
-            .status());
+        write_tensor(o.dump_layers + "/" + stems[i], made, layers[i].name, false).status());
   }
   return {};
 }
@@ -141,7 +142,7 @@ Status run(const Options& o) {
     if (!results.ok()) return with_path(results.status());
     // The layers of the last run are what stays.
     if (!o.dump_layers.empty() && &step == &steps.back()) {
-      MNN_RETURN_IF_ERROR(write_layers(o, layers, layer_at, *results));
+      MNN_RETURN_IF_ERROR(write_layers(o, graph, layers, layer_at, *results));
     }
     results->resize(own_outputs);
     // Read before anything is written: one folder may serve for both.

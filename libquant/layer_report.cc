@@ -34,6 +34,9 @@ struct Row {
   ValueId output = kNoValue;
   ErrorSums isolated, accumulated;
   int64_t clipped = 0, elements = 0;
+  std::string first;  // content of the float tensor on the first sample
+  size_t samples = 0;
+  bool changes = false;  // from sample to sample
 };
 
 class LayerReporter {
@@ -121,9 +124,16 @@ class LayerReporter {
       if (it == row_of_.end() || w.reference.dtype() != DType::kF32) return {};
       Row& row = rows_[it->second];
       row.error.shape = w.reference.dims();
-      if (w.isolated.defined())
-        MNN_RETURN_IF_ERROR(row.isolated.add_or_miss(w.reference, w.isolated));
-      MNN_RETURN_IF_ERROR(row.accumulated.add_or_miss(w.reference, w.accumulated));
+      const std::string content = content_key(w.reference);
+      if (row.samples++ == 0) row.first = content;
+      row.changes = row.changes || content != row.first;
+      MNN_ASSIGN_OR_RETURN(const Tensor reference, of_source(w.reference, row));
+      if (w.isolated.defined()) {
+        MNN_ASSIGN_OR_RETURN(const Tensor isolated, of_source(w.isolated, row));
+        MNN_RETURN_IF_ERROR(row.isolated.add_or_miss(reference, isolated));
+      }
+      MNN_ASSIGN_OR_RETURN(const Tensor accumulated, of_source(w.accumulated, row));
+      MNN_RETURN_IF_ERROR(row.accumulated.add_or_miss(reference, accumulated));
       if (is_planned(in_.plan, row.output)) count_clipped(row, w.reference);
       return {};
     };
@@ -132,10 +142,19 @@ class LayerReporter {
     for (Row& row : rows_) {
       row.error.isolated = metrics_of(row.isolated);
       row.error.accumulated = metrics_of(row.accumulated);
+      const bool same = row.samples > 1 && !row.changes;
+      for (ErrorMetrics* m : {&row.error.isolated, &row.error.accumulated})
+        m->constant = m->constant || same;
       row.error.clipped_share =
           row.elements ? static_cast<double>(row.clipped) / static_cast<double>(row.elements) : 0.0;
     }
     return {};
+  }
+
+  // A layer's figures are those of its own tensor, not of the smoothed one.
+  Result<Tensor> of_source(const Tensor& t, const Row& row) const {
+    const auto& smoothing = in_.graph.value(row.output).smoothing;
+    return smoothing ? without_smoothing(t, *smoothing) : t;
   }
 
   void count_clipped(Row& row, const Tensor& reference) const {
@@ -166,6 +185,9 @@ class LayerReporter {
   }
 
   Status contributions() {
+    bool same_outputs = true;
+    for (size_t o = 0; o < in_.graph.outputs.size(); ++o)
+      same_outputs = same_outputs && never_changes(in_.reference, o);
     for (size_t r = 0; r < rows_.size(); ++r) {
       progress("contributions", static_cast<int64_t>(r), static_cast<int64_t>(rows_.size()));
       Row& row = rows_[r];
@@ -176,6 +198,7 @@ class LayerReporter {
       if (!errors.ok()) return errors.status().context("layer " + row.error.name);
       ErrorMetrics m = metrics_of(merged(*errors));
       m.snr_db = std::min(overall_snr_db(*errors), kExactSnrDb);
+      m.constant = m.constant || same_outputs;
       row.error.contribution = m;
       row.error.amplified = row.error.isolated.snr_db >= 30.0 && m.snr_db < 20.0;
     }

@@ -6,6 +6,7 @@
 
 #include "libruntime/compile/backend.h"
 #include "libruntime/compile/bind.h"
+#include "libruntime/core/io/file.h"
 #include "libruntime/core/op.h"
 
 namespace mnn {
@@ -34,6 +35,17 @@ Result<std::vector<Tensor>> SampleSet::load(size_t i) const {
   const std::string& name = source->names[indices[i]];
   const Status& status = sample.status();
   return status.message().find(name) == std::string::npos ? status.context(name) : status;
+}
+
+std::string SampleSet::name(size_t i) const {
+  const size_t index = indices[i];
+  if (index >= source->names.size()) return "sample " + std::to_string(index);
+  const std::string& path = source->names[index];
+  return path.substr(path.find_last_of('/') + 1);
+}
+
+std::string content_key(const Tensor& t) {
+  return t.type_str() + sha256_hex({t.raw(), static_cast<size_t>(t.bytes())});
 }
 
 Status observe(const Graph& graph, const std::vector<ValueId>& values, const SampleSet& samples,
@@ -81,15 +93,26 @@ Result<std::vector<std::vector<Tensor>>> run_all(Session& session, const SampleS
   return all;
 }
 
-Result<std::vector<int64_t>> node_macs(const Graph& graph, const std::vector<Tensor>& sample) {
+Result<Graph> bound_to(const Graph& graph, const std::vector<Tensor>& sample) {
   Graph g = graph;
   std::vector<std::vector<int64_t>> dims;
   for (const Tensor& t : sample) dims.push_back(t.dims());
   MNN_RETURN_IF_ERROR(bind_inputs(g, dims));
   MNN_RETURN_IF_ERROR(infer_types(g));
+  return g;
+}
+
+Result<std::vector<int64_t>> node_macs(const Graph& graph, const std::vector<Tensor>& sample) {
+  MNN_ASSIGN_OR_RETURN(const Graph g, bound_to(graph, sample));
   std::vector<int64_t> macs;
   for (const Node& node : g.nodes) macs.push_back(count_macs(g, node));
   return macs;
+}
+
+bool never_changes(const std::vector<std::vector<Tensor>>& outputs, size_t o) {
+  return outputs.size() > 1 && std::all_of(outputs.begin(), outputs.end(), [&](const auto& sample) {
+           return identical(sample[o], outputs[0][o]);
+         });
 }
 
 Result<std::vector<ErrorSums>> output_errors(const std::vector<std::vector<Tensor>>& reference,
@@ -108,6 +131,22 @@ ErrorSums merged(const std::vector<ErrorSums>& outputs) {
   ErrorSums all;
   for (const ErrorSums& s : outputs) all.merge(s);
   return all;
+}
+
+Result<std::vector<double>> sample_snrs_db(const std::vector<std::vector<Tensor>>& reference,
+                                           const std::vector<std::vector<Tensor>>& test) {
+  std::vector<double> all;
+  for (size_t s = 0; s < reference.size(); ++s) {
+    MNN_ASSIGN_OR_RETURN(const auto errors, output_errors({reference[s]}, {test[s]}));
+    all.push_back(std::min(overall_snr_db(errors), kExactSnrDb));
+  }
+  return all;
+}
+
+double mean_of(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double v : values) sum += v;
+  return values.empty() ? 0 : sum / static_cast<double>(values.size());
 }
 
 double overall_snr_db(const std::vector<ErrorSums>& outputs) {

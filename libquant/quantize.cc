@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "libquant/calibrate/data_check.h"
 #include "libquant/layer_report.h"
 #include "libquant/report/islands.h"
 #include "libquant/report/scheme.h"
 #include "libquant/search/search.h"
+#include "libruntime/core/format.h"
 #include "libruntime/core/half.h"
 
 namespace mnn {
@@ -16,6 +18,7 @@ namespace {
 struct Split {
   SampleSet calibration, holdout;
   std::string note;
+  bool measures_calibration = false;  // nothing was held back
 };
 
 Split split_samples(const SampleSource& calibration, const SampleSource& holdout) {
@@ -34,6 +37,7 @@ Split split_samples(const SampleSource& calibration, const SampleSource& holdout
       split.calibration.indices.push_back(i);
       split.holdout.indices.push_back(i);
     }
+    split.measures_calibration = true;
     split.note = "fewer than 4 samples: errors are measured on the calibration samples themselves";
     return split;
   }
@@ -46,14 +50,38 @@ Split split_samples(const SampleSource& calibration, const SampleSource& holdout
 
 // Float MACs worth a warning.
 constexpr double kNotableMacShare = 0.01;
+// Fewer samples than this say little.
+constexpr size_t kFewSamples = 8;
+// A model that shrinks less says why, unless there is nothing in it.
+constexpr double kLeastShrink = 2;
+constexpr int64_t kNotableBytes = 4096;
+constexpr size_t kConstantsNamed = 3;
 
 std::string warning_of(const FloatIsland& island) {
-  char share[32];
-  std::snprintf(share, sizeof share, "%.1f", 100 * island.mac_share);
-  std::string text = std::string(share) + " % of the MACs stay float: " + island.op + ", " +
-                     island.why + ": " + island.layers[0];
-  if (island.layers.size() > 1)
-    text += " and " + std::to_string(island.layers.size() - 1) + " more";
+  return format_percent(island.mac_share, 1) + " % of the MACs stay float: " + island.op + ", " +
+         island.why + ": " + some_of(island.layers);
+}
+
+// Why the constants hardly shrank; empty: they did.
+std::string why_large(const QuantReport& r) {
+  if (r.float_constants.empty() || r.bytes_before == 0 ||
+      static_cast<double>(r.bytes_before) >= kLeastShrink * static_cast<double>(r.bytes_after)) {
+    return {};
+  }
+  int64_t bytes = 0;
+  for (const FloatConstant& c : r.float_constants) bytes += c.bytes;
+  if (bytes < kNotableBytes) return {};
+  char times[32];
+  std::snprintf(times, sizeof times, "%.2f",
+                static_cast<double>(r.bytes_before) / static_cast<double>(r.bytes_after));
+  std::string text = "the constants are only " + std::string(times) +
+                     " times smaller: " + format_bytes(bytes) + " of " +
+                     format_bytes(r.bytes_after) + " are constants that stay as they were";
+  for (size_t i = 0; i < std::min(kConstantsNamed, r.float_constants.size()); ++i) {
+    const FloatConstant& c = r.float_constants[i];
+    text += (i == 0 ? ": " : ", ") + format_bytes(c.bytes) + (c.name.empty() ? "" : " " + c.name) +
+            " of " + c.op + " " + c.layer;
+  }
   return text;
 }
 
@@ -77,6 +105,7 @@ class Quantizer {
     if (plan_quantization(graph_).layers.empty()) {
       return unsupported("no Conv, Gemm or MatMul with float operands to quantize");
     }
+    MNN_RETURN_IF_ERROR(check_data(split, calibration.count, import));
     report_.scheme = options_.scheme;
     report_.calibration_samples = import ? 0 : split.calibration.size();
     report_.holdout_samples = split.holdout.size();
@@ -94,6 +123,10 @@ class Quantizer {
       solution_ = std::move(found.best);
       report_.candidates = std::move(found.candidates);
       for (const KeptFloat& kept : found.kept_float) report_.warnings.push_back(reason_of(kept));
+      if (solution_.calibration) {
+        for (std::string& fault : check_tensors(solution_.graph, *solution_.calibration))
+          add_fault(std::move(fault));
+      }
     }
     report_.method = solution_.recipe;
     QuantResult result;
@@ -103,8 +136,36 @@ class Quantizer {
   }
 
  private:
+  void add_fault(std::string fault) {
+    report_.warnings.push_back(fault);
+    report_.data_faults.push_back(std::move(fault));
+  }
+
+  // What the samples alone tell.
+  Status check_data(const Split& split, size_t given, bool import) {
+    if (split.holdout.size() == 0) return {};
+    if (!import && given < kFewSamples) {
+      add_fault("only " + std::to_string(given) + (given == 1 ? " sample" : " samples") +
+                ": fewer than " + std::to_string(kFewSamples) +
+                " say little about what the model will meet");
+    }
+    if (split.measures_calibration && !import) {
+      add_fault(
+          "the result is measured on the samples it was calibrated with: none was held back "
+          "(--holdout, or 4 samples and more)");
+    }
+    MNN_ASSIGN_OR_RETURN(std::vector<std::string> faults,
+                         check_samples(import ? split.holdout : split.calibration, split.holdout));
+    for (std::string& fault : faults) add_fault(std::move(fault));
+    return {};
+  }
+
   Status finish(const SampleSet& holdout, QuantResult& result) {
     result.graph = annotate(solution_.graph, solution_.plan, solution_.decisions);
+    report_.bytes_before = bytes_of_constants(graph_);
+    report_.bytes_after = bytes_of_constants(result.graph);
+    report_.float_constants = float_constants(result.graph);
+    if (const std::string why = why_large(report_); !why.empty()) report_.warnings.push_back(why);
     if (holdout.size() > 0) {
       MNN_RETURN_IF_ERROR(measure_result(result.graph, holdout));
     } else {
@@ -119,13 +180,27 @@ class Quantizer {
     MNN_ASSIGN_OR_RETURN(const auto outputs, run_all(*session, holdout));
     MNN_ASSIGN_OR_RETURN(const auto errors, output_errors(reference_, outputs));
     for (size_t o = 0; o < errors.size(); ++o) {
-      report_.outputs.emplace_back(graph_.value(graph_.outputs[o]).name, metrics_of(errors[o]));
+      const std::string& name = graph_.value(graph_.outputs[o]).name;
+      report_.outputs.emplace_back(name, metrics_of(errors[o]));
+      ErrorMetrics& m = report_.outputs.back().second;
+      m.constant = m.constant || never_changes(reference_, o);
+      if (m.constant)
+        add_fault("output " + name +
+                  " is the same on all held-back samples: its error says nothing");
     }
+    MNN_ASSIGN_OR_RETURN(const std::vector<double> each, sample_snrs_db(reference_, outputs));
+    for (size_t s = 0; s < each.size(); ++s) report_.samples.push_back({holdout.name(s), each[s]});
+    report_.mean_sample_snr_db = mean_of(each);
     report_.argmax_agreement = argmax_agreement(graph_, reference_, outputs);
-    report_.int8_mac_share = session->int8_mac_share();
     MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> sample, holdout.load(0));
-    MNN_ASSIGN_OR_RETURN(const std::vector<int64_t> macs, node_macs(graph, sample));
-    report_.islands = float_islands(graph, macs);
+    // Samples may differ in shape: the first is the one to count by.
+    std::vector<std::vector<int64_t>> dims;
+    for (const Tensor& t : sample) dims.push_back(t.dims());
+    MNN_RETURN_IF_ERROR(session->prepare(dims));
+    report_.macs = session->macs().all;
+    report_.int8_mac_share = session->int8_mac_share();
+    MNN_ASSIGN_OR_RETURN(const Graph bound, bound_to(graph, sample));
+    report_.islands = float_islands(bound);
     for (const FloatIsland& island : report_.islands) {
       if (island.mac_share >= kNotableMacShare) report_.warnings.push_back(warning_of(island));
     }

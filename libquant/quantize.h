@@ -61,26 +61,53 @@ struct LayerError {
   std::string suggestion;    // empty: nothing to do
 };
 
-// Layers of one operator that stay float for one reason.
+// Layers of one operator that stay float for one reason; those of sub-graphs too.
 struct FloatIsland {
   std::string op, why;
-  double mac_share = 0;  // of all Conv, Gemm and MatMul MACs
+  double mac_share = 0;   // of all MACs
+  int64_t constants = 0;  // bytes of the float constants they read
   std::vector<std::string> layers;
+};
+
+// A constant that no quantization makes smaller.
+struct FloatConstant {
+  std::string name;       // its own, else ""
+  std::string layer, op;  // the first that reads it
+  int64_t bytes = 0;
+};
+
+// A recipe that was tried. Its figure is the mean over the held-back samples of each one's own SNR
+// at the outputs: not the SNR over all samples that outputs and layers have.
+struct TriedRecipe {
+  std::string name;
+  double mean_sample_snr_db = 0;
+  bool chosen = false;
+};
+
+// One held-back sample.
+struct SampleError {
+  std::string name;
+  double snr_db = 0;  // at the outputs
 };
 
 struct QuantReport {
   std::string scheme, method;  // the method used (what auto chose)
-  // Recipes tried: the mean of the held-back samples' output SNRs, dB.
-  std::vector<std::pair<std::string, double>> candidates;
+  std::vector<TriedRecipe> candidates;
   size_t calibration_samples = 0, holdout_samples = 0;
   std::string holdout_note;
   std::vector<std::pair<std::string, ErrorMetrics>>
-      outputs;                     // per network output, on held-back data
-  double argmax_agreement = -1;    // of the first output, where its last axis is classes; else -1
-  std::vector<LayerError> layers;  // worst contribution first
+      outputs;                       // per network output, over all held-back samples
+  std::vector<SampleError> samples;  // the held-back ones, in their order
+  double mean_sample_snr_db = 0;     // of their figures
+  double argmax_agreement = -1;      // of the first output, where its last axis is classes; else -1
+  std::vector<LayerError> layers;    // worst contribution first
+  double macs = 0;                   // of one run
   double int8_mac_share = 0;
   std::vector<FloatIsland> islands;
-  int64_t bytes_before = 0, bytes_after = 0;  // of the constants
+  int64_t bytes_before = 0, bytes_after = 0;   // of the constants
+  std::vector<FloatConstant> float_constants;  // largest first
+  // Why the samples cannot vouch for the result; also among the warnings.
+  std::vector<std::string> data_faults;
   std::vector<std::string> warnings;
 };
 
@@ -97,6 +124,9 @@ Result<QuantResult> quantize(const Graph& graph, const SampleSource& calibration
 // What a scheme file says about its calibration data.
 Result<std::string> scheme_calibration(const std::string& scheme_text);
 
+// The SNR at all outputs together, or its mean, as the reports print it: "23.41 dB", "exact", and
+// "constant" where no output ever changes, so that being exact says nothing.
+std::string overall_text(const QuantReport& report, double snr_db);
 std::string report_text(const QuantReport& report, size_t max_layers, bool color);
 std::string report_json(const QuantReport& report);
 std::string report_html(const QuantReport& report, const std::string& title);  // self-contained

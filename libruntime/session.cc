@@ -349,18 +349,13 @@ std::vector<StepInfo> Session::steps() const {
   return steps;
 }
 
+MacCounts Session::macs() const {
+  return impl_->current() ? impl_->current()->macs() : MacCounts{};
+}
+
 double Session::int8_mac_share() const {
-  double all = 0, int8 = 0;
-  for (const StepInfo& step : steps()) {
-    const std::string op = step.op.substr(0, step.op.find('+'));
-    if (op != "Conv" && op != "ConvTranspose" && op != "Gemm" && op != "MatMul" &&
-        op != "ConvInteger" && op != "MatMulInteger") {
-      continue;
-    }
-    all += static_cast<double>(step.macs);
-    if (step.int8) int8 += static_cast<double>(step.macs);
-  }
-  return all > 0 ? int8 / all : 0;
+  const MacCounts counts = macs();
+  return counts.all > 0 ? counts.int8 / counts.all : 0;
 }
 
 void Session::set_profiling(bool on) {

@@ -26,6 +26,13 @@ struct MemoryInfo {
   bool grows = false;        // shapes that depend on data: the arena is only a lower bound
 };
 
+// The steps inside an If count for the branch with the most, those inside a Loop or Scan once per
+// trip, where the trips can be counted.
+struct MacCounts {
+  double all = 0;
+  double int8 = 0;  // those on int8 kernels
+};
+
 struct StepProfile {
   StepInfo info;
   int64_t calls = 0;
@@ -62,7 +69,9 @@ class Session {
   const Graph& planned() const;  // with shapes bound and folded; after prepare
   MemoryInfo memory() const;
   std::vector<StepInfo> steps() const;
-  // Share of Conv/Gemm/MatMul MACs on int8 kernels, 0…1; 0 without such MACs.
+  // MACs of one run: every operator that count_macs() knows, sub-graphs included.
+  MacCounts macs() const;
+  // The share of them on int8 kernels, 0…1; 0 without MACs. 1 only when it is all of them.
   double int8_mac_share() const;
   void set_profiling(bool on);
   std::vector<StepProfile> profile() const;

@@ -39,11 +39,11 @@ def make_input(row, dtype, random):
     return large[..., :shape[-2], :shape[-1]].astype(dtype)
 
 
-def make_inputs(path, rows):
+def make_inputs(path, rows, seed=0):
     """{position in the model's input list: (name, array)}"""
     import numpy as np
     import onnx
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed)
     made = {}
     for position, value in enumerate(onnx.load(path).graph.input):
         if value.name in rows:

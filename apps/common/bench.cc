@@ -257,7 +257,7 @@ std::string bench_table(const std::vector<BenchModel>& models) {
          format_number(percentile(m.timed.ms, 99), 3), format_number(runs_per_second(m.timed), 1),
          format_number(m.load_ms, 1), format_bytes(m.peak_bytes), format_bytes(memory.arena_bytes),
          format_bytes(memory.weight_bytes), format_bytes(memory.packed_bytes),
-         format_number(100 * m.session->int8_mac_share(), 1) + " %", ratio});
+         format_percent(m.session->int8_mac_share(), 1) + " %", ratio});
   }
   return format_table(rows, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10});
 }

@@ -101,7 +101,7 @@ std::string checks_table(const std::vector<OutputCheck>& checks) {
   std::vector<std::vector<std::string>> rows = {
       {"output", "cosine", "SNR dB", "max abs", "max rel", ""}};
   for (const OutputCheck& c : checks) {
-    rows.push_back({c.name, format_number(c.metrics.cosine, 6), format_number(c.metrics.snr_db, 1),
+    rows.push_back({c.name, format_number(c.metrics.cosine, 6), snr_text(c.metrics),
                     format_number(c.metrics.max_abs, 7), format_number(c.metrics.max_rel, 7),
                     c.passed ? "ok" : c.problem});
   }

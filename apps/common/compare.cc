@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "apps/common/check.h"
+#include "apps/common/diff_match.h"
 #include "apps/common/terminal.h"
 
 namespace mnn::cli {
@@ -148,6 +149,30 @@ void list_unaligned(const std::vector<Layer>& layers, const std::vector<bool>& a
   }
 }
 
+// The value that the readers of `v` get: where all of them quantize it, what they make of that.
+// Quantizers leave out a Relu where the rounding clamps, so that only then a tensor is again what
+// its name says.
+ValueId as_read(const Graph& graph, const Uses& uses, ValueId v) {
+  for (;;) {
+    const auto at = static_cast<size_t>(v);
+    if (uses.output_uses[at] > 0 || uses.consumers[at].empty()) return v;
+    ValueId read = kNoValue;
+    for (const NodeId reader : uses.consumers[at]) {
+      const Node& quantize = graph.node(reader);
+      if (quantize.op != "QuantizeLinear" || quantize.inputs[0] != v ||
+          quantize.outputs[0] == kNoValue) {
+        return v;
+      }
+      for (const NodeId next : uses.consumers[static_cast<size_t>(quantize.outputs[0])]) {
+        if (read == kNoValue && graph.node(next).op == "DequantizeLinear")
+          read = graph.node(next).outputs[0];
+      }
+    }
+    if (read == kNoValue) return v;
+    v = read;
+  }
+}
+
 // Runs both models on every sample, `pairs` exposed, and adds what comes out to their sums.
 Status run_group(const Graph& ref, const Graph& test, const CompareInputs& inputs,
                  const std::vector<size_t>& test_inputs, const CompareOptions& options,
@@ -175,7 +200,9 @@ Status run_group(const Graph& ref, const Graph& test, const CompareInputs& input
     auto test_out = (*test_session)->run(permuted);
     if (!test_out.ok()) return test_out.status().context(options.test_name);
     for (size_t i = 0; i < pairs.size(); ++i) {
-      const Tensor &r = (*ref_out)[ref_at[i]], &t = (*test_out)[test_at[i]];
+      MNN_ASSIGN_OR_RETURN(const Tensor r, source_tensor(ref, pairs[i].ref, (*ref_out)[ref_at[i]]));
+      MNN_ASSIGN_OR_RETURN(const Tensor t,
+                           source_tensor(test, pairs[i].test, (*test_out)[test_at[i]]));
       if (!r.defined() || !t.defined()) {
         pairs[i].row->problem = "it is no tensor";
         continue;
@@ -191,13 +218,34 @@ Status run_group(const Graph& ref, const Graph& test, const CompareInputs& input
   return {};
 }
 
+// Per layer of `test` the one of `ref` that match_structure() found; kNone without.
+constexpr size_t kNone = static_cast<size_t>(-1);
+std::vector<size_t> structural_twins(const Graph& ref_graph, const std::vector<Layer>& ref,
+                                     const Graph& test_graph, const std::vector<Layer>& test) {
+  const NodeMatch match = match_structure(ref_graph, test_graph);
+  std::unordered_map<ValueId, size_t> at;
+  for (size_t r = 0; r < ref.size(); ++r) at.emplace(ref[r].value, r);
+  std::unordered_map<ValueId, ValueId> partner;
+  for (size_t n = 0; n < test_graph.nodes.size(); ++n) {
+    if (match.a_of_b[n] < 0) continue;
+    const std::vector<ValueId>& outputs = test_graph.nodes[n].outputs;
+    const std::vector<ValueId>& theirs = ref_graph.node(match.a_of_b[n]).outputs;
+    for (size_t k = 0; k < std::min(outputs.size(), theirs.size()); ++k)
+      partner.emplace(outputs[k], theirs[k]);
+  }
+  std::vector<size_t> twin(test.size(), kNone);
+  for (size_t t = 0; t < test.size(); ++t) {
+    const auto other = partner.find(test[t].value);
+    const auto it = other == partner.end() ? at.end() : at.find(other->second);
+    if (it != at.end()) twin[t] = it->second;
+  }
+  return twin;
+}
+
 }  // namespace
 
-std::vector<std::pair<size_t, size_t>> align_layers(const Graph& ref_graph,
-                                                    const std::vector<Layer>& ref,
-                                                    const Graph& test_graph,
-                                                    const std::vector<Layer>& test) {
-  constexpr size_t kNone = static_cast<size_t>(-1);
+std::vector<AlignedLayers> align_layers(const Graph& ref_graph, const std::vector<Layer>& ref,
+                                        const Graph& test_graph, const std::vector<Layer>& test) {
   using Groups = std::unordered_map<std::string, std::vector<size_t>>;
   const auto group = [](const std::vector<Layer>& layers, auto&& key) {
     Groups groups;
@@ -223,7 +271,12 @@ std::vector<std::pair<size_t, size_t>> align_layers(const Graph& ref_graph,
   const auto same_meaning = [&](size_t r, size_t t) {
     const bool ref_named = !ref_graph.value(ref[r].value).name.empty();
     const bool test_named = !test_graph.value(test[t].value).name.empty();
-    return ref_named == test_named && (ref_named || ref[r].origin == test[t].origin);
+    if (ref_named != test_named) return false;
+    if (!ref_named) return ref[r].origin == test[t].origin;
+    // Tensors with names of their own that other operators make are others, whatever their layers
+    // are called: one may be in front of an activation and one behind it.
+    return ref[r].op == test[t].op ||
+           ref_graph.value(ref[r].value).name == test_graph.value(test[t].value).name;
   };
   const Groups ref_names = group(ref, layer_name), test_names = group(test, layer_name);
   const Groups ref_values = group(ref, value_name(ref_graph)),
@@ -252,9 +305,14 @@ std::vector<std::pair<size_t, size_t>> align_layers(const Graph& ref_graph,
       join(it->second[0], tests[0]);
     }
   }
-  std::vector<std::pair<size_t, size_t>> pairs;
+  std::vector<AlignedLayers> pairs;
+  const std::vector<size_t> twin = structural_twins(ref_graph, ref, test_graph, test);
   for (size_t t = 0; t < test.size(); ++t) {
-    if (partner[t] != kNone) pairs.emplace_back(partner[t], t);
+    if (partner[t] != kNone) {
+      pairs.push_back({partner[t], t, false});
+    } else if (twin[t] != kNone && !taken[twin[t]]) {
+      pairs.push_back({twin[t], t, true});
+    }
   }
   return pairs;
 }
@@ -271,26 +329,33 @@ Result<Comparison> compare_models(const Graph& ref, const Graph& test, const Com
   if (outputs_by_position) out.notes.emplace_back("output names differ: aligned by position");
 
   const std::vector<Layer> ref_layers = list_layers(ref), test_layers = list_layers(test);
-  std::vector<std::pair<size_t, size_t>> aligned;
+  std::vector<AlignedLayers> aligned;
   if (!options.outputs_only) {
     aligned = align_layers(ref, ref_layers, test, test_layers);
     std::vector<bool> ref_done(ref_layers.size(), false), test_done(test_layers.size(), false);
-    for (const auto& [r, t] : aligned) ref_done[r] = test_done[t] = true;
+    for (const AlignedLayers& pair : aligned) ref_done[pair.ref] = test_done[pair.test] = true;
     list_unaligned(ref_layers, ref_done, test_layers, "ref", "TEST", out.unaligned);
     list_unaligned(test_layers, test_done, ref_layers, "test", "REF", out.unaligned);
-    if (aligned.empty()) out.notes.emplace_back("no layer has the same name in both models");
+    if (aligned.empty()) out.notes.emplace_back("no layer is the same in both models");
   }
   // Rows get their final addresses before pairs point at them.
   out.layers.resize(aligned.size());
   out.outputs.resize(ref.outputs.size());
   std::vector<Layer> stems_of;
   std::vector<Pair> pairs;
+  const Uses ref_uses = index_uses(ref), test_uses = index_uses(test);
   for (size_t i = 0; i < aligned.size(); ++i) {
-    const Layer &r = ref_layers[aligned[i].first], &t = test_layers[aligned[i].second];
+    const Layer &r = ref_layers[aligned[i].ref], &t = test_layers[aligned[i].test];
     out.layers[i].name = t.name;
+    out.layers[i].ref_name = r.name;
+    out.layers[i].by_structure = aligned[i].by_structure;
     out.layers[i].ref_op = r.op;
     out.layers[i].test_op = t.op;
-    pairs.push_back({r.value, t.value, &out.layers[i], {}, {}});
+    const ValueId ref_value = as_read(ref, ref_uses, r.value),
+                  test_value = as_read(test, test_uses, t.value);
+    if (ref_value != r.value) out.layers[i].ref_op += ", quantized";
+    if (test_value != t.value) out.layers[i].test_op += ", quantized";
+    pairs.push_back({ref_value, test_value, &out.layers[i], {}, {}});
     stems_of.push_back({t.name, {}, {}, t.value});
   }
   for (size_t i = 0; i < ref.outputs.size(); ++i) {

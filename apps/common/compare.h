@@ -34,11 +34,13 @@ struct CompareOptions {
 };
 
 struct ComparedTensor {
-  std::string name;             // the source layer's, or the output's
-  std::string ref_op, test_op;  // of layers
+  std::string name;             // the source layer's in TEST, or the output's
+  std::string ref_name;         // the source layer's in REF
+  std::string ref_op, test_op;  // of layers; "Conv, quantized": compared behind its rounding
   std::string type;             // of the reference, as of the last sample
   ErrorMetrics metrics;         // over all samples
   std::string problem;          // why it could not be compared; empty: it was
+  bool by_structure = false;    // aligned by what computes it, not by its name
   bool moved_channels = false;  // channels first in one model and last in the other
 };
 
@@ -67,13 +69,17 @@ struct CompareInputs {
 Result<Comparison> compare_models(const Graph& ref, const Graph& test, const CompareInputs& inputs,
                                   const CompareOptions& options);
 
-// Pairs of positions in `ref` and `test`: by layer name (repeated ones in order when both have as
-// many, else by the name of the value), then by the value's name; a value that a rewrite changed
-// has no partner. In the order of `test`.
-std::vector<std::pair<size_t, size_t>> align_layers(const Graph& ref_graph,
-                                                    const std::vector<Layer>& ref,
-                                                    const Graph& test_graph,
-                                                    const std::vector<Layer>& test);
+struct AlignedLayers {
+  size_t ref = 0, test = 0;   // positions
+  bool by_structure = false;  // else by name
+};
+// What is the same in `ref` and `test`: by layer name (repeated ones in order when both have as
+// many, else by the name of the value), then by the value's name. A value that a rewrite changed
+// has no partner, nor one that other operators make under another name. What is left is aligned by
+// match_structure(): two exporters may have nothing in common but the network. In the order of
+// `test`.
+std::vector<AlignedLayers> align_layers(const Graph& ref_graph, const std::vector<Layer>& ref,
+                                        const Graph& test_graph, const std::vector<Layer>& test);
 
 // Why this row fails under `gate`; empty: it does not.
 std::string failure_of(const ComparedTensor& row, const CompareGate& gate);

@@ -16,6 +16,11 @@ std::string ops_of(const ComparedTensor& t) {
   return t.ref_op == t.test_op ? t.test_op : t.ref_op + " / " + t.test_op;
 }
 
+// Both names where structure says that they are one.
+std::string name_of(const ComparedTensor& t) {
+  return t.by_structure && t.ref_name != t.name ? t.name + " = " + t.ref_name : t.name;
+}
+
 std::string verdict(const ComparedTensor& t, const CompareGate& gate) {
   const std::string why = failure_of(t, naming_gate(gate));
   if (why.empty()) return t.moved_channels ? "ok, channels moved" : "ok";
@@ -23,24 +28,25 @@ std::string verdict(const ComparedTensor& t, const CompareGate& gate) {
 }
 
 std::vector<std::string> figures(const ComparedTensor& t) {
-  if (!t.problem.empty()) return {"", "", "", ""};
+  if (!t.problem.empty()) return {"", "", "", "", ""};
   const ErrorMetrics& m = t.metrics;
-  return {format_number(m.cosine, 6), format_number(m.snr_db, 1), scientific(m.max_abs),
+  return {format_number(m.cosine, 6), snr_text(m), scientific(m.max_abs), scientific(m.max_ref),
           scientific(m.mse)};
 }
 
 std::string figures_line(const ComparedTensor& t) {
   if (!t.problem.empty()) return t.problem;
   const std::vector<std::string> f = figures(t);
-  return "cosine " + f[0] + ", SNR " + f[1] + " dB, max abs " + f[2] + ", MSE " + f[3] + ", " +
-         t.type;
+  return "cosine " + f[0] + ", SNR " + f[1] + " dB, max abs " + f[2] + " of " + f[3] + ", MSE " +
+         f[4] + ", " + t.type;
 }
 
-const std::vector<std::string> kLayerHead = {"layer",  "op",      "type", "cosine",
-                                             "SNR dB", "max abs", "MSE",  ""};
+const std::vector<std::string> kLayerHead = {"layer",   "op",      "type", "cosine", "SNR dB",
+                                             "max abs", "largest", "MSE",  ""};
+constexpr size_t kSnrColumn = 4;
 
 std::vector<std::string> row_of(const ComparedTensor& t, const CompareGate& gate) {
-  std::vector<std::string> row = {t.name, ops_of(t), t.type};
+  std::vector<std::string> row = {name_of(t), ops_of(t), t.type};
   for (std::string& f : figures(t)) row.push_back(std::move(f));
   row.push_back(verdict(t, gate));
   return row;
@@ -64,11 +70,13 @@ std::vector<std::string> output_head() {
 }
 
 std::string alignment_line(const Comparison& c) {
-  size_t fused = 0;
+  size_t fused = 0, by_structure = 0;
   for (const Unaligned& u : c.unaligned) fused += u.why.starts_with("fused");
-  return std::to_string(c.layers.size()) + " layers aligned by name, " + std::to_string(fused) +
-         " fused into another, " + std::to_string(c.unaligned.size() - fused) +
-         " without a counterpart";
+  for (const ComparedTensor& t : c.layers) by_structure += t.by_structure;
+  return std::to_string(c.layers.size() - by_structure) + " layers aligned by name, " +
+         (by_structure > 0 ? std::to_string(by_structure) + " by structure, " : "") +
+         std::to_string(fused) + " fused into another, " +
+         std::to_string(c.unaligned.size() - fused) + " without a counterpart";
 }
 
 std::string first_bad_line(const Comparison& c, const CompareGate& gate) {
@@ -82,6 +90,7 @@ std::string first_bad_line(const Comparison& c, const CompareGate& gate) {
 Json tensor_json(const ComparedTensor& t, const CompareGate& gate) {
   Json out = {{"name", t.name}};
   if (!t.test_op.empty()) {
+    out["ref_name"] = t.ref_name;
     out["ref_op"] = t.ref_op;
     out["test_op"] = t.test_op;
   }
@@ -90,13 +99,45 @@ Json tensor_json(const ComparedTensor& t, const CompareGate& gate) {
   out["snr_db"] = t.metrics.snr_db;
   out["max_abs"] = t.metrics.max_abs;
   out["max_rel"] = t.metrics.max_rel;
+  out["max_ref"] = t.metrics.max_ref;
   out["mse"] = t.metrics.mse;
   out["elements"] = t.metrics.count;
+  if (!t.test_op.empty()) out["aligned_by"] = t.by_structure ? "structure" : "name";
   out["channels_moved"] = t.moved_channels;
   const std::string why = failure_of(t, gate);
   out["passed"] = why.empty();
+  out["low"] = !failure_of(t, naming_gate(gate)).empty();
   out["problem"] = why;
   return out;
+}
+
+// One sentence for both the thresholds and the first bad layer.
+std::string verdict_line(const Comparison& c, const CompareGate& gate) {
+  const Status judged = judge_comparison(c, gate);
+  if (!judged.ok()) return "failed: " + judged.message();
+  if (gate.given()) return "passed";
+  return first_bad(c, gate) == nullptr ? first_bad_line(c, gate)
+                                       : first_bad_line(c, gate) + " (no threshold was given)";
+}
+
+// Sortable, with the SNR as a coloured bar.
+std::string layer_table(const Comparison& c, const CompareGate& gate) {
+  std::string out =
+      "<p>Green is 50 dB and more, red 10 dB and less. Click a heading to sort.</p>"
+      "<table id=\"layers\"><tr>";
+  for (const std::string& head : kLayerHead) out += "<th>" + html_escape(head) + "</th>";
+  out += "</tr>";
+  for (const ComparedTensor& t : c.layers) {
+    const std::vector<std::string> row = row_of(t, gate);
+    out += "<tr>";
+    for (size_t i = 0; i < row.size(); ++i) {
+      const bool bar = i == kSnrColumn && t.problem.empty();
+      out += (bar ? "<td data-v=\"" + format_number(t.metrics.snr_db, 3) + "\">" : "<td>") +
+             (bar ? snr_bar(t.metrics) : html_escape(row[i])) + "</td>";
+    }
+    out += "</tr>\n";
+  }
+  return out + "</table>";
 }
 
 std::string as_html(const Comparison& c, const CompareGate& gate, const CompareTitle& title) {
@@ -104,22 +145,18 @@ std::string as_html(const Comparison& c, const CompareGate& gate, const CompareT
                 {"TEST", title.test},
                 {"inputs", title.inputs + ", samples: " + std::to_string(c.samples)},
                 {"layers", alignment_line(c)},
-                {"result", first_bad_line(c, gate)}};
-  const Status judged = judge_comparison(c, gate);
-  facts.push_back({"verdict", judged.ok() ? "passed" : judged.message()});
+                {"verdict", verdict_line(c, gate)}};
   for (const std::string& note : c.notes) facts.push_back({"note", note});
   std::string body = "<h1>Comparison</h1>" + html_table({}, facts) + "<h2>Outputs</h2>" +
                      html_table(output_head(), output_rows(c, gate)) +
                      "<h2>Layers, in order of execution</h2>";
-  Rows layers;
-  for (const ComparedTensor& t : c.layers) layers.push_back(row_of(t, gate));
-  body += html_table(kLayerHead, layers);
+  body += layer_table(c, gate);
   if (!c.unaligned.empty()) {
     Rows rows;
     for (const Unaligned& u : c.unaligned) rows.push_back({u.side, u.name, u.op, u.why});
     body += "<h2>Not aligned</h2>" + html_table({"in", "layer", "op", "why"}, rows);
   }
-  return html_page("Comparison", body);
+  return html_page("Comparison", body + sort_script("layers"));
 }
 
 std::string as_junit(const Comparison& c, const CompareGate& gate) {
@@ -147,7 +184,7 @@ std::string compare_text(const Comparison& c, const CompareGate& gate, const Com
                     ", samples: " + std::to_string(c.samples) + "\n\n";
   Rows outputs = output_rows(c, gate);
   outputs.insert(outputs.begin(), output_head());
-  out += format_table(outputs, {2, 3, 4, 5});
+  out += format_table(outputs, {2, 3, 4, 5, 6});
   if (!c.layers.empty()) {
     const ComparedTensor* bad = first_bad(c, gate);
     // A window that holds the first bad layer.
@@ -159,9 +196,11 @@ std::string compare_text(const Comparison& c, const CompareGate& gate, const Com
     const size_t end = std::min(c.layers.size(), begin + max_layers);
     Rows rows = {kLayerHead};
     for (size_t i = begin; i < end; ++i) rows.push_back(row_of(c.layers[i], gate));
-    out += "\n" + format_table(rows, {3, 4, 5, 6});
+    if (begin < end) out += "\n" + format_table(rows, {3, 4, 5, 6, 7});
     if (end - begin < c.layers.size()) {
-      out += "layers " + std::to_string(begin + 1) + " to " + std::to_string(end) + " of " +
+      out += (begin == end
+                  ? "no layers shown of "
+                  : "layers " + std::to_string(begin + 1) + " to " + std::to_string(end) + " of ") +
              std::to_string(c.layers.size()) + " (--max-layers, --report or --json for more)\n";
     }
     out += "\n" + alignment_line(c) + "\n";

@@ -1,7 +1,10 @@
 #include "apps/common/diff_match.h"
 
+#include <algorithm>
 #include <functional>
 #include <unordered_map>
+
+#include "libruntime/core/op.h"
 
 namespace mnn::cli {
 namespace {
@@ -20,7 +23,10 @@ uint64_t hash_text(std::string_view text) { return std::hash<std::string_view>()
 uint64_t hash_tensor(const Tensor& t) {
   if (!t.defined()) return 1;
   uint64_t h = mix(static_cast<uint64_t>(t.dtype()), 2);
-  for (const int64_t d : t.dims()) h = mix(h, static_cast<uint64_t>(d));
+  // Leading ones change nothing about an operand that broadcasts.
+  const auto first =
+      std::find_if(t.dims().begin(), t.dims().end(), [](int64_t d) { return d != 1; });
+  for (auto d = first; d != t.dims().end(); ++d) h = mix(h, static_cast<uint64_t>(*d));
   if (t.dtype() == DType::kString) {
     for (const std::string& s : t.string_values()) h = mix(h, hash_text(s));
     return h;
@@ -29,24 +35,46 @@ uint64_t hash_tensor(const Tensor& t) {
              hash_text({reinterpret_cast<const char*>(t.raw()), static_cast<size_t>(t.bytes())}));
 }
 
-uint64_t hash_attributes(const std::map<std::string, Attribute, std::less<>>& attributes) {
+uint64_t hash_attribute(const Attribute& attribute) {
   uint64_t h = 3;
-  for (const auto& [name, attribute] : attributes) {
-    h = mix(h, hash_text(name));
-    std::visit(
-        [&]<typename T>(const T& v) {
-          if constexpr (std::is_same_v<T, Tensor>) {
-            h = mix(h, hash_tensor(v));
-          } else if constexpr (std::is_same_v<T, std::string>) {
-            h = mix(h, hash_text(v));
-          } else if constexpr (std::is_arithmetic_v<T>) {
-            h = mix(h, std::hash<T>()(v));
-          } else {
-            for (const auto& e : v) h = mix(h, std::hash<std::decay_t<decltype(e)>>()(e));
-          }
-        },
-        attribute);
+  std::visit(
+      [&]<typename T>(const T& v) {
+        if constexpr (std::is_same_v<T, Tensor>) {
+          h = mix(h, hash_tensor(v));
+        } else if constexpr (std::is_same_v<T, std::string>) {
+          h = mix(h, hash_text(v));
+        } else if constexpr (std::is_arithmetic_v<T>) {
+          h = mix(h, std::hash<T>()(v));
+        } else {
+          for (const auto& e : v) h = mix(h, std::hash<std::decay_t<decltype(e)>>()(e));
+        }
+      },
+      attribute);
+  return h;
+}
+
+// Lists that say the same as none: no padding, steps of one.
+bool says_nothing(const std::string& name, const Attribute& attribute) {
+  const auto* list = std::get_if<std::vector<int64_t>>(&attribute);
+  const int64_t neutral = name == "pads" ? 0 : 1;
+  return list != nullptr && (name == "pads" || name == "strides" || name == "dilations") &&
+         std::all_of(list->begin(), list->end(), [&](int64_t v) { return v == neutral; });
+}
+
+// Exporters differ in the defaults they spell out.
+uint64_t hash_attributes(const std::string& op,
+                         const std::map<std::string, Attribute, std::less<>>& attributes) {
+  std::map<std::string, uint64_t> hashes;
+  if (const OpDef* def = find_op(op)) {
+    for (const AttrDef& d : def->attributes) {
+      if (!says_nothing(d.name, d.default_value)) hashes[d.name] = hash_attribute(d.default_value);
+    }
   }
+  for (const auto& [name, attribute] : attributes) {
+    if (!says_nothing(name, attribute)) hashes[name] = hash_attribute(attribute);
+  }
+  uint64_t h = 3;
+  for (const auto& [name, hash] : hashes) h = mix(mix(h, hash_text(name)), hash);
   return h;
 }
 
@@ -55,7 +83,10 @@ struct Hashes {
   std::vector<uint64_t> weights;  // per node: operator, attributes and large constants; 0: has none
 };
 
-Hashes hash_nodes(const Graph& graph) {
+// Inputs are told apart by their names, or by their positions.
+enum class InputsBy : uint8_t { kName, kPosition };
+
+Hashes hash_nodes(const Graph& graph, InputsBy inputs) {
   std::vector<uint64_t> value(graph.values.size(), 0);
   for (size_t v = 0; v < graph.values.size(); ++v) {
     const Value& one = graph.values[v];
@@ -63,11 +94,13 @@ Hashes hash_nodes(const Graph& graph) {
                    ? mix(4, hash_text(one.name))
                    : hash_tensor(one.data);
   }
+  for (size_t i = 0; inputs == InputsBy::kPosition && i < graph.inputs.size(); ++i)
+    value[static_cast<size_t>(graph.inputs[i])] = mix(10, i);
   Hashes hashes;
   for (const Node& node : graph.nodes) {
-    uint64_t own = mix(hash_text(node.op), hash_attributes(node.attributes));
+    uint64_t own = mix(hash_text(node.op), hash_attributes(node.op, node.attributes));
     for (const FusedOp& f : node.fused) {
-      own = mix(mix(own, hash_text(f.op)), hash_attributes(f.attributes));
+      own = mix(mix(own, hash_text(f.op)), hash_attributes(f.op, f.attributes));
     }
     uint64_t whole = own, weights = own;
     bool telling = false;
@@ -81,7 +114,7 @@ Hashes hash_nodes(const Graph& graph) {
     }
     for (const ValueId v : node.captures) whole = mix(whole, value[static_cast<size_t>(v)]);
     for (const Graph& g : node.subgraphs) {
-      for (const uint64_t h : hash_nodes(g).whole) whole = mix(whole, h);
+      for (const uint64_t h : hash_nodes(g, inputs).whole) whole = mix(whole, h);
     }
     for (size_t k = 0; k < node.outputs.size(); ++k) {
       if (node.outputs[k] != kNoValue) {
@@ -132,10 +165,24 @@ class Matcher {
   NodeMatch match_;
 };
 
+// What computes the same from inputs at the same positions, then what has the same large constants.
+void pair_by_structure(const Graph& a, const Graph& b, Matcher& matcher) {
+  const Hashes in_a = hash_nodes(a, InputsBy::kPosition), in_b = hash_nodes(b, InputsBy::kPosition);
+  const auto of = [&](bool is_a) -> const Hashes& { return is_a ? in_a : in_b; };
+  matcher.pair([&](const Graph&, size_t i, bool is_a) { return of(is_a).whole[i]; }, false);
+  matcher.pair([&](const Graph&, size_t i, bool is_a) { return of(is_a).weights[i]; }, true);
+}
+
 }  // namespace
 
+NodeMatch match_structure(const Graph& a, const Graph& b) {
+  Matcher matcher(a, b);
+  pair_by_structure(a, b, matcher);
+  return matcher.take();
+}
+
 NodeMatch match_nodes(const Graph& a, const Graph& b) {
-  const Hashes in_a = hash_nodes(a), in_b = hash_nodes(b);
+  const Hashes in_a = hash_nodes(a, InputsBy::kName), in_b = hash_nodes(b, InputsBy::kName);
   const auto name = [](const Graph& g, size_t i) {
     return mix(7, hash_text(display_name(g, g.nodes[i])));
   };
@@ -150,8 +197,7 @@ NodeMatch match_nodes(const Graph& a, const Graph& b) {
   matcher.pair([&](const Graph& g, size_t i, bool is_a) { return mix(whole(i, is_a), name(g, i)); },
                false);
   matcher.pair([&](const Graph&, size_t i, bool is_a) { return whole(i, is_a); }, false);
-  matcher.pair([&](const Graph&, size_t i, bool is_a) { return (is_a ? in_a : in_b).weights[i]; },
-               true);
+  pair_by_structure(a, b, matcher);
   matcher.pair(
       [&](const Graph& g, size_t i, bool) { return mix(mix(name(g, i), op(g, i)), origin(g, i)); },
       false);

@@ -4,9 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "libruntime/core/html.h"
+
 namespace mnn::cli {
 
-std::string html_escape(const std::string& text);
 std::string html_table(const std::vector<std::string>& head,
                        const std::vector<std::vector<std::string>>& rows);
 // `body` is HTML already.

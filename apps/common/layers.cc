@@ -1,15 +1,31 @@
 #include "apps/common/layers.h"
 
+#include <algorithm>
 #include <unordered_map>
 
 #include "apps/common/tensors.h"
 #include "libruntime/core/half.h"
+#include "libruntime/core/quant.h"
 
 namespace mnn::cli {
 namespace {
 
 // File systems take 255 bytes a name; this leaves room for "~12345" and an ending.
 constexpr size_t kLongestStem = 240;
+
+// Whether the last post-op of `node` is what divides the channels of its output.
+bool ends_in_smoothing(const Graph& graph, const Node& node) {
+  if (node.outputs.empty() || node.outputs[0] == kNoValue) return false;
+  const auto& smoothing = graph.value(node.outputs[0]).smoothing;
+  if (!smoothing || node.fused.empty() || node.fused.back().op != "Mul") return false;
+  const int operand = node.fused.back().operand;
+  const Tensor* factors =
+      operand < 0 ? nullptr : graph.constant(node.inputs[static_cast<size_t>(operand)]);
+  if (factors == nullptr || factors->dtype() != DType::kF32) return false;
+  const std::span<const float> f = factors->span<float>();
+  return std::equal(f.begin(), f.end(), smoothing->divisors.begin(), smoothing->divisors.end(),
+                    [](float factor, float divisor) { return factor == 1.0f / divisor; });
+}
 
 }  // namespace
 
@@ -23,15 +39,22 @@ std::vector<Layer> list_layers(const Graph& graph) {
   std::vector<Layer> layers;
   for (const Node& node : graph.nodes) {
     if (is_storage_cast(graph, node)) continue;
+    std::string op = op_label(node);
+    if (ends_in_smoothing(graph, node)) op.resize(op.rfind('+'));
     for (size_t k = 0; k < node.outputs.size(); ++k) {
       const ValueId v = node.outputs[k];
       if (v == kNoValue || graph.value(v).type.kind != Type::Kind::kTensor) continue;
       std::string name = display_name(graph, node);
       if (k > 0) name += ":" + std::to_string(k);
-      layers.push_back({std::move(name), op_label(node), node.origin, v});
+      layers.push_back({std::move(name), op, node.origin, v});
     }
   }
   return layers;
+}
+
+Result<Tensor> source_tensor(const Graph& graph, ValueId v, const Tensor& made) {
+  const auto& smoothing = graph.value(v).smoothing;
+  return smoothing && made.defined() ? without_smoothing(made, *smoothing) : made;
 }
 
 std::vector<std::string> layer_stems(const std::vector<Layer>& layers) {

@@ -215,7 +215,7 @@ Status write_project(const Project& p) {
 
 Result<Thresholds> gate_profile(const std::string& name) {
   if (name == "normal") return Thresholds{0.99, 15.0, {}};
-  if (name == "strict") return Thresholds{0.999, 30.0, {}};
+  if (name == "strict") return Thresholds{0.999, 30.0, {}, true};
   return usage_error("--gate " + name + ": expected normal or strict");
 }
 

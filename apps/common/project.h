@@ -14,6 +14,7 @@ namespace mnn::cli {
 struct Thresholds {
   std::optional<double> min_cosine, min_snr;  // at every network output; dB
   std::optional<int64_t> max_size;            // bytes
+  bool sound_data = false;                    // nothing may be wrong with the samples themselves
 };
 
 struct Project {
@@ -43,7 +44,8 @@ inline constexpr const char* kProjectFile = "mnn.json";
 Result<Project> read_project(const std::string& folder);
 Status write_project(const Project& project);
 
-// The gates of --gate: "normal" (cosine 0.99, SNR 15 dB) and "strict" (0.999, 30 dB).
+// The gates of --gate: "normal" (cosine 0.99, SNR 15 dB) and "strict" (0.999, 30 dB,
+// sound data).
 Result<Thresholds> gate_profile(const std::string& name);
 
 }  // namespace mnn::cli

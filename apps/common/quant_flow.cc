@@ -42,6 +42,12 @@ Status judge(const Thresholds& t, const QuantReport& report, int64_t bytes) {
     return Status(Code::kThreshold, "the file has " + std::to_string(bytes) + " bytes, more than " +
                                         std::to_string(*t.max_size));
   }
+  if (t.sound_data && !report.data_faults.empty()) {
+    const size_t others = report.data_faults.size() - 1;
+    return Status(Code::kThreshold,
+                  "samples: " + report.data_faults[0] +
+                      (others > 0 ? " (and " + std::to_string(others) + " more)" : ""));
+  }
   return {};
 }
 

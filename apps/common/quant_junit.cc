@@ -7,8 +7,10 @@ namespace mnn::cli {
 namespace {
 
 std::string figures(const ErrorMetrics& m) {
-  return "cosine " + format_number(m.cosine, 6) + ", SNR " + format_number(m.snr_db, 2) +
-         " dB, max abs " + scientific(m.max_abs) + ", MSE " + scientific(m.mse);
+  const bool number = !m.failed && m.snr_db < kExactSnrDb;
+  return "cosine " + format_number(m.cosine, 6) + ", SNR " +
+         (number ? format_number(m.snr_db, 2) + " dB" : snr_text(m)) + ", max abs " +
+         scientific(m.max_abs) + " of " + scientific(m.max_ref) + ", MSE " + scientific(m.mse);
 }
 
 // Why `m` misses the accuracy thresholds; empty: it does not.
@@ -51,6 +53,14 @@ std::string quant_junit(const QuantReport& report, const Thresholds& thresholds,
                                 ? "more than " + std::to_string(*thresholds.max_size) + " bytes"
                                 : "";
     cases.push_back(make_case("thresholds", "max-size", why, line));
+  }
+  if (thresholds.sound_data) {
+    std::string faults;
+    for (const std::string& fault : report.data_faults)
+      faults += (faults.empty() ? "" : "; ") + fault;
+    const size_t samples = report.calibration_samples + report.holdout_samples;
+    cases.push_back(
+        make_case("thresholds", "sound-data", faults, std::to_string(samples) + " samples"));
   }
   for (const LayerError& layer : report.layers) {
     std::string why;

@@ -188,19 +188,6 @@ std::string scientific(double value) {
   return text.data();
 }
 
-std::string format_bytes(int64_t bytes) {
-  if (bytes < 1000) return std::to_string(bytes) + " B";
-  double value = static_cast<double>(bytes);
-  constexpr std::array<const char*, 5> kUnits = {"kB", "MB", "GB", "TB", "PB"};
-  size_t unit = 0;
-  value /= 1000;
-  while (value >= 1000 && unit + 1 < kUnits.size()) {
-    value /= 1000;
-    ++unit;
-  }
-  return format_number(value, value < 10 ? 2 : 1) + " " + kUnits[unit];
-}
-
 std::string format_count(double value) {
   constexpr std::array<const char*, 5> kUnits = {"", " k", " M", " G", " T"};
   size_t unit = 0;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "apps/common/exit_code.h"
+#include "libruntime/core/format.h"
 
 namespace mnn::cli {
 
@@ -46,7 +47,6 @@ class Progress {
 // Columns padded to their widest cell; numbers (columns listed in `right`) aligned right.
 std::string format_table(const std::vector<std::vector<std::string>>& rows,
                          const std::vector<size_t>& right);
-std::string format_bytes(int64_t bytes);  // "4.7 MB"
 std::string format_number(double value, int decimals);
 std::string format_count(double value);  // "1.23 G"
 std::string scientific(double value);    // "1.2e-05"

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "libquant/annotate.h"
+
 namespace mnn {
 namespace {
 
@@ -30,9 +32,14 @@ Result<Calibration> calibrate_ranges(const Graph& graph, const QuantPlan& plan,
   for (const ChannelValue& value : c.channels) c.stats.emplace_back(value);
   const std::vector<int> entries = channel_entries(plan, c.channels);
   std::vector<RangeStats> value_ranges(plan.values.size());
+  std::vector<std::string> first(plan.values.size());  // content on the first sample
+  std::vector<char> changes(plan.values.size(), 0);
   MNN_RETURN_IF_ERROR(observe(
       graph, plan.values, samples, {options.threads, options.isa},
-      [&](size_t v, size_t, const Tensor& t) {
+      [&](size_t v, size_t sample, const Tensor& t) {
+        const std::string key = content_key(t);
+        changes[v] = changes[v] || (sample > 0 && key != first[v]);
+        if (sample == 0) first[v] = key;
         value_ranges[v].add(t.span<float>());
         if (entries[v] >= 0) c.stats[static_cast<size_t>(entries[v])].add_range(t);
         return Status();
@@ -46,6 +53,10 @@ Result<Calibration> calibrate_ranges(const Graph& graph, const QuantPlan& plan,
                      " elements on the calibration samples");
     }
     ranges[static_cast<size_t>(plan.group[v])].merge(value_ranges[v]);
+    const RangeStats& r = value_ranges[v];
+    const bool number = r.count > 1 && r.low == r.high;
+    if (number || (samples.size() > 1 && !changes[v]))
+      c.constants.push_back({plan.values[v], number ? std::optional(r.low) : std::nullopt});
   }
   c.histograms = std::vector<Histogram>(ranges.begin(), ranges.end());
   return c;
@@ -77,6 +88,9 @@ Calibration restricted(const Calibration& all, const QuantPlan& plan, const Quan
       continue;
     c.channels.push_back(all.channels[i]);
     c.stats.push_back(all.stats[i]);
+  }
+  for (const Calibration::Constant& constant : all.constants) {
+    if (is_planned(part, constant.value)) c.constants.push_back(constant);
   }
   return c;
 }

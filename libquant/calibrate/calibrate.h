@@ -1,6 +1,8 @@
 // What a network's activations look like on calibration samples.
 #pragma once
 
+#include <optional>
+
 #include "libquant/calibrate/channels.h"
 #include "libquant/observe.h"
 
@@ -10,6 +12,12 @@ struct Calibration {
   std::vector<Histogram> histograms;   // per group of the plan
   std::vector<ChannelValue> channels;  // of channel_values()
   std::vector<ChannelStats> stats;     // per entry of `channels`
+  // Values of the plan that were the same in all samples, of two or more.
+  struct Constant {
+    ValueId value = kNoValue;
+    std::optional<double> number;  // when that is all it holds
+  };
+  std::vector<Constant> constants;
 };
 
 // The first pass over the samples: ranges. An activation that becomes NaN or infinite is an error

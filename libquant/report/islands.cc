@@ -2,15 +2,24 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "libruntime/compile/backend.h"
+#include "libruntime/compile/subgraphs.h"
 #include "libruntime/core/op.h"
 
 namespace mnn {
 namespace {
 
+// Those with int8 kernels.
 bool is_matrix(const Node& n) {
   return n.op == "Conv" || n.op == "Gemm" || n.op == "MatMul" || n.op == "ConvTranspose";
+}
+
+bool is_recurrent(const Node& n) { return n.op == "LSTM" || n.op == "GRU" || n.op == "RNN"; }
+
+bool is_lookup(const Node& n) {
+  return n.op == "Gather" || n.op == "GatherElements" || n.op == "GatherND";
 }
 
 bool is_float_value(const Graph& g, ValueId v) {
@@ -42,6 +51,8 @@ std::string why_matrix(const Graph& g, const Node& n) {
 }
 
 std::string why_other(const Graph& g, const Node& n) {
+  if (is_lookup(n) && g.constant(n.inputs[0]) != nullptr)
+    return "the table it looks up is no layer's weights";
   const bool makes_output = std::any_of(n.outputs.begin(), n.outputs.end(),
                                         [&](ValueId v) { return v != kNoValue && g.is_result(v); });
   if (makes_output) return "it makes an output of the model";
@@ -50,34 +61,132 @@ std::string why_other(const Graph& g, const Node& n) {
   return from_bytes ? "what reads it needs floats" : "it works on floats";
 }
 
+// A constant inside a sub-graph may be one of the graphs around it.
+using Outer = std::map<ValueId, const Value*>;
+
+const Value* constant_of(const Graph& g, const Outer& outer, ValueId v) {
+  if (v == kNoValue) return nullptr;
+  if (g.value(v).kind == ValueKind::kConstant) return &g.value(v);
+  const auto it = outer.find(v);
+  return it == outer.end() ? nullptr : it->second;
+}
+
+Outer captured_constants(const Graph& g, const Outer& outer, const Node& n, const Graph& inner) {
+  Outer constants;
+  for (size_t i = 0; i < std::min(n.captures.size(), inner.captures.size()); ++i) {
+    if (const Value* c = constant_of(g, outer, n.captures[i])) constants[inner.captures[i]] = c;
+  }
+  return constants;
+}
+
+class Islands {
+ public:
+  // `times`: how often a run executes the graph. `inside`: the control flow it belongs to, empty at
+  // the top.
+  void visit(const Graph& g, const Outer& outer, double times, const std::string& inside) {
+    for (const Node& n : g.nodes) {
+      if (!n.subgraphs.empty()) {
+        visit_inside(g, outer, n, times);
+        continue;
+      }
+      const double macs = static_cast<double>(count_macs(g, n)) * times;
+      all_ += macs;
+      const bool floats = std::any_of(n.outputs.begin(), n.outputs.end(),
+                                      [&](ValueId v) { return is_float_value(g, v); });
+      if (runs_in_int8(g, n) || (!is_matrix(n) && macs == 0 && !floats)) continue;
+      const std::string why = why_float(g, n, macs, inside);
+      FloatIsland& island = found_[{n.op, why}];
+      island.op = n.op;
+      island.why = why;
+      island.layers.push_back(display_name(g, n));
+      island.mac_share += macs;
+      for (const ValueId v : n.inputs) {
+        const Value* c = constant_of(g, outer, v);
+        if (c != nullptr && !c->quant && counted_.insert(c->data.raw()).second)
+          island.constants += c->data.bytes();
+      }
+    }
+  }
+
+  std::vector<FloatIsland> take() {
+    std::vector<FloatIsland> islands;
+    for (auto& [key, island] : found_) {
+      island.mac_share = all_ > 0 ? island.mac_share / all_ : 0.0;
+      islands.push_back(std::move(island));
+    }
+    std::stable_sort(islands.begin(), islands.end(),
+                     [](const FloatIsland& a, const FloatIsland& b) {
+                       if (a.mac_share != b.mac_share) return a.mac_share > b.mac_share;
+                       if (a.constants != b.constants) return a.constants > b.constants;
+                       return a.layers.size() > b.layers.size();
+                     });
+    return islands;
+  }
+
+ private:
+  static std::string why_float(const Graph& g, const Node& n, double macs,
+                               const std::string& inside) {
+    if (!inside.empty()) return "it is inside " + inside + ", where nothing is quantized";
+    if (is_matrix(n)) return why_matrix(g, n);
+    if (is_recurrent(n)) return "there is no int8 kernel for recurrent layers";
+    return macs > 0 ? "there is no int8 kernel for it" : why_other(g, n);
+  }
+
+  // Only the branch of an If with the most MACs counts, as everywhere.
+  void visit_inside(const Graph& g, const Outer& outer, const Node& n, double times) {
+    const std::string name = n.op + " " + display_name(g, n);
+    const auto trips = static_cast<double>(trip_count(g, n));
+    size_t most = 0;
+    std::vector<Graph> bodies;
+    std::vector<double> macs;
+    for (size_t i = 0; i < n.subgraphs.size(); ++i) {
+      bodies.push_back(first_trip(g, n, i));
+      macs.push_back(0);
+      for (const Node& inner : bodies[i].nodes)
+        macs[i] += static_cast<double>(count_macs(bodies[i], inner));
+      if (macs[i] > macs[most]) most = i;
+    }
+    for (size_t i = 0; i < bodies.size(); ++i) {
+      visit(bodies[i], captured_constants(g, outer, n, bodies[i]), i == most ? times * trips : 0,
+            name);
+    }
+  }
+
+  std::map<std::pair<std::string, std::string>, FloatIsland> found_;
+  std::set<const std::byte*> counted_;  // constants
+  double all_ = 0;
+};
+
+void collect_constants(const Graph& g, const Outer& outer, std::set<const std::byte*>& seen,
+                       std::vector<FloatConstant>& found) {
+  for (const Node& n : g.nodes) {
+    for (const Graph& inner : n.subgraphs)
+      collect_constants(inner, captured_constants(g, outer, n, inner), seen, found);
+    for (const ValueId v : n.inputs) {
+      const Value* c = constant_of(g, outer, v);
+      if (c == nullptr || c->quant || c->data.bytes() == 0) continue;
+      if (seen.insert(c->data.raw()).second)
+        found.push_back({c->name, display_name(g, n), n.op, c->data.bytes()});
+    }
+  }
+}
+
 }  // namespace
 
-std::vector<FloatIsland> float_islands(const Graph& graph, const std::vector<int64_t>& macs) {
-  std::map<std::pair<std::string, std::string>, FloatIsland> found;
-  double all = 0;
-  for (size_t i = 0; i < graph.nodes.size(); ++i) {
-    const Node& n = graph.nodes[i];
-    if (is_matrix(n)) all += static_cast<double>(macs[i]);
-    const bool floats = std::any_of(n.outputs.begin(), n.outputs.end(),
-                                    [&](ValueId v) { return is_float_value(graph, v); });
-    if (runs_in_int8(graph, n) || (!is_matrix(n) && !floats)) continue;
-    const std::string why = is_matrix(n) ? why_matrix(graph, n) : why_other(graph, n);
-    FloatIsland& island = found[{n.op, why}];
-    island.op = n.op;
-    island.why = why;
-    island.layers.push_back(display_name(graph, n));
-    island.mac_share += is_matrix(n) ? static_cast<double>(macs[i]) : 0.0;
-  }
-  std::vector<FloatIsland> islands;
-  for (auto& [key, island] : found) {
-    island.mac_share = all > 0 ? island.mac_share / all : 0.0;
-    islands.push_back(std::move(island));
-  }
-  std::stable_sort(islands.begin(), islands.end(), [](const FloatIsland& a, const FloatIsland& b) {
-    if (a.mac_share != b.mac_share) return a.mac_share > b.mac_share;
-    return a.layers.size() > b.layers.size();
+std::vector<FloatIsland> float_islands(const Graph& graph) {
+  Islands islands;
+  islands.visit(graph, {}, 1, "");
+  return islands.take();
+}
+
+std::vector<FloatConstant> float_constants(const Graph& graph) {
+  std::vector<FloatConstant> found;
+  std::set<const std::byte*> seen;
+  collect_constants(graph, {}, seen, found);
+  std::stable_sort(found.begin(), found.end(), [](const FloatConstant& a, const FloatConstant& b) {
+    return a.bytes > b.bytes;
   });
-  return islands;
+  return found;
 }
 
 }  // namespace mnn

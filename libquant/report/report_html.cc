@@ -4,23 +4,11 @@
 #include <cstdio>
 
 #include "libquant/quantize.h"
+#include "libruntime/core/format.h"
+#include "libruntime/core/html.h"
 
 namespace mnn {
 namespace {
-
-std::string escape(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      default: out += c;
-    }
-  }
-  return out;
-}
 
 std::string fixed(double v, int decimals) {
   char text[64];
@@ -28,23 +16,16 @@ std::string fixed(double v, int decimals) {
   return std::isfinite(v) ? text : "–";
 }
 
-std::string db(const ErrorMetrics& m) {
-  if (m.failed) return "FAIL";
-  return m.snr_db >= kExactSnrDb ? "exact" : fixed(m.snr_db, 1);
+// How many constants and samples a page lists.
+constexpr size_t kMostRows = 20;
+
+std::string percent(double share, int decimals) {
+  return html_escape(format_percent(share, decimals));
 }
 
-// Red at 10 dB and below, green at 50 dB and above.
-std::string heat(const ErrorMetrics& m) {
-  const double t = m.failed ? 0 : std::clamp((m.snr_db - 10) / 40, 0.0, 1.0);
-  return "hsl(" + std::to_string(static_cast<int>(120 * t)) + ",70%,55%)";
-}
-
-// A bar whose length is the SNR, 0 to 60 dB.
-std::string bar(const ErrorMetrics& m) {
-  const double width = m.failed ? 0 : std::clamp(m.snr_db / 60 * 90, 1.0, 90.0);
-  return "<svg width=\"92\" height=\"12\" role=\"img\" aria-label=\"" + db(m) +
-         " dB\"><rect width=\"92\" height=\"12\" fill=\"#eee\"/><rect width=\"" + fixed(width, 1) +
-         "\" height=\"12\" fill=\"" + heat(m) + "\"/></svg> " + db(m);
+// An open cell that sorts by the share itself.
+std::string percent_cell(double share, int decimals) {
+  return "<td data-v=\"" + fixed(share, 9) + "\">" + percent(share, decimals);
 }
 
 std::string layer_row(const LayerError& e, double total_macs) {
@@ -52,27 +33,85 @@ std::string layer_row(const LayerError& e, double total_macs) {
   for (const std::string& o : e.origin) origin += (origin.empty() ? "" : ", ") + o;
   std::string shape;
   for (const int64_t d : e.shape) shape += (shape.empty() ? "" : "×") + std::to_string(d);
-  std::string row = "<tr><td title=\"" + escape(origin) + "\">" + escape(e.name) +
+  std::string row = "<tr><td title=\"" + html_escape(origin) + "\">" + html_escape(e.name) +
                     (e.amplified ? " <span class=\"mark\">amplified</span>" : "") + "</td><td>" +
-                    escape(e.op) + "</td><td>" + shape + "</td>";
+                    html_escape(e.op) + "</td><td>" + shape + "</td>";
   for (const ErrorMetrics* m : {&e.contribution, &e.isolated, &e.accumulated}) {
-    row += "<td data-v=\"" + fixed(m->failed ? -999 : m->snr_db, 3) + "\">" + bar(*m) + "</td>";
+    row += "<td data-v=\"" + fixed(m->failed ? -999 : m->snr_db, 3) + "\">" + snr_bar(*m) + "</td>";
   }
-  row +=
-      "<td>" + fixed(e.contribution.cosine, 6) + "</td><td>" +
-      (e.weight_snr_db >= kExactSnrDb ? std::string() : fixed(e.weight_snr_db, 1)) + "</td><td>" +
-      fixed(total_macs > 0 ? 100 * static_cast<double>(e.macs) / total_macs : 0, 2) + "</td><td>" +
-      fixed(100 * e.clipped_share, 3) + "</td><td>" + escape(e.suggestion) + "</td></tr>\n";
+  row += "<td>" + fixed(e.contribution.cosine, 6) + "</td><td>" +
+         (e.weight_snr_db >= kExactSnrDb ? std::string() : fixed(e.weight_snr_db, 1)) + "</td>" +
+         (total_macs > 0 ? percent_cell(static_cast<double>(e.macs) / total_macs, 2) : "<td>") +
+         "</td><td data-v=\"" + std::to_string(e.weight_bytes_after) + "\">" +
+         (e.weight_bytes_after > 0 ? format_bytes(e.weight_bytes_after) : "") + "</td>" +
+         percent_cell(e.clipped_share, 3) + "</td><td>" + html_escape(e.suggestion) +
+         "</td></tr>\n";
   return row;
+}
+
+std::string samples_html(const QuantReport& r) {
+  if (r.samples.size() < 2) return {};
+  std::vector<SampleError> worst = r.samples;
+  std::stable_sort(worst.begin(), worst.end(),
+                   [](const SampleError& a, const SampleError& b) { return a.snr_db < b.snr_db; });
+  std::string out = "<h2>Held-back samples, worst first</h2><p>The mean of the samples' SNRs is " +
+                    overall_text(r, r.mean_sample_snr_db) +
+                    ".</p><table><tr><th>sample</th><th>SNR</th></tr>";
+  for (size_t i = 0; i < std::min(kMostRows, worst.size()); ++i)
+    out += "<tr><td>" + html_escape(worst[i].name) + "</td><td>" +
+           overall_text(r, worst[i].snr_db) + "</td></tr>";
+  return out + "</table>";
+}
+
+std::string candidates_html(const QuantReport& r) {
+  if (r.candidates.size() < 2) return {};
+  std::string out =
+      "<h2>Candidates</h2><table><tr><th>method</th><th>mean of the samples' SNRs</th>"
+      "<th></th></tr>";
+  for (const TriedRecipe& tried : r.candidates) {
+    out += "<tr><td>" + html_escape(tried.name) + "</td><td>" +
+           overall_text(r, tried.mean_sample_snr_db) + "</td><td>" +
+           (tried.chosen ? "chosen" : "") + "</td></tr>";
+  }
+  return out + "</table>";
+}
+
+std::string float_html(const QuantReport& r) {
+  std::string out;
+  if (!r.islands.empty()) {
+    out +=
+        "<h2>In float</h2><table><tr><th>operator</th><th>layers</th><th>MACs %</th>"
+        "<th>constants</th><th>why</th></tr>";
+    for (const FloatIsland& island : r.islands) {
+      std::string names;
+      for (const std::string& name : island.layers) names += (names.empty() ? "" : ", ") + name;
+      out += "<tr><td>" + html_escape(island.op) + "</td><td title=\"" + html_escape(names) +
+             "\">" + std::to_string(island.layers.size()) + "</td><td>" +
+             percent(island.mac_share, 2) + "</td><td>" + format_bytes(island.constants) +
+             "</td><td>" + html_escape(island.why) + "</td></tr>";
+    }
+    out += "</table>";
+  }
+  if (!r.float_constants.empty()) {
+    out +=
+        "<h2>Constants that stay as they were, largest first</h2><table><tr><th>constant</th>"
+        "<th>layer</th><th>operator</th><th>size</th></tr>";
+    for (size_t i = 0; i < std::min(kMostRows, r.float_constants.size()); ++i) {
+      const FloatConstant& c = r.float_constants[i];
+      out += "<tr><td>" + html_escape(c.name) + "</td><td>" + html_escape(c.layer) + "</td><td>" +
+             html_escape(c.op) + "</td><td>" + format_bytes(c.bytes) + "</td></tr>";
+    }
+    out += "</table>";
+  }
+  return out;
 }
 
 }  // namespace
 
 std::string report_html(const QuantReport& r, const std::string& title) {
-  double macs = 0;
-  for (const LayerError& e : r.layers) macs += static_cast<double>(e.macs);
   std::string out =
-      "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>" + escape(title) +
+      "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>" +
+      html_escape(title) +
       " – quantization report</title><style>body{font:14px/1.5 sans-serif;margin:2em;color:#222}"
       "table{border-collapse:collapse;margin:1em 0}td,th{border:1px solid #ccc;padding:.2em "
       ".5em;text-align:left;overflow-wrap:anywhere}"
@@ -80,49 +119,30 @@ std::string report_html(const QuantReport& r, const std::string& title) {
       ".3em}"
       ".strip span{display:inline-block;width:9px;height:22px}.cards "
       "td{font-size:120%}</style></head><body><h1>" +
-      escape(title) + "</h1>";
-  out += "<p>Scheme <b>" + escape(r.scheme) + "</b>, method <b>" + escape(r.method) + "</b>, " +
-         std::to_string(r.calibration_samples) + " calibration and " +
-         std::to_string(r.holdout_samples) + " held-back samples. " + escape(r.holdout_note) +
+      html_escape(title) + "</h1>";
+  out += "<p>Scheme <b>" + html_escape(r.scheme) + "</b>, method <b>" + html_escape(r.method) +
+         "</b>, " + std::to_string(r.calibration_samples) + " calibration and " +
+         std::to_string(r.holdout_samples) + " held-back samples. " + html_escape(r.holdout_note) +
          "</p>";
-  for (const std::string& w : r.warnings) out += "<p class=\"mark\">" + escape(w) + "</p>";
+  for (const std::string& w : r.warnings) out += "<p class=\"mark\">" + html_escape(w) + "</p>";
   out +=
       "<table class=\"cards\"><tr><th>int8 share of MACs</th><th>constants "
       "before</th><th>after</th><th>argmax agreement</th></tr><tr><td>" +
-      fixed(100 * r.int8_mac_share, 1) + " %</td><td>" +
-      fixed(static_cast<double>(r.bytes_before) / 1e6, 2) + " MB</td><td>" +
-      fixed(static_cast<double>(r.bytes_after) / 1e6, 2) + " MB</td><td>" +
-      (r.argmax_agreement >= 0 ? fixed(100 * r.argmax_agreement, 2) + " %" : "–") +
+      percent(r.int8_mac_share, 1) + " %</td><td>" + format_bytes(r.bytes_before) + "</td><td>" +
+      format_bytes(r.bytes_after) + "</td><td>" +
+      (r.argmax_agreement >= 0 ? percent(r.argmax_agreement, 2) + " %" : "–") +
       "</td></tr></table>";
   out +=
-      "<h2>Outputs</h2><table><tr><th>output</th><th>SNR dB</th><th>cosine</th><th>MSE</th><th>max "
-      "abs</th></tr>";
+      "<h2>Outputs</h2><table><tr><th>output</th><th>SNR over all samples, dB</th><th>cosine</th>"
+      "<th>MSE</th><th>max abs</th><th>largest</th></tr>";
   for (const auto& [name, m] : r.outputs) {
-    char mse[64];
-    std::snprintf(mse, sizeof mse, "%.4g</td><td>%.4g", m.mse, m.max_abs);
-    out += "<tr><td>" + escape(name) + "</td><td>" + bar(m) + "</td><td>" + fixed(m.cosine, 6) +
-           "</td><td>" + mse + "</td></tr>";
+    char mse[96];
+    std::snprintf(mse, sizeof mse, "%.4g</td><td>%.4g</td><td>%.4g", m.mse, m.max_abs, m.max_ref);
+    out += "<tr><td>" + html_escape(name) + "</td><td>" + snr_bar(m) + "</td><td>" +
+           fixed(m.cosine, 6) + "</td><td>" + mse + "</td></tr>";
   }
   out += "</table>";
-  if (r.candidates.size() > 1) {
-    out += "<h2>Candidates</h2><table><tr><th>method</th><th>output SNR dB</th></tr>";
-    for (const auto& [name, snr] : r.candidates)
-      out += "<tr><td>" + escape(name) + "</td><td>" + fixed(snr, 2) + "</td></tr>";
-    out += "</table>";
-  }
-  if (!r.islands.empty()) {
-    out +=
-        "<h2>In float</h2><table><tr><th>operator</th><th>layers</th><th>MACs %</th><th>why</th>"
-        "</tr>";
-    for (const FloatIsland& island : r.islands) {
-      std::string names;
-      for (const std::string& name : island.layers) names += (names.empty() ? "" : ", ") + name;
-      out += "<tr><td>" + escape(island.op) + "</td><td title=\"" + escape(names) + "\">" +
-             std::to_string(island.layers.size()) + "</td><td>" + fixed(100 * island.mac_share, 2) +
-             "</td><td>" + escape(island.why) + "</td></tr>";
-    }
-    out += "</table>";
-  }
+  out += samples_html(r) + candidates_html(r) + float_html(r);
   if (!r.layers.empty()) {
     out +=
         "<h2>Layers, worst contribution first</h2><p>Contribution: at the network's output, only "
@@ -133,24 +153,17 @@ std::string report_html(const QuantReport& r, const std::string& title) {
         "to sort.</p>"
         "<p class=\"strip\">";
     for (const LayerError& e : r.layers) {
-      out += "<span style=\"background:" + heat(e.contribution) + "\" title=\"" + escape(e.name) +
-             ": " + db(e.contribution) + " dB\"></span>";
+      out += "<span style=\"background:" + snr_color(e.contribution) + "\" title=\"" +
+             html_escape(e.name) + ": " + snr_text(e.contribution) + " dB\"></span>";
     }
     out +=
         "</p><table "
         "id=\"layers\"><tr><th>layer</th><th>operator</th><th>output</th><th>contribution</th>"
         "<th>isolated</th><th>accumulated</th><th>cosine (contr.)</th><th>weights dB</th><th>MACs "
-        "%</th>"
+        "%</th><th>weights</th>"
         "<th>clipped %</th><th>suggestion</th></tr>\n";
-    for (const LayerError& e : r.layers) out += layer_row(e, macs);
-    out +=
-        "</table><script>document.querySelectorAll('#layers th').forEach((h,c)=>h.onclick=()=>{"
-        "const t=document.getElementById('layers').tBodies[0],r=[...t.rows].slice(1),"
-        "v=x=>{const d=x.cells[c];return "
-        "d.dataset.v!==undefined?+d.dataset.v:isNaN(parseFloat(d.textContent))?d.textContent:"
-        "parseFloat(d.textContent)};"
-        "h.up=!h.up;r.sort((a,b)=>{const p=v(a),q=v(b);return "
-        "(p<q?-1:p>q?1:0)*(h.up?1:-1)});r.forEach(x=>t.appendChild(x))});</script>";
+    for (const LayerError& e : r.layers) out += layer_row(e, r.macs);
+    out += "</table>" + sort_script("layers");
   }
   return out + "</body></html>\n";
 }

@@ -12,8 +12,10 @@ using Json = nlohmann::ordered_json;
 Json number(double v) { return std::isfinite(v) ? Json(v) : Json(); }
 
 Json metrics(const ErrorMetrics& m) {
-  return {{"cosine", number(m.cosine)},   {"snr_db", number(m.snr_db)},   {"mse", number(m.mse)},
-          {"max_abs", number(m.max_abs)}, {"max_rel", number(m.max_rel)}, {"failed", m.failed}};
+  return {{"cosine", number(m.cosine)},   {"snr_db", number(m.snr_db)},
+          {"mse", number(m.mse)},         {"max_abs", number(m.max_abs)},
+          {"max_rel", number(m.max_rel)}, {"max_ref", number(m.max_ref)},
+          {"constant", m.constant},       {"failed", m.failed}};
 }
 
 }  // namespace
@@ -25,19 +27,27 @@ std::string report_json(const QuantReport& r) {
   out["calibration_samples"] = r.calibration_samples;
   out["holdout_samples"] = r.holdout_samples;
   out["holdout_note"] = r.holdout_note;
+  out["macs"] = r.macs;
   out["int8_mac_share"] = r.int8_mac_share;
   out["constant_bytes_before"] = r.bytes_before;
   out["constant_bytes_after"] = r.bytes_after;
   out["argmax_agreement"] = r.argmax_agreement >= 0 ? Json(r.argmax_agreement) : Json();
   out["candidates"] = Json::array();
-  for (const auto& [name, snr] : r.candidates)
-    out["candidates"].push_back({{"method", name}, {"snr_db", number(snr)}});
+  for (const TriedRecipe& tried : r.candidates) {
+    out["candidates"].push_back({{"method", tried.name},
+                                 {"mean_sample_snr_db", number(tried.mean_sample_snr_db)},
+                                 {"chosen", tried.chosen}});
+  }
   out["outputs"] = Json::array();
   for (const auto& [name, m] : r.outputs) {
     Json row = {{"name", name}};
     row.update(metrics(m));
     out["outputs"].push_back(row);
   }
+  out["mean_sample_snr_db"] = r.samples.empty() ? Json() : number(r.mean_sample_snr_db);
+  out["samples"] = Json::array();
+  for (const SampleError& sample : r.samples)
+    out["samples"].push_back({{"name", sample.name}, {"snr_db", number(sample.snr_db)}});
   out["layers"] = Json::array();
   for (const LayerError& e : r.layers) {
     out["layers"].push_back({{"name", e.name},
@@ -61,8 +71,15 @@ std::string report_json(const QuantReport& r) {
     out["float_islands"].push_back({{"op", island.op},
                                     {"why", island.why},
                                     {"mac_share", island.mac_share},
+                                    {"constant_bytes", island.constants},
                                     {"layers", island.layers}});
   }
+  out["float_constants"] = Json::array();
+  for (const FloatConstant& c : r.float_constants) {
+    out["float_constants"].push_back(
+        {{"name", c.name}, {"layer", c.layer}, {"op", c.op}, {"bytes", c.bytes}});
+  }
+  out["data_faults"] = r.data_faults;
   out["warnings"] = r.warnings;
   return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

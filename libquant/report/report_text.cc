@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "libquant/quantize.h"
+#include "libruntime/core/format.h"
 
 namespace mnn {
 namespace {
@@ -19,9 +20,10 @@ std::string format(const char* pattern, ...) {
   return text;
 }
 
-std::string db(const ErrorMetrics& m) {
-  if (m.failed) return "FAIL";
-  return m.snr_db >= kExactSnrDb ? "exact" : format("%.1f", m.snr_db);
+// "23.4 dB", "exact".
+std::string with_unit(const ErrorMetrics& m) {
+  const bool number = !m.failed && m.snr_db < kExactSnrDb;
+  return snr_text(m) + (number ? " dB" : "");
 }
 
 std::string shortened(const std::string& name, size_t width) {
@@ -34,6 +36,13 @@ std::string shortened(const std::string& name, size_t width) {
 
 }  // namespace
 
+std::string overall_text(const QuantReport& r, double snr_db) {
+  if (!(snr_db >= kExactSnrDb)) return format("%.2f dB", snr_db);
+  const bool constant = std::all_of(r.outputs.begin(), r.outputs.end(),
+                                    [](const auto& output) { return output.second.constant; });
+  return constant ? "constant" : "exact";
+}
+
 std::string report_text(const QuantReport& r, size_t max_layers, bool color) {
   auto paint = [&](const char* code, const std::string& text) {
     return color ? "\033[" + std::string(code) + "m" + text + "\033[0m" : text;
@@ -43,43 +52,53 @@ std::string report_text(const QuantReport& r, size_t max_layers, bool color) {
                     std::to_string(r.holdout_samples) + " held-back samples\n";
   if (!r.holdout_note.empty()) out += "  " + r.holdout_note + "\n";
   if (r.candidates.size() > 1) {
-    out += "tried:";
-    for (const auto& [name, snr] : r.candidates) out += format("  %s %.2f dB", name.c_str(), snr);
-    out += "\n";
+    out += "tried, by the mean of the held-back samples' SNRs:\n";
+    for (const TriedRecipe& tried : r.candidates) {
+      const std::string snr = overall_text(r, tried.mean_sample_snr_db);
+      out += format("%s %9s  ", tried.chosen ? "  *" : "   ", snr.c_str()) + tried.name +
+             (tried.chosen ? "  (chosen)" : "") + "\n";
+    }
   }
-  out += format("int8 share of the MACs %.1f %%, constants %.2f MB -> %.2f MB (%.2fx smaller)\n",
-                100 * r.int8_mac_share, static_cast<double>(r.bytes_before) / 1e6,
-                static_cast<double>(r.bytes_after) / 1e6,
-                r.bytes_after
-                    ? static_cast<double>(r.bytes_before) / static_cast<double>(r.bytes_after)
-                    : 0.0);
+  out += "int8 share of the MACs " + format_percent(r.int8_mac_share, 1) + " %, constants " +
+         format_bytes(r.bytes_before) + " -> " + format_bytes(r.bytes_after) +
+         format(" (%.2fx smaller)\n", r.bytes_after ? static_cast<double>(r.bytes_before) /
+                                                          static_cast<double>(r.bytes_after)
+                                                    : 0.0);
   for (const auto& [name, m] : r.outputs) {
-    out += format("output %s: SNR %s dB, cosine %.6f, max abs %.4g\n", name.c_str(), db(m).c_str(),
-                  m.cosine, m.max_abs);
+    out += "output " + name + ": SNR over all samples " + with_unit(m) +
+           format(", cosine %.6f, max abs %.4g of %.4g\n", m.cosine, m.max_abs, m.max_ref);
+  }
+  if (r.samples.size() > 1) {
+    const auto worst = std::min_element(
+        r.samples.begin(), r.samples.end(),
+        [](const SampleError& a, const SampleError& b) { return a.snr_db < b.snr_db; });
+    out += "mean of the samples' SNRs " + overall_text(r, r.mean_sample_snr_db) + ", the worst " +
+           overall_text(r, worst->snr_db) + ": " + worst->name + "\n";
   }
   if (r.argmax_agreement >= 0)
-    out += format("argmax agreement %.2f %%\n", 100 * r.argmax_agreement);
+    out += "argmax agreement " + format_percent(r.argmax_agreement, 2) + " %\n";
   if (max_layers == 0) return out;
   for (const FloatIsland& island : r.islands) {
-    out += format("in float: %zu %s (%.2f %% of the MACs): ", island.layers.size(),
-                  island.op.c_str(), 100 * island.mac_share) +
-           island.why + "\n";
+    out += format("in float: %zu ", island.layers.size()) + island.op + " (" +
+           format_percent(island.mac_share, 2) + " % of the MACs, " +
+           format_bytes(island.constants) + " of constants): " + island.why + "\n";
   }
   if (r.layers.empty()) return out;
-  out += "\n" +
-         paint("1", format("%-12s %9s %9s %9s %7s %7s  %-22s %s", "contribution", "isolated",
-                           "accumul.", "weights", "MACs %", "clip %", "operator", "layer")) +
-         "\n";
-  double macs = 0;
-  for (const LayerError& e : r.layers) macs += static_cast<double>(e.macs);
+  out +=
+      "\n" +
+      paint("1", format("%-12s %9s %9s %9s %7s %9s %7s  %-22s %s", "contribution", "isolated",
+                        "accumul.", "weights", "MACs %", "bytes", "clip %", "operator", "layer")) +
+      "\n";
   for (size_t i = 0; i < std::min(max_layers, r.layers.size()); ++i) {
     const LayerError& e = r.layers[i];
     const std::string line =
-        format("%9s dB %9s %9s %9s %7.2f %7.3f  %-22s %s", db(e.contribution).c_str(),
-               db(e.isolated).c_str(), db(e.accumulated).c_str(),
+        format("%12s %9s %9s %9s %7s %9s %7s  %-22s %s", with_unit(e.contribution).c_str(),
+               snr_text(e.isolated).c_str(), snr_text(e.accumulated).c_str(),
                e.weight_snr_db >= kExactSnrDb ? "" : format("%.1f", e.weight_snr_db).c_str(),
-               macs > 0 ? 100 * static_cast<double>(e.macs) / macs : 0.0, 100 * e.clipped_share,
-               shortened(e.op, 22).c_str(), shortened(e.name, 48).c_str());
+               r.macs > 0 ? format_percent(static_cast<double>(e.macs) / r.macs, 2).c_str() : "",
+               e.weight_bytes_after > 0 ? format_bytes(e.weight_bytes_after).c_str() : "",
+               format_percent(e.clipped_share, 3).c_str(), shortened(e.op, 22).c_str(),
+               shortened(e.name, 48).c_str());
     const bool bad = e.contribution.failed || e.contribution.snr_db < 20;
     out += (bad ? paint("33", line) : line) + (e.amplified ? "  [amplified]" : "") +
            (e.suggestion.empty() ? "" : "  -> " + e.suggestion) + "\n";

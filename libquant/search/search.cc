@@ -118,6 +118,7 @@ class RecipeSearch {
     }
     result.best.recipe = best_.name;
     result.candidates = std::move(candidates_);
+    for (TriedRecipe& tried : result.candidates) tried.chosen = tried.name == best_.name;
     return result;
   }
 
@@ -327,7 +328,7 @@ class RecipeSearch {
   Status judge(Candidate& c) {
     progress("choosing a recipe", static_cast<int64_t>(candidates_.size()), kMostCandidates);
     MNN_ASSIGN_OR_RETURN(c.score, mean_snr_db(annotate(c.base->graph, c.base->plan, c.decisions)));
-    candidates_.emplace_back(c.name, c.score);
+    candidates_.push_back({c.name, c.score});
     if (best_.base == nullptr || c.score > best_.score) best_ = c;
     return {};
   }
@@ -362,7 +363,7 @@ class RecipeSearch {
       return mean_snr_db(annotate(base.graph, plan, decisions));
     };
     MNN_ASSIGN_OR_RETURN(const double in_float, score_without(parts));
-    candidates_.emplace_back(best_.name + ", float between layers", in_float);
+    candidates_.push_back({best_.name + ", float between layers", in_float});
     if (in_float - best_.score <= kMostLossDb) return {};
     for (size_t i = 0; i < parts.size(); ++i) {
       progress("float between layers", static_cast<int64_t>(i), static_cast<int64_t>(parts.size()));
@@ -384,7 +385,7 @@ class RecipeSearch {
       result.kept_float.push_back({name, p.cost});
     }
     best_.name += ", " + std::to_string(count) + " in float";
-    candidates_.emplace_back(best_.name, score);
+    candidates_.push_back({best_.name, score});
     std::tie(result.best.plan, result.best.decisions) = plan_without(std::span(parts).first(count));
     result.best.calibration = restricted(base.calibration, base.plan, result.best.plan);
     return {};
@@ -400,12 +401,8 @@ class RecipeSearch {
   Result<double> mean_snr_db(Graph graph) {
     MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(std::move(graph), run_));
     MNN_ASSIGN_OR_RETURN(const auto outputs, run_all(*session, in_.holdout));
-    double sum = 0;
-    for (size_t s = 0; s < outputs.size(); ++s) {
-      MNN_ASSIGN_OR_RETURN(const auto errors, output_errors({in_.reference[s]}, {outputs[s]}));
-      sum += std::min(overall_snr_db(errors), kExactSnrDb);
-    }
-    return sum / static_cast<double>(outputs.size());
+    MNN_ASSIGN_OR_RETURN(const std::vector<double> each, sample_snrs_db(in_.reference, outputs));
+    return mean_of(each);
   }
 
   const SearchInput& in_;
@@ -413,7 +410,7 @@ class RecipeSearch {
   const bool fix_ = in_.options.overflow_fix == OverflowFix::kOn;  // from the start
   Base plain_, smoothed_;
   Candidate best_;
-  std::vector<std::pair<std::string, double>> candidates_;
+  std::vector<TriedRecipe> candidates_;
 };
 
 }  // namespace

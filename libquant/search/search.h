@@ -38,8 +38,7 @@ struct KeptFloat {
 struct SearchResult {
   Solution best;
   std::vector<KeptFloat> kept_float;
-  // In the order tried: the mean over the held-back samples of each one's SNR at the outputs, dB.
-  std::vector<std::pair<std::string, double>> candidates;
+  std::vector<TriedRecipe> candidates;  // in the order tried
 };
 
 // With method auto: ranges per tensor by min-max, percentile, KL and MSE; then grids per channel on

@@ -309,6 +309,12 @@ void apply_smoothing(Graph& graph, const QuantPlan& plan, const ChannelValue& va
     folded = scale_layer(graph, now, factors);
   }
   if (!folded) append_factors(graph, maker, value, factors);
+  auto& divided = graph.value(value.value).smoothing;
+  if (divided) {
+    for (size_t c = 0; c < factors.size(); ++c) divided->divisors[c] *= smoothing.divisors[c];
+  } else {
+    divided = ChannelDivisors{smoothing.divisors, value.conv ? 1 : -1};
+  }
   for (const size_t reader : value.readers) {
     QuantLayer now = plan.layers[reader];
     now.weight = graph.node(now.node).inputs[1];

@@ -19,7 +19,8 @@ struct Smoothing {
 // bias, or its epilogue, so that no pass over the data is added.
 bool can_smooth(const Graph& graph, const ChannelValue& value);
 
-// Divides the value's channels and multiplies the weights of its readers. Node and value ids stay.
+// Divides the value's channels, which the value then says, and multiplies the weights of its
+// readers. Node and value ids stay.
 void apply_smoothing(Graph& graph, const QuantPlan& plan, const ChannelValue& value,
                      const Smoothing& smoothing);
 

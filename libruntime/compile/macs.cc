@@ -3,6 +3,7 @@
 #include <map>
 
 #include "libruntime/compile/backend.h"
+#include "libruntime/compile/subgraphs.h"
 #include "libruntime/core/op.h"
 
 namespace mnn {
@@ -94,6 +95,31 @@ int64_t macs_of_recurrent(const Graph& graph, const Node& node) {
   return times(times((*x)[0], (*x)[1]), product(*w) + product(*r));
 }
 
+// Every query meets every key, and every output sums that many values. The heads of Q, K and V lie
+// in a dim of their own or side by side in the last.
+int64_t macs_of_attention(const Graph& graph, const Node& node) {
+  const auto q = static_dims(graph, node.inputs, 0), k = static_dims(graph, node.inputs, 1);
+  const auto y = static_dims(graph, node.outputs, 0);
+  if (!q || !k || !y || k->size() < 3) return 0;
+  int64_t keys = (*k)[k->size() - 2];
+  const auto past = static_dims(graph, node.inputs, 4);
+  if (past && past->size() == 4) keys += (*past)[2];
+  return times(product(*q), keys) + times(product(*y), keys);
+}
+
+int64_t macs_of_subgraphs(const Graph& graph, const Node& node) {
+  int64_t most = 0;
+  for (size_t i = 0; i < node.subgraphs.size(); ++i) {
+    const Graph body = first_trip(graph, node, i);
+    int64_t sum = 0;
+    for (const Node& inner : body.nodes) {
+      if (__builtin_add_overflow(sum, count_macs(body, inner), &sum)) return 0;
+    }
+    most = std::max(most, sum);
+  }
+  return times(most, trip_count(graph, node));
+}
+
 bool transposes_a(const Node& node) {
   const auto it = node.attributes.find("transA");
   const auto* value = it == node.attributes.end() ? nullptr : std::get_if<int64_t>(&it->second);
@@ -103,7 +129,9 @@ bool transposes_a(const Node& node) {
 }  // namespace
 
 int64_t count_macs(const Graph& graph, const Node& node) {
-  if (node.op == "Conv" || node.op == "ConvInteger") return macs_of_conv(graph, node, false);
+  if (!node.subgraphs.empty()) return macs_of_subgraphs(graph, node);
+  if (node.op == "Conv" || node.op == "ConvInteger" || node.op == "DeformConv")
+    return macs_of_conv(graph, node, false);
   if (node.op == "ConvTranspose") return macs_of_conv(graph, node, true);
   if (node.op == "MatMul" || node.op == "MatMulInteger") return macs_of_matmul(graph, node, false);
   if (node.op == "Gemm") return macs_of_matmul(graph, node, transposes_a(node));
@@ -111,6 +139,7 @@ int64_t count_macs(const Graph& graph, const Node& node) {
   if (node.op == "LSTM" || node.op == "GRU" || node.op == "RNN") {
     return macs_of_recurrent(graph, node);
   }
+  if (node.op == "Attention") return macs_of_attention(graph, node);
   return 0;
 }
 

@@ -4,8 +4,8 @@
 
 #include "libruntime/compile/bind.h"
 #include "libruntime/compile/plan.h"
+#include "libruntime/compile/subgraphs.h"
 #include "libruntime/core/control_flow.h"
-#include "libruntime/core/op.h"
 
 namespace mnn {
 namespace {
@@ -67,9 +67,14 @@ int64_t profiled_ns(NestedExecutable& executable) {
 class Control : public NestedExecutable {
  public:
   Control(const Graph& graph, Node node, const PlanOptions& options, int depth)
-      : info_(describe_step(graph, node)), node_(std::move(node)), outline_(options.outline) {
+      : info_(describe_step(graph, node)),
+        node_(std::move(node)),
+        estimate_(static_cast<double>(info_.macs)),
+        trips_(trip_count(graph, node_)),
+        outline_(options.outline) {
     info_.kernel = "control";
     info_.backend = "session";
+    info_.macs = 0;  // the steps inside have them
     where_ = "node " + display_name(graph, node_) + " (" + node_.op + ")";
     for (const Graph& g : node_.subgraphs) {
       Graph body = g;
@@ -90,6 +95,20 @@ class Control : public NestedExecutable {
     if (!outline_) return steps;
     for (const PlanCache& cache : caches_) add_unplanned(cache, steps);
     return steps;
+  }
+  // Of the branch that has more, or of all trips as far as they can be counted.
+  MacCounts macs() const override {
+    MacCounts most;
+    bool planned = false;
+    for (const PlanCache& cache : caches_) {
+      if (cache.latest() == nullptr) continue;
+      planned = true;
+      const MacCounts own = cache.latest()->macs();
+      if (own.all > most.all) most = own;
+    }
+    if (!planned) return {estimate_, 0};
+    const auto trips = static_cast<double>(trips_);
+    return {most.all * trips, most.int8 * trips};
   }
   void for_each_cache(const std::function<void(PlanCache&)>& f) override {
     for (PlanCache& cache : caches_) f(cache);
@@ -140,50 +159,17 @@ class Control : public NestedExecutable {
 
   // Plans ahead what the first run will most likely need.
   void warm(const Graph& graph) {
-    std::vector<Type> types;
-    auto add = [&](ValueId v) { types.push_back(v == kNoValue ? Type{} : graph.value(v).type); };
-    if (node_.op == "Loop") {
-      types = {tensor_type(DType::kI64, {}), tensor_type(DType::kBool, {})};
-      for (size_t i = 2; i < node_.inputs.size(); ++i) add(node_.inputs[i]);
-    } else if (node_.op == "Scan") {
-      if (!add_scan_types(graph, types)) return;
-    }
-    for (const ValueId v : node_.captures) add(v);
+    std::vector<Type> types = first_trip_types(graph, node_);
     if (outline_) {
       for (Type& type : types) type = made_up(std::move(type));
     }
     for (PlanCache& cache : caches_) cache.warm(types);
   }
 
-  // A body of Scan sees its scanned inputs without the axis they are scanned along.
-  bool add_scan_types(const Graph& graph, std::vector<Type>& types) const {
-    const OpDef* def = find_op(node_.op);
-    if (def == nullptr) return false;
-    const AttributeReader reader(node_, *def);
-    const int64_t scanned = reader.attr_int("num_scan_inputs");
-    const std::vector<int64_t> axes = reader.attr_ints("scan_input_axes");
-    const auto count = static_cast<int64_t>(node_.inputs.size());
-    if (scanned < 0 || scanned > count) return false;
-    for (int64_t i = 0; i < count; ++i) {
-      const ValueId v = node_.inputs[static_cast<size_t>(i)];
-      if (v == kNoValue) return false;
-      Type type = graph.value(v).type;
-      const int64_t k = i - (count - scanned);
-      if (k >= 0) {
-        if (!type.is_static() || type.rank() == 0) return false;
-        const int64_t axis =
-            k < static_cast<int64_t>(axes.size()) ? axes[static_cast<size_t>(k)] : 0;
-        const auto a = normalize_axis(axis, type.rank());
-        if (!a.ok()) return false;
-        type.shape->erase(type.shape->begin() + static_cast<long>(*a));
-      }
-      types.push_back(std::move(type));
-    }
-    return true;
-  }
-
   StepInfo info_;
   const Node node_;
+  const double estimate_;  // MACs of a run
+  const int64_t trips_;
   const bool outline_;
   std::string where_;
   std::vector<PlanCache> caches_;  // one per sub-graph
@@ -208,6 +194,9 @@ class Late : public NestedExecutable {
     std::vector<StepInfo> steps;
     if (outline_) add_unplanned(cache_, steps);
     return steps;
+  }
+  MacCounts macs() const override {
+    return cache_.latest() == nullptr ? MacCounts{} : cache_.latest()->macs();
   }
   void for_each_cache(const std::function<void(PlanCache&)>& f) override { f(cache_); }
 

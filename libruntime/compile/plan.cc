@@ -331,6 +331,21 @@ void Plan::add_steps(std::vector<StepInfo>& steps) const {
   }
 }
 
+MacCounts Plan::macs() const {
+  MacCounts sum;
+  for (const auto& step : steps_) {
+    for (const StepInfo& info : step->executable->steps()) {
+      sum.all += static_cast<double>(info.macs);
+      if (info.int8) sum.int8 += static_cast<double>(info.macs);
+    }
+    if (step->nested == nullptr) continue;
+    const MacCounts inside = step->nested->macs();
+    sum.all += inside.all;
+    sum.int8 += inside.int8;
+  }
+  return sum;
+}
+
 void Plan::start_timer(Step& step) {
   if (step.profile.empty()) {
     for (StepInfo& info : step.executable->steps()) step.profile.push_back({std::move(info), 0, 0});

@@ -48,6 +48,7 @@ class Plan {
   // Adds what this plan and the plans inside it take.
   void add_memory(MemoryInfo& info) const;
   void add_steps(std::vector<StepInfo>& steps) const;
+  MacCounts macs() const;
   void set_profiling(bool on);
   void add_profile(std::vector<StepProfile>& profile) const;
 
@@ -129,6 +130,8 @@ class NestedExecutable : public Executable {
  public:
   // Whether it takes memory beyond the arenas of its plans.
   virtual bool grows() const = 0;
+  // Of one run, with what is inside.
+  virtual MacCounts macs() const = 0;
   virtual void for_each_cache(const std::function<void(PlanCache&)>& f) = 0;
 };
 // If, Loop or Scan. Takes the node's present inputs, then its captures.

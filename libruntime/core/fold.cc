@@ -300,6 +300,7 @@ class Folder {
           (!inner_quant || !outer_quant || *inner_quant == *outer_quant)) {
         map[in] = outer;
         if (inner_quant) graph_.value(outer).quant = inner_quant;
+        if (g.values[in].smoothing) graph_.value(outer).smoothing = g.values[in].smoothing;
         continue;
       }
       copies.emplace_back(inner, outer);

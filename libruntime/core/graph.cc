@@ -1,6 +1,7 @@
 #include "libruntime/core/graph.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "libruntime/core/op.h"
@@ -383,6 +384,31 @@ Status verify_node(const Graph& graph, const Node& node, const std::vector<char>
   return {};
 }
 
+Status verify_smoothing(const Value& value) {
+  const ChannelDivisors& s = *value.smoothing;
+  const std::string where = "value '" + value.name + "': smoothing: ";
+  if (value.kind == ValueKind::kConstant || value.kind == ValueKind::kState)
+    return invalid(where + "only what nodes make has it");
+  if (s.divisors.empty()) return invalid(where + "there are no divisors");
+  for (const float d : s.divisors) {
+    if (!(d > 0) || !std::isfinite(d)) {
+      return invalid(where + "expected positive divisors, found " + std::to_string(d));
+    }
+  }
+  if (!value.type.shape) return {};
+  const auto rank = static_cast<int64_t>(value.type.rank());
+  const int64_t axis = s.axis < 0 ? s.axis + rank : s.axis;
+  if (axis < 0 || axis >= rank) {
+    return invalid(where + "axis " + std::to_string(s.axis) + " does not fit " + value.type.str());
+  }
+  const Dim& channels = (*value.type.shape)[static_cast<size_t>(axis)];
+  if (channels.known() && channels.value() != static_cast<int64_t>(s.divisors.size())) {
+    return invalid(where + std::to_string(s.divisors.size()) + " divisors along axis " +
+                   std::to_string(s.axis) + " do not fit " + value.type.str());
+  }
+  return {};
+}
+
 Status verify_updates(const Graph& graph, const std::vector<char>& defined) {
   std::set<ValueId> updated;
   for (const auto& [state, next] : graph.updates) {
@@ -432,6 +458,7 @@ Status verify(const Graph& graph) {
       MNN_RETURN_IF_ERROR(
           check_quant(*value.quant, value.type).context("value '" + value.name + "'"));
     }
+    if (value.smoothing) MNN_RETURN_IF_ERROR(verify_smoothing(value));
     if (value.kind == ValueKind::kConstant && !value.data.defined()) {
       return internal_error("constant '" + value.name + "' has no data");
     }

@@ -40,6 +40,15 @@ Type type_of(const Tensor& tensor);
 // Whether a value of `type` may be `tensor`, dims aside.
 bool can_hold(const Type& type, const Tensor& tensor);
 
+// What a rewrite divided the channels of a temporary by, so that they are rounded with less error;
+// the weights that read it take it back. Times the divisors the value is what its source layer
+// made.
+struct ChannelDivisors {
+  std::vector<float> divisors;  // one per index along `axis`, positive
+  int axis = -1;                // of the channels; negative: counted from the last
+  bool operator==(const ChannelDivisors&) const = default;
+};
+
 enum class ValueKind : uint8_t { kInput, kConstant, kState, kTemporary };
 
 struct Value {
@@ -48,6 +57,7 @@ struct Value {
   ValueKind kind = ValueKind::kTemporary;
   Tensor data;  // of a constant: as stored, that is of type quant->storage when quantized
   std::optional<QuantParams> quant;
+  std::optional<ChannelDivisors> smoothing = {};
 };
 
 using Attribute = std::variant<int64_t, double, std::string, std::vector<int64_t>,

@@ -51,6 +51,9 @@ void accumulate(ErrorSums& s, const A* reference, const B* test, int64_t n) {
     s.error_squared += e * e;
     s.max_abs_error = std::max(s.max_abs_error, std::abs(e));
     s.max_abs_ref = std::max(s.max_abs_ref, std::abs(r));
+    s.low_ref = s.finite == 0 ? r : std::min(s.low_ref, r);
+    s.high_ref = s.finite == 0 ? r : std::max(s.high_ref, r);
+    ++s.finite;
   }
 }
 
@@ -139,6 +142,10 @@ void ErrorSums::merge(const ErrorSums& o) {
   error_squared += o.error_squared;
   max_abs_error = std::max(max_abs_error, o.max_abs_error);
   max_abs_ref = std::max(max_abs_ref, o.max_abs_ref);
+  if (o.finite == 0) return;
+  low_ref = finite == 0 ? o.low_ref : std::min(low_ref, o.low_ref);
+  high_ref = finite == 0 ? o.high_ref : std::max(high_ref, o.high_ref);
+  finite += o.finite;
 }
 
 ErrorMetrics metrics_of(const ErrorSums& s) {
@@ -160,6 +167,8 @@ ErrorMetrics metrics_of(const ErrorSums& s) {
   }
   m.mse = s.error_squared / static_cast<double>(s.count);
   m.max_abs = s.max_abs_error;
+  m.max_ref = s.max_abs_ref;
+  m.constant = s.finite > 1 && s.low_ref == s.high_ref;
   if (m.max_abs > 0) {
     m.max_rel =
         s.max_abs_ref > 0 ? m.max_abs / s.max_abs_ref : std::numeric_limits<double>::infinity();
@@ -167,6 +176,14 @@ ErrorMetrics metrics_of(const ErrorSums& s) {
   // Sums of huge doubles may overflow.
   m.failed |= !std::isfinite(m.cosine) || !std::isfinite(m.snr_db) || !std::isfinite(m.mse);
   return m;
+}
+
+std::string snr_text(const ErrorMetrics& m) {
+  if (m.failed) return "FAIL";
+  if (m.snr_db >= kExactSnrDb) return m.constant ? "constant" : "exact";
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f", m.snr_db);
+  return text;
 }
 
 Status all_close(const Tensor& reference_tensor, const Tensor& test_tensor, double rtol,

@@ -9,6 +9,15 @@
 namespace mnn {
 namespace {
 
+// Calls f(element index, channel) for every element.
+template <typename F>
+void for_each_channel(const Tensor& t, size_t axis, F&& f) {
+  int64_t inner = 1;
+  for (size_t d = axis + 1; d < t.rank(); ++d) inner *= t.dims()[d];
+  const int64_t channels = t.dims()[axis];
+  for (int64_t i = 0; i < t.elements(); ++i) f(i, static_cast<size_t>(i / inner % channels));
+}
+
 constexpr int64_t kChunk = 1024;  // codes converted at once
 
 bool same(const Tensor& a, const Tensor& b) {
@@ -201,8 +210,8 @@ Status check_quant(const QuantParams& p, const Type& type) {
   if (row == nullptr) {
     return unsupported("quantized storage " + std::string(dtype_name(p.storage)));
   }
-  const bool real = type.dtype == DType::kF32 || type.dtype == DType::kF16 ||
-                    type.dtype == DType::kBF16;
+  const bool real =
+      type.dtype == DType::kF32 || type.dtype == DType::kF16 || type.dtype == DType::kBF16;
   if (type.defined() && (type.kind != Type::Kind::kTensor || !real)) {
     return invalid("expected a quantized value of type f32, f16 or bf16, found " + type.str());
   }
@@ -403,6 +412,22 @@ Result<Tensor> dequantize_tensor(const Tensor& stored, const QuantParams& params
 Result<Tensor> round_to_grid(const Tensor& real, const QuantParams& params) {
   MNN_ASSIGN_OR_RETURN(const Tensor stored, quantize_tensor(real, params));
   return dequantize_tensor(stored, params);
+}
+
+Result<Tensor> without_smoothing(const Tensor& t, const ChannelDivisors& smoothing) {
+  if (t.dtype() != DType::kF32) return invalid("smoothing is for f32, found " + t.type_str());
+  const auto rank = static_cast<int64_t>(t.rank());
+  const int64_t axis = smoothing.axis < 0 ? smoothing.axis + rank : smoothing.axis;
+  if (axis < 0 || axis >= rank ||
+      t.dims()[static_cast<size_t>(axis)] != static_cast<int64_t>(smoothing.divisors.size())) {
+    return invalid(std::to_string(smoothing.divisors.size()) + " divisors along axis " +
+                   std::to_string(smoothing.axis) + " do not fit " + t.type_str());
+  }
+  MNN_ASSIGN_OR_RETURN(Tensor out, t.clone());
+  float* y = out.data<float>();
+  for_each_channel(out, static_cast<size_t>(axis),
+                   [&](int64_t i, size_t c) { y[i] *= smoothing.divisors[c]; });
+  return out;
 }
 
 Result<Tensor> constant_as_real(const Value& value) {

@@ -24,6 +24,9 @@ Result<Tensor> quantize_tensor(const Tensor& real, const QuantParams& params);
 Result<Tensor> dequantize_tensor(const Tensor& stored, const QuantParams& params);
 // dequantize(quantize(x)): what a consumer of a quantized value reads.
 Result<Tensor> round_to_grid(const Tensor& real, const QuantParams& params);
+// The f32 tensor of the source layer: `t` times the divisors of each channel. `axis` must index a
+// dim with as many entries as divisors.
+Result<Tensor> without_smoothing(const Tensor& t, const ChannelDivisors& smoothing);
 // The real values of a constant, quantized or not, in the value's own type.
 Result<Tensor> constant_as_real(const Value& value);
 // Rotates an f32 tensor in place as Rotation says; `back` undoes it.

@@ -141,6 +141,17 @@ Result<Rotation> parse_rotation(TextScanner& s) {
   return r;
 }
 
+// ["axis" INTEGER]
+Status parse_axis(TextScanner& s, int least, int& axis) {
+  if (!s.eat_word("axis")) return {};
+  MNN_ASSIGN_OR_RETURN(const int64_t number, s.integer());
+  if (number < least || number > std::numeric_limits<int>::max()) {
+    return s.fail("axis " + std::to_string(number) + " is out of range");
+  }
+  axis = static_cast<int>(number);
+  return {};
+}
+
 // After "quant".
 Result<QuantParams> parse_quant(TextScanner& s) {
   QuantParams q;
@@ -161,13 +172,7 @@ Result<QuantParams> parse_quant(TextScanner& s) {
   if (!q.scale.defined()) return s.fail("expected 'scale', found " + s.found());
   MNN_RETURN_IF_ERROR(numbers("zero", DType::kI32, q.zero_point));
   MNN_RETURN_IF_ERROR(numbers("offset", DType::kF32, q.offset));
-  if (s.eat_word("axis")) {
-    MNN_ASSIGN_OR_RETURN(const int64_t axis, s.integer());
-    if (axis < -1 || axis > std::numeric_limits<int>::max()) {
-      return s.fail("axis " + std::to_string(axis) + " is out of range");
-    }
-    q.axis = static_cast<int>(axis);
-  }
+  MNN_RETURN_IF_ERROR(parse_axis(s, -1, q.axis));
   if (s.eat_word("group")) {
     MNN_ASSIGN_OR_RETURN(q.group, s.integer());
   }
@@ -186,6 +191,16 @@ Result<QuantParams> parse_quant(TextScanner& s) {
     if (q.axis < 0 && list->elements() == 1) *list = list->reshaped({});
   }
   return q;
+}
+
+// After "smoothing".
+Result<ChannelDivisors> parse_smoothing(TextScanner& s) {
+  ChannelDivisors d;
+  s.skip_blanks();
+  MNN_ASSIGN_OR_RETURN(const Tensor divisors, s.list(DType::kF32));
+  d.divisors.assign(divisors.span<float>().begin(), divisors.span<float>().end());
+  MNN_RETURN_IF_ERROR(parse_axis(s, std::numeric_limits<int>::min(), d.axis));
+  return d;
 }
 
 class GraphParser {
@@ -258,7 +273,7 @@ class GraphParser {
     return use(name, begin);
   }
 
-  // NAME ["source name"] [: TYPE] [quant …]
+  // NAME ["source name"] [: TYPE] [quant …] [smoothing …]
   Result<ValueId> parse_definition() {
     s_.skip_lines();
     const size_t begin = s_.position();
@@ -278,6 +293,9 @@ class GraphParser {
     }
     if (s_.eat_word("quant")) {
       MNN_ASSIGN_OR_RETURN(g_.value(id).quant, parse_quant(s_));
+    }
+    if (s_.eat_word("smoothing")) {
+      MNN_ASSIGN_OR_RETURN(g_.value(id).smoothing, parse_smoothing(s_));
     }
     return id;
   }

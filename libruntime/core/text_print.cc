@@ -108,6 +108,16 @@ std::string quant_text(const QuantParams& q, int64_t shown) {
   return out;
 }
 
+std::string smoothing_text(const ChannelDivisors& s) {
+  std::string numbers;
+  append_elements(numbers,
+                  Tensor::of<float>({static_cast<int64_t>(s.divisors.size())}, s.divisors));
+  std::replace(numbers.begin(), numbers.end(), ' ', ',');
+  std::string out = " smoothing [" + numbers + "]";
+  if (s.axis != -1) out += " axis " + std::to_string(s.axis);
+  return out;
+}
+
 class Printer {
  public:
   Printer(const Graph& graph, const PrintOptions& options, std::string indent)
@@ -178,6 +188,7 @@ class Printer {
       out += ": " + type_text(value.type);
     }
     if (value.quant) out += quant_text(*value.quant, options_.max_constant_elements);
+    if (value.smoothing) out += smoothing_text(*value.smoothing);
     return out;
   }
 

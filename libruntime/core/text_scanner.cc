@@ -281,8 +281,8 @@ std::string quote_text(std::string_view text) {
 
 std::string name_text(std::string_view name) {
   // Words that mean something where a name may stand.
-  constexpr std::string_view kReserved[] = {"_",     "const",    "state",  "graph", "name",
-                                            "quant", "captures", "stored", "update"};
+  constexpr std::string_view kReserved[] = {"_",     "const",     "state",    "graph",  "name",
+                                            "quant", "smoothing", "captures", "stored", "update"};
   const bool bare =
       !name.empty() && std::all_of(name.begin(), name.end(), is_name_char) &&
       std::find(std::begin(kReserved), std::end(kReserved), name) == std::end(kReserved);

@@ -124,6 +124,105 @@ TEST(Compare, RewrittenValuesAreNotAligned) {
   EXPECT_EQ(c.unaligned.size(), 2U);
 }
 
+// What smoothing divided is taken back, so that a layer is held against what its name says.
+TEST(Compare, SmoothedLayersAreWhatTheirSourcesMade) {
+  const Graph ref = typed_graph(R"(graph g(x: f32[2,3]) -> (y) {
+    const w: f32[3,4] = random 1 -1 1
+    const v: f32[4,4] = random 2 -1 1
+    a = MatMul(x, w) + Gelu name "act"
+    y = MatMul(a, v) name "end"
+  })");
+  const Graph test = typed_graph(R"(graph g(x: f32[2,3]) -> (y) {
+    const w: f32[3,4] = random 1 -1 1
+    const v: f32[4,4] = random 2 -1 1
+    const f: f32[4] = 0.25 2 1 4
+    a smoothing [4,0.5,1,0.25] = MatMul(x, w) + Gelu + Mul(f) name "act"
+    const d: f32[4,1] = 4 0.5 1 0.25
+    u = Mul(v, d)
+    y = MatMul(a, u) name "end"
+  })");
+  for (const Comparison& c : {compare(ref, test, {2, 3}), compare(test, ref, {2, 3})}) {
+    ASSERT_EQ(c.layers.size(), 2U);
+    EXPECT_EQ(c.layers[0].ref_op, c.layers[0].test_op)
+        << "the factors are no operator of the source";
+    EXPECT_TRUE(judge_comparison(c, {0.999999, 100}).ok());
+    EXPECT_EQ(first_bad(c, {}), nullptr);
+  }
+}
+
+// Quantizers leave out a Relu where the rounding clamps: the tensor of its name is what the
+// rounding makes.
+TEST(Compare, ClampsOfQuantizeLinear) {
+  const Graph ref = typed_graph(R"(graph g(x: f32[2,3]) -> (y) {
+    const w: f32[3,4] = random 1 -1 1
+    r = MatMul(x, w) + Relu name "fc"
+    y = Neg(r) name "end"
+  })");
+  const Graph test = typed_graph(R"(graph g(x: f32[2,3]) -> (y) {
+    const w: f32[3,4] = random 1 -1 1
+    const s: f32[] = 0.02
+    const z: u8[] = 0
+    r = MatMul(x, w) name "fc"
+    q = QuantizeLinear(r, s, z) name "q"
+    d = DequantizeLinear(q, s, z) name "d"
+    y = Neg(d) name "end"
+  })");
+  const Comparison c = compare(ref, test, {2, 3});
+  ASSERT_EQ(c.layers.size(), 2U);
+  EXPECT_EQ(c.layers[0].test_op, "MatMul, quantized");
+  EXPECT_GT(c.layers[0].metrics.snr_db, 30);
+  EXPECT_EQ(first_bad(c, {}), nullptr);
+}
+
+TEST(Compare, OtherOperatorsUnderAnotherNameAreNotAligned) {
+  const Graph ref = typed_graph(R"(graph g(x: f32[2,3]) -> (y) {
+    before = Abs(x) name "layer"
+    y = Neg(before) name "end"
+  })");
+  const Graph test = typed_graph(R"(graph g(x: f32[2,3]) -> (y) {
+    behind = Relu(x) name "layer"
+    y = Neg(behind) name "end"
+  })");
+  const Comparison c = compare(ref, test, {2, 3});
+  ASSERT_EQ(c.layers.size(), 1U);
+  EXPECT_EQ(c.layers[0].name, "end");
+  ASSERT_EQ(c.unaligned.size(), 2U);
+  EXPECT_EQ(c.unaligned[0].why, "another value in TEST after rewriting");
+}
+
+// Another exporter: other names everywhere, defaults spelled out.
+TEST(Compare, TwoExportersOfOneNetwork) {
+  const Graph ref = typed_graph(R"(graph g(x: f32[1,3,4,4]) -> (y) {
+    const w: f32[4,3,1,1] = random 1 -1 1
+    const s: f32[4,1,1] = 0.1 0.2 0.3 0.4
+    const v: f32[4,4,1,1] = random 2 -1 1
+    a = Conv(x, w) name "conv1" @ "conv1"
+    b = PRelu(a, s) name "prelu1" @ "prelu1"
+    y = Conv(b, v) name "conv2" @ "conv2"
+  })");
+  const Graph test = typed_graph(R"(graph g(image: f32[1,3,4,4]) -> (out) {
+    const w: f32[4,3,1,1] = random 1 -1 1
+    const s: f32[4,1,1] = 0.1 0.2 0.3 0.4
+    const v: f32[4,4,1,1] = random 2 -1 1
+    conv2d = Conv(image, w) {auto_pad="NOTSET", dilations=[1,1], group=1, pads=[0,0,0,0], strides=[1,1]} name "node_conv2d" @ "node_conv2d"
+    prelu = PRelu(conv2d, s) name "node_prelu" @ "node_prelu"
+    out = Conv(prelu, v) {strides=[1,1]} name "node_conv2d_1" @ "node_conv2d_1"
+  })");
+  const Comparison c = compare(ref, test, {1, 3, 4, 4});
+  ASSERT_EQ(c.layers.size(), 3U);
+  EXPECT_EQ(c.layers[1].name, "node_prelu");
+  EXPECT_EQ(c.layers[1].ref_name, "prelu1");
+  EXPECT_TRUE(c.layers[1].by_structure);
+  EXPECT_TRUE(c.unaligned.empty());
+  EXPECT_TRUE(judge_comparison(c, {0.999999, 100}).ok());
+  // With other steps it is another layer, and nothing behind it is known to be the same but by its
+  // weights.
+  Graph wide = test;
+  wide.nodes[0].attributes["strides"] = std::vector<int64_t>{2, 2};
+  ASSERT_TRUE(infer_types(wide).ok());
+  EXPECT_EQ(compare(ref, wide, {1, 3, 4, 4}).layers.size(), 1U);
+}
+
 TEST(Layers, StemsAreUniqueAndShort) {
   const std::vector<std::string> stems =
       layer_stems({{"a/b", {}, {}, 0}, {"a/b", {}, {}, 1}, {std::string(900, 'x'), {}, {}, 2}});

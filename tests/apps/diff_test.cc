@@ -43,6 +43,18 @@ TEST(Diff, AttributesWithTheirDefaultAreEqual) {
   EXPECT_EQ(d.changed[0].changes[0].before + d.changed[0].changes[0].after, "10");
 }
 
+TEST(Diff, AnotherExporterDiffersInNames) {
+  std::string text = kBase;
+  text = with(text, "graph g(x: f32[2,20]) -> (y)", "graph g(image: f32[2,20]) -> (y)");
+  text = with(text, "MatMul(x, w) name \"fc\" @ \"fc\"", "MatMul(image, w) name \"m1\" @ \"m1\"");
+  text = with(text, "name \"act\" @ \"act\"", "name \"r1\" @ \"r1\"");
+  text = with(text, "{axis=1} name \"soft\" @ \"soft\"", "name \"s1\" @ \"s1\"");
+  const GraphDiff d = diff_graphs(typed_graph(kBase), typed_graph(text));
+  EXPECT_TRUE(d.added.empty());
+  EXPECT_TRUE(d.removed.empty());
+  EXPECT_EQ(d.renamed.size(), 3U);
+}
+
 TEST(Diff, WeightsAreReportedUnderTheirName) {
   const GraphDiff d =
       diff_graphs(typed_graph(kBase), typed_graph(with(kBase, "random 2 -1 1", "random 2 -2 2")));

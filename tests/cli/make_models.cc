@@ -216,11 +216,49 @@ ModelBuilder small_text_model() {
   return m;
 }
 
-bool write_samples(const std::string& folder, int count) {
+// Channels of very different sizes behind an activation: what smoothing is for.
+ModelBuilder wide_channels() {
+  ModelBuilder m(13);
+  m.input("x", {"1", "3", "16", "16"});
+  m.output("y", {"1", "10", "1", "1"});
+  m.weights("w1", {12, 3, 3, 3}, 0.6f);
+  m.weights("k", {12, 1, 1}, 6.0f, 3.05f);
+  m.weights("w2", {10, 12, 1, 1}, 0.6f);
+  m.node("Conv", "stem", {"x", "w1"}, "c1");
+  m.node("Mul", "loud", {"c1", "k"}, "l1");
+  m.node("Sigmoid", "gate", {"l1"}, "s1");
+  m.node("Mul", "swish", {"l1", "s1"}, "a1");
+  m.node("Conv", "head", {"a1", "w2"}, "c2");
+  m.node("GlobalAveragePool", "pool", {"c2"}, "y");
+  return m;
+}
+
+// Most of the work is an LSTM's.
+ModelBuilder recurrent() {
+  ModelBuilder m(13);
+  m.input("x", {"6", "1", "8"});
+  m.output("y", {"6", "1", "4"});
+  m.weights("w", {1, 64, 8}, 0.6f);
+  m.weights("r", {1, 64, 16}, 0.6f);
+  m.weights("v", {16, 4}, 0.6f);
+  auto* lstm = m.node("LSTM", "lstm", {"x", "w", "r"}, "h");
+  auto* hidden = lstm->add_attribute();
+  hidden->set_name("hidden_size");
+  hidden->set_type(AttributeProto::INT);
+  hidden->set_i(16);
+  m.integers("axis", {1});
+  m.node("Squeeze", "squeeze", {"h", "axis"}, "s");
+  m.node("MatMul", "head", {"s", "v"}, "y");
+  return m;
+}
+
+bool write_samples(const std::string& folder, int count, const std::vector<int64_t>& dims,
+                   float scale = 2) {
   Noise noise;
+  std::filesystem::create_directories(folder);
   for (int i = 0; i < count; ++i) {
-    auto t = mnn::Tensor::allocate(mnn::DType::kF32, {1, 3, 16, 16});
-    for (int64_t e = 0; e < t->elements(); ++e) t->data<float>()[e] = 2 * noise.next();
+    auto t = mnn::Tensor::allocate(mnn::DType::kF32, dims);
+    for (int64_t e = 0; e < t->elements(); ++e) t->data<float>()[e] = scale * noise.next();
     if (!mnn::write_npy(folder + "/sample_" + std::to_string(i) + ".npy", *t).ok()) return false;
   }
   return true;
@@ -359,7 +397,11 @@ int main(int argc, char** argv) {
   }
   write_sequence_inputs(dir + "/sequences");
   std::ofstream(dir + "/text.onnx") << "this is no model\n";
-  const std::string samples = dir + "/samples";
-  std::filesystem::create_directories(samples);
-  return write_samples(samples, 8) ? 0 : 1;
+  wide_channels().write(dir + "/wide_channels.onnx");
+  recurrent().write(dir + "/recurrent.onnx");
+  const std::vector<int64_t> image = {1, 3, 16, 16};
+  const bool written = write_samples(dir + "/samples", 8, image) &&
+                       write_samples(dir + "/black", 8, image, 0) &&
+                       write_samples(dir + "/sequence_samples", 8, {6, 1, 8});
+  return written ? 0 : 1;
 }

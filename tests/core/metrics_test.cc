@@ -41,6 +41,31 @@ TEST(Metrics, ZerosAndEquals) {
   EXPECT_EQ(metrics("f32[2] = 1 2", "i64[2] = 1 2").max_abs, 0);
 }
 
+// No error against a reference that never changes says nothing.
+TEST(Metrics, ConstantReferences) {
+  EXPECT_TRUE(metrics("f32[3] = 2 2 2", "f32[3] = 2 2 2").constant);
+  EXPECT_TRUE(metrics("f32[3] = 0 0 0", "f32[3] = 0 1 0").constant);
+  EXPECT_FALSE(metrics("f32[3] = 2 2 3", "f32[3] = 2 2 3").constant);
+  EXPECT_FALSE(metrics("f32[1] = 2", "f32[1] = 2").constant) << "one number alone may be all of it";
+  ErrorSums sums;
+  ASSERT_TRUE(sums.add(tensor("f32[1] = 2"), tensor("f32[1] = 2")).ok());
+  ErrorSums other = sums;
+  sums.merge(other);
+  EXPECT_TRUE(metrics_of(sums).constant);
+  other = {};
+  ASSERT_TRUE(other.add(tensor("f32[1] = 3"), tensor("f32[1] = 3")).ok());
+  sums.merge(other);
+  EXPECT_FALSE(metrics_of(sums).constant);
+}
+
+TEST(Metrics, SnrsReadTheSameEverywhere) {
+  EXPECT_EQ(snr_text(metrics("f32[2] = 3 4", "f32[2] = 3 5")), "14.0");
+  EXPECT_EQ(snr_text(metrics("f32[2] = 3 4", "f32[2] = 3 4")), "exact");
+  EXPECT_EQ(snr_text(metrics("f32[2] = 3 3", "f32[2] = 3 3")), "constant");
+  EXPECT_EQ(snr_text(metrics("f32[2] = 3 4", "f32[2] = 3 nan")), "FAIL");
+  EXPECT_EQ(metrics("f32[2] = 3 -4", "f32[2] = 3 5").max_ref, 4);
+}
+
 TEST(Metrics, NotFiniteOrNothingNeverPasses) {
   EXPECT_TRUE(metrics("f32[0] =", "f32[0] =").failed);
   EXPECT_TRUE(metrics("f32[2] = 1 nan", "f32[2] = 1 nan").failed);

@@ -72,6 +72,34 @@ std::vector<std::byte> flat(const DataSection& section) {
   return out;
 }
 
+TEST(MnnFile, KeepsWhatSmoothingDividedBy) {
+  const char* text = R"(graph g(x: f32[n,4]) -> (y) {
+  a: f32[n,4] smoothing [1,0.5,2,4] = Relu(x)
+  b: f32[n,4] quant u8 scale [0.5] zero [3] smoothing [1,0.5,2,4] axis 1 = Abs(a)
+  y: f32[n,4] = Neg(b)
+})";
+  Model model;
+  model.graph = parse(text);
+  model.metadata_json = "{}";
+  const std::vector<std::byte> bytes = bytes_of(model);
+  const Result<Model> read = parse_model(bytes, nullptr);
+  ASSERT_TRUE(read.ok()) << read.status().message();
+  EXPECT_EQ(print(read->graph), print(model.graph));
+
+  const std::pair<const char*, const char*> wrong[] = {
+      {"[1,0.5,2,4] =", "[1,0.5,2] ="},    // not one per channel
+      {"[1,0.5,2,4] =", "[1,0,2,4] ="},    // not positive
+      {"[1,0.5,2,4] =", "[1,nan,2,4] ="},  // no number
+      {"[1,0.5,2,4] =", "[1,0.5,2,4] axis 2 ="}};
+  for (const auto& [from, to] : wrong) {
+    std::string bad = text;
+    bad.replace(bad.find(from), std::string(from).size(), to);
+    const Status status = verify(parse(bad));
+    EXPECT_EQ(status.code(), Code::kInvalidArgument) << to;
+    EXPECT_NE(status.message().find("smoothing"), std::string::npos) << status.message();
+  }
+}
+
 TEST(MnnFile, GraphSectionKeepsEveryField) {
   Model model;
   model.graph = parse(read_text("text/everything.mnntxt"));

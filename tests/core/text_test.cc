@@ -64,6 +64,7 @@ TEST(Text, ReadsEveryField) {
   EXPECT_EQ(find("wq").type.dtype, DType::kF32);
   EXPECT_EQ(find("wq").data.dtype(), DType::kI8);
   EXPECT_EQ(find("wq").quant->axis, 0);
+  EXPECT_EQ(*find("a").smoothing, (ChannelDivisors{{1, 0.5f, 2}, 1}));
   EXPECT_EQ(find("odd").data.dims(), (std::vector<int64_t>{1, 2}));
   EXPECT_EQ(find("text").data.string_values()[0], std::string("a \"quoted\" \\ \n\t\0\xff", 17));
   EXPECT_EQ(find("empty").data.elements(), 0);

@@ -96,13 +96,19 @@ TEST(Quantize, AModelOf16BitsIsQuantizedAsItsF32Twin) {
 TEST(Quantize, AutoTakesTheBestOfItsCandidates) {
   const QuantResult r = run(CalibrationMethod::kAuto, 1, OverflowFix::kOff);
   double best = -1e9;
-  for (const auto& [name, snr] : r.report.candidates) best = std::max(best, snr);
-  for (const auto& [name, snr] : r.report.candidates) {
-    EXPECT_EQ(name.find("overflow"), std::string::npos);
-    if (name == r.report.method) {
-      EXPECT_EQ(snr, best);
+  for (const TriedRecipe& c : r.report.candidates) best = std::max(best, c.mean_sample_snr_db);
+  int chosen = 0;
+  for (const TriedRecipe& c : r.report.candidates) {
+    EXPECT_EQ(c.name.find("overflow"), std::string::npos);
+    EXPECT_EQ(c.chosen, c.name == r.report.method);
+    chosen += c.chosen;
+    if (c.chosen) {
+      EXPECT_EQ(c.mean_sample_snr_db, best);
+      // The result is measured by the same figure, under the same name.
+      EXPECT_NEAR(c.mean_sample_snr_db, r.report.mean_sample_snr_db, 1e-9);
     }
   }
+  EXPECT_EQ(chosen, 1);
   EXPECT_GE(r.report.candidates.size(), 9u);
 }
 
@@ -134,9 +140,9 @@ TEST(Quantize, OverflowFix) {
   // dB.
   const QuantResult best = run(CalibrationMethod::kMinMax);
   double with = -1e9, without = -1e9;
-  for (const auto& [name, snr] : best.report.candidates) {
-    double& of = name.find("overflow fix") == std::string::npos ? without : with;
-    of = std::max(of, snr);
+  for (const TriedRecipe& c : best.report.candidates) {
+    double& of = c.name.find("overflow fix") == std::string::npos ? without : with;
+    of = std::max(of, c.mean_sample_snr_db);
   }
   const bool taken = with >= std::min(without - 1, 40.0);
   EXPECT_EQ(fits_in_pairs(best), taken);

@@ -13,7 +13,7 @@ QuantReport sample_report() {
   QuantReport r;
   r.scheme = "int8";
   r.method = "minmax";
-  r.candidates = {{"minmax", 20.5}, {"kl", -INFINITY}};
+  r.candidates = {{"minmax", 20.5, true}, {"kl", -INFINITY, false}};
   LayerError e;
   e.name = "layer <1> & \"two\"";
   e.op = "Conv+Relu";
@@ -32,7 +32,9 @@ QuantReport sample_report() {
 TEST(Report, JsonIsValidAndHasNoNaN) {
   const auto j = nlohmann::json::parse(report_json(sample_report()));
   EXPECT_EQ(j["layers"].size(), 3u);
-  EXPECT_TRUE(j["candidates"][1]["snr_db"].is_null());
+  EXPECT_TRUE(j["candidates"][1]["mean_sample_snr_db"].is_null());
+  EXPECT_TRUE(j["candidates"][0]["chosen"].get<bool>());
+  EXPECT_FALSE(j["candidates"][1]["chosen"].get<bool>());
   EXPECT_TRUE(j["layers"][0]["amplified"].get<bool>());
   EXPECT_TRUE(j["argmax_agreement"].is_null());
 }
@@ -75,6 +77,49 @@ TEST(Report, ASuggestionIsNeverALoss) {
   EXPECT_EQ(suggestion_text("", -INFINITY, 3), "in float: +3.00 dB at the output");
   EXPECT_EQ(suggestion_text("wider range", -1, -4.28), "");
   EXPECT_EQ(suggestion_text("wider range", 0.05, NAN), "");
+}
+
+// What is not all is never printed as all, and what says nothing is not called exact.
+TEST(Report, SharesAndConstantsDoNotMislead) {
+  QuantReport r = sample_report();
+  r.macs = 1e6;
+  r.int8_mac_share = 0.9998;
+  r.bytes_before = 1'073'741'824;
+  r.bytes_after = 1'000'000'000;
+  for (LayerError& e : r.layers) e.macs = 999'999;
+  r.layers[1].isolated.snr_db = r.layers[2].isolated.snr_db = kExactSnrDb;
+  r.layers[1].isolated.constant = true;
+  FloatIsland island;
+  island.op = "LSTM";
+  island.why = "there is no int8 kernel for recurrent layers";
+  island.mac_share = 0.0002;
+  island.constants = 12345;
+  island.layers = {"lstm"};
+  r.islands = {island};
+  r.float_constants = {{"W", "lstm", "LSTM", 12345}};
+  r.samples = {{"a.png", 31}, {"b.png", 12}};
+  r.mean_sample_snr_db = 21.5;
+  const std::string text = report_text(r, 9, false), html = report_html(r, "m");
+  for (const std::string& report : {text, html}) {
+    EXPECT_EQ(report.find("100.0"), std::string::npos);
+    EXPECT_NE(report.find("constant"), std::string::npos);
+    EXPECT_NE(report.find("exact"), std::string::npos);
+    EXPECT_NE(report.find("1.07 GB"), std::string::npos);
+    EXPECT_NE(report.find("12.3 kB"), std::string::npos);
+    EXPECT_NE(report.find("21.50"), std::string::npos);
+    EXPECT_NE(report.find("b.png"), std::string::npos);
+    EXPECT_NE(report.find("chosen"), std::string::npos);
+  }
+  EXPECT_NE(text.find("int8 share of the MACs >99.9 %"), std::string::npos) << text;
+  EXPECT_NE(text.find("in float: 1 LSTM (0.02 % of the MACs, 12.3 kB of constants)"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("the worst 12.00 dB: b.png"), std::string::npos) << text;
+  const auto j = nlohmann::json::parse(report_json(r));
+  EXPECT_EQ(j["float_islands"][0]["constant_bytes"], 12345);
+  EXPECT_EQ(j["float_constants"][0]["layer"], "lstm");
+  EXPECT_EQ(j["samples"][1]["name"], "b.png");
+  EXPECT_TRUE(j["layers"][1]["isolated"]["constant"].get<bool>());
 }
 
 // Scores of classes are compared by the best class; an axis of boxes or of space is not.

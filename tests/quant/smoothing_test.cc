@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "libruntime/core/op.h"
+#include "libruntime/core/quant.h"
 #include "libruntime/core/text.h"
 #include "tests/text_graph.h"
 
@@ -19,6 +20,23 @@ Tensor random(std::vector<int64_t> dims, uint64_t state) {
     t.data<float>()[e] = static_cast<float>(static_cast<double>(state >> 11) * 0x1p-52 - 1);
   }
   return t;
+}
+
+// The smoothed value says by what it was divided: taken back it is the one it was.
+void check_taken_back(Graph before, Graph after, const std::vector<Tensor>& in,
+                      const std::string& value) {
+  ValueId v = 0;
+  while (before.value(v).name != value) ++v;
+  ASSERT_TRUE(after.value(v).smoothing);
+  before.outputs = after.outputs = {v};
+  const Tensor want = run_reference(before, in).value()[0],
+               have = run_reference(after, in).value()[0];
+  ErrorSums divided, back;
+  ASSERT_TRUE(divided.add(want, have).ok());
+  EXPECT_LT(metrics_of(divided).snr_db, 20);
+  ASSERT_TRUE(back.add(want, without_smoothing(have, *after.value(v).smoothing).value()).ok());
+  EXPECT_GT(metrics_of(back).snr_db, 110);
+  EXPECT_FALSE(without_smoothing(want, {{1, 2}, 0}).ok()) << "another number of channels";
 }
 
 // Smooths the one value that can be and compares the networks.
@@ -44,6 +62,7 @@ Graph check_unchanged(const std::string& text, const std::vector<int64_t>& dims,
   ErrorSums sums;
   EXPECT_TRUE(sums.add(want, have).ok());
   EXPECT_GT(metrics_of(sums).snr_db, 110) << text;
+  check_taken_back(before, after, in, value);
   return after;
 }
 

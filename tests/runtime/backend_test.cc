@@ -34,9 +34,62 @@ TEST(Macs, OfEveryKind) {
   EXPECT_EQ(macs("Einsum", {{5, 2, 3}, {3, 4}}, {5, 2, 4},
                  {{"equation", std::string("...ij , jk -> ...ik")}}),
             120);
+  EXPECT_EQ(macs("DeformConv", {{1, 4, 7, 7}, {6, 4, 3, 3}, {1, 18, 5, 5}}, {1, 6, 5, 5}),
+            6 * 25 * 36);
+  // [batch, heads, length, size]; four heads of queries share each of two heads of keys and values.
+  EXPECT_EQ(macs("Attention", {{2, 8, 5, 3}, {2, 2, 7, 3}, {2, 2, 7, 4}}, {2, 8, 5, 4}),
+            2 * 8 * 5 * 7 * (3 + 4));
+  EXPECT_EQ(macs("Attention", {{2, 5, 24}, {2, 7, 6}, {2, 7, 8}}, {2, 5, 32}),
+            2 * 8 * 5 * 7 * (3 + 4));
   EXPECT_EQ(macs("Einsum", {{3}}, {}, {{"equation", std::string("i->")}}), 0);
   EXPECT_EQ(macs("Einsum", {{3}, {3}}, {}, {{"equation", std::string("ijk")}}), 0);
   EXPECT_EQ(macs("Relu", {{3}}, {3}), 0);
+}
+
+// MACs of the last node of a graph in text form.
+int64_t last_macs(const std::string& text) {
+  Graph graph = parse_graph(text).value();
+  EXPECT_TRUE(infer_types(graph).ok());
+  return count_macs(graph, graph.nodes.back());
+}
+
+TEST(Macs, ControlFlowHasThoseOfItsBodies) {
+  const auto loop = [](const std::string& trips) {
+    return "graph g(x: f32[2,3], m: i64[]) -> (y) {\n  const n: i64[] = 7\n  const w: f32[3,3] = "
+           "iota 0 1\n  y = Loop(" +
+           trips + R"(, _, x) captures(w) {
+    body: graph b(i: i64[], c: bool[], h: f32[*]) captures(w) -> (c, r) {
+      r = MatMul(h, w)
+    }
+  }
+})";
+  };
+  EXPECT_EQ(last_macs(loop("n")), 7 * 2 * 9);
+  EXPECT_EQ(last_macs(loop("m")), 2 * 9) << "a count that is not known is one trip";
+  EXPECT_EQ(last_macs(R"(graph g(x: f32[2,3], s: f32[4,3,5]) -> (y) {
+  y, _ = Scan(x, s) {num_scan_inputs=1, scan_input_axes=[-1]} {
+    body: graph b(h: f32[2,3], e: f32[4,3]) -> (h, r) {
+      t = Transpose(e) {perm=[1,0]}
+      r = MatMul(h, t)
+    }
+  }
+})"),
+            5 * 2 * 3 * 4);
+  EXPECT_EQ(last_macs(R"(graph g(c: bool[], x: f32[2,3]) -> (y) {
+  const w: f32[3,4] = iota 0 1
+  const v: f32[3,4] = iota 0 2
+  y = If(c) captures(x, w, v) {
+    then_branch: graph t() captures(x, w, v) -> (r) {
+      r = MatMul(x, w)
+    }
+    else_branch: graph e() captures(x, w, v) -> (r) {
+      a = MatMul(x, w)
+      b = MatMul(x, v)
+      r = Add(a, b)
+    }
+  }
+})"),
+            2 * 24);
 }
 
 TEST(Macs, OpenOrHugeShapesGiveZero) {

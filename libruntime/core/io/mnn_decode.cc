@@ -228,6 +228,11 @@ class Decoder {
     if (v.quant() != nullptr) {
       MNN_ASSIGN_OR_RETURN(out.quant, quant(*v.quant()));
     }
+    if (v.smoothing() != nullptr) {
+      ChannelDivisors& s = out.smoothing.emplace();
+      MNN_RETURN_IF_ERROR(list(v.smoothing()->divisors(), s.divisors));
+      s.axis = v.smoothing()->axis();
+    }
     return {};
   }
 

@@ -173,7 +173,8 @@ class Encoder {
 
   Result<Offset<format::Value>> encode_value(const Value& v) {
     const size_t rank = v.type.shape ? v.type.shape->size() : 0;
-    MNN_RETURN_IF_ERROR(room_for(256 + 64 * rank));
+    const size_t divisors = v.smoothing ? v.smoothing->divisors.size() : 0;
+    MNN_RETURN_IF_ERROR(room_for(256 + 4 * divisors + 64 * rank));
     const auto type = encode_type(v.type);
     Offset<format::Tensor> data = 0;
     if (is_stored(v)) {
@@ -183,7 +184,13 @@ class Encoder {
     if (v.quant) {
       MNN_ASSIGN_OR_RETURN(quant, encode_quant(*v.quant));
     }
-    return format::CreateValue(b_, intern(v.name), static_cast<uint8_t>(v.kind), type, data, quant);
+    Offset<format::Smoothing> smoothing = 0;
+    if (v.smoothing) {
+      const auto divided = vector(v.smoothing->divisors);
+      smoothing = format::CreateSmoothing(b_, divided, v.smoothing->axis);
+    }
+    return format::CreateValue(b_, intern(v.name), static_cast<uint8_t>(v.kind), type, data, quant,
+                               smoothing);
   }
 
   Result<Offset<format::Attribute>> encode_attribute(std::string_view name, const Attribute& a) {

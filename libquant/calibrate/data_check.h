@@ -1,0 +1,21 @@
+// What calibration and held-back samples cannot vouch for: each fault is a sentence that names
+// them.
+#pragma once
+
+#include "libquant/calibrate/calibrate.h"
+#include "libquant/observe.h"
+
+namespace mnn {
+
+// Samples that hold one number throughout, and samples that equal another one, held-back samples
+// that equal a calibration sample among them.
+Result<std::vector<std::string>> check_samples(const SampleSet& calibration,
+                                               const SampleSet& holdout);
+
+// Tensors of the plan that never changed, by the layers that make and read them.
+std::vector<std::string> check_tensors(const Graph& graph, const Calibration& calibration);
+
+// "a, b, c and 4 more".
+std::string some_of(const std::vector<std::string>& names);
+
+}  // namespace mnn
