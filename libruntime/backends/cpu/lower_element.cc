@@ -204,10 +204,11 @@ Result<Operand> ExpressionBuilder::node(const Node& n) {
   if (const UnaryRow* row = find_unary(n.op)) {
     MNN_ASSIGN_OR_RETURN(const Operand x, value(n.inputs[0]));
     if (n.op == "Clip") {
-      auto bound = [&](size_t i, float open) {
+      auto bound = [&](size_t i, float open) -> Result<Operand> {
         return view.has_input(i) ? value(n.inputs[i]) : Operand{-1, open};
       };
-      const Operand low = bound(1, -INFINITY), high = bound(2, INFINITY);
+      MNN_ASSIGN_OR_RETURN(const Operand low, bound(1, -INFINITY));
+      MNN_ASSIGN_OR_RETURN(const Operand high, bound(2, INFINITY));
       r = low.is_number() && high.is_number()
               ? unary(UnaryOp::kClip, x, low.number, high.number)
               : binary(BinaryOp::kMin, binary(BinaryOp::kMax, x, low), high);
