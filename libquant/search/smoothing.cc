@@ -128,22 +128,23 @@ void append_factors(Graph& g, NodeId id, const ChannelValue& value,
 // Divisors for one alpha; empty when they would be about the same for every channel.
 std::vector<float> divisors_of(const std::vector<double>& xmax, const std::vector<double>& wmax,
                                double alpha) {
-  std::vector<double> d(xmax.size(), 0.0);
+  const auto alive = [&](size_t c) { return xmax[c] > 0 && wmax[c] > 0; };
+  const auto log_of = [&](size_t c) {
+    return alpha * std::log(xmax[c]) - (1 - alpha) * std::log(wmax[c]);
+  };
   double sum = 0;
   int64_t live = 0;
-  for (size_t c = 0; c < d.size(); ++c) {
-    if (xmax[c] <= 0 || wmax[c] <= 0) continue;
-    d[c] = alpha * std::log(xmax[c]) - (1 - alpha) * std::log(wmax[c]);
-    sum += d[c];
+  for (size_t c = 0; c < xmax.size(); ++c) {
+    if (!alive(c)) continue;
+    sum += log_of(c);
     ++live;
   }
-  if (live < 2) return {};
-  const double mean = sum / static_cast<double>(live), most = std::log(kMostFactor);
-  std::vector<float> divisors(d.size(), 1.0f);
+  std::vector<float> divisors(xmax.size(), 1.0f);
+  const double mean = sum / static_cast<double>(std::max<int64_t>(live, 1));
+  const double most = std::log(kMostFactor);
   bool differ = false;
-  for (size_t c = 0; c < d.size(); ++c) {
-    const bool alive = xmax[c] > 0 && wmax[c] > 0;
-    const double x = alive ? std::clamp(d[c] - mean, -most, most) : 0.0;
+  for (size_t c = 0; c < xmax.size() && live >= 2; ++c) {
+    const double x = alive(c) ? std::clamp(log_of(c) - mean, -most, most) : 0.0;
     differ = differ || std::abs(x) > 0.1;
     divisors[c] = static_cast<float>(std::exp(x));
   }
