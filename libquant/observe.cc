@@ -68,6 +68,7 @@ Status observe(const Graph& graph, const std::vector<ValueId>& values, const Sam
     Graph g = graph;
     g.outputs.assign(values.begin() + static_cast<long>(begin),
                      values.begin() + static_cast<long>(end));
+    g.updates.clear();  // each sample starts with fresh states
     // Only the values asked for are made: what lies behind the last of them is not run. Inputs
     // stay.
     Graph cut = g;
@@ -87,6 +88,7 @@ Result<std::vector<std::vector<Tensor>>> run_all(Session& session, const SampleS
   std::vector<std::vector<Tensor>> all;
   for (size_t s = 0; s < samples.size(); ++s) {
     MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> inputs, samples.load(s));
+    session.reset_states();
     MNN_ASSIGN_OR_RETURN(std::vector<Tensor> outputs, session.run(inputs));
     all.push_back(std::move(outputs));
   }
