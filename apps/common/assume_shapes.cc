@@ -13,6 +13,7 @@ namespace {
 
 constexpr int64_t kUsualStride = 32, kLongestSide = 640;
 constexpr size_t kOwnSizes = 3;
+constexpr int64_t kLongestInner = 1024;  // squared, that is a tensor of some size
 
 bool is_open(const Graph& graph) {
   const auto dims = concrete_input_dims(graph);
@@ -95,9 +96,29 @@ bool runs(const Graph& graph, const ShapeMap& shapes, int threads) {
   return session.ok() && (*session)->run(*inputs).ok();
 }
 
-// Full dims of every input that has open ones: the first is 1, height and width of an image are
-// `side`'s, its channels 3, any other is `other`.
-ShapeMap filled(const Graph& graph, const Axes& axes, const Size& side, int64_t other) {
+// What the open dims are to be: height and width of an image, the last dim of other inputs, and
+// those between the first, which is 1, and the last.
+struct Sizes {
+  Size image;
+  int64_t last = 1, inner = 1;
+};
+
+// Full dims of every input that has open ones. Dims of one symbol are the same everywhere.
+ShapeMap filled(const Graph& graph, const Axes& axes, const Sizes& sizes) {
+  Bindings bindings;
+  const auto fill = [&](const Dim& dim, int64_t value) {
+    const Dim bound = dim.bind(bindings);
+    if (bound.known()) return bound.value();
+    std::vector<std::string> symbols;
+    dim.collect_symbols(symbols);
+    if (symbols.size() == 1 && dim.str() == symbols[0]) bindings[symbols[0]] = value;
+    return value;
+  };
+  // A batch is known by its place as the first dim, and may come again in another one.
+  for (const ValueId v : graph.inputs) {
+    const Type& type = graph.value(v).type;
+    if (type.shape && type.rank() > 0) (void)fill((*type.shape)[0], 1);
+  }
   ShapeMap shapes;
   for (const ValueId v : graph.inputs) {
     const Value& value = graph.value(v);
@@ -108,12 +129,12 @@ ShapeMap filled(const Graph& graph, const Axes& axes, const Size& side, int64_t 
     for (size_t i = 0; i < value.type.rank(); ++i) {
       const Dim& d = (*value.type.shape)[i];
       open |= !d.known();
-      dims.push_back(d.known()                   ? d.value()
-                     : i == 0                    ? 1
-                     : image && i == axes.height ? side.height
-                     : image && i == axes.width  ? side.width
-                     : image                     ? 3
-                                                 : other);
+      dims.push_back(fill(d, i == 0                       ? 1
+                             : image && i == axes.height  ? sizes.image.height
+                             : image && i == axes.width   ? sizes.image.width
+                             : image                      ? 3
+                             : i + 1 == value.type.rank() ? sizes.last
+                                                          : sizes.inner));
     }
     if (open) shapes[value.name] = std::move(dims);
   }
@@ -198,7 +219,7 @@ Result<AssumedShapes> assume_shapes(const Graph& graph, const Samples* samples,
     const std::vector<Size> sizes = given ? std::vector{Size{images.height, images.width}}
                                           : image_sizes(*image->type.shape, axes, seen, stride);
     for (size_t i = 0; i < sizes.size(); ++i) {
-      out.shapes = filled(graph, axes, sizes[i], kUsualStride);
+      out.shapes = filled(graph, axes, {sizes[i], kUsualStride, kUsualStride});
       if (!runs(graph, out.shapes, threads)) continue;
       out.height = sizes[i].height;
       out.width = sizes[i].width;
@@ -211,10 +232,12 @@ Result<AssumedShapes> assume_shapes(const Graph& graph, const Samples* samples,
     }
     return ask_for_shape(graph);
   }
+  out.why = "a usual length on which the model runs";
   for (const int64_t length : {128, 64, 32, 512, 256, 16, 8, 4, 1, 1024, 16000}) {
-    out.shapes = filled(graph, axes, {length, length}, length);
-    out.why = "a usual length on which the model runs";
-    if (runs(graph, out.shapes, threads)) return out;
+    for (const int64_t inner : {std::min(length, kLongestInner), int64_t{1}}) {
+      out.shapes = filled(graph, axes, {{length, length}, length, inner});
+      if (runs(graph, out.shapes, threads)) return out;
+    }
   }
   return ask_for_shape(graph);
 }

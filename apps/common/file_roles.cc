@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <mutex>
 
 namespace mnn::cli {
 namespace {
@@ -35,6 +36,9 @@ Status check_name(const std::string& what, const std::string& path, const char* 
   if (path != "-") return {};
   return usage_error(what + " -: " + why + "; a file of that name is ./-");
 }
+
+// Files may be opened by several threads.
+std::mutex opening;
 
 }  // namespace
 
@@ -77,6 +81,7 @@ Status FileRoles::writes(const std::string& what, const std::string& path) {
 }
 
 Status FileRoles::about_to_read(const std::string& path) {
+  const std::lock_guard lock(opening);
   const auto identity = identity_of(path);
   if (!identity || inputs_.contains(*identity)) return {};
   // What this process wrote itself it may look at.
@@ -85,6 +90,7 @@ Status FileRoles::about_to_read(const std::string& path) {
 }
 
 Status FileRoles::about_to_write(const std::string& path) {
+  const std::lock_guard lock(opening);
   const auto identity = identity_of(path);
   const auto input = identity ? inputs_.find(*identity) : inputs_.end();
   if (input != inputs_.end()) {

@@ -87,13 +87,17 @@ TEST_F(FileTest, SaysWhyNot) {
   EXPECT_EQ(map_file(path("none")).status().message(),
             path("none") + ": cannot open: No such file or directory");
   EXPECT_EQ(map_file(path("none")).status().code(), Code::kNotAccessible);
-  EXPECT_EQ(map_file(path("")).status().message(), path("") + ": is not a regular file");
+  EXPECT_EQ(map_file(path("")).status().message(),
+            path("") + ": is a folder, not a regular file that can be mapped into memory");
   ASSERT_EQ(mkfifo(path("pipe").c_str(), 0600), 0);
-  EXPECT_EQ(map_file(path("pipe")).status().message(), path("pipe") + ": is not a regular file");
-  EXPECT_EQ(write_file(path("pipe"), "x").message(), path("pipe") + ": is not a regular file");
+  EXPECT_EQ(map_file(path("pipe")).status().message(),
+            path("pipe") + ": is a pipe, not a regular file that can be mapped into memory");
+  EXPECT_EQ(write_file(path("pipe"), "x").message(),
+            path("pipe") + ": is a pipe, not a regular file that can be replaced");
   EXPECT_EQ(write_file(path("no/such"), "x").message(),
             path("no/such") + ": cannot write: No such file or directory");
-  EXPECT_EQ(write_file("/dev/null", "x").message(), "/dev/null: is not a regular file");
+  EXPECT_EQ(write_file("/dev/null", "x").message(),
+            "/dev/null: is a device, not a regular file that can be replaced");
 }
 
 TEST(Sha256, KnownDigests) {

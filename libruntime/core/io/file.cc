@@ -93,7 +93,7 @@ Result<MappedFile> map_file(const std::string& path) {
   if (fstat(file.fd, &info) != 0) return errno_status("cannot read", path);
   if (!S_ISREG(info.st_mode)) {
     return not_accessible(path + ": " + kind_of(info) +
-                          "; expected a regular file, which can be mapped into memory");
+                          ", not a regular file that can be mapped into memory");
   }
   if (info.st_size == 0) return MappedFile{};
   const auto bytes = static_cast<size_t>(info.st_size);
@@ -117,7 +117,7 @@ Result<AtomicFile> AtomicFile::create(const std::string& given) {
   struct stat info {};
   if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
     return not_accessible(given + ": " + kind_of(info) +
-                          "; it is written under another name and renamed, which takes a file");
+                          ", not a regular file that can be replaced");
   }
   const size_t slash = path.rfind('/') + 1;  // npos + 1 is 0
   for (int attempt = 0; attempt < 100; ++attempt) {
