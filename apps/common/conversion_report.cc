@@ -14,8 +14,10 @@ struct OpRow {
 };
 
 void collect(const Graph& graph, std::map<std::string, OpRow>& rows) {
-  for (const Node& node : graph.nodes) {
-    if (is_storage_cast(graph, node)) continue;
+  const std::vector<char> storage = storage_nodes(graph);
+  for (size_t n = 0; n < graph.nodes.size(); ++n) {
+    const Node& node = graph.nodes[n];
+    if (storage[n]) continue;
     ++rows[node.op].nodes;
     for (const FusedOp& f : node.fused) ++rows[f.op].fused;
     for (const Graph& g : node.subgraphs) collect(g, rows);

@@ -37,8 +37,10 @@ std::string op_label(const Node& node) {
 
 std::vector<Layer> list_layers(const Graph& graph) {
   std::vector<Layer> layers;
-  for (const Node& node : graph.nodes) {
-    if (is_storage_cast(graph, node)) continue;
+  const std::vector<char> storage = storage_nodes(graph);
+  for (size_t n = 0; n < graph.nodes.size(); ++n) {
+    const Node& node = graph.nodes[n];
+    if (storage[n]) continue;
     std::string op = op_label(node);
     if (ends_in_smoothing(graph, node)) op.resize(op.rfind('+'));
     for (size_t k = 0; k < node.outputs.size(); ++k) {

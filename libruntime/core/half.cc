@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace mnn {
 namespace {
 
 constexpr double kLeastSnrDb = 50;  // normal numbers have 70 dB and more as f16, 55 as bf16
 constexpr int64_t kLeastElements = 64;
+constexpr size_t kMostPerLayer = 16;  // constants remembered: layers have one to four
 constexpr int64_t kF32 = static_cast<int64_t>(DType::kF32);
 
 // Why a 16-bit type cannot hold what `half` was made from; empty: it can.
@@ -31,11 +33,21 @@ Result<Narrowed> round_to(const Tensor& data, DType type) {
 
 bool is_exact(const ErrorSums& sums) { return sums.not_finite == 0 && sums.max_abs_error == 0; }
 
-// Stores f32 constants of at least `min_elements` as what `choose` makes of them; an undefined
-// tensor leaves one as it is.
+// How a constant is stored: undefined, as it is; else as a 16-bit tensor, times `scale` if defined.
+struct Stored {
+  Tensor half, scale;
+};
+
+// Stores f32 constants of at least `min_elements` as `choose` says.
 template <typename F>
 Status store_under_casts(Graph& graph, int64_t min_elements, F&& choose) {
-  std::vector<Node> casts;
+  std::vector<Node> made;
+  auto add = [&](const char* op, std::vector<ValueId> inputs, ValueId output) {
+    Node& node = made.emplace_back();
+    node.op = op;
+    node.inputs = std::move(inputs);
+    node.outputs = {output};
+  };
   const size_t count = graph.values.size();
   for (size_t v = 0; v < count; ++v) {
     const auto id = static_cast<ValueId>(v);
@@ -43,22 +55,20 @@ Status store_under_casts(Graph& graph, int64_t min_elements, F&& choose) {
     if (data == nullptr || data->dtype() != DType::kF32 || data->elements() < min_elements)
       continue;
     if (graph.is_result(id)) continue;
-    MNN_ASSIGN_OR_RETURN(Tensor half, choose(graph, id, *data));
-    if (!half.defined()) continue;
-    const ValueId stored = graph.add_constant(std::move(half), graph.value(id).name);
+    MNN_ASSIGN_OR_RETURN(Stored stored, choose(graph, id, *data));
+    if (!stored.half.defined()) continue;
     Value& value = graph.value(id);
+    const Type type = value.type;
     value.kind = ValueKind::kTemporary;
     value.data = {};
-    value.name.clear();
-    Node cast;
-    cast.op = "Cast";
-    cast.attributes["to"] = kF32;
-    cast.inputs = {stored};
-    cast.outputs = {id};
-    casts.push_back(std::move(cast));
+    const ValueId half = graph.add_constant(std::move(stored.half), std::exchange(value.name, {}));
+    const ValueId wide = stored.scale.defined() ? graph.add_temporary({}, type) : id;
+    add("Cast", {half}, wide);
+    made.back().attributes["to"] = kF32;
+    if (wide != id) add("Mul", {wide, graph.add_constant(std::move(stored.scale))}, id);
   }
-  graph.nodes.insert(graph.nodes.begin(), std::make_move_iterator(casts.begin()),
-                     std::make_move_iterator(casts.end()));
+  graph.nodes.insert(graph.nodes.begin(), std::make_move_iterator(made.begin()),
+                     std::make_move_iterator(made.end()));
   for (Node& node : graph.nodes) {
     for (Graph& g : node.subgraphs) MNN_RETURN_IF_ERROR(store_under_casts(g, min_elements, choose));
   }
@@ -74,34 +84,82 @@ void collect_storage(const Graph& graph, HalfStorage& storage) {
     if (value.kind == ValueKind::kConstant && !value.quant) add(value.data.dtype());
   }
   for (const Node& node : graph.nodes) {
-    for (const ValueId v : node.outputs) {
-      if (v == kNoValue || !is_half(graph.value(v).type.dtype)) continue;
-      const DType type = graph.value(v).type.dtype;
-      storage.layers.emplace(display_name(graph, node), type);
-      for (const std::string& name : node.origin) storage.layers.emplace(name, type);
+    const bool half = std::ranges::any_of(node.outputs, [&](ValueId v) {
+      return v != kNoValue && is_half(graph.value(v).type.dtype);
+    });
+    std::vector<Tensor> constants;
+    for (const ValueId v : node.inputs) {
+      const Tensor* t = v == kNoValue ? nullptr : graph.constant(v);
+      if (t && is_half(t->dtype()) && t->elements() >= kLeastElements) constants.push_back(*t);
+    }
+    std::vector<std::string> names = node.origin;
+    names.push_back(display_name(graph, node));
+    for (const std::string& name : names) {
+      if (!half) continue;
+      std::vector<Tensor>& all = storage.layers[name];
+      for (const Tensor& t : constants) {
+        if (all.size() < kMostPerLayer) all.push_back(t);
+      }
     }
     for (const Graph& g : node.subgraphs) collect_storage(g, storage);
   }
 }
 
-// The one 16-bit type of all source layers that the nodes stand for; kUndefined when there is none.
-DType type_of_layers(const Graph& graph, const std::vector<NodeId>& readers,
-                     const HalfStorage& storage) {
-  DType type = DType::kUndefined;
-  auto agree = [&](const std::string& name) {
-    const auto it = storage.layers.find(name);
-    if (it == storage.layers.end() || (type != DType::kUndefined && type != it->second))
-      return false;
-    type = it->second;
-    return true;
-  };
-  for (const NodeId n : readers) {
-    const Node& node = graph.node(n);
-    const bool all = node.origin.empty() ? agree(display_name(graph, node))
-                                         : std::ranges::all_of(node.origin, agree);
-    if (!all) return DType::kUndefined;
+// The factors along `axis` that make `data` of `half`, to the last bits of f32; undefined: none do.
+Result<Tensor> factors_along(const Tensor& half, const Tensor& data, size_t axis) {
+  const std::vector<int64_t>& dims = data.dims();
+  int64_t outer = 1, inner = 1;
+  for (size_t d = 0; d < axis; ++d) outer *= dims[d];
+  for (size_t d = axis + 1; d < dims.size(); ++d) inner *= dims[d];
+  std::vector<int64_t> shape(dims.size(), 1);
+  shape[axis] = dims[axis];
+  MNN_ASSIGN_OR_RETURN(const Tensor wide, convert_floats(half, DType::kF32));
+  MNN_ASSIGN_OR_RETURN(Tensor factors, Tensor::allocate(DType::kF32, std::move(shape)));
+  const float *w = wide.data<float>(), *x = data.data<float>();
+  for (int64_t c = 0; c < dims[axis]; ++c) {
+    auto for_each = [&](auto&& f) {
+      for (int64_t o = 0; o < outer; ++o) {
+        for (int64_t i = 0; i < inner; ++i) {
+          const int64_t at = (o * dims[axis] + c) * inner + i;
+          if (!f(static_cast<double>(w[at]), static_cast<double>(x[at]))) return false;
+        }
+      }
+      return true;
+    };
+    double product = 0, square = 0;
+    for_each([&](double a, double b) {
+      product += a * b;
+      square += a * a;
+      return true;
+    });
+    const auto factor = static_cast<float>(square > 0 ? product / square : 1.0);
+    const bool fits = for_each(
+        [&](double a, double b) { return std::abs(a * factor - b) <= 0x1p-22 * std::abs(b); });
+    if (!fits) return Tensor();
+    factors.data<float>()[c] = factor;
   }
-  return type;
+  return factors;
+}
+
+// How to make `data`, which nodes of these layers read, of one of the layers' 16-bit constants.
+Result<Stored> scaled_constant(const Graph& graph, const std::vector<NodeId>& readers,
+                               const Tensor& data, const HalfStorage& storage) {
+  for (const NodeId n : readers) {
+    std::vector<std::string> names = graph.node(n).origin;
+    if (names.empty()) names.push_back(display_name(graph, graph.node(n)));
+    for (const std::string& name : names) {
+      const auto layer = storage.layers.find(name);
+      if (layer == storage.layers.end()) continue;
+      for (const Tensor& half : layer->second) {
+        if (half.dims() != data.dims()) continue;
+        for (size_t axis = 0; axis < data.rank(); ++axis) {
+          MNN_ASSIGN_OR_RETURN(Tensor factors, factors_along(half, data, axis));
+          if (factors.defined()) return Stored{half, std::move(factors)};
+        }
+      }
+    }
+  }
+  return Stored{};
 }
 
 bool casts_to_f32(const Node& node) {
@@ -148,20 +206,33 @@ bool is_storage_cast(const Graph& graph, const Node& node) {
           is_half(to.type.dtype));
 }
 
+std::vector<char> storage_nodes(const Graph& graph) {
+  std::vector<char> found(graph.nodes.size(), 0), widened(graph.values.size(), 0);
+  for (size_t n = 0; n < graph.nodes.size(); ++n) {
+    const Node& node = graph.nodes[n];
+    if (is_widening(graph, node)) widened[static_cast<size_t>(node.outputs[0])] = 1;
+    found[n] = is_storage_cast(graph, node) ||
+               (node.op == "Mul" && node.inputs.size() == 2 && node.inputs[0] != kNoValue &&
+                node.inputs[1] != kNoValue && widened[static_cast<size_t>(node.inputs[0])] &&
+                graph.constant(node.inputs[1]) != nullptr);
+  }
+  return found;
+}
+
 Result<HalfReport> narrow_constants(Graph& graph, int64_t min_elements) {
   HalfReport report;
-  auto choose = [&](const Graph& g, ValueId id, const Tensor& data) -> Result<Tensor> {
+  auto choose = [&](const Graph& g, ValueId id, const Tensor& data) -> Result<Stored> {
     MNN_ASSIGN_OR_RETURN(Narrowed made, round_to(data, DType::kF16));
     const std::string why = objection(made.error);
     if (!why.empty()) {
       const std::string& name = g.value(id).name;
       report.kept.push_back((name.empty() ? "a constant " + data.type_str() : name) + ": " + why);
-      return Tensor();
+      return Stored{};
     }
     ++report.narrowed;
     report.bytes_saved += data.bytes() - made.half.bytes();
     report.error.merge(made.error);
-    return std::move(made.half);
+    return Stored{std::move(made.half), {}};
   };
   MNN_RETURN_IF_ERROR(store_under_casts(graph, min_elements, choose));
   return report;
@@ -179,23 +250,22 @@ Result<int> restore_half(Graph& graph, const HalfStorage& storage) {
   // Made anew for each graph: store_under_casts goes into sub-graphs by itself.
   const Graph* indexed = nullptr;
   Uses uses;
-  auto choose = [&](const Graph& g, ValueId id, const Tensor& data) -> Result<Tensor> {
+  auto choose = [&](const Graph& g, ValueId id, const Tensor& data) -> Result<Stored> {
     if (indexed != &g) {
       uses = index_uses(g);
       indexed = &g;
     }
-    Tensor chosen;
+    Stored chosen;
     for (const DType type : storage.types) {
       MNN_ASSIGN_OR_RETURN(Narrowed made, round_to(data, type));
-      if (is_exact(made.error)) chosen = std::move(made.half);
-      if (chosen.defined()) break;
+      if (is_exact(made.error)) chosen.half = std::move(made.half);
+      if (chosen.half.defined()) break;
     }
-    const DType type = type_of_layers(g, uses.consumers[static_cast<size_t>(id)], storage);
-    if (!chosen.defined() && type != DType::kUndefined) {
-      MNN_ASSIGN_OR_RETURN(Narrowed made, round_to(data, type));
-      if (objection(made.error).empty()) chosen = std::move(made.half);
+    if (!chosen.half.defined()) {
+      const std::vector<NodeId>& readers = uses.consumers[static_cast<size_t>(id)];
+      MNN_ASSIGN_OR_RETURN(chosen, scaled_constant(g, readers, data, storage));
     }
-    restored += chosen.defined();
+    restored += chosen.half.defined();
     return chosen;
   };
   MNN_RETURN_IF_ERROR(store_under_casts(graph, kLeastElements, choose));

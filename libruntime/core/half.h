@@ -25,7 +25,7 @@ struct HalfReport {
 // at least 50 dB) by an f16 constant under a Cast to f32, sub-graphs included.
 Result<HalfReport> narrow_constants(Graph& graph, int64_t min_elements = 64);
 
-// Makes every Cast of a 16-bit constant to f32 the f32 constant.
+// Makes every Cast of a 16-bit constant to f32 the f32 constant, and so the product of two.
 Status widen_constants(Graph& graph);
 
 // Makes a graph compute in f32 what it declares as f16 or bf16, sub-graphs included; a graph
@@ -37,14 +37,15 @@ Status widen(Graph& graph);
 
 // What of a graph is stored in 16 bits: remembered before widen(), and stored so again afterwards.
 struct HalfStorage {
-  std::vector<DType> types;                          // of its constants
-  std::map<std::string, DType, std::less<>> layers;  // source layers whose results are such
+  std::vector<DType> types;  // of its constants
+  // By source layer with 16-bit results: the constants of at least 64 elements that it reads.
+  std::map<std::string, std::vector<Tensor>, std::less<>> layers;
   bool empty() const { return types.empty() && layers.empty(); }
 };
 HalfStorage half_storage(const Graph& graph);
-// Puts f32 constants of at least 64 elements under a Cast from one of the types, where that changes
-// no element; the constants that passes made for the layers also where rounding keeps 50 dB.
-// Returns how many.
+// Puts f32 constants of at least 64 elements under a Cast from one of the types where that changes
+// no element, and those that passes made of a layer's constant by factors along one axis under the
+// Cast of that constant and a Mul by the factors. Returns how many.
 Result<int> restore_half(Graph& graph, const HalfStorage& storage);
 
 // The border of a widened graph in f32 as well: inputs and outputs that only Casts stand behind. By
@@ -60,5 +61,7 @@ void narrow_border(Graph& graph, const HalfBorder& border);
 bool is_widening(const Graph& graph, const Node& node);
 // Whether it is that, or a Cast between f32 and a 16-bit float at the border of the model.
 bool is_storage_cast(const Graph& graph, const Node& node);
+// Per node: whether it is that, or the Mul of a Cast constant by its factors.
+std::vector<char> storage_nodes(const Graph& graph);
 
 }  // namespace mnn

@@ -268,6 +268,23 @@ class Widener {
   std::vector<char> output_;
 };
 
+// A constant times factors that have its rank, and an extent of 1 where they repeat.
+bool is_constant_product(const Graph& graph, const Node& node) {
+  if (node.op != "Mul" || node.inputs.size() != 2 || !node.fused.empty() ||
+      node.outputs.size() != 1 || node.outputs[0] == kNoValue ||
+      graph.value(node.outputs[0]).quant) {
+    return false;
+  }
+  const auto constant = [&](size_t i) {
+    return node.inputs[i] == kNoValue ? nullptr : graph.constant(node.inputs[i]);
+  };
+  const Tensor *x = constant(0), *factors = constant(1);
+  return x != nullptr && factors != nullptr && x->dtype() == DType::kF32 &&
+         factors->dtype() == DType::kF32 &&
+         std::ranges::equal(x->dims(), factors->dims(),
+                            [](int64_t d, int64_t f) { return f == d || f == 1; });
+}
+
 }  // namespace
 
 Status widen_constants(Graph& graph) {
@@ -275,11 +292,21 @@ Status widen_constants(Graph& graph) {
   left.reserve(graph.nodes.size());
   for (Node& node : graph.nodes) {
     for (Graph& g : node.subgraphs) MNN_RETURN_IF_ERROR(widen_constants(g));
-    if (!is_widening(graph, node) || graph.is_result(node.outputs[0])) {
+    const bool product = is_constant_product(graph, node);
+    if ((!product && !is_widening(graph, node)) || graph.is_result(node.outputs[0])) {
       left.push_back(std::move(node));
       continue;
     }
-    MNN_ASSIGN_OR_RETURN(Tensor data, convert_floats(*graph.constant(node.inputs[0]), DType::kF32));
+    const Tensor* stored = graph.constant(node.inputs[0]);
+    Tensor data;
+    if (product) {
+      const Tensor* const in[] = {stored, graph.constant(node.inputs[1])};
+      auto made = run_node(node, in);
+      if (!made.ok()) return made.status().context("node " + display_name(graph, node));
+      data = std::move((*made)[0]);
+    } else {
+      MNN_ASSIGN_OR_RETURN(data, convert_floats(*stored, DType::kF32));
+    }
     Value& value = graph.value(node.outputs[0]);
     value.kind = ValueKind::kConstant;
     value.type = tensor_type(DType::kF32, to_shape(data.dims()));

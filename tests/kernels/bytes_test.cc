@@ -30,7 +30,7 @@ TEST(Bytes, GridNumbersAreThoseOfTheDefinition) {
         std::vector<uint8_t> y(x.size());
         kernels->to_u8(x.data(), y.data(), static_cast<int64_t>(x.size()), scale, zero);
         for (size_t i = 0; i < x.size(); ++i)
-          ASSERT_EQ(y[i], quantize_one(x[i], scale, zero, {0, 255}))
+          ASSERT_EQ(y[i], quantize_one(x[i], scale, zero, *find_storage(DType::kU8)))
               << isa << " " << x[i] << " on " << scale << ", " << zero;
       }
   }

@@ -59,8 +59,8 @@ TEST(Report, TextTakesNamesOfAnyLength) {
   QuantReport r = sample_report();
   const std::string name(3000, 'n');
   r.outputs[0].first = name;
-  r.islands = {{name, name, 0.5, {name}}};
-  r.candidates[0].first = name;
+  r.islands = {{name, name, 0.5, 0, {name}}};
+  r.candidates[0].name = name;
   r.layers[0].name = std::string(100, 'a') + "\xc3\xa4" + std::string(46, 'b');
   const std::string text = report_text(r, 2, false);
   EXPECT_NE(text.find("output " + name + ": SNR 12.0 dB, cosine "), std::string::npos);
