@@ -32,6 +32,9 @@ Result<MatrixKernelPtr> make_conv_f32(const ConvGeometry& geometry, const float*
                                       const float* bias, const Epilogue& epilogue,
                                       const KernelOptions& options);
 
+// Strides of a transposed convolution multiply to at most this.
+constexpr int64_t kMostTransposedStrides = 4096;
+
 // Transposed convolution: weights [ic, oc / groups, kd, kh, kw] as in ONNX; pads and strides are
 // the attributes of ConvTranspose, od, oh and ow its output size.
 Result<MatrixKernelPtr> make_conv_transpose_f32(const ConvGeometry& geometry, const float* weights,

@@ -286,8 +286,9 @@ Result<MatrixKernelPtr> make_conv_transpose_f32(const ConvGeometry& geometry, co
                                                 const KernelOptions& options) {
   MNN_ASSIGN_OR_RETURN(const KernelTable* table, find_kernels(options.isa));
   MNN_ASSIGN_OR_RETURN(const ConvGeometry g, check_geometry(geometry, 4));
-  if (g.stride_d > 4096 || g.stride_h > 4096 || g.stride_w > 4096 ||
-      g.stride_d * g.stride_h * g.stride_w > 4096)
+  constexpr int64_t kMost = kMostTransposedStrides;
+  if (g.stride_d > kMost || g.stride_h > kMost || g.stride_w > kMost ||
+      g.stride_d * g.stride_h * g.stride_w > kMost)
     return unsupported("transposed convolution with strides " + std::to_string(g.stride_d) + " x " +
                        std::to_string(g.stride_h) + " x " + std::to_string(g.stride_w));
   // Tiles that would be less than half full.

@@ -11,7 +11,8 @@ namespace {
 // From how many input channels on each tap is a run of its own; below, neighbouring taps make one
 // run and pixels at the border are copied.
 constexpr int64_t kRunChannels = 16;
-constexpr int64_t kPackBlock = 64;  // input channels packed at a time, to stay in L1
+constexpr int64_t kPackBlock = 64;     // input channels packed at a time, to stay in L1
+constexpr int64_t kPackFloats = 4096;  // of a panel that are turned at a time
 constexpr int64_t kTileRows = 6;
 
 }  // namespace
@@ -70,6 +71,9 @@ int64_t DirectConvF32::weight_floats() const {
 void DirectConvF32::set_weights(const WeightView& view, const float* weights, const float* bias) {
   view_ = view;
   computed_ = weights == nullptr;
+  taps_inside_ = view.input_stride == static_cast<int64_t>(view.taps.size());
+  for (size_t tap = 0; tap < view.taps.size(); ++tap)
+    taps_inside_ = taps_inside_ && view.taps[tap] == static_cast<int64_t>(tap);
   if (computed_) return;
   packed_ = AlignedBuffer<float>(weight_floats());
   pack(weights, bias, packed_.data(), 0, 1);
@@ -89,12 +93,24 @@ void DirectConvF32::pack_dot(const float* weights, int64_t o, float* packed) con
 
 void DirectConvF32::pack_panel(const float* weights, const Panel& p, float* w) const {
   const int64_t nr = int64_t{p.vectors} * table_.lanes;
-  for (size_t tap = 0; tap < grid_.taps.size(); ++tap, w += group_inputs_ * nr) {
-    if (view_.input_stride == 1) {
-      table_.pack_transposed_f32(weights + view_.at(p.n0, tap), view_.output_stride, group_inputs_,
-                                 p.width, nr, 1.0f, w);
-      continue;
+  const auto taps = static_cast<int64_t>(grid_.taps.size());
+  if (taps_inside_ && taps * nr <= kPackFloats) {
+    // Some channels with all their taps at a time; then the taps are taken apart.
+    alignas(64) float rows[kPackFloats];
+    const int64_t step = kPackFloats / nr / taps;
+    for (int64_t c0 = 0; c0 < group_inputs_; c0 += step) {
+      const int64_t count = std::min(step, group_inputs_ - c0);
+      float* out = taps == 1 ? w + c0 * nr : rows;
+      table_.pack_transposed_f32(weights + view_.at(p.n0, 0) + c0 * taps, view_.output_stride,
+                                 count * taps, p.width, nr, 1.0f, out);
+      for (int64_t c = 0; c < count && taps > 1; ++c)
+        for (int64_t tap = 0; tap < taps; ++tap)
+          std::memcpy(w + (tap * group_inputs_ + c0 + c) * nr, rows + (c * taps + tap) * nr,
+                      static_cast<size_t>(nr) * sizeof(float));
     }
+    return;
+  }
+  for (size_t tap = 0; tap < grid_.taps.size(); ++tap, w += group_inputs_ * nr) {
     for (int64_t c0 = 0; c0 < group_inputs_; c0 += kPackBlock) {
       const int64_t end = std::min(c0 + kPackBlock, group_inputs_);
       for (int64_t j = 0; j < p.width; ++j) {

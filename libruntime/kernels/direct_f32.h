@@ -89,6 +89,7 @@ class DirectConvF32 final : public MatrixKernel {
   bool dots_ = false;         // few columns: each is a row of weights
   bool identity_ = false;     // grid point i reads pixel i and writes pixel i
   bool computed_ = false;     // weights come with each run
+  bool taps_inside_ = false;  // the taps of a channel are neighbours in the weights
   std::vector<Panel> panels_;
   Split split_;
   WeightView view_;

@@ -8,18 +8,15 @@
 namespace mnn::cpu {
 namespace {
 
-// Classes of output pixels a transposed convolution is cut into.
-constexpr int64_t kMostClasses = 4096;
-
 std::optional<std::string> supports_conv(const Graph& graph, const Node& node) {
   const NodeView n(graph, node);
   if (n.in_type(0) != DType::kF32) return "input is not f32";
   const size_t rank = n.in(0).type.rank();
   if (rank < 3 || rank > 5) return std::to_string(rank) + "-dimensional input";
   if (node.op == "ConvTranspose") {
-    int64_t classes = 1;
+    int64_t all = 1;
     for (const int64_t s : n.attr_ints("strides")) {
-      if (s > kMostClasses || (classes *= s) > kMostClasses) return "strides";
+      if (s > kMostTransposedStrides || (all *= s) > kMostTransposedStrides) return "strides";
     }
   }
   return check_post_ops(graph, node);

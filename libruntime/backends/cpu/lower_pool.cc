@@ -58,6 +58,9 @@ Result<std::vector<PoolPass>> passes_of(const NodeView& n) {
   }
   if (w.rank() < 3) return std::vector<PoolPass>{pass};
   pass.images *= x[2];
+  if (w.kernel[0].value() == 1 && w.strides[0] == 1 && begin(0) == 0 && end(0) == 0) {
+    return std::vector<PoolPass>{pass};
+  }
   PoolPass across;
   across.row.c = p.c;
   across.row.iw = across.row.ow = across.row.end_w = pass.oh * p.ow;
@@ -81,7 +84,7 @@ Status lower_average_u8(Lowering& l, const Node& node, const PoolPass& pass) {
   const Array in[] = {x}, out[] = {y};
   Step& step =
       l.add_step("average_pool_u8", in, out, y.elements() * (p.kh * p.kw + 1) / 4, nullptr);
-  const int64_t rows = l.dims(xv)[0] * oh;
+  const int64_t rows = pass.images * oh;
   const int64_t image = p.ih * p.iw * p.c, row = p.ow * p.c;
   const float factor = out_grid ? in_grid.scale / out_grid->scale : in_grid.scale;
   step.run = [=, zero = static_cast<float>(in_grid.zero), parts = step.parts, k = &l.kernels()](
