@@ -58,7 +58,7 @@ std::string take_pair(std::vector<DimTerm>& terms) {
       if (!all) break;
       rest.erase(it);
     }
-    if (!all) continue;
+    if (!all || (e - k).is_unknown() || (-e).is_unknown()) continue;
     if (term.coefficient < 0) {
       const std::string key = "min(" + (e - k).str() + ", " + (-k).str() + ")";
       const int64_t factor = -term.coefficient;
@@ -288,6 +288,7 @@ Dim larger_of(const Dim& a, const Dim& b) {
   const bool negative = leads_negative(terms);
   for (DimTerm& term : terms) term.coefficient /= negative ? -factor : factor;
   const Dim inner = sum_of_terms(std::move(terms));
+  if (inner.unknown_) return inner;
   std::string key = "max(" + inner.str() + ", 0)";
   const Dim positive =
       sum_of_terms({{factor, {make_atom(DimAtom::Kind::kPositive, std::move(key), inner, 0)}}});
