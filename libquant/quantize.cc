@@ -184,7 +184,8 @@ class Quantizer {
       ErrorMetrics& m = report_.outputs.back().second;
       m.constant = m.constant || never_changes(reference_, o);
       if (m.constant)
-        add_fault("output " + name + " is the same on all held-back samples: its error says nothing");
+        add_fault("output " + name +
+                  " is the same on all held-back samples: its error says nothing");
     }
     MNN_ASSIGN_OR_RETURN(const std::vector<double> each, sample_snrs_db(reference_, outputs));
     for (size_t s = 0; s < each.size(); ++s) report_.samples.push_back({holdout.name(s), each[s]});

@@ -24,7 +24,8 @@ uint64_t hash_tensor(const Tensor& t) {
   if (!t.defined()) return 1;
   uint64_t h = mix(static_cast<uint64_t>(t.dtype()), 2);
   // Leading ones change nothing about an operand that broadcasts.
-  const auto first = std::find_if(t.dims().begin(), t.dims().end(), [](int64_t d) { return d != 1; });
+  const auto first =
+      std::find_if(t.dims().begin(), t.dims().end(), [](int64_t d) { return d != 1; });
   for (auto d = first; d != t.dims().end(); ++d) h = mix(h, static_cast<uint64_t>(*d));
   if (t.dtype() == DType::kString) {
     for (const std::string& s : t.string_values()) h = mix(h, hash_text(s));

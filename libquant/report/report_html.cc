@@ -58,8 +58,8 @@ std::string samples_html(const QuantReport& r) {
                     overall_text(r, r.mean_sample_snr_db) +
                     ".</p><table><tr><th>sample</th><th>SNR</th></tr>";
   for (size_t i = 0; i < std::min(kMostRows, worst.size()); ++i)
-    out += "<tr><td>" + html_escape(worst[i].name) + "</td><td>" + overall_text(r, worst[i].snr_db) +
-           "</td></tr>";
+    out += "<tr><td>" + html_escape(worst[i].name) + "</td><td>" +
+           overall_text(r, worst[i].snr_db) + "</td></tr>";
   return out + "</table>";
 }
 
@@ -69,8 +69,9 @@ std::string candidates_html(const QuantReport& r) {
       "<h2>Candidates</h2><table><tr><th>method</th><th>mean of the samples' SNRs</th>"
       "<th></th></tr>";
   for (const TriedRecipe& tried : r.candidates) {
-    out += "<tr><td>" + html_escape(tried.name) + "</td><td>" + overall_text(r, tried.mean_sample_snr_db) +
-           "</td><td>" + (tried.chosen ? "chosen" : "") + "</td></tr>";
+    out += "<tr><td>" + html_escape(tried.name) + "</td><td>" +
+           overall_text(r, tried.mean_sample_snr_db) + "</td><td>" +
+           (tried.chosen ? "chosen" : "") + "</td></tr>";
   }
   return out + "</table>";
 }

@@ -65,8 +65,8 @@ std::string report_text(const QuantReport& r, size_t max_layers, bool color) {
     const auto worst = std::min_element(
         r.samples.begin(), r.samples.end(),
         [](const SampleError& a, const SampleError& b) { return a.snr_db < b.snr_db; });
-    out += "mean of the samples' SNRs " + overall_text(r, r.mean_sample_snr_db) +
-           ", the worst " + overall_text(r, worst->snr_db) + ": " + worst->name + "\n";
+    out += "mean of the samples' SNRs " + overall_text(r, r.mean_sample_snr_db) + ", the worst " +
+           overall_text(r, worst->snr_db) + ": " + worst->name + "\n";
   }
   if (r.argmax_agreement >= 0)
     out += "argmax agreement " + format_percent(r.argmax_agreement, 2) + " %\n";
