@@ -1,4 +1,5 @@
 // mnn inspect: what is in a model.
+#include <algorithm>
 #include <iostream>
 #include <set>
 
@@ -192,7 +193,7 @@ Status inspect(const Options& o) {
     out["int8_mac_share"] = session ? session->int8_mac_share() : 0.0;
     if (session) {
       const MemoryInfo m = session->memory();
-      out["macs"] = static_cast<int64_t>(session->macs().all);
+      out["macs"] = static_cast<int64_t>(std::min(session->macs().all, 9e18));
       out["memory"] = {{"arena_bytes", m.arena_bytes},
                        {"weight_bytes", m.weight_bytes},
                        {"packed_bytes", m.packed_bytes},

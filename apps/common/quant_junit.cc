@@ -58,9 +58,9 @@ std::string quant_junit(const QuantReport& report, const Thresholds& thresholds,
     std::string faults;
     for (const std::string& fault : report.data_faults)
       faults += (faults.empty() ? "" : "; ") + fault;
-    const size_t samples = report.calibration_samples + report.holdout_samples;
-    cases.push_back(
-        make_case("thresholds", "sound-data", faults, std::to_string(samples) + " samples"));
+    const std::string line = std::to_string(report.calibration_samples) + " calibration and " +
+                             std::to_string(report.holdout_samples) + " held-back samples";
+    cases.push_back(make_case("thresholds", "sound-data", faults, line));
   }
   for (const LayerError& layer : report.layers) {
     std::string why;

@@ -16,11 +16,15 @@ std::string number(double v) {
   return text;
 }
 
-// Whether all elements have the bits of the first.
+// Whether all elements are the first one.
 bool is_constant(const Tensor& t) {
   if (t.form() != Tensor::Form::kTensor || t.dtype() == DType::kString) return false;
   const int64_t n = t.elements();
   if (n < 2 || t.bytes() % n != 0) return false;
+  if (t.dtype() == DType::kF32) {
+    const std::span<const float> x = t.span<float>();
+    return std::all_of(x.begin(), x.end(), [&](float v) { return v == x[0]; });
+  }
   const int64_t size = t.bytes() / n;
   return std::memcmp(t.raw(), t.raw() + size, static_cast<size_t>(t.bytes() - size)) == 0;
 }
@@ -154,19 +158,44 @@ std::vector<std::string> check_tensors(const Graph& graph, const Calibration& ca
   if (calibration.constants.empty()) return faults;
   const Uses uses = index_uses(graph);
   const std::vector<char> follows = follows_data(graph);
-  for (const Calibration::Constant& constant : calibration.constants) {
-    const auto at = static_cast<size_t>(constant.value);
+  std::vector<char> fixed(graph.values.size(), 0);  // seen, or made of nothing else
+  for (const Calibration::Constant& c : calibration.constants)
+    fixed[static_cast<size_t>(c.value)] = 1;
+  // What is made of such tensors alone says nothing new.
+  const auto follows_fixed = [&](const Node& node) {
+    bool any = false;
+    for (const auto* list : {&node.inputs, &node.captures}) {
+      for (const ValueId v : *list) {
+        const auto at = static_cast<size_t>(v);
+        if (v == kNoValue || !follows[at]) continue;
+        if (!fixed[at]) return false;
+        any = true;
+      }
+    }
+    return any;
+  };
+  std::vector<char> follower(graph.values.size(), 0);
+  for (const Node& node : graph.nodes) {
+    if (!follows_fixed(node)) continue;
+    for (const ValueId v : node.outputs) {
+      if (v != kNoValue) fixed[static_cast<size_t>(v)] = follower[static_cast<size_t>(v)] = 1;
+    }
+  }
+  for (const Calibration::Constant& c : calibration.constants) {
+    const auto at = static_cast<size_t>(c.value);
     // What only shapes decide is the same everywhere.
-    if (!follows[at]) continue;
+    if (!follows[at] || follower[at]) continue;
     std::vector<std::string> readers;
-    for (const NodeId reader : uses.consumers[at])
-      readers.push_back(display_name(graph, graph.node(reader)));
+    for (const NodeId reader : uses.consumers[at]) {
+      const std::string name = display_name(graph, graph.node(reader));
+      if (std::find(readers.begin(), readers.end(), name) == readers.end()) readers.push_back(name);
+    }
     const NodeId maker = uses.producer[at];
     faults.push_back((maker < 0
-                          ? "input " + graph.value(constant.value).name
+                          ? "input " + graph.value(c.value).name
                           : "what layer " + display_name(graph, graph.node(maker)) + " makes") +
                      (readers.empty() ? "" : ", read by " + some_of(readers) + ",") + " is " +
-                     (constant.number ? number(*constant.number + 0.0) : "the same") +
+                     (c.number ? number(*c.number + 0.0) : "the same") +
                      " in every calibration sample: its range says nothing");
   }
   return faults;

@@ -12,7 +12,8 @@ namespace mnn {
 Result<std::vector<std::string>> check_samples(const SampleSet& calibration,
                                                const SampleSet& holdout);
 
-// Tensors of the plan that never changed, by the layers that make and read them.
+// Tensors of the plan that never changed though what the inputs hold decides them, by the layers
+// that make and read them; the first of those that follow from each other.
 std::vector<std::string> check_tensors(const Graph& graph, const Calibration& calibration);
 
 // "a, b, c and 4 more".

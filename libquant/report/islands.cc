@@ -18,8 +18,11 @@ bool is_matrix(const Node& n) {
 
 bool is_recurrent(const Node& n) { return n.op == "LSTM" || n.op == "GRU" || n.op == "RNN"; }
 
-bool is_lookup(const Node& n) {
-  return n.op == "Gather" || n.op == "GatherElements" || n.op == "GatherND";
+// Whether the node takes rows of a table of floats.
+bool looks_up(const Graph& g, const Node& n) {
+  if (n.op != "Gather" && n.op != "GatherElements" && n.op != "GatherND") return false;
+  const Tensor* table = g.constant(n.inputs[0]);
+  return table != nullptr && is_float(table->dtype());
 }
 
 bool is_float_value(const Graph& g, ValueId v) {
@@ -51,8 +54,7 @@ std::string why_matrix(const Graph& g, const Node& n) {
 }
 
 std::string why_other(const Graph& g, const Node& n) {
-  if (is_lookup(n) && g.constant(n.inputs[0]) != nullptr)
-    return "the table it looks up is no layer's weights";
+  if (looks_up(g, n)) return "the table it looks up is no layer's weights";
   const bool makes_output = std::any_of(n.outputs.begin(), n.outputs.end(),
                                         [&](ValueId v) { return v != kNoValue && g.is_result(v); });
   if (makes_output) return "it makes an output of the model";
@@ -93,7 +95,8 @@ class Islands {
       all_ += macs;
       const bool floats = std::any_of(n.outputs.begin(), n.outputs.end(),
                                       [&](ValueId v) { return is_float_value(g, v); });
-      if (runs_in_int8(g, n) || (!is_matrix(n) && macs == 0 && !floats)) continue;
+      const bool works = is_matrix(n) || macs > 0 || floats || looks_up(g, n);
+      if (runs_in_int8(g, n) || !works) continue;
       const std::string why = why_float(g, n, macs, inside);
       FloatIsland& island = found_[{n.op, why}];
       island.op = n.op;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -27,7 +28,7 @@ std::string report_json(const QuantReport& r) {
   out["calibration_samples"] = r.calibration_samples;
   out["holdout_samples"] = r.holdout_samples;
   out["holdout_note"] = r.holdout_note;
-  out["macs"] = r.macs;
+  out["macs"] = static_cast<int64_t>(std::min(r.macs, 9e18));
   out["int8_mac_share"] = r.int8_mac_share;
   out["constant_bytes_before"] = r.bytes_before;
   out["constant_bytes_after"] = r.bytes_after;

@@ -6,6 +6,7 @@
 #include "libruntime/compile/plan.h"
 #include "libruntime/compile/subgraphs.h"
 #include "libruntime/core/control_flow.h"
+#include "libruntime/core/quant.h"
 
 namespace mnn {
 namespace {
@@ -83,6 +84,7 @@ class Control : public NestedExecutable {
     }
     warm(graph);
     for (const ValueId v : node_.outputs) {
+      quant_.push_back(v == kNoValue ? std::nullopt : graph.value(v).quant);
       if (v != kNoValue && !graph.value(v).type.is_static()) grows_ = true;
     }
     grows_ |= node_.op != "If";
@@ -132,11 +134,14 @@ class Control : public NestedExecutable {
     const auto run_one = [this](const Graph& g, std::span<const Tensor> feeds) {
       return run_body(static_cast<size_t>(&g - node_.subgraphs.data()), feeds);
     };
-    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> made,
+    MNN_ASSIGN_OR_RETURN(std::vector<Tensor> made,
                          run_control_flow(node_, inputs, in.subspan(next), run_one));
     size_t wanted = 0;
     for (size_t i = 0; i < node_.outputs.size(); ++i) {
       if (node_.outputs[i] == kNoValue) continue;
+      if (quant_[i] && made[i].dtype() == DType::kF32) {
+        MNN_ASSIGN_OR_RETURN(made[i], round_to_grid(made[i], *quant_[i]));
+      }
       MNN_RETURN_IF_ERROR(deliver_output(made[i], out[wanted++]));
     }
     return {};
@@ -172,7 +177,8 @@ class Control : public NestedExecutable {
   const int64_t trips_;
   const bool outline_;
   std::string where_;
-  std::vector<PlanCache> caches_;  // one per sub-graph
+  std::vector<PlanCache> caches_;                  // one per sub-graph
+  std::vector<std::optional<QuantParams>> quant_;  // per output
   bool grows_ = false;
   StepTimer timer_;
 };

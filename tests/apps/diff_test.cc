@@ -48,7 +48,7 @@ TEST(Diff, AnotherExporterDiffersInNames) {
   text = with(text, "graph g(x: f32[2,20]) -> (y)", "graph g(image: f32[2,20]) -> (y)");
   text = with(text, "MatMul(x, w) name \"fc\" @ \"fc\"", "MatMul(image, w) name \"m1\" @ \"m1\"");
   text = with(text, "name \"act\" @ \"act\"", "name \"r1\" @ \"r1\"");
-  text = with(text, "{axis=1} name \"soft\" @ \"soft\"", "name \"s1\" @ \"s1\"");
+  text = with(text, "{axis=1} name \"soft\" @ \"soft\"", "{axis=1} name \"s1\" @ \"s1\"");
   const GraphDiff d = diff_graphs(typed_graph(kBase), typed_graph(text));
   EXPECT_TRUE(d.added.empty());
   EXPECT_TRUE(d.removed.empty());

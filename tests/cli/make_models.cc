@@ -258,7 +258,7 @@ bool write_samples(const std::string& folder, int count, const std::vector<int64
   std::filesystem::create_directories(folder);
   for (int i = 0; i < count; ++i) {
     auto t = mnn::Tensor::allocate(mnn::DType::kF32, dims);
-    for (int64_t e = 0; e < t->elements(); ++e) t->data<float>()[e] = scale * noise.next();
+    for (int64_t e = 0; e < t->elements(); ++e) t->data<float>()[e] = scale * noise.next() + 0.0f;
     if (!mnn::write_npy(folder + "/sample_" + std::to_string(i) + ".npy", *t).ok()) return false;
   }
   return true;

@@ -107,14 +107,10 @@ TEST(Data, EmptyImagesAreNamedAndNothingIsCalledExact) {
 TEST(Data, TensorsThatNeverChangeAreNamedByTheirLayers) {
   std::vector<Given> hidden = noise(8), held = noise(2, "held");
   for (Given& g : hidden) g.mask = 0;
-  const Faults faults = report_of(hidden, held).data_faults;
-  ASSERT_EQ(faults.size(), 2u);
-  EXPECT_EQ(faults[0],
-            "what layer mask makes, read by first, is 0 in every calibration sample: its range "
-            "says nothing");
-  EXPECT_EQ(faults[1],
-            "what layer first makes, read by second, is 0 in every calibration sample: its range "
-            "says nothing");
+  EXPECT_EQ(report_of(hidden, held).data_faults,
+            Faults{"what layer mask makes, read by first, is 0 in every calibration sample: its "
+                   "range says nothing"})
+      << "what follows from it is not listed";
 }
 
 TEST(Data, SomeEmptySamplesAmongOthers) {

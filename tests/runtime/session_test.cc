@@ -634,6 +634,27 @@ TEST(Profile, CountsMacs) {
   EXPECT_EQ(session->int8_mac_share(), 0);
 }
 
+TEST(Session, WhatControlFlowMakesIsRoundedToItsGrid) {
+  const Graph graph = graph_of(R"(graph g(c: bool[], x: f32[4]) -> (y) {
+  h: f32[4] quant u8 scale [0.5] zero [4] = If(c) captures(x) {
+    then_branch: graph t() captures(x) -> (r) {
+      r = Neg(x)
+    }
+    else_branch: graph e() captures(x) -> (r) {
+      r = Abs(x)
+    }
+  }
+  y = Neg(h)
+})");
+  const std::vector<Tensor> inputs = {tensor_of("bool[] = 1"),
+                                      tensor_of("f32[4] = 0.3 -0.7 1.2 -200")};
+  const auto session = session_of(graph);
+  const std::vector<Tensor> made = run_of(*session, inputs);
+  ASSERT_EQ(made.size(), 1u);
+  EXPECT_TRUE(identical(made[0], run_reference(graph, inputs).value()[0]));
+  EXPECT_TRUE(identical(made[0], tensor_of("f32[4] = 0.5 -0.5 1 -125.5"))) << print_tensor(made[0]);
+}
+
 TEST(Session, ThreadsDoNotChangeResults) {
   const Graph graph = graph_of(kMixed);
   const std::vector<Tensor> inputs = {tensor_of("f32[1,2,5,5] = random 5 -1 1")};
