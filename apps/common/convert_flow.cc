@@ -61,17 +61,16 @@ Result<std::vector<OutputCheck>> check(const ConvertFlow& flow, const LoadedMode
   return check_relative(graph, expected, found, half ? kHalfTolerance : kConversionTolerance);
 }
 
-// The inputs behind a state's move up, in the source's list too.
 Status add_state(LoadedModel& loaded, const std::string& input, const std::string& output) {
   Graph& graph = loaded.model.graph;
   const std::vector<ValueId> before = graph.inputs;
   MNN_RETURN_IF_ERROR(make_state(graph, input, output));
   const auto gone =
       static_cast<int>(std::ranges::mismatch(before, graph.inputs).in1 - before.begin());
-  auto& listed = loaded.source_inputs;
-  std::erase_if(listed,
-                [&](const std::pair<std::string, int>& entry) { return entry.second == gone; });
-  for (auto& entry : listed) entry.second -= entry.second > gone ? 1 : 0;
+  // It keeps its place in the source's list, like an initializer listed there.
+  for (auto& entry : loaded.source_inputs) {
+    entry.second = entry.second == gone ? -1 : entry.second - (entry.second > gone ? 1 : 0);
+  }
   loaded.notes.push_back("input " + input + " is a state, output " + output + " its next content");
   return {};
 }

@@ -113,7 +113,7 @@ TEST(Diff, QuantizationAndStorage) {
   })");
   const GraphDiff d = diff_graphs(plain, quantized);
   ASSERT_EQ(d.constant_changes.size(), 1U);
-  EXPECT_EQ(d.constant_changes[0].after, "f32[2,2] as i8 2 scales along axis 1");
+  EXPECT_EQ(d.constant_changes[0].after, "f32[2,2] as i8, 2 f32 scales along axis 1");
   EXPECT_EQ(d.constant_changes[0].metrics->max_abs, 0);
   EXPECT_FALSE(d.same());
 }

@@ -5,7 +5,7 @@ python3 - <<'P'
 import json
 h, c = (json.load(open(f)) for f in ("h.json", "c.json"))
 print(h["int8_mac_share"] == c["int8_mac_share"] == 1, abs(h["outputs"][0]["snr_db"] - c["outputs"][0]["snr_db"]) < 3)
-print(h["bytes"] < 1.1 * c["bytes"], [i["op"] for i in h["float_islands"]] == [i["op"] for i in c["float_islands"]])
+print(h["constant_bytes_after"] < 1.1 * c["constant_bytes_after"], [i["op"] for i in h["float_islands"]] == [i["op"] for i in c["float_islands"]])
 P
 mnn inspect h.mnn | sed -n 2,3p
 mnn compare half.onnx h.mnn --inputs samples --min-snr 15 -q | tail -1
