@@ -90,12 +90,15 @@ def difference(outputs, references):
     return worst
 
 
-def main():
+def command_line(doc, *more):
+    """Options, with `more` flags for folders, and the models they name; in the environment."""
     here = os.path.dirname(os.path.abspath(__file__))
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--bin", default=os.path.join(here, "..", "build", "release", "bin"))
     parser.add_argument("--cache", default=os.path.expanduser("~/.cache/mnn-toolbox"))
+    for flag in more:
+        parser.add_argument(flag, default="")
     options = parser.parse_args()
     enter_environment(options.cache)
     with open(os.path.join(here, "models.json")) as file:
@@ -103,11 +106,16 @@ def main():
     unknown = [name for name in options.names if name not in models]
     if unknown:
         sys.exit(f"error: {unknown[0]}: expected one of {', '.join(sorted(models))}")
+    return options, {name: models[name] for name in options.names or models}
+
+
+def main():
+    options, models = command_line(__doc__)
     failed = 0
-    for name in options.names or models:
+    for name, row in models.items():
         try:
-            path = fetch(name, models[name], options.cache)
-            inputs = make_inputs(path, models[name]["inputs"])
+            path = fetch(name, row, options.cache)
+            inputs = make_inputs(path, row["inputs"])
             with tempfile.TemporaryDirectory() as work:
                 error = difference(found(os.path.join(options.bin, "mnn"), path, inputs, work), expected(path, inputs))
             good = error <= LIMIT
@@ -116,7 +124,7 @@ def main():
             good = False
             print(f"FAIL {name:22} {problem}", flush=True)
         failed += not good
-    print(f"{len(options.names or models) - failed} passed, {failed} failed")
+    print(f"{len(models) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 

@@ -10,7 +10,6 @@ code 1 when one is off or fails. Samples are seeded inputs as the rows of models
 DIR/NAME/calibration and DIR/NAME/test hold others, such as photos, as `mnn quant` takes them.
 Needs what verify_models.py needs.
 """
-import argparse
 import json
 import os
 import subprocess
@@ -18,8 +17,7 @@ import sys
 import tempfile
 
 from fetch_model import fetch
-from ort_environment import enter_environment
-from verify_models import make_inputs
+from verify_models import command_line, make_inputs
 
 LIMIT_DB = 1.0
 # From here on rounding in another order is all there is.
@@ -93,28 +91,16 @@ def check(mnn, path, samples, work):
 
 
 def main():
-    here = os.path.dirname(os.path.abspath(__file__))
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME")
-    parser.add_argument("--bin", default=os.path.join(here, "..", "build", "release", "bin"))
-    parser.add_argument("--cache", default=os.path.expanduser("~/.cache/mnn-toolbox"))
-    parser.add_argument("--samples", default="")
-    options = parser.parse_args()
-    enter_environment(options.cache)
-    with open(os.path.join(here, "models.json")) as file:
-        models = json.load(file)
-    unknown = [name for name in options.names if name not in models]
-    if unknown:
-        sys.exit(f"error: {unknown[0]}: expected one of {', '.join(sorted(models))}")
+    options, models = command_line(__doc__, "--samples")
     failed = 0
-    for name in options.names or models:
+    for name, row in models.items():
         with tempfile.TemporaryDirectory() as work:
             try:
-                path = fetch(name, models[name], options.cache)
+                path = fetch(name, row, options.cache)
                 samples = os.path.join(options.samples, name)
                 if not options.samples or not os.path.isdir(samples):
                     samples = f"{work}/samples"
-                    write_samples(path, models[name]["inputs"], samples)
+                    write_samples(path, row["inputs"], samples)
                 off, text = check(os.path.join(options.bin, "mnn"), path, samples, work)
             except RuntimeError as problem:
                 if "to quantize" in str(problem) and not options.names:
