@@ -173,6 +173,22 @@ class OpCaseTest : public testing::TestWithParam<size_t> {
     }
   }
 
+  // Each output as the only one that is wanted.
+  void check_alone(const Graph& graph, std::span<const Tensor> inputs, const Runner& runner) {
+    for (size_t i = 0; i < c().expectations.size() && graph.outputs.size() > 1; ++i) {
+      const OpCase::Expectation& e = c().expectations[i];
+      if (!e.data) continue;
+      SCOPED_TRACE("output " + e.name + " alone");
+      Graph alone = graph;
+      alone.outputs = {graph.outputs[i]};
+      remove_dead(alone);
+      const Result<std::vector<Tensor>> results = runner.run(alone, inputs);
+      ASSERT_TRUE(results.ok()) << results.status().message();
+      EXPECT_EQ(difference(*e.data, (*results)[0], std::max(c().tolerance, runner.least_tolerance)),
+                "");
+    }
+  }
+
   void check_text(const Graph& graph) {
     PrintOptions all;
     all.max_constant_elements = INT64_MAX;
@@ -256,6 +272,7 @@ class OpCaseTest : public testing::TestWithParam<size_t> {
       if (skipped(runner.name)) continue;
       SCOPED_TRACE("on " + runner.name);
       check_results(graph, runner.run(graph, inputs), runner.least_tolerance);
+      check_alone(graph, inputs, runner);
       if (inputs.size() < 2 || skipped("constants")) continue;
       SCOPED_TRACE("with all inputs but the first as constants");
       check_results(constants, runner.run(constants, first), runner.least_tolerance);

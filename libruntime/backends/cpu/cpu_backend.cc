@@ -73,8 +73,12 @@ class CpuBackend : public Backend {
         if (auto reason = check_value(value)) return reason;
       }
     }
-    if (is_elementwise(graph, node)) return std::nullopt;
     const OpRow* row = find_row(node.op);
+    const bool has_first = !node.outputs.empty() && node.outputs[0] != kNoValue;
+    if (!has_first && (row == nullptr || row->needs_first)) {
+      return "nobody wants its first output";
+    }
+    if (is_elementwise(graph, node)) return std::nullopt;
     if (row == nullptr) {
       return "operator " + node.op + " has no CPU kernel" +
              (is_element_op(node.op) ? " for these types" : "");

@@ -441,9 +441,9 @@ Status lower_recurrent(Lowering& l, const Node& node) {
 }
 
 constexpr OpRow kRows[] = {
-    {"LSTM", supports_recurrent, lower_recurrent},
-    {"GRU", supports_recurrent, lower_recurrent},
-    {"RNN", supports_recurrent, lower_recurrent},
+    {"LSTM", supports_recurrent, lower_recurrent, false},
+    {"GRU", supports_recurrent, lower_recurrent, false},
+    {"RNN", supports_recurrent, lower_recurrent, false},
 };
 
 }  // namespace

@@ -51,7 +51,8 @@ void top_k(const float* x, int64_t n, int64_t step, int64_t k, Entry* kept) {
 
 Status lower_top_k(Lowering& l, const Node& node) {
   const NodeView n(l.graph(), node);
-  const Dims dims = l.dims(node.inputs[0]), kept = l.dims(node.outputs[0]);
+  const Dims dims = l.dims(node.inputs[0]);
+  const Dims kept = l.dims(node.outputs[n.has_output(0) ? 0 : 1]);
   const size_t rank = dims.size(), axis = n.axis("axis", rank);
   MNN_ASSIGN_OR_RETURN(const Array x, l.real(node.inputs[0], row_major(rank)));
   const Array y = l.allocate(DType::kF32, kept, row_major(rank));
@@ -78,7 +79,7 @@ Status lower_top_k(Lowering& l, const Node& node) {
     }
   };
   if (n.has_output(1)) l.define(node.outputs[1], indices);
-  return l.finish(node, y);
+  return n.has_output(0) ? l.finish(node, y) : Status();
 }
 
 // ---- Trilu ----
@@ -118,7 +119,7 @@ Status lower_trilu(Lowering& l, const Node& node) {
 }
 
 constexpr OpRow kRows[] = {
-    {"TopK", supports_top_k, lower_top_k},
+    {"TopK", supports_top_k, lower_top_k, false},
     {"Trilu", supports_trilu, lower_trilu},
 };
 

@@ -160,6 +160,7 @@ struct OpRow {
   std::string_view op;
   SupportsFn supports;
   LowerFn lower;
+  bool needs_first = true;  // nodes whose first output nobody wants are not for it
 };
 // Null when the CPU backend has no kernel for `op`.
 const OpRow* find_row(std::string_view op);
