@@ -12,10 +12,10 @@ namespace {
 constexpr size_t kMaxTerms = 32;
 constexpr size_t kMaxText = 512;
 
-std::vector<DimTerm> terms_of(const Dim& d) {
-  if (d.polynomial() != nullptr) return d.polynomial()->terms;
-  if (d.is(0)) return {};
-  return {{d.value(), {}}};
+std::string term_key(const DimTerm& term) {
+  std::string key;
+  for (const DimAtom& a : term.atoms) key += (key.empty() ? "" : "*") + a.key;
+  return key;
 }
 
 std::string scaled_text(int64_t coefficient, const std::string& key) {
@@ -86,7 +86,7 @@ std::string polynomial_text(std::vector<DimTerm> terms) {
   // The constant term reads best at the end: "h + 1".
   const bool constant_first = !terms.empty() && terms[0].atoms.empty();
   for (size_t i = constant_first ? 1 : 0; i < terms.size(); ++i) {
-    append_part(text, scaled_text(terms[i].coefficient, terms[i].key()));
+    append_part(text, scaled_text(terms[i].coefficient, term_key(terms[i])));
   }
   for (const std::string& p : pairs) append_part(text, p);
   if (constant_first) append_part(text, std::to_string(terms[0].coefficient));
@@ -134,10 +134,9 @@ Dim::Dim(DimPolynomial poly) {
   poly_ = std::make_shared<const DimPolynomial>(std::move(poly));
 }
 
-Dim sum_of_terms(std::vector<DimTerm> terms) {
+bool merge_terms(std::vector<DimTerm>& terms) {
   for (DimTerm& term : terms) std::sort(term.atoms.begin(), term.atoms.end());
-  std::sort(terms.begin(), terms.end(),
-            [](const DimTerm& a, const DimTerm& b) { return a.key() < b.key(); });
+  std::sort(terms.begin(), terms.end());
   std::vector<DimTerm> merged;
   for (DimTerm& term : terms) {
     if (merged.empty() || merged.back().atoms != term.atoms) {
@@ -146,11 +145,35 @@ Dim sum_of_terms(std::vector<DimTerm> terms) {
     }
     if (__builtin_add_overflow(merged.back().coefficient, term.coefficient,
                                &merged.back().coefficient)) {
-      return Dim::unknown();
+      return false;
     }
   }
   std::erase_if(merged, [](const DimTerm& term) { return term.coefficient == 0; });
-  return Dim(DimPolynomial{std::move(merged), {}});
+  terms = std::move(merged);
+  return true;
+}
+
+bool multiply_terms(const std::vector<DimTerm>& a, const std::vector<DimTerm>& b,
+                    std::vector<DimTerm>& product) {
+  for (const DimTerm& x : a) {
+    for (const DimTerm& y : b) {
+      DimTerm term{0, x.atoms};
+      if (__builtin_mul_overflow(x.coefficient, y.coefficient, &term.coefficient)) return false;
+      term.atoms.insert(term.atoms.end(), y.atoms.begin(), y.atoms.end());
+      product.push_back(std::move(term));
+    }
+  }
+  return true;
+}
+
+Dim sum_of_terms(std::vector<DimTerm> terms) {
+  return merge_terms(terms) ? Dim(DimPolynomial{std::move(terms), {}}) : Dim::unknown();
+}
+
+std::vector<DimTerm> terms_of(const Dim& d) {
+  if (d.polynomial() != nullptr) return d.polynomial()->terms;
+  if (d.is(0)) return {};
+  return {{d.value(), {}}};
 }
 
 Dim Dim::symbol(std::string name) {
@@ -197,19 +220,9 @@ Dim operator*(const Dim& a, const Dim& b) {
   }
   const auto ta = terms_of(a), tb = terms_of(b);
   if (ta.size() * tb.size() > kMaxTerms * 2) return Dim::unknown();
-  std::vector<DimTerm> terms;
-  for (const DimTerm& x : ta) {
-    for (const DimTerm& y : tb) {
-      DimTerm term;
-      if (__builtin_mul_overflow(x.coefficient, y.coefficient, &term.coefficient)) {
-        return Dim::unknown();
-      }
-      term.atoms = x.atoms;
-      term.atoms.insert(term.atoms.end(), y.atoms.begin(), y.atoms.end());
-      terms.push_back(std::move(term));
-    }
-  }
-  return sum_of_terms(std::move(terms));
+  std::vector<DimTerm> product;
+  if (!multiply_terms(ta, tb, product)) return Dim::unknown();
+  return sum_of_terms(std::move(product));
 }
 
 Dim floor_div(const Dim& a, const Dim& b) {

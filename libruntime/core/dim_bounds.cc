@@ -8,8 +8,8 @@ namespace {
 
 using Bound = std::optional<int64_t>;
 
-// Expressions looked at for one bound: what is left open after them stays so.
-constexpr int kMaxSteps = 48;
+// Terms looked at for one bound: what is left open after them stays so.
+constexpr int64_t kMaxWork = 256;
 
 Bound larger(const Bound& a, const Bound& b) {
   if (!a || !b) return a ? a : b;
@@ -23,10 +23,17 @@ Bound smaller(const Bound& a, const Bound& b) {
 class BoundSearch {
  public:
   Bound below(const Dim& d) {
-    if (d.is_unknown() || --steps_ < 0) return std::nullopt;
-    if (d.known()) return d.value();
-    const std::vector<DimTerm>& terms = d.polynomial()->terms;
-    Bound best = below_by_terms(terms);
+    if (d.is_unknown()) return std::nullopt;
+    return d.known() ? Bound(d.value()) : below(d.polynomial()->terms);
+  }
+
+ private:
+  using Terms = std::vector<DimTerm>;
+
+  Bound below(const Terms& terms) {
+    work_ += 1 + static_cast<int64_t>(terms.size());
+    if (work_ > kMaxWork) return std::nullopt;
+    const Bound best = below_by_terms(terms);
     // What is subtracted first: those maxima are split into their cases, the others given up.
     for (const DimAtom::Kind kind : {DimAtom::Kind::kPositive, DimAtom::Kind::kFloor}) {
       for (const bool subtracted : {true, false}) {
@@ -41,9 +48,8 @@ class BoundSearch {
     return best;
   }
 
- private:
   // The sum of what each term is never below.
-  Bound below_by_terms(const std::vector<DimTerm>& terms) {
+  Bound below_by_terms(const Terms& terms) {
     int64_t sum = 0;
     for (const DimTerm& term : terms) {
       if (term.coefficient < 0 && !term.atoms.empty()) return std::nullopt;
@@ -73,7 +79,7 @@ class BoundSearch {
   }
 
   // Bounds of the sum with `atom` replaced by what it is never below, or never above.
-  Bound below_without(const std::vector<DimTerm>& terms, const DimAtom& atom) {
+  Bound below_without(const Terms& terms, const DimAtom& atom) {
     bool adds = true, subtracts = true;  // wherever it stands
     for (const DimTerm& term : terms) {
       const auto power = std::count(term.atoms.begin(), term.atoms.end(), atom);
@@ -90,35 +96,47 @@ class BoundSearch {
     const auto& [inner, divisor] = *atom.operands;
     if (atom.kind == DimAtom::Kind::kPositive) {
       // It is one of the two, and never below either.
-      const Bound zero = below(replace(terms, atom, 1, Dim(0)));
-      const Bound whole = below(replace(terms, atom, 1, inner));
+      const Bound zero = below_with(terms, atom, 1, {});
+      if (!zero && !adds) return std::nullopt;
+      const Bound whole = below_with(terms, atom, 1, terms_of(inner));
       return adds ? larger(zero, whole) : smaller(zero, whole);
     }
     if (!divisor.known() || adds == subtracts) return std::nullopt;
     // floor(a / b) is in [(a - b + 1) / b, a / b].
     const Dim numerator = adds ? inner - divisor + Dim(1) : inner;
-    const Bound scaled = below(replace(terms, atom, divisor.value(), numerator));
+    if (numerator.is_unknown()) return std::nullopt;
+    const Bound scaled = below_with(terms, atom, divisor.value(), terms_of(numerator));
     if (!scaled) return std::nullopt;
     return ceil_div(Dim(*scaled), divisor).value();
   }
 
-  // `scale` times the sum, with `scale` times `atom` being `by`.
-  static Dim replace(const std::vector<DimTerm>& terms, const DimAtom& atom, int64_t scale,
-                     const Dim& by) {
-    Dim sum(0);
-    for (DimTerm term : terms) {
-      Dim factor(scale);
-      for (auto it = std::find(term.atoms.begin(), term.atoms.end(), atom); it != term.atoms.end();
-           it = std::find(term.atoms.begin(), term.atoms.end(), atom)) {
-        term.atoms.erase(it);
-        factor = scale == 1 ? factor * by : by;
+  // What `scale` times the sum is never below, with `scale` times `atom` being `by`.
+  Bound below_with(const Terms& terms, const DimAtom& atom, int64_t scale, const Terms& by) {
+    Terms sum;
+    for (const DimTerm& term : terms) {
+      DimTerm rest{term.coefficient, {}};
+      Terms factor = {{1, {}}};
+      bool found = false;
+      for (const DimAtom& a : term.atoms) {
+        if (a != atom) {
+          rest.atoms.push_back(a);
+          continue;
+        }
+        Terms power;
+        if (!multiply_terms(factor, by, power)) return std::nullopt;
+        factor = std::move(power);
+        found = true;
       }
-      sum = sum + sum_of_terms({std::move(term)}) * factor;
+      if (!found && __builtin_mul_overflow(rest.coefficient, scale, &rest.coefficient)) {
+        return std::nullopt;
+      }
+      if (!multiply_terms({std::move(rest)}, factor, sum)) return std::nullopt;
+      if (static_cast<int64_t>(sum.size()) > kMaxWork) return std::nullopt;
     }
-    return sum;
+    return merge_terms(sum) ? below(sum) : std::nullopt;
   }
 
-  int steps_ = kMaxSteps;
+  int64_t work_ = 0;
 };
 
 }  // namespace

@@ -25,20 +25,23 @@ struct DimTerm {
   int64_t coefficient = 0;
   std::vector<DimAtom> atoms;  // sorted; a power repeats its atom
 
-  std::string key() const {
-    std::string k;
-    for (const DimAtom& a : atoms) k += (k.empty() ? "" : "*") + a.key;
-    return k;
-  }
+  bool operator<(const DimTerm& o) const { return atoms < o.atoms; }
 };
 
-// Terms sorted by key, no zero coefficients, the constant term first.
+// Terms sorted, each product of atoms once, no zero coefficients: the number comes first.
 struct DimPolynomial {
   std::vector<DimTerm> terms;
   std::string text;
 };
 
+// Brings terms in any order into that form; false on overflow.
+bool merge_terms(std::vector<DimTerm>& terms);
+// All products of a term of `a` and one of `b`, not merged; false on overflow.
+bool multiply_terms(const std::vector<DimTerm>& a, const std::vector<DimTerm>& b,
+                    std::vector<DimTerm>& product);
 // The sum of terms in any order; unknown() on overflow.
 Dim sum_of_terms(std::vector<DimTerm> terms);
+// No terms for 0; the dimension must not be unknown.
+std::vector<DimTerm> terms_of(const Dim& d);
 
 }  // namespace mnn

@@ -138,6 +138,31 @@ class Expressions {
   Bindings bindings_;
 };
 
+// Text of an expression with no regard to its length.
+std::string long_text(std::mt19937& random, int depth) {
+  const uint32_t op = random() % 8;
+  if (depth == 0 || op == 0) return std::string(1, "abcdefgh"[random() % 8]);
+  if (op == 1) return std::to_string(random() % 99);
+  const std::string x = long_text(random, depth - 1), y = long_text(random, depth - 1);
+  if (op == 2) return x + " + " + y;
+  if (op == 3) return x + " - " + y;
+  if (op == 4) return "floor((" + x + ")/(" + y + "))";
+  return (op == 5 ? "min(" : "max(") + x + ", " + y + ")*" + (op == 7 ? "a" : "2");
+}
+
+TEST(Dim, LongTextsAreReadOrRefused) {
+  std::mt19937 random(1);
+  int unknown = 0, read = 0;
+  for (int i = 0; i < 1000; ++i) {
+    const Result<Dim> d = Dim::parse(long_text(random, 4 + i % 6));
+    if (!d.ok()) continue;
+    unknown += d->is_unknown() ? 1 : 0;
+    read += !d->is_unknown() && parsed(d->str()).same(*d) ? 1 : 0;
+  }
+  EXPECT_GT(unknown, 100);
+  EXPECT_GT(read, 100);
+}
+
 TEST(Dim, RandomExpressionsAreTheirNumbers) {
   int compared = 0;
   for (uint32_t seed = 0; seed < 20000; ++seed) {
