@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 
-from verify_models import enter_environment
+from ort_environment import enter_environment
 
 OPSET = 23
 
