@@ -264,8 +264,16 @@ void normalize_weights(std::vector<double>& w) {
 // The coordinate's fraction in (0, 1]: an integer coordinate counts as the right neighbour.
 double fraction_of(double x) { return x == std::floor(x) ? 1.0 : x - std::floor(x); }
 
+// A coordinate that is a multiple of one half but for its rounding: what is nearest to it is decided
+// by the rule for ties.
+double without_rounding(double x) {
+  const double tie = std::round(2 * x) / 2;
+  return std::fabs(x - tie) <= 1e-12 * std::max(1.0, std::fabs(x)) ? tie : x;
+}
+
 // "simple" is the rule of ONNX 10: ceil where the axis shrinks, else floor.
-int64_t nearest_index(const std::string& mode, double x, const AxisPlan& p) {
+int64_t nearest_index(const std::string& mode, double coordinate, const AxisPlan& p) {
+  const double x = without_rounding(coordinate);
   const double floor = std::floor(x), ratio = fraction_of(x);
   double index = floor;
   if (ratio != 1.0) {
