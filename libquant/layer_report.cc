@@ -76,7 +76,8 @@ class LayerReporter {
       e.name = display_name(in_.graph, node);
       e.origin = node.origin;
       e.op = node.op;
-      for (const FusedOp& f : node.fused) e.op += "+" + f.op;
+      const size_t own = node.fused.size() - (ends_in_smoothing(in_.graph, node) ? 1 : 0);
+      for (size_t i = 0; i < own; ++i) e.op += "+" + node.fused[i].op;
       e.weight_snr_db = kExactSnrDb;
       if (it != layer_of.end()) {
         row.layer = it->second;

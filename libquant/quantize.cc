@@ -91,6 +91,14 @@ std::string reason_of(const KeptFloat& kept) {
   return kept.name + " stays float: as bytes it costs " + cost + " dB at the output";
 }
 
+// Per value of a quantized graph whether any of it was quantized on the way.
+std::vector<char> touched_values(const Graph& graph) {
+  std::vector<char> touched(graph.values.size(), 0);
+  for (size_t v = 0; v < graph.values.size(); ++v) touched[v] = graph.values[v].quant.has_value();
+  mark_what_follows(graph, touched, [](const Node&) { return false; });
+  return touched;
+}
+
 // A quantizer at work: what all phases share.
 class Quantizer {
  public:
@@ -179,12 +187,13 @@ class Quantizer {
     MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(graph, run_));
     MNN_ASSIGN_OR_RETURN(const auto outputs, run_all(*session, holdout));
     MNN_ASSIGN_OR_RETURN(const auto errors, output_errors(reference_, outputs));
+    const std::vector<char> touched = touched_values(graph);
     for (size_t o = 0; o < errors.size(); ++o) {
       const std::string& name = graph_.value(graph_.outputs[o]).name;
       report_.outputs.emplace_back(name, metrics_of(errors[o]));
       ErrorMetrics& m = report_.outputs.back().second;
       m.constant = m.constant || never_changes(reference_, o);
-      if (m.constant)
+      if (m.constant && touched[static_cast<size_t>(graph.outputs[o])])
         add_fault("output " + name +
                   " is the same on all held-back samples: its error says nothing");
     }

@@ -1,6 +1,5 @@
 #include "apps/common/layers.h"
 
-#include <algorithm>
 #include <unordered_map>
 
 #include "apps/common/tensors.h"
@@ -12,20 +11,6 @@ namespace {
 
 // File systems take 255 bytes a name; this leaves room for "~12345" and an ending.
 constexpr size_t kLongestStem = 240;
-
-// Whether the last post-op of `node` is what divides the channels of its output.
-bool ends_in_smoothing(const Graph& graph, const Node& node) {
-  if (node.outputs.empty() || node.outputs[0] == kNoValue) return false;
-  const auto& smoothing = graph.value(node.outputs[0]).smoothing;
-  if (!smoothing || node.fused.empty() || node.fused.back().op != "Mul") return false;
-  const int operand = node.fused.back().operand;
-  const Tensor* factors =
-      operand < 0 ? nullptr : graph.constant(node.inputs[static_cast<size_t>(operand)]);
-  if (factors == nullptr || factors->dtype() != DType::kF32) return false;
-  const std::span<const float> f = factors->span<float>();
-  return std::equal(f.begin(), f.end(), smoothing->divisors.begin(), smoothing->divisors.end(),
-                    [](float factor, float divisor) { return factor == 1.0f / divisor; });
-}
 
 }  // namespace
 

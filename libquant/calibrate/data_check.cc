@@ -44,16 +44,8 @@ bool is_constant(const std::vector<Tensor>& sample) {
 std::vector<char> follows_data(const Graph& graph) {
   std::vector<char> follows(graph.values.size(), 0);
   for (const ValueId v : graph.inputs) follows[static_cast<size_t>(v)] = 1;
-  for (const Node& node : graph.nodes) {
-    if (node.op == "Shape" || node.op == "Size") continue;
-    bool any = false;
-    for (const auto* list : {&node.inputs, &node.captures}) {
-      for (const ValueId v : *list) any = any || (v != kNoValue && follows[static_cast<size_t>(v)]);
-    }
-    for (const ValueId v : node.outputs) {
-      if (v != kNoValue) follows[static_cast<size_t>(v)] = any;
-    }
-  }
+  mark_what_follows(graph, follows,
+                    [](const Node& node) { return node.op == "Shape" || node.op == "Size"; });
   return follows;
 }
 
@@ -141,6 +133,20 @@ std::string some_of(const std::vector<std::string>& names) {
   for (size_t i = 0; i < shown; ++i) text += (i > 0 ? ", " : "") + names[i];
   if (names.size() > shown) text += " and " + std::to_string(names.size() - shown) + " more";
   return text;
+}
+
+void mark_what_follows(const Graph& graph, std::vector<char>& marked,
+                       const std::function<bool(const Node&)>& stops) {
+  for (const Node& node : graph.nodes) {
+    if (stops(node)) continue;
+    bool any = false;
+    for (const auto* list : {&node.inputs, &node.captures}) {
+      for (const ValueId v : *list) any = any || (v != kNoValue && marked[static_cast<size_t>(v)]);
+    }
+    for (const ValueId v : node.outputs) {
+      if (v != kNoValue && any) marked[static_cast<size_t>(v)] = 1;
+    }
+  }
 }
 
 Result<std::vector<std::string>> check_samples(const SampleSet& calibration,

@@ -16,6 +16,10 @@ Result<std::vector<std::string>> check_samples(const SampleSet& calibration,
 // that make and read them; the first of those that follow from each other.
 std::vector<std::string> check_tensors(const Graph& graph, const Calibration& calibration);
 
+// Marks, per value, all that is made of marked values, but not by nodes that `stops` says.
+void mark_what_follows(const Graph& graph, std::vector<char>& marked,
+                       const std::function<bool(const Node&)>& stops);
+
 // "a, b, c and 4 more".
 std::string some_of(const std::vector<std::string>& names);
 

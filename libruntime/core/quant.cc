@@ -430,6 +430,19 @@ Result<Tensor> without_smoothing(const Tensor& t, const ChannelDivisors& smoothi
   return out;
 }
 
+bool ends_in_smoothing(const Graph& graph, const Node& node) {
+  if (node.outputs.empty() || node.outputs[0] == kNoValue) return false;
+  const auto& smoothing = graph.value(node.outputs[0]).smoothing;
+  if (!smoothing || node.fused.empty() || node.fused.back().op != "Mul") return false;
+  const int operand = node.fused.back().operand;
+  const Tensor* factors =
+      operand < 0 ? nullptr : graph.constant(node.inputs[static_cast<size_t>(operand)]);
+  if (factors == nullptr || factors->dtype() != DType::kF32) return false;
+  const std::span<const float> f = factors->span<float>();
+  return std::equal(f.begin(), f.end(), smoothing->divisors.begin(), smoothing->divisors.end(),
+                    [](float factor, float divisor) { return factor == 1.0f / divisor; });
+}
+
 Result<Tensor> constant_as_real(const Value& value) {
   if (!value.quant) return value.data;
   MNN_ASSIGN_OR_RETURN(Tensor real, dequantize_tensor(value.data, *value.quant));

@@ -27,6 +27,9 @@ Result<Tensor> round_to_grid(const Tensor& real, const QuantParams& params);
 // The f32 tensor of the source layer: `t` times the divisors of each channel. `axis` must index a
 // dim with as many entries as divisors.
 Result<Tensor> without_smoothing(const Tensor& t, const ChannelDivisors& smoothing);
+// Whether the last post-op of `node` is no operator of the source: it divides the channels of the
+// first output, which says so.
+bool ends_in_smoothing(const Graph& graph, const Node& node);
 // The real values of a constant, quantized or not, in the value's own type.
 Result<Tensor> constant_as_real(const Value& value);
 // Rotates an f32 tensor in place as Rotation says; `back` undoes it.

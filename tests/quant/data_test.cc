@@ -113,6 +113,19 @@ TEST(Data, TensorsThatNeverChangeAreNamedByTheirLayers) {
       << "what follows from it is not listed";
 }
 
+// A mask that goes through as it came is none of the quantizer's business.
+TEST(Data, OutputsThatNothingQuantizedMakes) {
+  QuantOptions o;
+  o.method = CalibrationMethod::kMinMax;
+  std::string text = kNet;
+  text.replace(text.find("-> (y)"), 6, "-> (y, n)");
+  text.replace(text.rfind("}"), 1, "  n = Neg(m)\n}");
+  const auto r = quantize(typed_graph(text), source_of(noise(8)), source_of(noise(3, "held")), o);
+  ASSERT_TRUE(r.ok()) << r.status().message();
+  EXPECT_TRUE(r->report.outputs[1].second.constant);
+  EXPECT_EQ(r->report.data_faults, Faults());
+}
+
 TEST(Data, SomeEmptySamplesAmongOthers) {
   std::vector<Given> given = noise(8);
   given[1].x = kZeros;

@@ -88,6 +88,8 @@ TEST(Smoothing, GoesIntoTheEpilogueOtherwise) {
                                   {1, 3, 5, 5}, "a");
   EXPECT_EQ(g.nodes.size(), 2u);
   EXPECT_EQ(g.nodes[0].fused.back().op, "Mul");
+  EXPECT_TRUE(ends_in_smoothing(g, g.nodes[0]));
+  EXPECT_FALSE(ends_in_smoothing(g, g.nodes[1]));
 }
 
 TEST(Smoothing, GoesIntoScaleAndBiasOfANormalization) {
