@@ -83,7 +83,9 @@ def pool(d):
     dilate = op == "MaxPool" and d.opset >= 10 or d.opset >= 19
     kernel, attributes = window(d, x.rank - 2, x.shape[2:], dilate)
     attributes["kernel_shape"] = kernel
-    if d.opset >= 10 and op != "LpPool" and d.chance(0.3):
+    # With SAME padding, which says the size itself, ONNX Runtime infers one size and makes another.
+    same = attributes.get("auto_pad", "NOTSET").startswith("SAME")
+    if d.opset >= 10 and op != "LpPool" and not same and d.chance(0.3):
         attributes["ceil_mode"] = 1
     if op == "AveragePool" and d.chance(0.4):
         attributes["count_include_pad"] = 1

@@ -264,8 +264,8 @@ void normalize_weights(std::vector<double>& w) {
 // The coordinate's fraction in (0, 1]: an integer coordinate counts as the right neighbour.
 double fraction_of(double x) { return x == std::floor(x) ? 1.0 : x - std::floor(x); }
 
-// A coordinate that is a multiple of one half but for its rounding: what is nearest to it is decided
-// by the rule for ties.
+// A coordinate that is a multiple of one half but for its rounding: what is nearest to it is
+// decided by the rule for ties.
 double without_rounding(double x) {
   const double tie = std::round(2 * x) / 2;
   return std::fabs(x - tie) <= 1e-12 * std::max(1.0, std::fabs(x)) ? tie : x;
