@@ -132,5 +132,40 @@ TEST(CpuLayout, ValuesReadAgainAreNotOverwritten) {
       1e-6);
 }
 
+// Repeated elements are a view of one: no dense image, whatever reads it.
+TEST(CpuLayout, RepeatedElementsAreReadByEveryFamily) {
+  struct Reader {
+    const char *name, *body;
+  };
+  for (const auto& [name, body] : {
+           Reader{"Conv", "const w: f32[4,6,3,3] = random 1 -1 1\ny = Conv(e, w)"},
+           Reader{"depthwise", "const w: f32[6,1,3,3] = random 1 -1 1\ny = Conv(e, w) {group=6}"},
+           Reader{"ConvTranspose",
+                  "const w: f32[6,2,2,2] = random 1 -1 1\ny = ConvTranspose(e, w)"},
+           Reader{"MaxPool", "y = MaxPool(e) {kernel_shape=[2,2]}"},
+           Reader{"AveragePool", "y = AveragePool(e) {kernel_shape=[2,2]}"},
+           Reader{"GlobalAveragePool", "y = GlobalAveragePool(e)"},
+           Reader{"MatMul", "const w: f32[5,3] = random 1 -1 1\ny = MatMul(e, w)"},
+           Reader{"MatMul of it", "const w: f32[3,4] = random 1 -1 1\ny = MatMul(w, e)"},
+           Reader{"Softmax", "y = Softmax(e) {axis=1}"},
+           Reader{"ReduceSum", "const a: i64[2] = 0 2\ny = ReduceSum(e, a)"},
+           Reader{"Transpose", "y = Transpose(e) {perm=[0,2,3,1]}"},
+           Reader{"Relu", "y = Relu(e)"},
+       }) {
+    for (const char* from :
+         {"[6,1,1]", "[1,5]", "[4,1]", "[1,6,4,5]", "[2,1,4,1]", "[2,6,1,1]", "[]"}) {
+      SCOPED_TRACE(std::string(name) + " of f32" + from);
+      check_on_cpu("graph g(x: f32" + std::string(from) +
+                       ") -> (y) {\nconst s: i64[4] = 2 6 4 5\ne = Expand(x, s)\n" + body + "\n}",
+                   4e-6);
+    }
+  }
+  check_on_cpu(
+      "graph g(x: f32[5,1]) -> (y) {\nconst s: i64[3] = 3 5 2\nconst w: f32[2,5,2] = random 1 -1 "
+      "1\n"
+      "e = Expand(x, s)\ny = Conv(e, w)\n}",
+      2e-6);
+}
+
 }  // namespace
 }  // namespace mnn::testing

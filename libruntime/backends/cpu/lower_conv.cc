@@ -27,18 +27,20 @@ std::optional<std::string> supports_conv(const Graph& graph, const Node& node) {
 std::optional<int64_t> pixel_stride(const Array& a) {
   const size_t rank = a.rank();
   if (a.dims[1] != 1 && a.strides[1] != 1) return std::nullopt;
-  int64_t pixel = 0, pixels = 1;
+  std::optional<int64_t> pixel;
+  int64_t pixels = 1;
   for (size_t d = rank; d-- > 0;) {
     if (d == 1 || a.dims[d] == 1) continue;
-    if (pixel == 0) {
+    if (!pixel) {
       if (a.strides[d] % pixels != 0) return std::nullopt;
       pixel = a.strides[d] / pixels;
     }
-    if (a.strides[d] != pixel * pixels) return std::nullopt;
+    if (a.strides[d] != *pixel * pixels) return std::nullopt;
     pixels *= a.dims[d];
   }
-  if (pixel == 0) return a.dims[1];
-  return pixel >= a.dims[1] ? std::optional<int64_t>(pixel) : std::nullopt;
+  if (!pixel) return a.dims[1];
+  // Less: the pixels of a repeated axis are one and the same.
+  return *pixel >= a.dims[1] ? pixel : std::nullopt;
 }
 
 Result<Array> image(Lowering& l, ValueId v, bool bytes) {
