@@ -9,6 +9,7 @@
 #include "apps/common/model_io.h"
 #include "apps/common/placement.h"
 #include "libruntime/core/op.h"
+#include "libruntime/core/quant.h"
 #include "libruntime/core/text.h"
 #ifdef MNN_WITH_CONVERT
 #include "libconvert/convert.h"

@@ -1,6 +1,7 @@
 #include "libquant/annotate.h"
 
 #include <algorithm>
+#include <map>
 
 #include "libruntime/core/op.h"
 
@@ -107,8 +108,23 @@ void apply_layer(Graph& graph, const QuantLayer& layer, const QuantDecisions& de
 Graph annotate(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions) {
   Graph g = graph;
   for (const ValueId v : plan.values) g.value(v).quant = params_of(plan, decisions, v);
+  std::map<ValueId, std::vector<ValueId>> made;  // of the float weights -> the quantized ones
   for (size_t i = 0; i < plan.layers.size(); ++i) {
-    apply_layer(g, plan.layers[i], decisions, i);
+    const QuantLayer& layer = plan.layers[i];
+    apply_layer(g, layer, decisions, i);
+    if (!layer.has_weight()) continue;
+    // Layers that shared their weights go on sharing them.
+    ValueId& own = g.node(layer.node).inputs[1];
+    std::vector<ValueId>& before = made[layer.weight];
+    const auto twin = std::find_if(before.begin(), before.end(), [&](ValueId v) {
+      const Value &a = g.value(v), &b = g.value(own);
+      return a.quant == b.quant && identical(a.data, b.data);
+    });
+    if (twin == before.end()) {
+      before.push_back(own);
+    } else {
+      own = *twin;
+    }
   }
   remove_dead(g);
   return g;

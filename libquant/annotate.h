@@ -39,8 +39,8 @@ Result<QuantizedWeights> quantize_layer(const Graph& graph, const QuantLayer& la
 void apply_layer(Graph& graph, const QuantLayer& layer, const QuantDecisions& decisions,
                  size_t index);
 
-// The graph with every value and weight of the plan quantized. Weights shared with other nodes get
-// a copy of their own.
+// The graph with every value and weight of the plan quantized. Weights shared with nodes in float
+// get a copy of their own.
 Graph annotate(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions);
 
 // The graph with layer `index` alone quantized: its inputs (for this reader only), its weights, and

@@ -351,17 +351,4 @@ double argmax_agreement(const Graph& graph, const std::vector<std::vector<Tensor
   return rows == 0 ? -1 : static_cast<double>(same) / static_cast<double>(rows);
 }
 
-int64_t bytes_of_constants(const Graph& graph) {
-  int64_t bytes = 0;
-  for (const Value& v : graph.values) {
-    if (v.kind != ValueKind::kConstant) continue;
-    bytes += v.data.bytes();
-    if (v.quant) bytes += encoding_bytes(*v.quant);
-  }
-  for (const Node& node : graph.nodes) {
-    for (const Graph& g : node.subgraphs) bytes += bytes_of_constants(g);
-  }
-  return bytes;
-}
-
 }  // namespace mnn

@@ -32,6 +32,5 @@ std::string suggestion_text(const std::string& remedy, double remedy_gain, doubl
 // [N,T,C] made by a softmax over C or a product.
 double argmax_agreement(const Graph& graph, const std::vector<std::vector<Tensor>>& reference,
                         const std::vector<std::vector<Tensor>>& test);
-int64_t bytes_of_constants(const Graph& graph);
 
 }  // namespace mnn

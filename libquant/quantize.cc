@@ -11,6 +11,7 @@
 #include "libquant/search/search.h"
 #include "libruntime/core/format.h"
 #include "libruntime/core/half.h"
+#include "libruntime/core/quant.h"
 
 namespace mnn {
 namespace {
@@ -170,10 +171,6 @@ class Quantizer {
 
   Status finish(const SampleSet& holdout, QuantResult& result) {
     result.graph = annotate(solution_.graph, solution_.plan, solution_.decisions);
-    report_.bytes_before = bytes_of_constants(graph_);
-    report_.bytes_after = bytes_of_constants(result.graph);
-    report_.float_constants = float_constants(result.graph);
-    if (const std::string why = why_large(report_); !why.empty()) report_.warnings.push_back(why);
     if (holdout.size() > 0) {
       MNN_RETURN_IF_ERROR(measure_result(result.graph, holdout));
     } else {
@@ -263,8 +260,11 @@ Result<QuantResult> quantize(const Graph& graph, const SampleSource& calibration
       Quantizer(wide, options).run(in_f32(calibration, border), in_f32(holdout, border)));
   narrow_border(result.graph, border);
   MNN_RETURN_IF_ERROR(restore_half(result.graph, storage).status());
-  result.report.bytes_before = bytes_of_constants(graph);
-  result.report.bytes_after = bytes_of_constants(result.graph);
+  QuantReport& report = result.report;
+  report.bytes_before = constant_bytes(graph);
+  report.bytes_after = constant_bytes(result.graph);
+  report.float_constants = float_constants(result.graph);
+  if (const std::string why = why_large(report); !why.empty()) report.warnings.push_back(why);
   return result;
 }
 

@@ -236,17 +236,6 @@ std::string settle_earlier(const std::string& out, const Status& verdict) {
   return {};
 }
 
-int64_t constant_bytes(const Graph& graph) {
-  int64_t bytes = 0;
-  for (const Value& v : graph.values) {
-    if (v.kind == ValueKind::kConstant) bytes += v.data.bytes();
-  }
-  for (const Node& node : graph.nodes) {
-    for (const Graph& g : node.subgraphs) bytes += constant_bytes(g);
-  }
-  return bytes;
-}
-
 int64_t count_parameters(const Graph& graph) {
   int64_t count = 0;
   for (const Value& v : graph.values) {

@@ -63,7 +63,6 @@ std::string rejected_path(const std::string& out);
 // leaves an older OUT as it is: its name is returned, to be told. A success removes OUT.rejected.
 std::string settle_earlier(const std::string& out, const Status& verdict);
 
-int64_t constant_bytes(const Graph& graph);
 int64_t count_parameters(const Graph& graph);
 
 }  // namespace mnn::cli

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
+#include <set>
 
 #include "libruntime/core/ops/convert.h"
 
@@ -457,6 +458,28 @@ int64_t encoding_bytes(const QuantParams& p) {
     if (t->defined()) bytes += t->bytes();
   }
   return bytes + (p.rotation ? p.rotation->signs.bytes() : 0);
+}
+
+namespace {
+
+int64_t unseen_bytes(const Graph& graph, std::set<const std::byte*>& seen) {
+  int64_t bytes = 0;
+  for (const Value& v : graph.values) {
+    if (v.kind != ValueKind::kConstant || !v.data.defined()) continue;
+    if (seen.insert(v.data.raw()).second) bytes += v.data.bytes();
+    if (v.quant) bytes += encoding_bytes(*v.quant);
+  }
+  for (const Node& node : graph.nodes) {
+    for (const Graph& g : node.subgraphs) bytes += unseen_bytes(g, seen);
+  }
+  return bytes;
+}
+
+}  // namespace
+
+int64_t constant_bytes(const Graph& graph) {
+  std::set<const std::byte*> seen;
+  return unseen_bytes(graph, seen);
 }
 
 std::string describe_quant(const QuantParams& p) {

@@ -36,6 +36,9 @@ Result<Tensor> constant_as_real(const Value& value);
 Status rotate(Tensor& tensor, const Rotation& rotation, bool back);
 // Bytes of everything an encoding keeps beside the codes.
 int64_t encoding_bytes(const QuantParams& params);
+// Bytes of the constants of a graph and its sub-graphs, each tensor once however many values share
+// it, with what their encodings keep beside the codes.
+int64_t constant_bytes(const Graph& graph);
 // One line for people: "u8, scale 0.02, zero 128", "u4 in groups of 32 along axis 1, f16 scales".
 std::string describe_quant(const QuantParams& params);
 

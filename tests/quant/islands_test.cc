@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "libruntime/session.h"
 #include "tests/text_graph.h"
 
@@ -140,6 +142,25 @@ TEST(Islands, AModelThatHardlyShrinksSaysWhy) {
     said |= w.find("times smaller: 6.40 kB of ") != std::string::npos &&
             w.find("6.40 kB words of Gather embedding") != std::string::npos;
   EXPECT_TRUE(said);
+}
+
+// Three layers of one filter: the file has it once, before and after, and so say the figures.
+TEST(Islands, SharedWeightsAreCountedOnce) {
+  QuantOptions o;
+  o.method = CalibrationMethod::kMinMax;
+  o.overflow_fix = OverflowFix::kOff;
+  const Graph graph = typed_graph(R"(graph g(x: f32[1,4,9]) -> (y) {
+  const w: f32[4,4,3] = random 1 -0.5 0.5
+  a = Conv(x, w) {pads=[1,1]} + Relu name "first"
+  b = Conv(a, w) {pads=[1,1]} + Relu name "second"
+  y = Conv(b, w) {pads=[1,1]} name "third"
+})");
+  const QuantResult r = quantize(graph, samples({"f32[1,4,9]"}, 8), {}, o).value();
+  EXPECT_EQ(r.report.bytes_before, 4 * 4 * 3 * 4);
+  std::set<ValueId> weights;
+  for (const Node& node : r.graph.nodes) weights.insert(node.inputs[1]);
+  EXPECT_EQ(weights.size(), 1u);
+  EXPECT_LT(r.report.bytes_after, r.report.bytes_before);
 }
 
 }  // namespace
