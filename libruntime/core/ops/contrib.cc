@@ -6,6 +6,7 @@
 #include "libruntime/core/builder.h"
 #include "libruntime/core/ops/broadcast.h"
 #include "libruntime/core/ops/movement.h"
+#include "libruntime/core/packed.h"
 
 namespace mnn {
 namespace {
@@ -219,15 +220,11 @@ Status infer_matmul_n_bits(OpContext& c) {
   return {};
 }
 
-int64_t unpack_bits(const uint8_t* bytes, int64_t i, int64_t bits) {
-  const int64_t per_byte = 8 / bits;
-  return (bytes[i / per_byte] >> (i % per_byte * bits)) & ((1 << bits) - 1);
-}
-
 // The weights as [N, K] in double.
 Result<std::vector<double>> dequantized(const KernelContext& c, const PackedWeights& w) {
   const Tensor &packed = *c.in[kB], &scales = *c.in[kScales];
   const int64_t rows = w.outer * w.blocks;
+  const auto bits = static_cast<int>(w.bits);
   if (packed.elements() != rows * w.blob_bytes) {
     return invalid("B: expected " + std::to_string(rows * w.blob_bytes) + " bytes, found " +
                    packed.type_str());
@@ -249,8 +246,8 @@ Result<std::vector<double>> dequantized(const KernelContext& c, const PackedWeig
     }
     if (is_packed) {
       for (int64_t r = 0; r < rows; ++r) {
-        const uint8_t* row = z.data<uint8_t>() + r / w.blocks * row_bytes;
-        zero[static_cast<size_t>(r)] = static_cast<double>(unpack_bits(row, r % w.blocks, w.bits));
+        const std::byte* row = z.raw() + r / w.blocks * row_bytes;
+        zero[static_cast<size_t>(r)] = static_cast<double>(packed_get(row, bits, r % w.blocks));
       }
     } else {
       MNN_ASSIGN_OR_RETURN(zero, z.to_doubles());
@@ -260,8 +257,8 @@ Result<std::vector<double>> dequantized(const KernelContext& c, const PackedWeig
   for (int64_t n = 0; n < w.outer; ++n) {
     for (int64_t k = 0; k < w.inner; ++k) {
       const int64_t row = n * w.blocks + k / w.block;
-      const uint8_t* blob = packed.data<uint8_t>() + row * w.blob_bytes;
-      const auto q = static_cast<double>(unpack_bits(blob, k % w.block, w.bits));
+      const std::byte* blob = packed.raw() + row * w.blob_bytes;
+      const auto q = static_cast<double>(packed_get(blob, bits, k % w.block));
       const auto at = static_cast<size_t>(row);
       real[static_cast<size_t>(n * w.inner + k)] = (q - zero[at]) * scale[at];
     }
