@@ -1,4 +1,4 @@
-// What a backend is. Partitioning asks supports(), reports ask cost(); compile() turns a segment
+// What a backend is. Partitioning asks why_not(), reports ask cost(); compile() turns a segment
 // into something that runs. Values at a segment's border are dense row-major host tensors of the
 // declared type; layouts, packed weights and quantized storage are private to the backend.
 #pragma once
@@ -72,10 +72,10 @@ class Backend {
   virtual ~Backend() = default;
   virtual std::string name() const = 0;
   virtual std::string device() const = 0;  // one line: what it runs on
-  // By name: what it runs for some types and shapes; supports() tells for which.
+  // By name: what it runs for some types and shapes; why_not() tells for which.
   virtual std::vector<std::string> operators() const = 0;
   // nullopt: yes. Otherwise the reason why not.
-  virtual std::optional<std::string> supports(const Graph& graph, const Node& node) const = 0;
+  virtual std::optional<std::string> why_not(const Graph& graph, const Node& node) const = 0;
   // Estimated seconds of one run of a step, from its operator, MACs and bytes; of one thread,
   // comparable between backends.
   virtual double cost(const StepInfo& step) const = 0;

@@ -46,7 +46,7 @@ std::vector<Reach> classify(const Graph& graph) {
 
 int first_supporting(const Graph& graph, const Node& node, const Backends& backends) {
   for (size_t b = 0; b < backends.size(); ++b) {
-    if (!backends[b]->supports(graph, node)) return static_cast<int>(b);
+    if (!backends[b]->why_not(graph, node)) return static_cast<int>(b);
   }
   return -1;
 }
@@ -192,7 +192,7 @@ Result<std::vector<int>> legalize(Graph& graph, const Backends& backends, bool i
         lane = first_supporting(graph, node, preferred);
         if (lane < 0) {
           lane = last;
-          if (backends.back()->supports(graph, node).has_value()) {
+          if (backends.back()->why_not(graph, node).has_value()) {
             return unsupported("operator " + node.op + " cannot be run")
                 .context("node " + display_name(graph, node));
           }

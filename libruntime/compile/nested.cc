@@ -226,7 +226,7 @@ class Outline : public Executable {
       StepInfo step = describe_step(segment, node);
       step.backend = backends[lane]->name();
       step.seconds = backends[lane]->cost(step);
-      if (lane > 0) step.why = backends[0]->supports(segment, node).value_or("");
+      if (lane > 0) step.why = backends[0]->why_not(segment, node).value_or("");
       steps_.push_back(std::move(step));
     }
   }

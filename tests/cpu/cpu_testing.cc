@@ -53,7 +53,7 @@ CpuRun run_on_cpu(Graph graph, int threads, const std::string& isa, float range)
   run.expected = *expected;
   const auto backend = make_cpu_backend();
   for (const Node& node : graph.nodes) {
-    const auto reason = backend->supports(graph, node);
+    const auto reason = backend->why_not(graph, node);
     EXPECT_FALSE(reason.has_value()) << node.op << ": " << *reason;
     if (reason) return run;
   }

@@ -92,7 +92,7 @@ class OneOpBackend : public Backend {
   std::string name() const override { return op_; }
   std::string device() const override { return "test"; }
   std::vector<std::string> operators() const override { return {op_}; }
-  std::optional<std::string> supports(const Graph&, const Node& node) const override {
+  std::optional<std::string> why_not(const Graph&, const Node& node) const override {
     if (node.op == op_) return std::nullopt;
     return "not " + op_;
   }

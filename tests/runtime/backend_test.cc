@@ -110,8 +110,8 @@ TEST(Backends, AreFoundByName) {
 
 TEST(Backends, SayWhyNot) {
   const Graph graph = graph_of("graph g(x: f32[2]) -> (y) {\n y: f32[2] = Neg(x)\n}");
-  EXPECT_EQ(make_test_backend()->supports(graph, graph.nodes[0]), "takes Conv and Gemm, not Neg");
-  EXPECT_EQ(make_reference_backend()->supports(graph, graph.nodes[0]), std::nullopt);
+  EXPECT_EQ(make_test_backend()->why_not(graph, graph.nodes[0]), "takes Conv and Gemm, not Neg");
+  EXPECT_EQ(make_reference_backend()->why_not(graph, graph.nodes[0]), std::nullopt);
 }
 
 TEST(Steps, AreDescribedInSourceNames) {

@@ -61,7 +61,7 @@ class CpuBackend : public Backend {
     return names;
   }
 
-  std::optional<std::string> supports(const Graph& graph, const Node& node) const override {
+  std::optional<std::string> why_not(const Graph& graph, const Node& node) const override {
     if (!node.subgraphs.empty() || !node.captures.empty()) return "sub-graphs";
     if (find_op(node.op) == nullptr) return "operator " + node.op + " is not known";
     for (const auto* list : {&node.inputs, &node.outputs}) {
@@ -89,7 +89,7 @@ class CpuBackend : public Backend {
         return "post-op " + f.op + " has no CPU kernel";
       }
     }
-    return row->supports(graph, node);
+    return row->why_not(graph, node);
   }
 
   // A roofline: arithmetic at a fraction of what one core can do, memory at some GB/s, and a

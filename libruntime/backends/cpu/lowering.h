@@ -154,18 +154,18 @@ class Lowering {
   const Node* current_ = nullptr;
 };
 
-using SupportsFn = std::optional<std::string> (*)(const Graph&, const Node&);
+using WhyNotFn = std::optional<std::string> (*)(const Graph&, const Node&);
 using LowerFn = Status (*)(Lowering&, const Node&);
 struct OpRow {
   std::string_view op;
-  SupportsFn supports;
+  WhyNotFn why_not;
   LowerFn lower;
   bool needs_first = true;  // nodes whose first output nobody wants are not for it
 };
 // Null when the CPU backend has no kernel for `op`.
 const OpRow* find_row(std::string_view op);
 
-// What both supports functions and lowerings ask.
+// What both why_not functions and lowerings ask.
 class NodeView : public AttributeReader {
  public:
   NodeView(const Graph& g, const Node& n) : AttributeReader(n, *find_op(n.op)), graph(g) {}

@@ -17,7 +17,7 @@ class ReferenceBackend : public Backend {
     return names;
   }
 
-  std::optional<std::string> supports(const Graph&, const Node& node) const override {
+  std::optional<std::string> why_not(const Graph&, const Node& node) const override {
     const OpDef* def = find_op(node.op);
     if (def == nullptr) return "operator " + node.op + " is not known";
     if (!runs(*def)) {

@@ -10,7 +10,7 @@ class TestBackend : public Backend {
   std::string device() const override { return "reference kernels for Conv and Gemm alone"; }
   std::vector<std::string> operators() const override { return {"Conv", "Gemm"}; }
 
-  std::optional<std::string> supports(const Graph& graph, const Node& node) const override {
+  std::optional<std::string> why_not(const Graph& graph, const Node& node) const override {
     if (node.op != "Conv" && node.op != "Gemm") return "takes Conv and Gemm, not " + node.op;
     for (const auto* list : {&node.inputs, &node.outputs}) {
       for (const ValueId v : *list) {
