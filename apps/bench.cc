@@ -1,17 +1,18 @@
 // mnn bench: latency, throughput, memory and load time of one model, or of several in turn.
-#include "apps/common/bench.h"
+#include "apps/flows/bench.h"
 
 #include <filesystem>
 #include <iostream>
 
 #include "apps/common/flags.h"
-#include "apps/common/project.h"
+#include "apps/flows/project.h"
 #include "libruntime/core/io/file.h"
 
 namespace {
 
 using namespace mnn;
 using namespace mnn::cli;
+using namespace mnn::flows;
 
 struct Options {
   CommonFlags common;

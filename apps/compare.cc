@@ -1,16 +1,17 @@
 // mnn compare: two models on the same inputs, layer by layer.
 #include <iostream>
 
-#include "apps/common/compare_report.h"
 #include "apps/common/flags.h"
-#include "apps/common/samples.h"
-#include "apps/common/tensors.h"
+#include "apps/flows/compare_report.h"
+#include "apps/flows/samples.h"
+#include "apps/flows/tensors.h"
 #include "libruntime/session.h"
 
 namespace {
 
 using namespace mnn;
 using namespace mnn::cli;
+using namespace mnn::flows;
 
 struct Options {
   CommonFlags common;
@@ -23,12 +24,13 @@ struct Options {
 };
 
 // The inputs of --inputs, or one sample of random ones.
-Result<CompareInputs> open_compare_inputs(const Options& o, const LoadedModel& ref) {
+Result<CompareInputs> open_compare_inputs(const Options& o, const LoadedModel& ref,
+                                          const Events& events) {
   CompareInputs inputs;
   if (!o.inputs.empty()) {
     MNN_ASSIGN_OR_RETURN(const Samples samples,
                          open_inputs(o.inputs, ref.model.graph, ref.source_inputs, o.images));
-    tell_skipped(o.inputs, samples);
+    tell_skipped(o.inputs, samples, events);
     inputs.count = samples.names.size();
     inputs.load = samples.load;
     return inputs;
@@ -54,8 +56,8 @@ Status compare(Options& o) {
   MNN_ASSIGN_OR_RETURN(load.shapes, parse_shapes(o.shapes));
   MNN_ASSIGN_OR_RETURN(const LoadedModel ref, load_any(o.ref, load));
   MNN_ASSIGN_OR_RETURN(const LoadedModel test, load_any(o.test, load));
-  MNN_ASSIGN_OR_RETURN(const CompareInputs inputs, open_compare_inputs(o, ref));
   Progress progress;
+  MNN_ASSIGN_OR_RETURN(const CompareInputs inputs, open_compare_inputs(o, ref, progress.events()));
   o.compare.threads = o.common.threads;
   o.compare.ref_name = o.ref;
   o.compare.test_name = o.test;

@@ -9,13 +9,14 @@
 
 #include "apps/common/commands.h"
 #include "apps/common/flags.h"
-#include "apps/common/tensors.h"
+#include "apps/flows/tensors.h"
 #include "libruntime/core/io/file.h"
 
 namespace {
 
 using namespace mnn;
 using namespace mnn::cli;
+using namespace mnn::flows;
 
 struct Options {
   CommonFlags common;

@@ -1,15 +1,16 @@
 // mnn convert: a model of another framework in, a fused .mnn out.
 #include <iostream>
 
-#include "apps/common/conversion_report.h"
-#include "apps/common/convert_flow.h"
 #include "apps/common/flags.h"
-#include "apps/common/json_text.h"
+#include "apps/flows/conversion_report.h"
+#include "apps/flows/convert_flow.h"
+#include "libruntime/report/json_text.h"
 
 namespace {
 
 using namespace mnn;
 using namespace mnn::cli;
+using namespace mnn::flows;
 using Json = nlohmann::ordered_json;
 
 struct Options {
@@ -81,7 +82,7 @@ Status convert(Options& o) {
   ConvertOutcome done;
   {
     Progress progress;
-    MNN_ASSIGN_OR_RETURN(done, run_convert_flow(o.flow, progress));
+    MNN_ASSIGN_OR_RETURN(done, run_convert_flow(o.flow, progress.events()));
   }
   if (done.loaded.format == "mnn" && o.shapes.empty()) {
     log_info(o.flow.model + " is a .mnn already: written anew with the current version");

@@ -1,14 +1,15 @@
 // mnn diff: what differs between two models.
 #include <iostream>
 
-#include "apps/common/diff_report.h"
 #include "apps/common/flags.h"
-#include "apps/common/model_io.h"
+#include "apps/flows/diff_report.h"
+#include "apps/flows/model_io.h"
 
 namespace {
 
 using namespace mnn;
 using namespace mnn::cli;
+using namespace mnn::flows;
 
 struct Options {
   CommonFlags common;

@@ -4,21 +4,22 @@
 #include <iostream>
 #include <optional>
 
-#include "apps/common/assume_shapes.h"
-#include "apps/common/check.h"
-#include "apps/common/conversion_report.h"
-#include "apps/common/file_roles.h"
 #include "apps/common/flags.h"
-#include "apps/common/json_text.h"
-#include "apps/common/project.h"
-#include "apps/common/tensors.h"
 #include "apps/common/text.h"
+#include "apps/flows/assume_shapes.h"
+#include "apps/flows/check.h"
+#include "apps/flows/conversion_report.h"
+#include "apps/flows/file_roles.h"
+#include "apps/flows/project.h"
+#include "apps/flows/tensors.h"
 #include "libruntime/core/io/file.h"
+#include "libruntime/report/json_text.h"
 
 namespace {
 
 using namespace mnn;
 using namespace mnn::cli;
+using namespace mnn::flows;
 namespace fs = std::filesystem;
 
 struct Options {
@@ -162,7 +163,7 @@ Status init(const Options& o, bool layout_given) {
     }
     if (samples) {
       MNN_RETURN_IF_ERROR(open());
-      tell_skipped(o.calibration, *samples);
+      tell_skipped(o.calibration, *samples, progress.events());
       MNN_RETURN_IF_ERROR(try_sample(graph, *samples, o.common.threads));
     }
   }

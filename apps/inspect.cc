@@ -3,14 +3,14 @@
 #include <iostream>
 #include <set>
 
-#include "apps/common/check.h"
 #include "apps/common/flags.h"
-#include "apps/common/json_text.h"
-#include "apps/common/model_io.h"
-#include "apps/common/placement.h"
+#include "apps/flows/check.h"
+#include "apps/flows/model_io.h"
+#include "apps/flows/placement.h"
 #include "libruntime/core/op.h"
 #include "libruntime/core/quant.h"
 #include "libruntime/core/text.h"
+#include "libruntime/report/json_text.h"
 #ifdef MNN_WITH_CONVERT
 #include "libconvert/convert.h"
 #endif
@@ -19,6 +19,7 @@ namespace {
 
 using namespace mnn;
 using namespace mnn::cli;
+using namespace mnn::flows;
 using Json = nlohmann::ordered_json;
 
 struct Options {

@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "apps/common/commands.h"
-#include "apps/common/nearest.h"
+#include "libruntime/core/nearest.h"
 
 namespace {
 
@@ -62,7 +62,7 @@ int main(int argc, char** argv) {
       names += (names.empty() ? "" : ", ") + name;
       known.push_back(name);
     }
-    const std::string near = nearest(known, command);
+    const std::string near = mnn::nearest(known, command);
     std::fprintf(stderr, "mnn: error: '%s' is not a command; %s%s\n", command.c_str(),
                  near.empty() ? "there are " : "did you mean ",
                  near.empty() ? names.c_str() : (near + "?").c_str());

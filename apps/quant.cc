@@ -1,15 +1,16 @@
 // mnn quant: compresses a model and reports the error of each layer.
 #include <iostream>
 
-#include "apps/common/file_roles.h"
 #include "apps/common/flags.h"
-#include "apps/common/json_text.h"
-#include "apps/common/quant_flow.h"
+#include "apps/flows/file_roles.h"
+#include "apps/flows/quant_flow.h"
+#include "libruntime/report/json_text.h"
 
 namespace {
 
 using namespace mnn;
 using namespace mnn::cli;
+using namespace mnn::flows;
 
 struct Options {
   CommonFlags common;
@@ -77,7 +78,7 @@ Status quant(Options& o, const CLI::App& app) {
   QuantOutcome outcome;
   {
     Progress progress;
-    MNN_ASSIGN_OR_RETURN(outcome, run_quant_flow(f, progress));
+    MNN_ASSIGN_OR_RETURN(outcome, run_quant_flow(f, progress.events()));
   }
   for (const std::string& w : outcome.report.warnings) log_warning(w);
   if (!outcome.stale.empty()) {

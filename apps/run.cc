@@ -1,18 +1,19 @@
 // mnn run: a model on given or random inputs.
 #include <iostream>
 
-#include "apps/common/check.h"
 #include "apps/common/flags.h"
-#include "apps/common/json_text.h"
-#include "apps/common/layers.h"
-#include "apps/common/model_io.h"
-#include "apps/common/tensors.h"
 #include "apps/common/terminal.h"
+#include "apps/flows/check.h"
+#include "apps/flows/layers.h"
+#include "apps/flows/model_io.h"
+#include "apps/flows/tensors.h"
+#include "libruntime/report/json_text.h"
 
 namespace {
 
 using namespace mnn;
 using namespace mnn::cli;
+using namespace mnn::flows;
 
 struct Options {
   CommonFlags common;

@@ -2,7 +2,7 @@
 
 #include <map>
 
-#include "libquant/node_graph.h"
+#include "libquant/measure/node_graph.h"
 
 namespace mnn {
 namespace {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "libquant/annotate.h"
-#include "libquant/observe.h"
+#include "libquant/measure/observe.h"
 
 namespace mnn {
 

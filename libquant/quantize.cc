@@ -5,13 +5,13 @@
 #include <cstdio>
 
 #include "libquant/calibrate/data_check.h"
-#include "libquant/layer_report.h"
 #include "libquant/report/islands.h"
+#include "libquant/report/layer_report.h"
 #include "libquant/report/scheme.h"
 #include "libquant/search/search.h"
-#include "libruntime/core/format.h"
 #include "libruntime/core/half.h"
 #include "libruntime/core/quant.h"
+#include "libruntime/report/format.h"
 
 namespace mnn {
 namespace {

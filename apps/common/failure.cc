@@ -1,19 +1,16 @@
 #include "apps/common/failure.h"
 
-#include <optional>
-
 #include "apps/common/exit_code.h"
-#include "apps/common/html.h"
-#include "apps/common/json_text.h"
-#include "apps/common/junit.h"
+#include "apps/flows/junit.h"
+#include "apps/flows/model_io.h"
 #include "libruntime/core/io/file.h"
+#include "libruntime/report/html.h"
+#include "libruntime/report/json_text.h"
 
 namespace mnn::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::optional<FailedImport> failed_import;
 
 const char* kind_name(Code code) {
   switch (code) {
@@ -34,7 +31,8 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 // The errors of the import, or the message's own lines.
 std::vector<Diagnostic> problems_of(const Status& status) {
   std::vector<Diagnostic> problems;
-  if (failed_import) {
+  const flows::FailedImport* failed_import = flows::last_failed_import();
+  if (failed_import != nullptr) {
     for (const Diagnostic& d : failed_import->diagnostics.items()) {
       if (d.severity == Severity::kError) problems.push_back(d);
     }
@@ -75,18 +73,16 @@ std::string as_markdown(const std::string& command, const Status& status) {
 }
 
 std::string as_junit(const std::string& command, const Status& status) {
-  std::vector<JUnitCase> cases;
+  std::vector<flows::JUnitCase> cases;
   for (const Diagnostic& d : problems_of(status)) {
     std::string name = d.node;
     if (!d.op.empty()) name += (name.empty() ? "" : " ") + ("(" + d.op + ")");
     cases.push_back({"failed", name.empty() ? command : name, d.message, {}, {}});
   }
-  return junit_xml(command, cases);
+  return flows::junit_xml(command, cases);
 }
 
 }  // namespace
-
-void note_failed_import(FailedImport failed) { failed_import = std::move(failed); }
 
 std::string failure_json(const Status& status) {
   Json problems = Json::array();
@@ -99,7 +95,7 @@ std::string failure_json(const Status& status) {
                   {"kind", kind_name(status.code())},
                   {"message", first_line(status.message())},
                   {"problems", problems}};
-  if (failed_import) {
+  if (const flows::FailedImport* failed_import = flows::last_failed_import()) {
     out["model"] = failed_import->path;
     out["format"] = failed_import->format;
     out["facts"] = failed_import->facts;

@@ -2,21 +2,11 @@
 // --json, and a report that says why where --report was to be written.
 #pragma once
 
-#include <map>
 #include <string>
 
-#include "libruntime/core/diagnostic.h"
+#include "libruntime/core/status.h"
 
 namespace mnn::cli {
-
-// A source model whose import failed, as far as it was read.
-struct FailedImport {
-  std::string path, format;
-  std::map<std::string, std::string> facts;  // opset, producer…
-  Diagnostics diagnostics;                   // one error per unsupported node
-};
-// Remembered until the command ends; the last one counts.
-void note_failed_import(FailedImport failed);
 
 // {"error": {"exit_code", "kind", "message", "problems": [{"node", "op", "kind", "message"}…]}},
 // and of a failed import "model", "format", "facts" and "notes".

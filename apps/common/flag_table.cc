@@ -2,8 +2,8 @@
 
 #include <CLI/CLI.hpp>
 
-#include "apps/common/json_text.h"
-#include "apps/common/nearest.h"
+#include "libruntime/core/nearest.h"
+#include "libruntime/report/json_text.h"
 
 namespace mnn::cli {
 namespace {

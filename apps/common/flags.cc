@@ -10,12 +10,16 @@
 #include <system_error>
 
 #include "apps/common/failure.h"
-#include "apps/common/file_roles.h"
 #include "apps/common/flag_table.h"
 #include "apps/common/result_stream.h"
+#include "apps/flows/file_roles.h"
 #include "libruntime/core/io/file.h"
 
 namespace mnn::cli {
+
+using flows::file_roles;
+using flows::FileRoles;
+using flows::ImageOptions;
 
 void add_common_flags(CLI::App& app, CommonFlags& flags, const std::string& example) {
   app.add_flag("--json", flags.json, "Print the result as one JSON object");
@@ -108,8 +112,8 @@ void add_shape_flag(CLI::App& app, std::vector<std::string>& shapes) {
       ->allow_extra_args(false);
 }
 
-Result<ShapeMap> parse_shapes(const std::vector<std::string>& shapes) {
-  ShapeMap map;
+Result<flows::ShapeMap> parse_shapes(const std::vector<std::string>& shapes) {
+  flows::ShapeMap map;
   for (const std::string& text : shapes) {
     const size_t split = text.rfind('=');
     const auto bad = [&](const std::string& why) {

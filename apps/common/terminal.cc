@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -138,6 +137,13 @@ Progress::~Progress() {
   if (drawn_) std::fputs("\r\033[K", stderr);
 }
 
+flows::Events Progress::events() {
+  return {.progress = [this](const std::string& stage, int64_t done,
+                             int64_t total) { update(stage, done, total); },
+          .info = log_info,
+          .warning = log_warning};
+}
+
 void Progress::update(const std::string& phase, int64_t done, int64_t total) {
   if (!active_ || total <= 0) return;
   const int percent =
@@ -150,52 +156,6 @@ void Progress::update(const std::string& phase, int64_t done, int64_t total) {
   std::fill_n(bar.begin(), std::clamp(percent * 30 / 100, 0, 30), '=');
   std::fprintf(stderr, "\r\033[K%-24s [%s] %3d%%", phase.c_str(), bar.c_str(), percent);
   std::fflush(stderr);
-}
-
-std::string format_table(const std::vector<std::vector<std::string>>& rows,
-                         const std::vector<size_t>& right) {
-  std::vector<size_t> width;
-  for (const auto& row : rows) {
-    if (row.size() > width.size()) width.resize(row.size(), 0);
-    for (size_t c = 0; c < row.size(); ++c) width[c] = std::max(width[c], row[c].size());
-  }
-  std::string out;
-  for (const auto& row : rows) {
-    std::string line;
-    for (size_t c = 0; c < row.size(); ++c) {
-      const std::string pad(width[c] - row[c].size(), ' ');
-      const bool to_right = std::find(right.begin(), right.end(), c) != right.end();
-      line += (c ? "  " : "") + (to_right ? pad + row[c] : row[c] + pad);
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    out += line + "\n";
-  }
-  return out;
-}
-
-std::string format_number(double value, int decimals) {
-  if (std::isnan(value)) return "nan";
-  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
-  std::array<char, 512> text{};  // the largest double has 309 digits
-  std::snprintf(text.data(), text.size(), "%.*f", decimals, value);
-  return text.data();
-}
-
-std::string scientific(double value) {
-  if (!std::isfinite(value)) return format_number(value, 0);
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%.1e", value);
-  return text.data();
-}
-
-std::string format_count(double value) {
-  constexpr std::array<const char*, 5> kUnits = {"", " k", " M", " G", " T"};
-  size_t unit = 0;
-  while (value >= 1000 && unit + 1 < kUnits.size()) {
-    value /= 1000;
-    ++unit;
-  }
-  return format_number(value, unit == 0 ? 0 : (value < 10 ? 2 : 1)) + kUnits[unit];
 }
 
 }  // namespace mnn::cli

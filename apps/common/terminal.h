@@ -7,7 +7,8 @@
 #include <vector>
 
 #include "apps/common/exit_code.h"
-#include "libruntime/core/format.h"
+#include "apps/flows/events.h"
+#include "libruntime/report/format.h"
 
 namespace mnn::cli {
 
@@ -36,6 +37,8 @@ class Progress {
   Progress();
   ~Progress();  // clears the line
   void update(const std::string& phase, int64_t done, int64_t total);
+  // A workflow's talk: its progress in this bar, its messages in the log.
+  flows::Events events();
 
  private:
   bool active_ = false;
@@ -43,12 +46,5 @@ class Progress {
   int last_percent_ = -1;
   std::string last_phase_;
 };
-
-// Columns padded to their widest cell; numbers (columns listed in `right`) aligned right.
-std::string format_table(const std::vector<std::vector<std::string>>& rows,
-                         const std::vector<size_t>& right);
-std::string format_number(double value, int decimals);
-std::string format_count(double value);  // "1.23 G"
-std::string scientific(double value);    // "1.2e-05"
 
 }  // namespace mnn::cli

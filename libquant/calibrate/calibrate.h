@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "libquant/calibrate/channels.h"
-#include "libquant/observe.h"
+#include "libquant/measure/observe.h"
 
 namespace mnn {
 

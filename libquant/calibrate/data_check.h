@@ -3,7 +3,7 @@
 #pragma once
 
 #include "libquant/calibrate/calibrate.h"
-#include "libquant/observe.h"
+#include "libquant/measure/observe.h"
 
 namespace mnn {
 

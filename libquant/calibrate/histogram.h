@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "libquant/quantize.h"
+#include "libquant/types.h"
 
 namespace mnn {
 

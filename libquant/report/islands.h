@@ -1,7 +1,8 @@
 // What stays float in a quantized network, and why.
 #pragma once
 
-#include "libquant/quantize.h"
+#include "libquant/types.h"
+#include "libruntime/core/graph.h"
 
 namespace mnn {
 

@@ -4,8 +4,8 @@
 #include <cstdio>
 
 #include "libquant/quantize.h"
-#include "libruntime/core/format.h"
-#include "libruntime/core/html.h"
+#include "libruntime/report/format.h"
+#include "libruntime/report/html.h"
 
 namespace mnn {
 namespace {

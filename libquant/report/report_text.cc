@@ -3,7 +3,7 @@
 #include <cstdio>
 
 #include "libquant/quantize.h"
-#include "libruntime/core/format.h"
+#include "libruntime/report/format.h"
 
 namespace mnn {
 namespace {

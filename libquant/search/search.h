@@ -5,7 +5,7 @@
 
 #include "libquant/annotate.h"
 #include "libquant/calibrate/calibrate.h"
-#include "libquant/observe.h"
+#include "libquant/measure/observe.h"
 #include "libquant/search/smoothing.h"
 
 namespace mnn {

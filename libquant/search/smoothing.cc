@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "libquant/node_graph.h"
+#include "libquant/measure/node_graph.h"
 #include "libruntime/core/op.h"
 
 namespace mnn {

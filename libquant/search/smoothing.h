@@ -5,7 +5,7 @@
 
 #include "libquant/annotate.h"
 #include "libquant/calibrate/channels.h"
-#include "libquant/observe.h"
+#include "libquant/measure/observe.h"
 
 namespace mnn {
 

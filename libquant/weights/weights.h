@@ -3,7 +3,8 @@
 
 #include <optional>
 
-#include "libquant/quantize.h"
+#include "libquant/types.h"
+#include "libruntime/core/graph.h"
 #include "libruntime/kernels/byte_pairs.h"
 
 namespace mnn {

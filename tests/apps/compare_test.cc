@@ -1,4 +1,4 @@
-#include "apps/common/compare.h"
+#include "apps/flows/compare.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include "libruntime/core/text.h"
 #include "tests/text_graph.h"
 
-namespace mnn::cli {
+namespace mnn::flows {
 namespace {
 
 CompareInputs one_input(std::vector<int64_t> dims) {
@@ -231,4 +231,4 @@ TEST(Layers, StemsAreUniqueAndShort) {
 }
 
 }  // namespace
-}  // namespace mnn::cli
+}  // namespace mnn::flows

@@ -1,4 +1,4 @@
-#include "apps/common/diff.h"
+#include "apps/flows/diff.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include "libruntime/core/text.h"
 #include "tests/text_graph.h"
 
-namespace mnn::cli {
+namespace mnn::flows {
 namespace {
 
 constexpr const char* kBase = R"(graph g(x: f32[2,20]) -> (y) {
@@ -180,4 +180,4 @@ TEST(Diff, FiftyThousandNodes) {
 }
 
 }  // namespace
-}  // namespace mnn::cli
+}  // namespace mnn::flows

@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 
 #include "apps/common/completion.h"
-#include "apps/common/nearest.h"
-#include "apps/common/timing.h"
+#include "apps/flows/timing.h"
+#include "libruntime/core/nearest.h"
 
 namespace mnn::cli {
+
+using namespace flows;
 namespace {
 
 FlagTable example() {

@@ -1,8 +1,8 @@
-#include "apps/common/junit.h"
+#include "apps/flows/junit.h"
 
 #include <gtest/gtest.h>
 
-namespace mnn::cli {
+namespace mnn::flows {
 namespace {
 
 TEST(JUnit, CountsAndEscapes) {
@@ -36,4 +36,4 @@ TEST(JUnit, EmptySuite) {
 }
 
 }  // namespace
-}  // namespace mnn::cli
+}  // namespace mnn::flows

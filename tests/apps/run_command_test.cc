@@ -7,11 +7,13 @@
 #include <filesystem>
 #include <fstream>
 
-#include "apps/common/file_roles.h"
 #include "apps/common/flags.h"
+#include "apps/flows/file_roles.h"
 #include "libruntime/core/io/file.h"
 
 namespace mnn::cli {
+
+using namespace flows;
 namespace {
 
 namespace fs = std::filesystem;

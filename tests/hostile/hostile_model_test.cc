@@ -10,8 +10,8 @@
 #include <new>
 #include <random>
 
-#include "apps/common/compare.h"
-#include "apps/common/diff.h"
+#include "apps/flows/compare.h"
+#include "apps/flows/diff.h"
 #include "libruntime/core/io/mnn_file.h"
 #include "libruntime/core/io/mnn_layout.h"
 #include "libruntime/core/op.h"
@@ -288,15 +288,15 @@ TEST(HostileModel, EveryOperatorWithStrangeFields) {
 // What `compare` and `diff` do with the model and a changed one, and what `quant` and `export` do
 // with the changed one.
 void use_model(const Graph& given, const Graph& changed) {
-  (void)cli::diff_graphs(given, changed);
-  (void)cli::diff_graphs(changed, changed);
+  (void)flows::diff_graphs(given, changed);
+  (void)flows::diff_graphs(changed, changed);
   const auto inputs = some_inputs(changed);
   if (!inputs || is_long(changed)) return;
-  cli::CompareInputs samples;
+  flows::CompareInputs samples;
   samples.count = 2;
   samples.load = [&](size_t) -> Result<std::vector<Tensor>> { return *inputs; };
-  (void)cli::compare_models(changed, changed, samples, {});
-  (void)cli::compare_models(given, changed, samples, {});
+  (void)flows::compare_models(changed, changed, samples, {});
+  (void)flows::compare_models(given, changed, samples, {});
 #ifdef MNN_WITH_CONVERT
   Graph optimized = changed;
   (void)optimize(optimized);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks that includes point one way: core <- convert, core <- runtime <- quant, apps -> all.
+"""Checks that includes point one way: core <- convert, core <- runtime <- quant, all <- flows <- apps.
 
   check_layers.py REPOSITORY
 
@@ -15,10 +15,21 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
 # Folder -> prefixes of our own headers it may include, the longest folder winning.
 ALLOWED = {
     "libruntime/core": ["libruntime/core/"],
+    "libruntime/report": ["libruntime/core/", "libruntime/report/"],
     "libruntime/kernels": ["libruntime/core/", "libruntime/kernels/", "libruntime/session.h"],
     "libruntime": ["libruntime/"],
+    "libconvert/passes": ["libruntime/core/", "libconvert/passes/", "libconvert/convert.h"],
     "libconvert": ["libruntime/core/", "libconvert/"],
+    "libquant/weights": ["libruntime/", "libquant/types.h", "libquant/weights/"],
+    "libquant/measure": ["libruntime/", "libquant/types.h", "libquant/plan.h", "libquant/annotate.h",
+                         "libquant/weights/", "libquant/measure/"],
+    "libquant/calibrate": ["libruntime/", "libquant/types.h", "libquant/plan.h", "libquant/annotate.h",
+                           "libquant/measure/", "libquant/calibrate/"],
+    "libquant/search": ["libruntime/", "libquant/types.h", "libquant/plan.h", "libquant/annotate.h",
+                        "libquant/bias.h", "libquant/weights/", "libquant/measure/", "libquant/calibrate/",
+                        "libquant/search/"],
     "libquant": ["libruntime/", "libquant/"],
+    "apps/flows": ["libruntime/", "libconvert/", "libquant/", "apps/flows/"],
     "apps": ["libruntime/", "libconvert/", "libquant/", "apps/"],
 }
 # Heavy or foreign header -> where it may be included.
@@ -29,7 +40,8 @@ CONFINED = {
     r"spdlog/": ["apps/common/terminal.cc"],
     r"flatbuffers/|mnn_generated\.h": ["libruntime/core/io/", "tests/"],
     r"openssl/": ["libruntime/core/io/"],
-    r"nlohmann/json\.hpp": ["apps/", "libquant/report/", "libconvert/report/", "libruntime/core/io/", "tests/"],
+    r"nlohmann/json\.hpp": ["apps/", "libquant/report/", "libconvert/report/", "libruntime/core/io/", "libruntime/report/",
+                            "tests/"],
 }
 # Kernels compiled per instruction set must not instantiate shared templates.
 PLAIN_KERNELS = "libruntime/kernels/isa/"

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "libquant/calibrate/data_check.h"
+#include "libquant/quantize.h"
 #include "tests/text_graph.h"
 
 namespace mnn {

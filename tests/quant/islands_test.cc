@@ -5,6 +5,7 @@
 
 #include <set>
 
+#include "libquant/quantize.h"
 #include "libruntime/session.h"
 #include "tests/text_graph.h"
 

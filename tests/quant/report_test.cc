@@ -3,7 +3,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "libquant/layer_report.h"
+#include "libquant/quantize.h"
+#include "libquant/report/layer_report.h"
 #include "libruntime/core/text.h"
 
 namespace mnn {

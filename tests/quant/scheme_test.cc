@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "libquant/quantize.h"
 #include "libruntime/core/op.h"
 #include "libruntime/core/text.h"
 #include "tests/text_graph.h"

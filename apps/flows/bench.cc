@@ -1,0 +1,331 @@
+#include "apps/flows/bench.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+
+#include "apps/flows/check.h"
+#include "apps/flows/tensors.h"
+#include "libruntime/core/io/file.h"
+#include "libruntime/kernels/isa.h"
+#include "libruntime/kernels/kernel_table.h"
+#include "libruntime/report/format.h"
+#include "libruntime/report/json_text.h"
+#include "libruntime/thread_pool.h"
+
+namespace mnn::flows {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Clock = std::chrono::steady_clock;
+
+// A figure of /proc/self/status such as VmRSS, in bytes; 0 when there is none.
+int64_t process_bytes(const std::string& key) {
+  std::ifstream file("/proc/self/status");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with(key + ":")) return std::atoll(line.c_str() + key.size() + 1) * 1024;
+  }
+  return 0;
+}
+
+// The peak since the last call of start(): all of the process when the system cannot tell.
+class PeakMemory {
+ public:
+  void start() {
+    std::ofstream("/proc/self/clear_refs") << "5";
+    before_ = process_bytes("VmRSS");
+    if (first_ == 0) first_ = before_;
+  }
+  int64_t read() const {
+    const int64_t peak = process_bytes("VmHWM");
+    if (peak > 0) return first_ + std::max<int64_t>(0, peak - before_);
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return static_cast<int64_t>(usage.ru_maxrss) * 1024;
+  }
+
+ private:
+  int64_t first_ = 0, before_ = 0;
+};
+
+Result<BenchModel> open_model(const std::string& path, const BenchSettings& settings,
+                              PeakMemory& memory) {
+  BenchModel m;
+  m.path = path;
+  memory.start();
+  const Clock::time_point start = Clock::now();
+  LoadOptions load;
+  load.shapes = settings.shapes;
+  MNN_ASSIGN_OR_RETURN(const LoadedModel loaded, load_any(path, load));
+  const auto in_path = [&](const Status& s) { return s.context(path); };
+  const auto dims = concrete_input_dims(loaded.model.graph);
+  if (!dims.ok()) return in_path(dims.status());
+  auto session = open_session(loaded.model.graph, settings.threads, settings.isa, settings.backend);
+  if (!session.ok()) return in_path(session.status());
+  m.session = std::move(session).value();
+  const Status prepared = m.session->prepare(*dims);
+  if (!prepared.ok()) return in_path(prepared);
+  m.load_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+  auto inputs = random_inputs(loaded.model.graph, *dims, 1);
+  if (!inputs.ok()) return in_path(inputs.status());
+  for (size_t i = 0; i < inputs->size(); ++i) {
+    std::copy_n((*inputs)[i].raw(), (*inputs)[i].bytes(), m.session->input(i).raw());
+  }
+  const Status ran = m.session->run();
+  if (!ran.ok()) return in_path(ran);
+  m.peak_bytes = memory.read();
+  return m;
+}
+
+double step_ms(const StepProfile& p) {
+  return p.calls ? static_cast<double>(p.total_ns) / static_cast<double>(p.calls) / 1e6 : 0;
+}
+
+// 10^9 additions and multiplications a second; 0 where there are none.
+double giga_ops(const StepProfile& p) {
+  const double ms = step_ms(p);
+  return ms > 0 ? 2e-6 * static_cast<double>(p.info.macs) / ms : 0;
+}
+
+Json layer_rows(const Session& session) {
+  Json rows = Json::array();
+  for (const StepProfile& p : session.profile()) {
+    rows.push_back({{"op", p.info.op},
+                    {"kernel", p.info.kernel},
+                    {"backend", p.info.backend},
+                    {"origin", p.info.origin},
+                    {"shape", p.info.out_dims},
+                    {"dtype", p.info.out_dtype},
+                    {"ms", step_ms(p)},
+                    {"macs", p.info.macs},
+                    {"bytes", p.info.bytes},
+                    {"gflops", giga_ops(p)},
+                    {"int8", p.info.int8}});
+  }
+  return rows;
+}
+
+int used_threads(const BenchSettings& s) { return s.threads == 0 ? usable_cpus() : s.threads; }
+std::string used_isa(const BenchSettings& s) {
+  const Result<const KernelTable*> table = find_kernels(s.isa);  // MNN_CPU_ISA may have chosen
+  return table.ok() ? std::string((*table)->isa) : s.isa;
+}
+
+Json model_json(const BenchModel& m, const BenchSettings& settings) {
+  const MemoryInfo memory = m.session->memory();
+  const Interval interval = median_interval(m.timed.round_ms);
+  Json out;
+  out["median_ms"] = median(m.timed.ms);
+  out["median_ms_low"] = interval.low;
+  out["median_ms_high"] = interval.high;
+  out["p90_ms"] = percentile(m.timed.ms, 90);
+  out["p99_ms"] = percentile(m.timed.ms, 99);
+  out["min_ms"] = percentile(m.timed.ms, 0);
+  out["runs_per_second"] = runs_per_second(m.timed);
+  out["iterations"] = m.timed.ms.size();
+  out["wall_ms"] = m.timed.wall_ms;
+  out["load_ms"] = m.load_ms;
+  out["peak_bytes"] = m.peak_bytes;
+  out["arena_bytes"] = memory.arena_bytes;
+  out["weight_bytes"] = memory.weight_bytes;
+  out["packed_bytes"] = memory.packed_bytes;
+  out["int8_mac_share"] = m.session->int8_mac_share();
+  out["threads"] = used_threads(settings);
+  out["isa"] = used_isa(settings);
+  out["backend"] = settings.backend.empty() ? "cpu" : settings.backend;
+  out["model"] = m.path;
+  return out;
+}
+
+std::string file_name(const std::string& path) {
+  return std::filesystem::path(path).filename().string();
+}
+
+}  // namespace
+
+Result<std::vector<BenchModel>> measure(const std::vector<std::string>& paths,
+                                        const BenchSettings& settings) {
+  std::vector<BenchModel> models;
+  PeakMemory memory;
+  for (const std::string& path : paths) {
+    MNN_ASSIGN_OR_RETURN(BenchModel m, open_model(path, settings, memory));
+    models.push_back(std::move(m));
+  }
+  std::vector<Session*> sessions;
+  for (BenchModel& m : models) sessions.push_back(m.session.get());
+  MNN_ASSIGN_OR_RETURN(std::vector<Timed> timed, time_sessions(sessions, settings.plan));
+  for (size_t i = 0; i < models.size(); ++i) models[i].timed = std::move(timed[i]);
+  return models;
+}
+
+Status profile(const std::vector<BenchModel>& models) {
+  constexpr int kRuns = 10;
+  for (const BenchModel& m : models) {
+    m.session->set_profiling(true);
+    for (int i = 0; i < kRuns; ++i) MNN_RETURN_IF_ERROR(m.session->run());
+    m.session->set_profiling(false);
+  }
+  return {};
+}
+
+std::string Baseline::line() const {
+  return "baseline " + format_number(before_ms, 3) + " ms, now " + format_number(now.middle, 3) +
+         " ms [" + format_number(now.low, 3) + ", " + format_number(now.high, 3) + "], limit " +
+         format_number(limit_ms, 3) + " ms";
+}
+
+Result<double> parse_percent(const std::string& text) {
+  std::string number = text;
+  if (!number.empty() && number.back() == '%') number.pop_back();
+  char* end = nullptr;
+  const double percent = std::strtod(number.c_str(), &end);
+  if (number.empty() || *end != '\0' || !(percent >= 0)) {
+    return usage_error("--max-regression " + text + ": expected a percentage such as 5%");
+  }
+  return percent;
+}
+
+Result<Baseline> hold_against(const std::string& baseline_file, double max_regression_percent,
+                              const BenchModel& model, const BenchSettings& settings) {
+  MNN_ASSIGN_OR_RETURN(const MappedFile file, map_file(baseline_file));
+  const auto* text = reinterpret_cast<const char*>(file.bytes.data());
+  const auto old = nlohmann::json::parse(text, text + file.bytes.size(), nullptr, false);
+  if (!old.is_object() || !old.contains("median_ms") || !old["median_ms"].is_number()) {
+    return invalid(baseline_file + ": expected the --json output of mnn bench for one model");
+  }
+  Baseline b;
+  b.before_ms = old["median_ms"].get<double>();
+  const auto high = old.find("median_ms_high");
+  b.limit_ms = (high != old.end() && high->is_number() ? high->get<double>() : b.before_ms) *
+               (1 + max_regression_percent / 100);
+  b.now = median_interval(model.timed.round_ms);
+  b.regressed = b.now.low > b.limit_ms;
+  const Json now = model_json(model, settings);
+  for (const char* key : {"threads", "isa", "backend"}) {
+    const std::string then = old.contains(key) ? old[key].dump() : "unknown";
+    if (then != now[key].dump()) {
+      b.mismatches.push_back(std::string(key) + ": " + then + " then, " + now[key].dump() + " now");
+    }
+  }
+  const auto path = old.find("model");
+  const std::string then = path != old.end() && path->is_string() ? path->get<std::string>() : "";
+  if (file_name(then) != file_name(model.path)) {
+    b.mismatches.push_back("model: " + (then.empty() ? "unknown" : then) + " then, " + model.path +
+                           " now");
+  }
+  return b;
+}
+
+std::string bench_json(const std::vector<BenchModel>& models, const BenchSettings& settings,
+                       bool layers, const Baseline* baseline) {
+  Json all = Json::array();
+  for (const BenchModel& m : models) {
+    Json row = model_json(m, settings);
+    if (&m != &models[0]) {
+      const Interval r = ratio_interval(m.timed, models[0].timed);
+      row["ratio_to_first"] = {{"ratio", r.middle}, {"low", r.low}, {"high", r.high}};
+    }
+    if (baseline != nullptr) {
+      row["baseline"] = {{"before_ms", baseline->before_ms},
+                         {"limit_ms", baseline->limit_ms},
+                         {"regressed", baseline->regressed},
+                         {"mismatches", baseline->mismatches}};
+    }
+    if (layers) row["layers"] = layer_rows(*m.session);
+    all.push_back(row);
+  }
+  return json_text(models.size() == 1 ? all[0] : all);
+}
+
+std::string bench_table(const std::vector<BenchModel>& models) {
+  std::vector<std::vector<std::string>> rows = {
+      {"model", "median ms", "p90", "p99", "runs/s", "load ms", "peak", "arena", "weights",
+       "packed", "int8 MACs", models.size() > 1 ? "time ratio [95 %]" : ""}};
+  for (const BenchModel& m : models) {
+    const MemoryInfo memory = m.session->memory();
+    std::string ratio = models.size() > 1 ? "1" : "";
+    if (&m != &models[0]) {
+      const Interval r = ratio_interval(m.timed, models[0].timed);
+      ratio = format_number(r.middle, 3) + " [" + format_number(r.low, 3) + ", " +
+              format_number(r.high, 3) + "]";
+    }
+    rows.push_back(
+        {m.path, format_number(median(m.timed.ms), 3), format_number(percentile(m.timed.ms, 90), 3),
+         format_number(percentile(m.timed.ms, 99), 3), format_number(runs_per_second(m.timed), 1),
+         format_number(m.load_ms, 1), format_bytes(m.peak_bytes), format_bytes(memory.arena_bytes),
+         format_bytes(memory.weight_bytes), format_bytes(memory.packed_bytes),
+         format_percent(m.session->int8_mac_share(), 1) + " %", ratio});
+  }
+  return format_table(rows, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10});
+}
+
+std::string layer_table(const BenchModel& model, size_t max_rows) {
+  std::vector<std::vector<std::string>> rows = {
+      {"ms", "share", "GFLOP/s", "bytes", "kernel", "backend", "op", "output", "layer"}};
+  std::vector<StepProfile> steps = model.session->profile();
+  double total = 0;
+  for (const StepProfile& p : steps) total += step_ms(p);
+  std::stable_sort(steps.begin(), steps.end(), [](const StepProfile& a, const StepProfile& b) {
+    return a.total_ns > b.total_ns;
+  });
+  for (size_t i = 0; i < std::min(steps.size(), max_rows); ++i) {
+    const StepProfile& p = steps[i];
+    rows.push_back({format_number(step_ms(p), 3),
+                    total > 0 ? format_number(100 * step_ms(p) / total, 1) + " %" : "",
+                    p.info.macs ? format_number(giga_ops(p), 1) : "", format_bytes(p.info.bytes),
+                    p.info.kernel, p.info.backend, p.info.op,
+                    p.info.out_dtype + shape_str(to_shape(p.info.out_dims)),
+                    p.info.origin.empty() ? "" : p.info.origin.front()});
+  }
+  return format_table(rows, {0, 1, 2, 3});
+}
+
+std::string trace_json(const std::vector<BenchModel>& models) {
+  Json events = Json::array();
+  Json out_models = Json::array();
+  for (size_t i = 0; i < models.size(); ++i) {
+    const BenchModel& m = models[i];
+    const size_t pid = i + 1;
+    events.push_back({{"name", "process_name"},
+                      {"ph", "M"},
+                      {"pid", pid},
+                      {"tid", 0},
+                      {"args", {{"name", m.path}}}});
+    std::vector<std::string> backends;
+    double at = 0;
+    for (const StepProfile& p : m.session->profile()) {
+      const double us = step_ms(p) * 1e3;
+      auto backend = std::find(backends.begin(), backends.end(), p.info.backend);
+      if (backend == backends.end()) {
+        backend = backends.insert(backends.end(), p.info.backend);
+        events.push_back({{"name", "thread_name"},
+                          {"ph", "M"},
+                          {"pid", pid},
+                          {"tid", backends.size()},
+                          {"args", {{"name", p.info.backend}}}});
+      }
+      events.push_back({{"name", p.info.origin.empty() ? p.info.op : p.info.origin.front()},
+                        {"cat", p.info.op},
+                        {"ph", "X"},
+                        {"ts", at},
+                        {"dur", us},
+                        {"pid", pid},
+                        {"tid", backend - backends.begin() + 1},
+                        {"args", {{"kernel", p.info.kernel}, {"gflops", giga_ops(p)}}}});
+      at += us;
+    }
+    out_models.push_back({{"model", m.path}, {"layers", layer_rows(*m.session)}});
+  }
+  Json out = {{"traceEvents", events}, {"displayTimeUnit", "ms"}};
+  if (models.size() == 1) {
+    out["layers"] = out_models[0]["layers"];
+  } else {
+    out["models"] = out_models;
+  }
+  return out.dump(1) + "\n";
+}
+
+}  // namespace mnn::flows

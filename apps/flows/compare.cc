@@ -1,0 +1,439 @@
+#include "apps/flows/compare.h"
+
+#include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "apps/flows/check.h"
+#include "apps/flows/diff_match.h"
+#include "libruntime/report/format.h"
+
+namespace mnn::flows {
+namespace {
+
+// Layers are held in memory in groups of about this size, so that big models fit.
+constexpr int64_t kGroupBytes = int64_t{512} << 20;
+
+// One tensor to compare: which value of each graph, where its row is.
+struct Pair {
+  ValueId ref, test;
+  ComparedTensor* row;
+  std::string stem;
+  ErrorSums sums;
+};
+
+// [N, C, …] with C moved to the end, or back.
+Result<Tensor> move_channels(const Tensor& t, bool to_end) {
+  std::vector<int64_t> dims = t.dims();
+  const int64_t channels = to_end ? dims[1] : dims.back();
+  const int64_t inner = t.elements() / std::max<int64_t>(1, dims[0] * channels);
+  if (to_end) {
+    std::rotate(dims.begin() + 1, dims.begin() + 2, dims.end());
+  } else {
+    std::rotate(dims.begin() + 1, dims.end() - 1, dims.end());
+  }
+  MNN_ASSIGN_OR_RETURN(const std::vector<double> from, t.to_doubles());
+  MNN_ASSIGN_OR_RETURN(Tensor out, Tensor::allocate(DType::kF64, dims));
+  double* to = out.data<double>();
+  const int64_t rows = to_end ? channels : inner, columns = to_end ? inner : channels;
+  for (int64_t n = 0; n < dims[0]; ++n) {
+    const int64_t base = n * rows * columns;
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t c = 0; c < columns; ++c) {
+        to[base + c * rows + r] = from[static_cast<size_t>(base + r * columns + c)];
+      }
+    }
+  }
+  return out;
+}
+
+// Adds one sample; keeps the first problem.
+void add_sample(Pair& p, const Tensor& ref, const Tensor& test) {
+  p.row->type = ref.type_str();
+  if (!p.row->problem.empty()) return;
+  Tensor aligned = test;
+  if (ref.dims() != test.dims() && ref.rank() == test.rank() && ref.rank() >= 3) {
+    for (const bool to_end : {true, false}) {
+      std::vector<int64_t> dims = test.dims();
+      const auto second = dims.begin() + 1;
+      std::rotate(second, to_end ? second + 1 : dims.end() - 1, dims.end());
+      if (dims != ref.dims()) continue;
+      Result<Tensor> moved = move_channels(test, to_end);
+      if (!moved.ok()) continue;
+      aligned = std::move(moved).value();
+      p.row->moved_channels = true;
+      break;
+    }
+  }
+  if (ref.dims() != aligned.dims()) {
+    p.row->problem = "shapes differ: " + ref.type_str() + " and " + test.type_str();
+  } else if (ref.elements() == 0) {
+    p.row->problem = "it is empty: there is nothing to compare";
+  } else if (ref.dtype() == DType::kString || test.dtype() == DType::kString) {
+    if (!identical(ref, test)) p.row->problem = "the strings differ";
+    p.sums.count += ref.elements();
+  } else {
+    const Status added = p.sums.add(ref, aligned);
+    if (!added.ok()) p.row->problem = added.message();
+  }
+}
+
+int64_t estimated_bytes(const Graph& graph, ValueId v) {
+  constexpr int64_t kUnknown = int64_t{4} << 20;
+  const Type& type = graph.value(v).type;
+  if (!type.is_static()) return kUnknown;
+  int64_t elements = 1;
+  for (const Dim& d : *type.shape) elements *= d.value();
+  return 4 * elements;
+}
+
+// Where each input of TEST is among REF's: by name, else by position.
+Result<std::vector<size_t>> map_inputs(const Graph& ref, const Graph& test, bool& by_position) {
+  if (ref.inputs.size() != test.inputs.size()) {
+    return usage_error("REF has " + std::to_string(ref.inputs.size()) + " inputs, TEST " +
+                       std::to_string(test.inputs.size()));
+  }
+  std::unordered_map<std::string, size_t> at;
+  for (size_t i = 0; i < ref.inputs.size(); ++i) at.emplace(ref.value(ref.inputs[i]).name, i);
+  std::vector<size_t> map;
+  for (size_t i = 0; i < test.inputs.size(); ++i) {
+    const auto it = at.find(test.value(test.inputs[i]).name);
+    by_position |= it == at.end();
+    map.push_back(it == at.end() ? i : it->second);
+  }
+  if (by_position) {
+    for (size_t i = 0; i < map.size(); ++i) map[i] = i;
+  }
+  return map;
+}
+
+// Which output of TEST each output of REF is compared with: by name, else by position; -1: none.
+std::vector<int> map_outputs(const Graph& ref, const Graph& test, bool& by_position) {
+  std::unordered_map<std::string, int> at;
+  for (size_t i = 0; i < test.outputs.size(); ++i) {
+    at.emplace(test.value(test.outputs[i]).name, static_cast<int>(i));
+  }
+  std::vector<int> map;
+  bool some = false;
+  for (const ValueId v : ref.outputs) {
+    const auto it = at.find(ref.value(v).name);
+    map.push_back(it == at.end() ? -1 : it->second);
+    some |= it != at.end();
+  }
+  if (!some && ref.outputs.size() == test.outputs.size()) {
+    by_position = true;
+    for (size_t i = 0; i < map.size(); ++i) map[i] = static_cast<int>(i);
+  }
+  return map;
+}
+
+void list_unaligned(const std::vector<Layer>& layers, const std::vector<bool>& aligned,
+                    const std::vector<Layer>& others, const std::string& side,
+                    const std::string& other_side, std::vector<Unaligned>& out) {
+  std::unordered_map<std::string, const Layer*> inside;
+  std::unordered_set<std::string> names;
+  for (const Layer& other : others) {
+    for (const std::string& o : other.origin) inside.emplace(o, &other);
+    names.insert(other.name);
+  }
+  for (size_t i = 0; i < layers.size(); ++i) {
+    if (aligned[i]) continue;
+    const auto it = inside.find(layers[i].name);
+    std::string why = "not in " + other_side;
+    if (names.contains(layers[i].name)) {
+      why = "another value in " + other_side + " after rewriting";
+    } else if (it != inside.end()) {
+      why = "fused into " + it->second->name;
+    }
+    out.push_back({side, layers[i].name, layers[i].op, why});
+  }
+}
+
+// The value that the readers of `v` get: where all of them quantize it, what they make of that.
+// Quantizers leave out a Relu where the rounding clamps, so that only then a tensor is again what
+// its name says.
+ValueId as_read(const Graph& graph, const Uses& uses, ValueId v) {
+  for (;;) {
+    const auto at = static_cast<size_t>(v);
+    if (uses.output_uses[at] > 0 || uses.consumers[at].empty()) return v;
+    ValueId read = kNoValue;
+    for (const NodeId reader : uses.consumers[at]) {
+      const Node& quantize = graph.node(reader);
+      if (quantize.op != "QuantizeLinear" || quantize.inputs[0] != v ||
+          quantize.outputs[0] == kNoValue) {
+        return v;
+      }
+      for (const NodeId next : uses.consumers[static_cast<size_t>(quantize.outputs[0])]) {
+        if (read == kNoValue && graph.node(next).op == "DequantizeLinear")
+          read = graph.node(next).outputs[0];
+      }
+    }
+    if (read == kNoValue) return v;
+    v = read;
+  }
+}
+
+// Runs both models on every sample, `pairs` exposed, and adds what comes out to their sums.
+Status run_group(const Graph& ref, const Graph& test, const CompareInputs& inputs,
+                 const std::vector<size_t>& test_inputs, const CompareOptions& options,
+                 std::span<Pair> pairs, const std::function<void()>& step) {
+  Graph ref_graph = ref, test_graph = test;
+  std::vector<ValueId> ref_values, test_values;
+  for (const Pair& p : pairs) {
+    ref_values.push_back(p.ref);
+    test_values.push_back(p.test);
+  }
+  const std::vector<size_t> ref_at = expose(ref_graph, ref_values);
+  const std::vector<size_t> test_at = expose(test_graph, test_values);
+  auto ref_session = open_session(ref_graph, options.threads, options.isa, options.ref_backend);
+  if (!ref_session.ok()) return ref_session.status().context(options.ref_name);
+  auto test_session = open_session(test_graph, options.threads, options.isa, options.test_backend);
+  if (!test_session.ok()) return test_session.status().context(options.test_name);
+  for (size_t s = 0; s < inputs.count; ++s) {
+    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> given, inputs.load(s));
+    std::vector<Tensor> permuted;
+    for (const size_t i : test_inputs) permuted.push_back(given[i]);
+    (*ref_session)->reset_states();
+    (*test_session)->reset_states();
+    auto ref_out = (*ref_session)->run(given);
+    if (!ref_out.ok()) return ref_out.status().context(options.ref_name);
+    auto test_out = (*test_session)->run(permuted);
+    if (!test_out.ok()) return test_out.status().context(options.test_name);
+    for (size_t i = 0; i < pairs.size(); ++i) {
+      MNN_ASSIGN_OR_RETURN(const Tensor r, source_tensor(ref, pairs[i].ref, (*ref_out)[ref_at[i]]));
+      MNN_ASSIGN_OR_RETURN(const Tensor t,
+                           source_tensor(test, pairs[i].test, (*test_out)[test_at[i]]));
+      if (!r.defined() || !t.defined()) {
+        pairs[i].row->problem = "it is no tensor";
+        continue;
+      }
+      add_sample(pairs[i], r, t);
+      if (options.dump) {
+        MNN_RETURN_IF_ERROR(options.dump("ref", s, pairs[i].stem, r));
+        MNN_RETURN_IF_ERROR(options.dump("test", s, pairs[i].stem, t));
+      }
+    }
+    step();
+  }
+  return {};
+}
+
+// Per layer of `test` the one of `ref` that match_structure() found; kNone without.
+constexpr size_t kNone = static_cast<size_t>(-1);
+std::vector<size_t> structural_twins(const Graph& ref_graph, const std::vector<Layer>& ref,
+                                     const Graph& test_graph, const std::vector<Layer>& test) {
+  const NodeMatch match = match_structure(ref_graph, test_graph);
+  std::unordered_map<ValueId, size_t> at;
+  for (size_t r = 0; r < ref.size(); ++r) at.emplace(ref[r].value, r);
+  std::unordered_map<ValueId, ValueId> partner;
+  for (size_t n = 0; n < test_graph.nodes.size(); ++n) {
+    if (match.a_of_b[n] < 0) continue;
+    const std::vector<ValueId>& outputs = test_graph.nodes[n].outputs;
+    const std::vector<ValueId>& theirs = ref_graph.node(match.a_of_b[n]).outputs;
+    for (size_t k = 0; k < std::min(outputs.size(), theirs.size()); ++k)
+      partner.emplace(outputs[k], theirs[k]);
+  }
+  std::vector<size_t> twin(test.size(), kNone);
+  for (size_t t = 0; t < test.size(); ++t) {
+    const auto other = partner.find(test[t].value);
+    const auto it = other == partner.end() ? at.end() : at.find(other->second);
+    if (it != at.end()) twin[t] = it->second;
+  }
+  return twin;
+}
+
+}  // namespace
+
+std::vector<AlignedLayers> align_layers(const Graph& ref_graph, const std::vector<Layer>& ref,
+                                        const Graph& test_graph, const std::vector<Layer>& test) {
+  using Groups = std::unordered_map<std::string, std::vector<size_t>>;
+  const auto group = [](const std::vector<Layer>& layers, auto&& key) {
+    Groups groups;
+    for (size_t i = 0; i < layers.size(); ++i) {
+      const std::string& k = key(layers[i]);
+      if (!k.empty()) groups[k].push_back(i);
+    }
+    return groups;
+  };
+  const auto layer_name = [](const Layer& l) -> const std::string& { return l.name; };
+  const auto value_name = [](const Graph& g) {
+    return [&g](const Layer& l) -> const std::string& { return g.value(l.value).name; };
+  };
+  std::vector<size_t> partner(test.size(), kNone);
+  std::vector<bool> taken(ref.size(), false);
+  const auto join = [&](size_t r, size_t t) {
+    if (taken[r] || partner[t] != kNone) return;
+    taken[r] = true;
+    partner[t] = r;
+  };
+  // A pass that changes what a layer makes (a scale moved into the next weights, a transpose moved
+  // over it) leaves the new value without a name: a named and a nameless one are not the same.
+  const auto same_meaning = [&](size_t r, size_t t) {
+    const bool ref_named = !ref_graph.value(ref[r].value).name.empty();
+    const bool test_named = !test_graph.value(test[t].value).name.empty();
+    if (ref_named != test_named) return false;
+    if (!ref_named) return ref[r].origin == test[t].origin;
+    // Tensors with names of their own that other operators make are others, whatever their layers
+    // are called: one may be in front of an activation and one behind it.
+    return ref[r].op == test[t].op ||
+           ref_graph.value(ref[r].value).name == test_graph.value(test[t].value).name;
+  };
+  const Groups ref_names = group(ref, layer_name), test_names = group(test, layer_name);
+  const Groups ref_values = group(ref, value_name(ref_graph)),
+               test_values = group(test, value_name(test_graph));
+  for (const auto& [name, tests] : test_names) {
+    const auto it = ref_names.find(name);
+    if (it == ref_names.end()) continue;
+    const std::vector<size_t>& refs = it->second;
+    if (refs.size() == tests.size()) {
+      for (size_t i = 0; i < refs.size(); ++i) {
+        if (same_meaning(refs[i], tests[i])) join(refs[i], tests[i]);
+      }
+      continue;
+    }
+    // Repeated: only the one whose value is called the same is surely the same.
+    for (const size_t t : tests) {
+      const std::string& value = test_graph.value(test[t].value).name;
+      for (const size_t r : refs) {
+        if (!value.empty() && ref_graph.value(ref[r].value).name == value) join(r, t);
+      }
+    }
+  }
+  for (const auto& [name, tests] : test_values) {
+    const auto it = ref_values.find(name);
+    if (it != ref_values.end() && it->second.size() == 1 && tests.size() == 1) {
+      join(it->second[0], tests[0]);
+    }
+  }
+  std::vector<AlignedLayers> pairs;
+  const std::vector<size_t> twin = structural_twins(ref_graph, ref, test_graph, test);
+  for (size_t t = 0; t < test.size(); ++t) {
+    if (partner[t] != kNone) {
+      pairs.push_back({partner[t], t, false});
+    } else if (twin[t] != kNone && !taken[twin[t]]) {
+      pairs.push_back({twin[t], t, true});
+    }
+  }
+  return pairs;
+}
+
+Result<Comparison> compare_models(const Graph& ref, const Graph& test, const CompareInputs& inputs,
+                                  const CompareOptions& options) {
+  Comparison out;
+  out.samples = inputs.count;
+  bool inputs_by_position = false, outputs_by_position = false;
+  MNN_ASSIGN_OR_RETURN(const std::vector<size_t> test_inputs,
+                       map_inputs(ref, test, inputs_by_position));
+  const std::vector<int> test_outputs = map_outputs(ref, test, outputs_by_position);
+  if (inputs_by_position) out.notes.emplace_back("input names differ: aligned by position");
+  if (outputs_by_position) out.notes.emplace_back("output names differ: aligned by position");
+
+  const std::vector<Layer> ref_layers = list_layers(ref), test_layers = list_layers(test);
+  std::vector<AlignedLayers> aligned;
+  if (!options.outputs_only) {
+    aligned = align_layers(ref, ref_layers, test, test_layers);
+    std::vector<bool> ref_done(ref_layers.size(), false), test_done(test_layers.size(), false);
+    for (const AlignedLayers& pair : aligned) ref_done[pair.ref] = test_done[pair.test] = true;
+    list_unaligned(ref_layers, ref_done, test_layers, "ref", "TEST", out.unaligned);
+    list_unaligned(test_layers, test_done, ref_layers, "test", "REF", out.unaligned);
+    if (aligned.empty()) out.notes.emplace_back("no layer is the same in both models");
+  }
+  // Rows get their final addresses before pairs point at them.
+  out.layers.resize(aligned.size());
+  out.outputs.resize(ref.outputs.size());
+  std::vector<Layer> stems_of;
+  std::vector<Pair> pairs;
+  const Uses ref_uses = index_uses(ref), test_uses = index_uses(test);
+  for (size_t i = 0; i < aligned.size(); ++i) {
+    const Layer &r = ref_layers[aligned[i].ref], &t = test_layers[aligned[i].test];
+    out.layers[i].name = t.name;
+    out.layers[i].ref_name = r.name;
+    out.layers[i].by_structure = aligned[i].by_structure;
+    out.layers[i].ref_op = r.op;
+    out.layers[i].test_op = t.op;
+    const ValueId ref_value = as_read(ref, ref_uses, r.value),
+                  test_value = as_read(test, test_uses, t.value);
+    if (ref_value != r.value) out.layers[i].ref_op += ", quantized";
+    if (test_value != t.value) out.layers[i].test_op += ", quantized";
+    pairs.push_back({ref_value, test_value, &out.layers[i], {}, {}});
+    stems_of.push_back({t.name, {}, {}, t.value});
+  }
+  for (size_t i = 0; i < ref.outputs.size(); ++i) {
+    ComparedTensor& row = out.outputs[i];
+    row.name = ref.value(ref.outputs[i]).name;
+    if (test_outputs[i] < 0) {
+      row.problem = "TEST has no such output";
+      row.metrics.failed = true;
+      continue;
+    }
+    const ValueId t = test.outputs[static_cast<size_t>(test_outputs[i])];
+    pairs.push_back({ref.outputs[i], t, &row, {}, {}});
+    stems_of.push_back({"output." + row.name, {}, {}, t});
+  }
+  const std::vector<std::string> stems = layer_stems(stems_of);
+  for (size_t i = 0; i < pairs.size(); ++i) pairs[i].stem = stems[i];
+
+  std::vector<std::pair<size_t, size_t>> groups;  // [begin, end)
+  for (size_t begin = 0; begin < pairs.size();) {
+    size_t end = begin;
+    for (int64_t bytes = 0; end < pairs.size() && (end == begin || bytes < kGroupBytes); ++end) {
+      bytes += estimated_bytes(ref, pairs[end].ref) + estimated_bytes(test, pairs[end].test);
+    }
+    groups.emplace_back(begin, end);
+    begin = end;
+  }
+  const auto total = static_cast<int64_t>(groups.size() * inputs.count);
+  int64_t done = 0;
+  const auto step = [&] {
+    if (options.progress) options.progress(++done, total);
+  };
+  for (const auto& [begin, end] : groups) {
+    MNN_RETURN_IF_ERROR(run_group(ref, test, inputs, test_inputs, options,
+                                  std::span(pairs).subspan(begin, end - begin), step));
+  }
+  for (Pair& p : pairs) p.row->metrics = metrics_of(p.sums);
+  return out;
+}
+
+std::string failure_of(const ComparedTensor& row, const CompareGate& gate) {
+  if (!row.problem.empty()) return row.problem;
+  if (row.metrics.failed) return "NaN or infinity, or nothing to compare";
+  if (gate.min_cosine && row.metrics.cosine < *gate.min_cosine) {
+    return "cosine " + format_number(row.metrics.cosine, 6) + " is below " +
+           format_number(*gate.min_cosine, 6);
+  }
+  if (gate.min_snr && row.metrics.snr_db < *gate.min_snr) {
+    return "SNR " + format_number(row.metrics.snr_db, 2) + " dB is below " +
+           format_number(*gate.min_snr, 2) + " dB";
+  }
+  return {};
+}
+
+CompareGate naming_gate(const CompareGate& gate) {
+  return gate.given() ? gate : CompareGate{kDefaultMinCosine, kDefaultMinSnrDb};
+}
+
+const ComparedTensor* first_bad(const Comparison& comparison, const CompareGate& gate) {
+  const CompareGate naming = naming_gate(gate);
+  for (const ComparedTensor& row : comparison.layers) {
+    if (!failure_of(row, naming).empty()) return &row;
+  }
+  return nullptr;
+}
+
+Status judge_comparison(const Comparison& comparison, const CompareGate& gate) {
+  const Code code = gate.given() ? Code::kThreshold : Code::kInternal;
+  for (const ComparedTensor& row : comparison.layers) {
+    const std::string why = failure_of(row, gate);
+    if (!why.empty()) {
+      return Status(code, "node " + row.name + " (" + row.test_op + "): first bad layer: " + why);
+    }
+  }
+  for (const ComparedTensor& row : comparison.outputs) {
+    const std::string why = failure_of(row, gate);
+    if (!why.empty()) return Status(code, "output " + row.name + ": " + why);
+  }
+  return {};
+}
+
+}  // namespace mnn::flows

@@ -1,0 +1,93 @@
+// Golden comparison of two models on the same inputs, layer by layer, aligned by source names.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apps/flows/layers.h"
+#include "apps/flows/model_io.h"
+#include "libruntime/core/metrics.h"
+
+namespace mnn::flows {
+
+// What counts as bad. Without thresholds the first bad layer is named by kDefaultGate, and only
+// what cannot be compared at all fails.
+struct CompareGate {
+  std::optional<double> min_cosine, min_snr;
+  bool given() const { return min_cosine || min_snr; }
+};
+inline constexpr double kDefaultMinCosine = 0.99, kDefaultMinSnrDb = 20.0;
+
+struct CompareOptions {
+  CompareGate gate;
+  bool outputs_only = false;
+  int threads = 1;
+  std::string isa, ref_backend, test_backend;
+  std::string ref_name = "REF", test_name = "TEST";  // for messages
+  // Called for each compared tensor of each sample: "ref" or "test", sample, file stem, tensor.
+  std::function<Status(const std::string& side, size_t sample, const std::string& stem,
+                       const Tensor&)>
+      dump;
+  std::function<void(int64_t done, int64_t total)> progress;
+};
+
+struct ComparedTensor {
+  std::string name;             // the source layer's in TEST, or the output's
+  std::string ref_name;         // the source layer's in REF
+  std::string ref_op, test_op;  // of layers; "Conv, quantized": compared behind its rounding
+  std::string type;             // of the reference, as of the last sample
+  ErrorMetrics metrics;         // over all samples
+  std::string problem;          // why it could not be compared; empty: it was
+  bool by_structure = false;    // aligned by what computes it, not by its name
+  bool moved_channels = false;  // channels first in one model and last in the other
+};
+
+// A source layer that has no counterpart.
+struct Unaligned {
+  std::string side;  // "ref" or "test": where it is
+  std::string name, op;
+  std::string why;  // "fused into stem_relu", "not in TEST"
+};
+
+struct Comparison {
+  std::vector<ComparedTensor> layers;   // in TEST's order of execution
+  std::vector<ComparedTensor> outputs;  // in REF's order
+  std::vector<Unaligned> unaligned;
+  std::vector<std::string> notes;
+  size_t samples = 0;
+};
+
+// Samples as REF takes them, one tensor per input of its graph.
+struct CompareInputs {
+  size_t count = 0;
+  std::function<Result<std::vector<Tensor>>(size_t)> load;
+};
+
+// An error means that a model could not be run; what differs is in the Comparison.
+Result<Comparison> compare_models(const Graph& ref, const Graph& test, const CompareInputs& inputs,
+                                  const CompareOptions& options);
+
+struct AlignedLayers {
+  size_t ref = 0, test = 0;   // positions
+  bool by_structure = false;  // else by name
+};
+// What is the same in `ref` and `test`: by layer name (repeated ones in order when both have as
+// many, else by the name of the value), then by the value's name. A value that a rewrite changed
+// has no partner, nor one that other operators make under another name. What is left is aligned by
+// match_structure(): two exporters may have nothing in common but the network. In the order of
+// `test`.
+std::vector<AlignedLayers> align_layers(const Graph& ref_graph, const std::vector<Layer>& ref,
+                                        const Graph& test_graph, const std::vector<Layer>& test);
+
+// Why this row fails under `gate`; empty: it does not.
+std::string failure_of(const ComparedTensor& row, const CompareGate& gate);
+// The gate that names the first bad layer: the given one, else the default.
+CompareGate naming_gate(const CompareGate& gate);
+// The first bad row of `layers`, null when none is.
+const ComparedTensor* first_bad(const Comparison& comparison, const CompareGate& gate);
+// OK, or kThreshold when thresholds were given, else kInternal: something could not be compared.
+Status judge_comparison(const Comparison& comparison, const CompareGate& gate);
+
+}  // namespace mnn::flows

@@ -1,0 +1,256 @@
+#include "apps/flows/compare_report.h"
+
+#include "apps/flows/junit.h"
+#include "libruntime/core/io/file.h"
+#include "libruntime/report/format.h"
+#include "libruntime/report/html.h"
+#include "libruntime/report/json_text.h"
+
+namespace mnn::flows {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Rows = std::vector<std::vector<std::string>>;
+
+std::string ops_of(const ComparedTensor& t) {
+  return t.ref_op == t.test_op ? t.test_op : t.ref_op + " / " + t.test_op;
+}
+
+// Both names where structure says that they are one.
+std::string name_of(const ComparedTensor& t) {
+  return t.by_structure && t.ref_name != t.name ? t.name + " = " + t.ref_name : t.name;
+}
+
+std::string verdict(const ComparedTensor& t, const CompareGate& gate) {
+  const std::string why = failure_of(t, naming_gate(gate));
+  if (why.empty()) return t.moved_channels ? "ok, channels moved" : "ok";
+  return gate.given() || !failure_of(t, gate).empty() ? why : "low: " + why;
+}
+
+std::vector<std::string> figures(const ComparedTensor& t) {
+  if (!t.problem.empty()) return {"", "", "", "", ""};
+  const ErrorMetrics& m = t.metrics;
+  return {format_number(m.cosine, 6), snr_text(m), scientific(m.max_abs), scientific(m.max_ref),
+          scientific(m.mse)};
+}
+
+std::string figures_line(const ComparedTensor& t) {
+  if (!t.problem.empty()) return t.problem;
+  const std::vector<std::string> f = figures(t);
+  return "cosine " + f[0] + ", SNR " + f[1] + " dB, max abs " + f[2] + " of " + f[3] + ", MSE " +
+         f[4] + ", " + t.type;
+}
+
+const std::vector<std::string> kLayerHead = {"layer",   "op",      "type", "cosine", "SNR dB",
+                                             "max abs", "largest", "MSE",  ""};
+constexpr size_t kSnrColumn = 4;
+
+std::vector<std::string> row_of(const ComparedTensor& t, const CompareGate& gate) {
+  std::vector<std::string> row = {name_of(t), ops_of(t), t.type};
+  for (std::string& f : figures(t)) row.push_back(std::move(f));
+  row.push_back(verdict(t, gate));
+  return row;
+}
+
+Rows output_rows(const Comparison& c, const CompareGate& gate) {
+  Rows rows;
+  for (const ComparedTensor& t : c.outputs) {
+    std::vector<std::string> row = row_of(t, gate);
+    row.erase(row.begin() + 1);
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+std::vector<std::string> output_head() {
+  std::vector<std::string> head = kLayerHead;
+  head.erase(head.begin() + 1);
+  head[0] = "output";
+  return head;
+}
+
+std::string alignment_line(const Comparison& c) {
+  size_t fused = 0, by_structure = 0;
+  for (const Unaligned& u : c.unaligned) fused += u.why.starts_with("fused");
+  for (const ComparedTensor& t : c.layers) by_structure += t.by_structure;
+  return std::to_string(c.layers.size() - by_structure) + " layers aligned by name, " +
+         (by_structure > 0 ? std::to_string(by_structure) + " by structure, " : "") +
+         std::to_string(fused) + " fused into another, " +
+         std::to_string(c.unaligned.size() - fused) + " without a counterpart";
+}
+
+std::string first_bad_line(const Comparison& c, const CompareGate& gate) {
+  const ComparedTensor* bad = first_bad(c, gate);
+  if (c.layers.empty()) return "no layer was compared";
+  if (bad == nullptr) return "no bad layer";
+  return "first bad layer: " + bad->name + " (" + ops_of(*bad) +
+         "): " + failure_of(*bad, naming_gate(gate));
+}
+
+Json tensor_json(const ComparedTensor& t, const CompareGate& gate) {
+  Json out = {{"name", t.name}};
+  if (!t.test_op.empty()) {
+    out["ref_name"] = t.ref_name;
+    out["ref_op"] = t.ref_op;
+    out["test_op"] = t.test_op;
+  }
+  out["type"] = t.type;
+  out["cosine"] = t.metrics.cosine;
+  out["snr_db"] = t.metrics.snr_db;
+  out["max_abs"] = t.metrics.max_abs;
+  out["max_rel"] = t.metrics.max_rel;
+  out["max_ref"] = t.metrics.max_ref;
+  out["mse"] = t.metrics.mse;
+  out["elements"] = t.metrics.count;
+  if (!t.test_op.empty()) out["aligned_by"] = t.by_structure ? "structure" : "name";
+  out["channels_moved"] = t.moved_channels;
+  const std::string why = failure_of(t, gate);
+  out["passed"] = why.empty();
+  out["low"] = !failure_of(t, naming_gate(gate)).empty();
+  out["problem"] = why;
+  return out;
+}
+
+// One sentence for both the thresholds and the first bad layer.
+std::string verdict_line(const Comparison& c, const CompareGate& gate) {
+  const Status judged = judge_comparison(c, gate);
+  if (!judged.ok()) return "failed: " + judged.message();
+  if (gate.given()) return "passed";
+  return first_bad(c, gate) == nullptr ? first_bad_line(c, gate)
+                                       : first_bad_line(c, gate) + " (no threshold was given)";
+}
+
+// Sortable, with the SNR as a coloured bar.
+std::string layer_table(const Comparison& c, const CompareGate& gate) {
+  std::string out =
+      "<p>Green is 50 dB and more, red 10 dB and less. Click a heading to sort.</p>"
+      "<table id=\"layers\"><tr>";
+  for (const std::string& head : kLayerHead) out += "<th>" + html_escape(head) + "</th>";
+  out += "</tr>";
+  for (const ComparedTensor& t : c.layers) {
+    const std::vector<std::string> row = row_of(t, gate);
+    out += "<tr>";
+    for (size_t i = 0; i < row.size(); ++i) {
+      const bool bar = i == kSnrColumn && t.problem.empty();
+      out += (bar ? "<td data-v=\"" + format_number(t.metrics.snr_db, 3) + "\">" : "<td>") +
+             (bar ? snr_bar(t.metrics) : html_escape(row[i])) + "</td>";
+    }
+    out += "</tr>\n";
+  }
+  return out + "</table>";
+}
+
+std::string as_html(const Comparison& c, const CompareGate& gate, const CompareTitle& title) {
+  Rows facts = {{"REF", title.ref},
+                {"TEST", title.test},
+                {"inputs", title.inputs + ", samples: " + std::to_string(c.samples)},
+                {"layers", alignment_line(c)},
+                {"verdict", verdict_line(c, gate)}};
+  for (const std::string& note : c.notes) facts.push_back({"note", note});
+  std::string body = "<h1>Comparison</h1>" + html_table({}, facts) + "<h2>Outputs</h2>" +
+                     html_table(output_head(), output_rows(c, gate)) +
+                     "<h2>Layers, in order of execution</h2>";
+  body += layer_table(c, gate);
+  if (!c.unaligned.empty()) {
+    Rows rows;
+    for (const Unaligned& u : c.unaligned) rows.push_back({u.side, u.name, u.op, u.why});
+    body += "<h2>Not aligned</h2>" + html_table({"in", "layer", "op", "why"}, rows);
+  }
+  return html_page("Comparison", body + sort_script("layers"));
+}
+
+std::string as_junit(const Comparison& c, const CompareGate& gate) {
+  std::vector<JUnitCase> cases;
+  const auto add = [&](const std::string& group, const ComparedTensor& t) {
+    const std::string why = failure_of(t, gate);
+    const std::string line = figures_line(t);
+    std::string failure = why;
+    if (!why.empty() && why != line) failure += " (" + line + ")";
+    cases.push_back({group, t.name, failure, {}, line});
+  };
+  for (const ComparedTensor& t : c.outputs) add("outputs", t);
+  for (const ComparedTensor& t : c.layers) add("layers", t);
+  for (const Unaligned& u : c.unaligned) {
+    cases.push_back({"unaligned." + u.side, u.name, {}, u.why, {}});
+  }
+  return junit_xml("mnn compare", cases);
+}
+
+}  // namespace
+
+std::string compare_text(const Comparison& c, const CompareGate& gate, const CompareTitle& title,
+                         size_t max_layers) {
+  std::string out = title.ref + " (REF) and " + title.test + " (TEST) on " + title.inputs +
+                    ", samples: " + std::to_string(c.samples) + "\n\n";
+  Rows outputs = output_rows(c, gate);
+  outputs.insert(outputs.begin(), output_head());
+  out += format_table(outputs, {2, 3, 4, 5, 6});
+  if (!c.layers.empty()) {
+    const ComparedTensor* bad = first_bad(c, gate);
+    // A window that holds the first bad layer.
+    size_t begin = 0;
+    if (bad != nullptr) {
+      const auto at = static_cast<size_t>(bad - c.layers.data());
+      if (at >= max_layers) begin = at - max_layers / 2;
+    }
+    const size_t end = std::min(c.layers.size(), begin + max_layers);
+    Rows rows = {kLayerHead};
+    for (size_t i = begin; i < end; ++i) rows.push_back(row_of(c.layers[i], gate));
+    if (begin < end) out += "\n" + format_table(rows, {3, 4, 5, 6, 7});
+    if (end - begin < c.layers.size()) {
+      out += (begin == end
+                  ? "no layers shown of "
+                  : "layers " + std::to_string(begin + 1) + " to " + std::to_string(end) + " of ") +
+             std::to_string(c.layers.size()) + " (--max-layers, --report or --json for more)\n";
+    }
+    out += "\n" + alignment_line(c) + "\n";
+  }
+  size_t listed = 0;
+  for (const Unaligned& u : c.unaligned) {
+    if (u.why.starts_with("fused") || ++listed > max_layers) continue;
+    out += "  " + u.side + ": " + u.name + " (" + u.op + "): " + u.why + "\n";
+  }
+  if (listed > max_layers) out += "  and " + std::to_string(listed - max_layers) + " more\n";
+  for (const std::string& note : c.notes) out += "note: " + note + "\n";
+  return out + (c.layers.empty() ? "" : first_bad_line(c, gate) + "\n");
+}
+
+std::string compare_json(const Comparison& c, const CompareGate& gate, const CompareTitle& title) {
+  const Status judged = judge_comparison(c, gate);
+  const ComparedTensor* bad = first_bad(c, gate);
+  Json out;
+  out["ref"] = title.ref;
+  out["test"] = title.test;
+  out["inputs"] = title.inputs;
+  out["samples"] = c.samples;
+  out["passed"] = judged.ok();
+  out["problem"] = judged.message();
+  out["first_bad_layer"] = bad == nullptr ? Json() : Json(bad->name);
+  out["min_cosine"] = gate.min_cosine ? Json(*gate.min_cosine) : Json();
+  out["min_snr"] = gate.min_snr ? Json(*gate.min_snr) : Json();
+  out["outputs"] = Json::array();
+  for (const ComparedTensor& t : c.outputs) out["outputs"].push_back(tensor_json(t, gate));
+  out["layers"] = Json::array();
+  for (const ComparedTensor& t : c.layers) out["layers"].push_back(tensor_json(t, gate));
+  out["unaligned"] = Json::array();
+  for (const Unaligned& u : c.unaligned) {
+    out["unaligned"].push_back({{"in", u.side}, {"name", u.name}, {"op", u.op}, {"why", u.why}});
+  }
+  out["notes"] = c.notes;
+  return json_text(out);
+}
+
+Status check_compare_report_name(const std::string& path) {
+  if (path.ends_with(".json") || path.ends_with(".html") || path.ends_with(".xml")) return {};
+  return usage_error("--report " + path + ": expected a name ending in .json, .html or .xml");
+}
+
+Status write_compare_report(const std::string& path, const Comparison& c, const CompareGate& gate,
+                            const CompareTitle& title) {
+  MNN_RETURN_IF_ERROR(check_compare_report_name(path));
+  if (path.ends_with(".json")) return write_file(path, compare_json(c, gate, title));
+  if (path.ends_with(".xml")) return write_file(path, as_junit(c, gate));
+  return write_file(path, as_html(c, gate, title));
+}
+
+}  // namespace mnn::flows

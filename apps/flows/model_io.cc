@@ -1,0 +1,253 @@
+#include "apps/flows/model_io.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "apps/flows/file_roles.h"
+#include "libruntime/compile/bind.h"
+#include "libruntime/core/io/file.h"
+#include "libruntime/core/op.h"
+#ifdef MNN_WITH_CONVERT
+#include "libconvert/convert.h"
+#endif
+
+namespace mnn::flows {
+namespace {
+
+thread_local std::optional<FailedImport> failed_import;
+
+using nlohmann::json;
+
+Result<bool> has_mnn_magic(const std::string& path) {
+#ifdef MNN_WITH_CONVERT
+  std::error_code ec;  // some source models are folders
+  if (std::filesystem::is_directory(path, ec)) return false;
+#endif
+  MNN_ASSIGN_OR_RETURN(const MappedFile file, map_file(path));
+  constexpr size_t kHead = 64;
+  return is_model_file(file.bytes.first(std::min(kHead, file.bytes.size())));
+}
+
+// Fills what the metadata of a .mnn tells; an odd object is not an error: the graph is what counts.
+void read_metadata(LoadedModel& loaded) {
+  const json meta = json::parse(loaded.model.metadata_json, nullptr, false);
+  if (!meta.is_object()) return;
+  const auto source = meta.find("source");
+  if (source != meta.end() && source->is_object()) {
+    loaded.source_format = source->value("format", "");
+    loaded.source_sha256 = source->value("sha256", "");
+  }
+  const auto inputs = meta.find("source_inputs");
+  if (inputs == meta.end() || !inputs->is_array()) return;
+  for (const json& row : *inputs) {
+    if (row.is_array() && row.size() == 2 && row[0].is_string() && row[1].is_number_integer()) {
+      loaded.source_inputs.emplace_back(row[0].get<std::string>(), row[1].get<int>());
+    }
+  }
+}
+
+Status check_shape_names(const Graph& graph, const ShapeMap& shapes) {
+  for (const auto& [name, dims] : shapes) {
+    std::string names;
+    const Value* found = nullptr;
+    for (const ValueId v : graph.inputs) {
+      names += (names.empty() ? "" : ", ") + graph.value(v).name;
+      if (graph.value(v).name == name) found = &graph.value(v);
+    }
+    if (found == nullptr) {
+      return usage_error("--shape " + name + ": the model has no such input; it has " + names);
+    }
+    if (found->type.shape && found->type.rank() != dims.size()) {
+      return usage_error("--shape " + name + ": expected " + std::to_string(found->type.rank()) +
+                         " dims like " + shape_str(*found->type.shape) + ", found " +
+                         std::to_string(dims.size()));
+    }
+  }
+  return {};
+}
+
+#ifdef MNN_WITH_CONVERT
+Result<LoadedModel> import_source(const std::string& path, const LoadOptions& options) {
+  LoadedModel loaded;
+  loaded.path = path;
+  ImportOptions import_options;
+  import_options.shapes = options.shapes;
+  ImportedModel failed;
+  import_options.failed = &failed;
+  Result<ImportedModel> read = import_model(path, import_options);
+  if (!read.ok()) {
+    failed_import = {path, failed.format, failed.facts, failed.diagnostics};
+    return read.status();
+  }
+  ImportedModel imported = std::move(read).value();
+  const Status names = check_shape_names(imported.graph, options.shapes);
+  if (!names.ok()) return names.context(path);
+  OptimizeOptions optimize_options;
+  optimize_options.fuse = options.fuse;
+  optimize_options.passes = options.passes;
+  Result<OptimizeReport> report = optimize(imported.graph, optimize_options);
+  if (!report.ok()) return report.status().context(path);
+  loaded.model.graph = std::move(imported.graph);
+  loaded.format = loaded.source_format = imported.format;
+  loaded.facts = std::move(imported.facts);
+  loaded.source_inputs = std::move(imported.source_inputs);
+  loaded.counts = {report->nodes_before, report->nodes_unfused, report->nodes_after,
+                   report->changes};
+  for (const Diagnostic& d : imported.diagnostics.items()) {
+    loaded.notes.push_back((d.node.empty() ? "" : "node " + d.node + ": ") + d.message);
+  }
+  MNN_ASSIGN_OR_RETURN(const MappedFile file, map_file(path));
+  loaded.source_sha256 = sha256_hex(file.bytes);
+  return loaded;
+}
+#endif
+
+}  // namespace
+
+const FailedImport* last_failed_import() { return failed_import ? &*failed_import : nullptr; }
+
+Status bind_shapes(Graph& graph, const ShapeMap& shapes) {
+  MNN_RETURN_IF_ERROR(check_shape_names(graph, shapes));
+  if (shapes.empty()) return {};
+  Bindings bindings;
+  for (const ValueId v : graph.inputs) {
+    Value& value = graph.value(v);
+    const auto it = shapes.find(value.name);
+    if (it == shapes.end()) continue;
+    if (!value.type.shape) value.type.shape = Shape(it->second.size(), Dim::unknown());
+    for (size_t i = 0; i < it->second.size(); ++i) {
+      const int64_t want = it->second[i];
+      Dim& dim = (*value.type.shape)[i];
+      const Dim bound = dim.bind(bindings);
+      if (want < 0) continue;
+      if (bound.known() && bound.value() != want) {
+        return usage_error("--shape " + value.name + ": dim " + std::to_string(i) +
+                           " of the model is " + dim.str() + ", found " + std::to_string(want));
+      }
+      std::vector<std::string> symbols;
+      dim.collect_symbols(symbols);
+      if (symbols.size() == 1 && dim.str() == symbols[0]) bindings[symbols[0]] = want;
+      dim = Dim(want);
+    }
+  }
+  bind_symbols(graph, bindings);
+  return infer_types(graph);
+}
+
+Result<LoadedModel> load_any(const std::string& path, const LoadOptions& options) {
+  MNN_ASSIGN_OR_RETURN(const bool ours, has_mnn_magic(path));
+  if (!ours) {
+#ifdef MNN_WITH_CONVERT
+    return import_source(path, options);
+#else
+    return unsupported(path + ": this build reads .mnn files only");
+#endif
+  }
+  LoadedModel loaded;
+  loaded.path = path;
+  loaded.format = "mnn";
+  MNN_ASSIGN_OR_RETURN(loaded.model, read_model(path));
+  read_metadata(loaded);
+  if (loaded.source_inputs.empty()) {
+    for (size_t i = 0; i < loaded.model.graph.inputs.size(); ++i) {
+      loaded.source_inputs.emplace_back(loaded.model.graph.value(loaded.model.graph.inputs[i]).name,
+                                        static_cast<int>(i));
+    }
+  }
+  const Status bound = bind_shapes(loaded.model.graph, options.shapes);
+  if (!bound.ok()) return bound.context(path);
+  return loaded;
+}
+
+Result<std::vector<std::vector<int64_t>>> concrete_input_dims(const Graph& graph) {
+  std::vector<std::vector<int64_t>> all;
+  Bindings bindings;
+  for (const ValueId v : graph.inputs) {
+    const Value& value = graph.value(v);
+    if (value.type.kind != Type::Kind::kTensor) {
+      return unsupported("input " + value.name + " is of type " + value.type.str() +
+                         "; only tensors can be made up");
+    }
+    if (!value.type.shape) {
+      return usage_error("input " + value.name + " has unknown rank: give --shape " + value.name +
+                         "=…");
+    }
+    std::vector<int64_t> dims;
+    for (size_t i = 0; i < value.type.rank(); ++i) {
+      const Dim& dim = (*value.type.shape)[i];
+      const Dim bound = dim.bind(bindings);
+      if (bound.known()) {
+        dims.push_back(bound.value());
+      } else if (i == 0) {
+        dims.push_back(1);
+        std::vector<std::string> symbols;
+        dim.collect_symbols(symbols);
+        if (symbols.size() == 1 && dim.str() == symbols[0]) bindings[symbols[0]] = 1;
+      } else {
+        return usage_error("input " + value.name + " has an unbound dim " + std::to_string(i) +
+                           " (" + dim.str() + "): give --shape " + value.name +
+                           "=… for its shape " + shape_str(*value.type.shape));
+      }
+    }
+    all.push_back(std::move(dims));
+  }
+  return all;
+}
+
+std::string make_metadata(const LoadedModel& loaded,
+                          const std::map<std::string, std::string>& options) {
+  json meta;
+  const json old = json::parse(loaded.model.metadata_json, nullptr, false);
+  if (old.is_object()) meta = old;
+  meta["tool"] = std::string("mnn-toolbox ") + MNN_VERSION;
+  meta["source"] = {{"format", loaded.source_format}, {"sha256", loaded.source_sha256}};
+  for (const auto& [key, value] : loaded.facts) meta["source"][key] = value;
+  json inputs = json::array();
+  for (const auto& [name, index] : loaded.source_inputs) inputs.push_back({name, index});
+  meta["source_inputs"] = inputs;
+  for (const auto& [key, value] : options) meta["options"][key] = value;
+  return meta.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::map<std::string, std::string> shape_options(const ShapeMap& shapes) {
+  std::map<std::string, std::string> options;
+  for (const auto& [name, dims] : shapes) {
+    std::string text;
+    for (const int64_t d : dims) {
+      text += (text.empty() ? "" : ",") + (d < 0 ? "?" : std::to_string(d));
+    }
+    options["shape." + name] = text;
+  }
+  return options;
+}
+
+Status check_target(const std::string& target) {
+  if (target == "cpu") return {};
+  return unsupported("--target " + target + ": this version knows the target cpu");
+}
+
+std::string rejected_path(const std::string& out) { return out + ".rejected"; }
+
+std::string settle_earlier(const std::string& out, const Status& verdict) {
+  std::error_code ec;
+  if (!verdict.ok()) return std::filesystem::exists(out, ec) ? out : std::string();
+  const std::string rejected = rejected_path(out);
+  if (std::filesystem::is_regular_file(rejected, ec) && !file_roles().is_input(rejected)) {
+    std::filesystem::remove(rejected, ec);
+  }
+  return {};
+}
+
+int64_t count_parameters(const Graph& graph) {
+  int64_t count = 0;
+  for (const Value& v : graph.values) {
+    if (v.kind == ValueKind::kConstant && is_float(v.type.dtype)) count += v.data.elements();
+  }
+  for (const Node& node : graph.nodes) {
+    for (const Graph& g : node.subgraphs) count += count_parameters(g);
+  }
+  return count;
+}
+
+}  // namespace mnn::flows

@@ -1,0 +1,77 @@
+// Loading a model of any kind, by content: a .mnn, or a source model through libconvert.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "apps/flows/shapes.h"
+#include "libruntime/core/diagnostic.h"
+#include "libruntime/core/io/mnn_file.h"
+#include "libruntime/core/rewrite.h"
+
+namespace mnn::flows {
+
+// How many steps a plan has, constants and shape arithmetic excluded.
+struct PlanCounts {
+  int64_t imported = 0, unfused = 0, fused = 0;
+  std::vector<std::pair<std::string, int>> changes;  // per pass
+};
+
+struct LoadedModel {
+  Model model;
+  std::string path;
+  std::string format;         // "mnn" for our own file, else the source's
+  std::string source_format;  // of the model the .mnn was made from
+  std::string source_sha256;
+  std::map<std::string, std::string> facts;  // opset, producer…
+  // The source's input list: name and index into graph.inputs (-1: a listed initializer).
+  std::vector<std::pair<std::string, int>> source_inputs;
+  PlanCounts counts;  // of a source model
+  std::vector<std::string> notes;
+};
+
+// A source model whose import failed, as far as it was read.
+struct FailedImport {
+  std::string path, format;
+  std::map<std::string, std::string> facts;  // opset, producer…
+  Diagnostics diagnostics;                   // one error per unsupported node
+};
+// That of the last load_any of this thread which failed in a front end; null when there was none.
+const FailedImport* last_failed_import();
+
+struct LoadOptions {
+  ShapeMap shapes;
+  bool fuse = true;
+  PassOptions passes;
+};
+// Imports and optimizes a source model in memory; maps a .mnn. `shapes` binds input dims of either.
+Result<LoadedModel> load_any(const std::string& path, const LoadOptions& options = {});
+
+// Binds the symbols of the inputs named in `shapes` (-1 keeps a dim) and infers anew.
+Status bind_shapes(Graph& graph, const ShapeMap& shapes);
+
+// Concrete dims of every input: known ones, an unbound first dim is 1; another unbound dim is a
+// usage error that names it.
+Result<std::vector<std::vector<int64_t>>> concrete_input_dims(const Graph& graph);
+
+// The metadata a .mnn made from `loaded` carries, with the options that changed the result.
+std::string make_metadata(const LoadedModel& loaded,
+                          const std::map<std::string, std::string>& options);
+
+// --shape as it is kept there: "shape.x" -> "1,3,?,?".
+std::map<std::string, std::string> shape_options(const ShapeMap& shapes);
+
+// kUnsupported unless it is a target of this version.
+Status check_target(const std::string& target);
+
+// OUT, or for a missed threshold OUT.rejected beside it.
+std::string rejected_path(const std::string& out);
+// What of an earlier run would mislead after this one, whose verdict this is. A missed threshold
+// leaves an older OUT as it is: its name is returned, to be told. A success removes OUT.rejected.
+std::string settle_earlier(const std::string& out, const Status& verdict);
+
+int64_t count_parameters(const Graph& graph);
+
+}  // namespace mnn::flows

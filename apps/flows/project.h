@@ -1,0 +1,51 @@
+// mnn.json: what a project remembers, made by `mnn init`, read by the other commands in its folder.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apps/flows/image.h"
+#include "apps/flows/model_io.h"
+
+namespace mnn::flows {
+
+struct Thresholds {
+  std::optional<double> min_cosine, min_snr;  // at every network output; dB
+  std::optional<int64_t> max_size;            // bytes
+  bool sound_data = false;                    // nothing may be wrong with the samples themselves
+};
+
+struct Project {
+  std::string folder;  // where mnn.json lies; paths below are relative to it
+  std::string source, source_sha256, source_format;
+  struct Input {
+    std::string name, type;  // "f32[n,3,224,224]"
+  };
+  std::vector<Input> inputs;  // for the reader of the file; the model is what counts
+  std::string model;          // the converted file
+  std::string quantized;      // where `mnn quant` writes
+  ShapeMap shapes;            // bound into the model
+  ShapeMap assumed_shapes;    // of inputs with open dims, for what needs sizes: timing, golden data
+  std::string calibration;    // empty: none
+  ImageOptions images;
+  std::string scheme = "int8", method = "auto";
+  Thresholds thresholds;
+  std::vector<std::string> targets = {"cpu"};
+  std::string golden;  // folder of golden inputs and outputs
+
+  std::string path(const std::string& relative) const;  // resolved against the folder
+};
+
+inline constexpr const char* kProjectFile = "mnn.json";
+// The project of `folder`; a usage error when there is none, kInvalidArgument when it is malformed
+// (the message names the key, also one that is not known).
+Result<Project> read_project(const std::string& folder);
+Status write_project(const Project& project);
+
+// The gates of --gate: "normal" (cosine 0.99, SNR 15 dB) and "strict" (0.999, 30 dB,
+// sound data).
+Result<Thresholds> gate_profile(const std::string& name);
+
+}  // namespace mnn::flows

@@ -1,0 +1,195 @@
+#include "apps/flows/quant_flow.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "apps/flows/model_io.h"
+#include "apps/flows/quant_junit.h"
+#include "apps/flows/samples.h"
+#include "libruntime/core/io/file.h"
+#include "libruntime/report/format.h"
+
+namespace mnn::flows {
+namespace {
+
+Result<CalibrationMethod> parse_method(const std::string& name) {
+  if (name == "auto") return CalibrationMethod::kAuto;
+  if (name == "minmax") return CalibrationMethod::kMinMax;
+  if (name == "percentile") return CalibrationMethod::kPercentile;
+  if (name == "kl") return CalibrationMethod::kKl;
+  if (name == "mse") return CalibrationMethod::kMse;
+  return usage_error("--method " + name + ": expected auto, minmax, percentile, kl or mse");
+}
+
+Status judge(const Thresholds& t, const QuantReport& report, int64_t bytes) {
+  for (const auto& [name, m] : report.outputs) {
+    // Never a pass; without a threshold it is a failure of the run.
+    if (m.failed) {
+      return Status(t.min_cosine || t.min_snr ? Code::kThreshold : Code::kInternal,
+                    "output " + name + ": NaN, infinity or nothing compared");
+    }
+    if (t.min_cosine && m.cosine < *t.min_cosine) {
+      return Status(Code::kThreshold, "output " + name + ": cosine " + format_number(m.cosine, 6) +
+                                          " is below " + format_number(*t.min_cosine, 6));
+    }
+    if (t.min_snr && m.snr_db < *t.min_snr) {
+      return Status(Code::kThreshold, "output " + name + ": SNR " + format_number(m.snr_db, 2) +
+                                          " dB is below " + format_number(*t.min_snr, 2) + " dB");
+    }
+  }
+  if (t.max_size && bytes > *t.max_size) {
+    return Status(Code::kThreshold, "the file has " + std::to_string(bytes) + " bytes, more than " +
+                                        std::to_string(*t.max_size));
+  }
+  if (t.sound_data && !report.data_faults.empty()) {
+    const size_t others = report.data_faults.size() - 1;
+    return Status(Code::kThreshold,
+                  "samples: " + report.data_faults[0] +
+                      (others > 0 ? " (and " + std::to_string(others) + " more)" : ""));
+  }
+  return {};
+}
+
+// Which data a model was calibrated with, as JSON: SHA-256 over the samples' own tensors in order,
+// and the dims of each input.
+Result<std::string> describe_data(const Samples& samples, const Graph& graph) {
+  std::string digests;
+  nlohmann::json dims = nlohmann::json::object();
+  for (size_t i = 0; i < samples.names.size(); ++i) {
+    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> inputs, samples.load(i));
+    for (size_t k = 0; k < inputs.size(); ++k) {
+      digests += sha256_hex({inputs[k].raw(), static_cast<size_t>(inputs[k].bytes())});
+      if (i == 0) dims[graph.value(graph.inputs[k]).name] = inputs[k].dims();
+    }
+  }
+  const nlohmann::json data = {{"sha256", sha256_hex(std::as_bytes(std::span(digests)))},
+                               {"dims", dims}};
+  return data.dump();
+}
+
+// What of a model is quantized before it comes here; empty when nothing is.
+std::string quantized_already(const Graph& graph) {
+  constexpr std::array<std::string_view, 5> kOps = {"QuantizeLinear", "DequantizeLinear",
+                                                    "DynamicQuantizeLinear", "MatMulInteger",
+                                                    "ConvInteger"};
+  size_t values = 0, nodes = 0;
+  for (const Value& v : graph.values) values += v.quant ? 1 : 0;
+  for (const Node& n : graph.nodes) {
+    nodes += std::find(kOps.begin(), kOps.end(), n.op) != kOps.end() ? 1 : 0;
+  }
+  if (values + nodes == 0) return {};
+  return "the model is quantized already (" + std::to_string(values) + " values, " +
+         std::to_string(nodes) + " operators); quantize the float model it was made from";
+}
+
+Result<std::string> read_text(const std::string& path) {
+  MNN_ASSIGN_OR_RETURN(const MappedFile file, map_file(path));
+  return std::string(reinterpret_cast<const char*>(file.bytes.data()), file.bytes.size());
+}
+
+}  // namespace
+
+Status check_quant_report_name(const std::string& path) {
+  if (path.ends_with(".json") || path.ends_with(".html") || path.ends_with(".xml")) return {};
+  return usage_error("--report " + path + ": expected a name ending in .json, .html or .xml");
+}
+
+Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events) {
+  for (const std::string& r : flow.reports) MNN_RETURN_IF_ERROR(check_quant_report_name(r));
+  if (flow.scheme != "int8") return usage_error("--scheme " + flow.scheme + ": expected int8");
+  QuantOptions options;
+  options.scheme = flow.scheme;
+  MNN_ASSIGN_OR_RETURN(options.method, parse_method(flow.method));
+  if (flow.weight_scale == "mse") options.weight_scale = WeightScale::kMse;
+  if (flow.overflow_fix == "on") options.overflow_fix = OverflowFix::kOn;
+  if (flow.overflow_fix == "off") options.overflow_fix = OverflowFix::kOff;
+  options.threads = flow.threads;
+  options.progress = events.progress;
+  LoadOptions load;
+  load.shapes = flow.shapes;
+  MNN_ASSIGN_OR_RETURN(LoadedModel loaded, load_any(flow.model, load));
+  const Graph& graph = loaded.model.graph;
+  auto open_source = [&](const std::string& path, SampleSource& source,
+                         Samples& samples) -> Status {
+    MNN_ASSIGN_OR_RETURN(samples, open_samples(path, graph, loaded.source_inputs, flow.images));
+    tell_skipped(path, samples, events);
+    source.count = samples.names.size();
+    source.load = samples.load;
+    source.names = samples.names;
+    return {};
+  };
+  SampleSource calibration, holdout;
+  Samples samples, held;
+  if (!flow.calibration.empty())
+    MNN_RETURN_IF_ERROR(open_source(flow.calibration, calibration, samples));
+  if (!flow.holdout.empty()) MNN_RETURN_IF_ERROR(open_source(flow.holdout, holdout, held));
+  if (!flow.import_scheme.empty()) {
+    MNN_ASSIGN_OR_RETURN(options.import_scheme, read_text(flow.import_scheme));
+    const Result<std::string> data = scheme_calibration(options.import_scheme);
+    if (!data.ok()) return data.status().context(flow.import_scheme);
+    options.calibration_json = *data;
+    if (calibration.count + holdout.count == 0 &&
+        (flow.thresholds.min_cosine || flow.thresholds.min_snr)) {
+      return usage_error("accuracy thresholds need samples: --calibration or --holdout");
+    }
+  } else {
+    MNN_ASSIGN_OR_RETURN(options.calibration_json, describe_data(samples, graph));
+  }
+
+  const std::string already = quantized_already(graph);
+  Result<QuantResult> result = quantize(graph, calibration, holdout, options);
+  if (!result.ok()) {
+    // Nothing is left to do, and this is why.
+    if (!already.empty() && result.status().code() == Code::kUnsupported) {
+      return unsupported(flow.model + ": " + already);
+    }
+    // A wrong scheme file is found once the model is known.
+    const bool scheme =
+        !flow.import_scheme.empty() && result.status().code() == Code::kInvalidArgument;
+    return result.status().context(scheme ? flow.import_scheme : flow.model);
+  }
+  QuantOutcome outcome;
+  outcome.report = std::move(result->report);
+  if (!already.empty()) {
+    outcome.report.warnings.insert(outcome.report.warnings.begin(),
+                                   already +
+                                       "; what is stays so, and errors are measured against "
+                                       "this model");
+  }
+  if (!flow.export_scheme.empty())
+    MNN_RETURN_IF_ERROR(write_file(flow.export_scheme, result->scheme_json));
+
+  LoadedModel out = loaded;
+  out.model.graph = std::move(result->graph);
+  auto meta = nlohmann::json::parse(
+      make_metadata(out, {{"scheme", outcome.report.scheme}, {"method", outcome.report.method}}));
+  const auto data = nlohmann::json::parse(options.calibration_json);
+  if (data.contains("sha256")) meta["calibration_sha256"] = data["sha256"];
+  if (data.contains("dims")) meta["calibrated_dims"] = data["dims"];
+  out.model.metadata_json = meta.dump();
+  const std::vector<std::byte> bytes = serialize_model(out.model);
+  outcome.file_bytes = static_cast<int64_t>(bytes.size());
+  outcome.verdict = judge(flow.thresholds, outcome.report, outcome.file_bytes);
+  outcome.path = outcome.verdict.ok() ? flow.output : rejected_path(flow.output);
+  MNN_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(outcome.path));
+  MNN_RETURN_IF_ERROR(file.append(bytes));
+  MNN_RETURN_IF_ERROR(file.commit());
+  outcome.stale = settle_earlier(flow.output, outcome.verdict);
+  for (const std::string& r : flow.reports) {
+    const std::string name = std::filesystem::path(flow.model).filename().string();
+    std::string text;
+    if (r.ends_with(".json")) {
+      text = report_json(outcome.report);
+    } else if (r.ends_with(".xml")) {
+      text = quant_junit(outcome.report, flow.thresholds, outcome.file_bytes);
+    } else {
+      text = report_html(outcome.report, name);
+    }
+    MNN_RETURN_IF_ERROR(write_file(r, text));
+  }
+  return outcome;
+}
+
+}  // namespace mnn::flows

@@ -1,0 +1,38 @@
+// The workflow of `mnn quant`: samples in, quantized model, verdict and reports out.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "apps/flows/events.h"
+#include "apps/flows/project.h"
+#include "libquant/quantize.h"
+
+namespace mnn::flows {
+
+struct QuantFlow {
+  std::string model, output;
+  ShapeMap shapes;
+  std::string calibration, holdout;
+  ImageOptions images;
+  std::string scheme = "int8", method = "auto", weight_scale = "absmax";
+  std::string overflow_fix = "auto";
+  Thresholds thresholds;
+  std::vector<std::string> reports;  // .json, .html, .xml (JUnit)
+  std::string import_scheme, export_scheme;
+  int threads = 1;
+};
+
+struct QuantOutcome {
+  QuantReport report;
+  std::string path;   // what was written: the output, or OUT.rejected
+  std::string stale;  // an output of an earlier run that stays beside OUT.rejected
+  int64_t file_bytes = 0;
+  Status verdict;  // kThreshold when a threshold was missed
+};
+Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events);
+
+// A usage error unless the ending is one of .json, .html and .xml.
+Status check_quant_report_name(const std::string& path);
+
+}  // namespace mnn::flows

@@ -1,0 +1,17 @@
+// The report of `mnn quant` as JUnit XML.
+#pragma once
+
+#include <string>
+
+#include "apps/flows/project.h"
+#include "libquant/quantize.h"
+
+namespace mnn::flows {
+
+// One case per threshold and output, one for the size, one per layer. A layer fails when its
+// figures are NaN or nothing was compared; when an accuracy threshold was missed, also when its
+// contribution alone misses it.
+std::string quant_junit(const QuantReport& report, const Thresholds& thresholds,
+                        int64_t file_bytes);
+
+}  // namespace mnn::flows

@@ -1,0 +1,62 @@
+// Running models on samples and looking at what flows through them.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "libquant/types.h"
+#include "libruntime/session.h"
+
+namespace mnn {
+
+struct RunOptions {
+  int threads = 1;
+  std::string isa;
+};
+
+Result<std::unique_ptr<Session>> open_for_quant(Graph graph, const RunOptions& options);
+
+// Some samples of a source, kept by index.
+struct SampleSet {
+  const SampleSource* source = nullptr;
+  std::vector<size_t> indices;
+  size_t size() const { return indices.size(); }
+  Result<std::vector<Tensor>> load(size_t i) const;  // the error names the sample
+  std::string name(size_t i) const;                  // the last part of its path
+};
+
+// Equal tensors have equal keys, others do not. For numbers.
+std::string content_key(const Tensor& t);
+
+// Runs every sample and hands over the named values, each as a dense f32 tensor. Values are
+// observed in portions so that what is held at once stays bounded; `see(value index, sample index,
+// tensor)` is called in sample order for each value.
+using SeeValue = std::function<Status(size_t value, size_t sample, const Tensor& tensor)>;
+Status observe(const Graph& graph, const std::vector<ValueId>& values, const SampleSet& samples,
+               const RunOptions& options, const SeeValue& see,
+               const std::function<void(int64_t done, int64_t total)>& progress);
+
+// The network's outputs on every sample.
+Result<std::vector<std::vector<Tensor>>> run_all(Session& session, const SampleSet& samples);
+
+// The graph for inputs like `sample`, its types inferred; ids stay.
+Result<Graph> bound_to(const Graph& graph, const std::vector<Tensor>& sample);
+// MACs of every node for inputs like `sample`.
+Result<std::vector<int64_t>> node_macs(const Graph& graph, const std::vector<Tensor>& sample);
+
+// Whether output `o` is the same tensor on every sample, of two or more.
+bool never_changes(const std::vector<std::vector<Tensor>>& outputs, size_t o);
+
+// Errors of `test` against `reference`, per output, summed over the samples.
+Result<std::vector<ErrorSums>> output_errors(const std::vector<std::vector<Tensor>>& reference,
+                                             const std::vector<std::vector<Tensor>>& test);
+// One figure for a whole network: the SNR of all float outputs, each normalized to its own power,
+// in dB; minus infinity when one failed.
+double overall_snr_db(const std::vector<ErrorSums>& outputs);
+// The same of each sample by itself, exact ones at kExactSnrDb, and their mean.
+Result<std::vector<double>> sample_snrs_db(const std::vector<std::vector<Tensor>>& reference,
+                                           const std::vector<std::vector<Tensor>>& test);
+double mean_of(const std::vector<double>& values);
+ErrorSums merged(const std::vector<ErrorSums>& outputs);
+
+}  // namespace mnn

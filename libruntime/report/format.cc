@@ -1,0 +1,86 @@
+#include "libruntime/report/format.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+
+namespace mnn {
+namespace {
+
+std::string fixed(double value, int decimals) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f", decimals, value);
+  return text;
+}
+
+}  // namespace
+
+std::string format_bytes(int64_t bytes) {
+  if (bytes < 1000) return std::to_string(bytes) + " B";
+  double value = static_cast<double>(bytes) / 1000;
+  constexpr std::array<const char*, 5> kUnits = {"kB", "MB", "GB", "TB", "PB"};
+  size_t unit = 0;
+  while (value >= 1000 && unit + 1 < kUnits.size()) {
+    value /= 1000;
+    ++unit;
+  }
+  return fixed(value, value < 10 ? 2 : 1) + " " + kUnits[unit];
+}
+
+std::string format_percent(double share, int decimals) {
+  double step = 1;
+  for (int i = 0; i < decimals; ++i) step /= 10;
+  const std::string text = fixed(100 * share, decimals);
+  if (share < 1 && text == fixed(100, decimals)) return ">" + fixed(100 - step, decimals);
+  if (share > 0 && text == fixed(0, decimals)) return "<" + fixed(step, decimals);
+  return text;
+}
+
+std::string format_table(const std::vector<std::vector<std::string>>& rows,
+                         const std::vector<size_t>& right) {
+  std::vector<size_t> width;
+  for (const auto& row : rows) {
+    if (row.size() > width.size()) width.resize(row.size(), 0);
+    for (size_t c = 0; c < row.size(); ++c) width[c] = std::max(width[c], row[c].size());
+  }
+  std::string out;
+  for (const auto& row : rows) {
+    std::string line;
+    for (size_t c = 0; c < row.size(); ++c) {
+      const std::string pad(width[c] - row[c].size(), ' ');
+      const bool to_right = std::find(right.begin(), right.end(), c) != right.end();
+      line += (c ? "  " : "") + (to_right ? pad + row[c] : row[c] + pad);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    out += line + "\n";
+  }
+  return out;
+}
+
+std::string format_number(double value, int decimals) {
+  if (std::isnan(value)) return "nan";
+  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
+  std::array<char, 512> text{};  // the largest double has 309 digits
+  std::snprintf(text.data(), text.size(), "%.*f", decimals, value);
+  return text.data();
+}
+
+std::string scientific(double value) {
+  if (!std::isfinite(value)) return format_number(value, 0);
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.1e", value);
+  return text.data();
+}
+
+std::string format_count(double value) {
+  constexpr std::array<const char*, 5> kUnits = {"", " k", " M", " G", " T"};
+  size_t unit = 0;
+  while (value >= 1000 && unit + 1 < kUnits.size()) {
+    value /= 1000;
+    ++unit;
+  }
+  return format_number(value, unit == 0 ? 0 : (value < 10 ? 2 : 1)) + kUnits[unit];
+}
+
+}  // namespace mnn
