@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "apps/common/flags.h"
+#include "apps/common/image_flags.h"
 #include "apps/flows/compare_report.h"
 #include "apps/flows/samples.h"
 #include "apps/flows/tensors.h"
@@ -18,7 +19,7 @@ struct Options {
   std::string ref, test, inputs, dump_layers;
   std::vector<std::string> shapes, reports;
   uint64_t seed = 0;
-  ImageOptions images;
+  ImageFlags images;
   CompareOptions compare;
   size_t max_layers = 25;
 };
@@ -28,8 +29,9 @@ Result<CompareInputs> open_compare_inputs(const Options& o, const LoadedModel& r
                                           const Events& events) {
   CompareInputs inputs;
   if (!o.inputs.empty()) {
+    MNN_ASSIGN_OR_RETURN(const ImageOptions images, o.images.over({}));
     MNN_ASSIGN_OR_RETURN(const Samples samples,
-                         open_inputs(o.inputs, ref.model.graph, ref.source_inputs, o.images));
+                         open_inputs(o.inputs, ref.model.graph, ref.source_inputs, images));
     tell_skipped(o.inputs, samples, events);
     inputs.count = samples.names.size();
     inputs.load = samples.load;

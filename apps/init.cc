@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "apps/common/flags.h"
+#include "apps/common/image_flags.h"
 #include "apps/common/text.h"
 #include "apps/flows/assume_shapes.h"
 #include "apps/flows/check.h"
@@ -26,7 +27,7 @@ struct Options {
   CommonFlags common;
   std::string model, dir, target = "cpu", calibration;
   std::vector<std::string> shapes;
-  ImageOptions images;
+  ImageFlags images;
   bool force = false;
 };
 
@@ -122,7 +123,7 @@ std::string shape_text(const ShapeMap& shapes) {
 constexpr const char* kCiFile = "mnn-ci.yml";
 constexpr const char* kReportFile = "conversion.md";
 
-Status init(const Options& o, bool layout_given) {
+Status init(const Options& o) {
   MNN_RETURN_IF_ERROR(check_target(o.target));
   LoadOptions load;
   MNN_ASSIGN_OR_RETURN(load.shapes, parse_shapes(o.shapes));
@@ -142,8 +143,8 @@ Status init(const Options& o, bool layout_given) {
     return not_accessible(o.calibration + ": no such calibration folder or file");
   }
   const Graph& graph = loaded.model.graph;
-  ImageOptions images = o.images;
-  if (!layout_given) images.layout = guess_layout(graph);
+  MNN_ASSIGN_OR_RETURN(ImageOptions images, o.images.over({}));
+  if (!o.images.layout) images.layout = guess_layout(graph);
   AssumedShapes assumed;
   {
     std::optional<Samples> samples;
@@ -237,7 +238,7 @@ Status init(const Options& o, bool layout_given) {
                  "--shape, or change assumed_shapes in "
               << p.path(kProjectFile) << "\n";
   }
-  if (assumed.height > 0 && o.images.height == 0 && !p.calibration.empty()) {
+  if (assumed.height > 0 && o.images.size.empty() && !p.calibration.empty()) {
     std::cout << "assumed --image-size " << images.height << "," << images.width
               << " for the calibration images\n";
   }
@@ -272,6 +273,5 @@ int main(int argc, char** argv) {
   add_image_flags(app, o.images);
   add_shape_flag(app, o.shapes);
   add_common_flags(app, o.common, "mnn init model.onnx --dir project --calibration samples/");
-  return run_command(app, o.common, argc, argv,
-                     [&] { return init(o, app.count("--image-layout") > 0); });
+  return run_command(app, o.common, argc, argv, [&] { return init(o); });
 }

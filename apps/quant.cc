@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "apps/common/flags.h"
+#include "apps/common/image_flags.h"
 #include "apps/flows/file_roles.h"
 #include "apps/flows/quant_flow.h"
 #include "libruntime/report/json_text.h"
@@ -20,6 +21,7 @@ struct Options {
   std::optional<double> min_cosine, min_snr;
   std::optional<int64_t> max_size;
   int max_layers = 25;
+  ImageFlags images;
 };
 
 // What -q prints: the figures at the outputs and what was written.
@@ -46,16 +48,7 @@ Status fill_from_project(Options& o, const CLI::App& app) {
   if (f.shapes.empty()) f.shapes = p.shapes;
   if (app.count("--scheme") == 0) f.scheme = p.scheme;
   if (app.count("--method") == 0) f.method = p.method;
-  const ImageOptions given = f.images;
   f.images = p.images;
-  if (app.count("--image-size") > 0) {
-    f.images.height = given.height;
-    f.images.width = given.width;
-  }
-  if (app.count("--image-mean") > 0) f.images.mean = given.mean;
-  if (app.count("--image-scale") > 0) f.images.scale = given.scale;
-  if (app.count("--image-layout") > 0) f.images.layout = given.layout;
-  if (app.count("--image-color") > 0) f.images.color = given.color;
   f.thresholds = p.thresholds;
   return {};
 }
@@ -64,6 +57,7 @@ Status quant(Options& o, const CLI::App& app) {
   QuantFlow& f = o.flow;
   MNN_ASSIGN_OR_RETURN(f.shapes, parse_shapes(o.shapes));
   if (f.model.empty()) MNN_RETURN_IF_ERROR(fill_from_project(o, app));
+  MNN_ASSIGN_OR_RETURN(f.images, o.images.over(f.images));
   if (f.output.empty()) return usage_error("expected -o FILE");
   if (f.calibration.empty() && f.import_scheme.empty()) {
     return usage_error("expected --calibration DIR with samples such as the model will meet");
@@ -164,7 +158,7 @@ int main(int argc, char** argv) {
       ->type_name("N")
       ->check(whole_number(0, INT_MAX))
       ->capture_default_str();
-  add_image_flags(app, f.images);
+  add_image_flags(app, o.images);
   add_shape_flag(app, o.shapes);
   add_common_flags(
       app, c, "mnn quant model.onnx -o model.int8.mnn --calibration samples/ --report report.html");

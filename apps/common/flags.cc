@@ -19,7 +19,6 @@ namespace mnn::cli {
 
 using flows::file_roles;
 using flows::FileRoles;
-using flows::ImageOptions;
 
 void add_common_flags(CLI::App& app, CommonFlags& flags, const std::string& example) {
   app.add_flag("--json", flags.json, "Print the result as one JSON object");
@@ -142,37 +141,6 @@ Result<flows::ShapeMap> parse_shapes(const std::vector<std::string>& shapes) {
     }
   }
   return map;
-}
-
-constexpr double kMaxNumber = std::numeric_limits<float>::max();
-
-void add_image_flags(CLI::App& app, ImageOptions& images) {
-  app.add_option_function<std::vector<int64_t>>(
-         "--image-size",
-         [&images](const std::vector<int64_t>& size) {
-           images.height = size[0];
-           images.width = size[1];
-         },
-         "Height and width images are resized to; default: the input's own")
-      ->type_name("H,W")
-      ->delimiter(',')
-      ->expected(2)
-      ->check(whole_number(1, 1 << 16));
-  app.add_option("--image-mean", images.mean,
-                 "Subtracted from the pixels (0…255), per channel or one")
-      ->delimiter(',')
-      ->check(real_number(-kMaxNumber, kMaxNumber))
-      ->type_name("M,…");
-  app.add_option("--image-scale", images.scale, "Multiplied after that; default 1/255")
-      ->delimiter(',')
-      ->check(real_number(-kMaxNumber, kMaxNumber))
-      ->type_name("S,…");
-  app.add_option("--image-layout", images.layout, "Layout of the input")
-      ->check(CLI::IsMember({"nchw", "nhwc"}))
-      ->capture_default_str();
-  app.add_option("--image-color", images.color, "Order of the channels")
-      ->check(CLI::IsMember({"rgb", "bgr", "gray"}))
-      ->capture_default_str();
 }
 
 namespace {

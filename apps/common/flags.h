@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "apps/common/terminal.h"
-#include "apps/flows/image.h"
 #include "apps/flows/shapes.h"
 
 namespace mnn::cli {
@@ -42,10 +41,6 @@ void add_report_flag(CLI::App& app, CommonFlags& flags, std::vector<std::string>
 // --shape NAME=d,d,… as given; parse_shapes turns them into dims, -1 for '?'.
 void add_shape_flag(CLI::App& app, std::vector<std::string>& shapes);
 Result<flows::ShapeMap> parse_shapes(const std::vector<std::string>& shapes);
-
-// --image-size, --image-mean, --image-scale, --image-layout, --image-color: how images become
-// inputs.
-void add_image_flags(CLI::App& app, flows::ImageOptions& images);
 
 // Parses argv, checks that no output is an input, starts the log, runs `body` and turns its Status
 // into the exit code. Every failure, exceptions included, ends in one line "mnn: error: …" on

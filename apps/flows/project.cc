@@ -157,7 +157,23 @@ Result<Project> read_project(const std::string& folder) {
       i.list("scale", p.images.scale);
       i.choice("layout", p.images.layout, {"nchw", "nhwc"});
       i.choice("color", p.images.color, {"rgb", "bgr", "gray"});
+      std::string fit(image_fit_name(p.images.fit)), filter(image_filter_name(p.images.filter));
+      i.choice("fit", fit, {"stretch", "letterbox", "center-crop", "pad"});
+      i.choice("filter", filter, {"linear", "antialias"});
+      std::optional<double> fill;
+      i.number("fill", fill);
+      std::vector<float> std;
+      i.list("std", std);
       i.finish();
+      if (status.ok()) {
+        MNN_ASSIGN_OR_RETURN(p.images.fit, parse_image_fit(fit));
+        MNN_ASSIGN_OR_RETURN(p.images.filter, parse_image_filter(filter));
+        if (fill) p.images.fill = static_cast<float>(*fill);
+        if (!std.empty()) {
+          const Status s = set_mean_std(p.images.mean, std, p.images);
+          if (!s.ok()) return invalid(path + ": calibration.image: " + s.message());
+        }
+      }
     }
     r.finish();
   }
@@ -202,7 +218,10 @@ Status write_project(const Project& p) {
                            {"mean", p.images.mean},
                            {"scale", p.images.scale},
                            {"layout", p.images.layout},
-                           {"color", p.images.color}}}};
+                           {"color", p.images.color},
+                           {"fit", image_fit_name(p.images.fit)},
+                           {"filter", image_filter_name(p.images.filter)},
+                           {"fill", p.images.fill}}}};
   root["quantization"] = {{"scheme", p.scheme}, {"method", p.method}};
   // null: no threshold. All keys are there, so that nobody has to look them up.
   const auto number = [](const auto& value) { return value ? json(*value) : json(); };

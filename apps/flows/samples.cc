@@ -153,27 +153,12 @@ Result<Entries> list_samples(const std::string& path, const Graph& graph,
   return entries;
 }
 
-}  // namespace
-
-Result<Samples> open_samples(const std::string& path, const Graph& graph,
-                             const std::vector<std::pair<std::string, int>>& source_inputs,
-                             const ImageOptions& images) {
-  if (!is_folder(path)) {
-    if (path.ends_with(".npz")) return open_npz(path, graph);
-    MNN_RETURN_IF_ERROR(map_file(path).status());
-    return not_accessible(path + ": expected a folder of samples or an .npz file");
-  }
-  MNN_ASSIGN_OR_RETURN(const Entries entries, list_samples(path, graph, source_inputs));
-  if (entries.samples.empty() && entries.skipped.empty()) {
-    return invalid(path + ": the calibration folder is empty");
-  }
-  if (entries.samples.empty()) {
-    return invalid(path + ": holds no sample: expected .npy, .png, .jpg or sub-folders, found " +
-                   entries.skipped[0]);
-  }
+Samples samples_of(Entries entries, const Graph& graph,
+                   const std::vector<std::pair<std::string, int>>& source_inputs,
+                   const ImageOptions& images) {
   Samples samples;
-  samples.names = entries.samples;
-  samples.skipped = entries.skipped;
+  samples.names = std::move(entries.samples);
+  samples.skipped = std::move(entries.skipped);
   const Graph* g = &graph;
   std::vector<Value> inputs;
   for (const ValueId v : graph.inputs) {
@@ -208,6 +193,27 @@ Result<Samples> open_samples(const std::string& path, const Graph& graph,
   return samples;
 }
 
+}  // namespace
+
+Result<Samples> open_samples(const std::string& path, const Graph& graph,
+                             const std::vector<std::pair<std::string, int>>& source_inputs,
+                             const ImageOptions& images) {
+  if (!is_folder(path)) {
+    if (path.ends_with(".npz")) return open_npz(path, graph);
+    MNN_RETURN_IF_ERROR(map_file(path).status());
+    return not_accessible(path + ": expected a folder of samples or an .npz file");
+  }
+  MNN_ASSIGN_OR_RETURN(Entries entries, list_samples(path, graph, source_inputs));
+  if (entries.samples.empty() && entries.skipped.empty()) {
+    return invalid(path + ": the calibration folder is empty");
+  }
+  if (entries.samples.empty()) {
+    return invalid(path + ": holds no sample: expected .npy, .png, .jpg or sub-folders, found " +
+                   entries.skipped[0]);
+  }
+  return samples_of(std::move(entries), graph, source_inputs, images);
+}
+
 void tell_skipped(const std::string& path, const Samples& samples, const Events& events) {
   const std::vector<std::string>& skipped = samples.skipped;
   if (skipped.empty()) return;
@@ -228,7 +234,18 @@ void tell_skipped(const std::string& path, const Samples& samples, const Events&
 Result<Samples> open_inputs(const std::string& path, const Graph& graph,
                             const std::vector<std::pair<std::string, int>>& source_inputs,
                             const ImageOptions& images) {
+  if (!is_folder(path) && is_sample_file(path)) {
+    MNN_RETURN_IF_ERROR(map_file(path).status());
+    return samples_of({{path}, {}}, graph, source_inputs, images);
+  }
   if (!holds_inputs(path, graph, source_inputs)) {
+    if (is_folder(path)) {
+      MNN_ASSIGN_OR_RETURN(const Entries entries, list_samples(path, graph, source_inputs));
+      // Without any sample it was to be a folder of inputs: that says which file is missing.
+      if (entries.samples.empty()) {
+        MNN_RETURN_IF_ERROR(read_inputs(path, graph, source_inputs).status());
+      }
+    }
     return open_samples(path, graph, source_inputs, images);
   }
   Samples samples;

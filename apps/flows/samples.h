@@ -30,7 +30,7 @@ Result<Samples> open_samples(const std::string& path, const Graph& graph,
 void tell_skipped(const std::string& path, const Samples& samples, const Events& events);
 
 // The folder itself when it holds a file for every input (input_<i>.npy|.pb or <name>.npy|.pb), as
-// one sample; else as open_samples.
+// one sample; an image or .npy file as one sample of a model of one input; else as open_samples.
 Result<Samples> open_inputs(const std::string& path, const Graph& graph,
                             const std::vector<std::pair<std::string, int>>& source_inputs,
                             const ImageOptions& images);

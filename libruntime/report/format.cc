@@ -66,6 +66,13 @@ std::string format_number(double value, int decimals) {
   return text.data();
 }
 
+std::string format_significant(double value, int digits) {
+  if (!std::isfinite(value)) return format_number(value, 0);
+  std::array<char, 64> text{};
+  std::snprintf(text.data(), text.size(), "%.*g", digits, value);
+  return text.data();
+}
+
 std::string scientific(double value) {
   if (!std::isfinite(value)) return format_number(value, 0);
   std::array<char, 32> text{};

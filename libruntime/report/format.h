@@ -17,7 +17,8 @@ std::string format_percent(double share, int decimals);
 std::string format_table(const std::vector<std::vector<std::string>>& rows,
                          const std::vector<size_t>& right);
 std::string format_number(double value, int decimals);
-std::string format_count(double value);  // "1.23 G"
-std::string scientific(double value);    // "1.2e-05"
+std::string format_significant(double value, int digits);  // "0.01234", "1.5e-07"
+std::string format_count(double value);                    // "1.23 G"
+std::string scientific(double value);                      // "1.2e-05"
 
 }  // namespace mnn
