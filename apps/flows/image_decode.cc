@@ -1,7 +1,7 @@
 #include "apps/flows/image_decode.h"
 
 #include <jpeglib.h>
-// After jpeglib.h, whose types it needs.
+// Needs the types of the one above.
 #include <jerror.h>
 #include <png.h>
 
