@@ -5,7 +5,7 @@
 #include <iostream>
 
 #include "apps/common/flags.h"
-#include "apps/flows/project.h"
+#include "apps/common/project_flags.h"
 #include "libruntime/core/io/file.h"
 
 namespace {
@@ -18,12 +18,21 @@ struct Options {
   CommonFlags common;
   std::vector<std::string> models, shapes;
   BenchSettings settings;
-  std::string profile, baseline, max_regression = "5%";
+  std::string project, profile, baseline, max_regression = "5%";
+  std::vector<std::string> reports;
+  Thresholds limits;
 };
 
 // The project's model, and its quantized one where there is one; sizes for dims that are open.
 Status fill_from_project(Options& o) {
-  MNN_ASSIGN_OR_RETURN(const Project project, read_project("."));
+  std::string folder = o.models.empty() ? "" : o.models[0];
+  o.models.clear();
+  MNN_ASSIGN_OR_RETURN(const Project project, open_project(o.project, folder));
+  const Thresholds given = o.limits;
+  o.limits = project.thresholds;
+  if (given.max_ms) o.limits.max_ms = given.max_ms;
+  if (given.max_memory) o.limits.max_memory = given.max_memory;
+  if (given.max_ratio) o.limits.max_ratio = given.max_ratio;
   o.models.push_back(project.path(project.model));
   std::error_code ec;
   const std::string quantized = project.path(project.quantized);
@@ -46,8 +55,16 @@ Status fill_from_project(Options& o) {
 Status bench(Options& o) {
   MNN_ASSIGN_OR_RETURN(o.settings.shapes, parse_shapes(o.shapes));
   MNN_ASSIGN_OR_RETURN(const double percent, parse_percent(o.max_regression));
-  if (o.models.empty()) MNN_RETURN_IF_ERROR(fill_from_project(o));
-  if (o.models.size() > 1 && !o.baseline.empty()) return usage_error("--baseline takes one model");
+  for (const std::string& r : o.reports) {
+    if (r.ends_with(".json") || r.ends_with(".xml")) continue;
+    return usage_error("--report " + r + ": expected a name ending in .json or .xml");
+  }
+  if (o.models.size() < 2 && means_project(o.models.empty() ? "" : o.models[0])) {
+    MNN_RETURN_IF_ERROR(fill_from_project(o));
+  }
+  if (o.limits.max_ratio && o.models.size() < 2) {
+    log_warning("max-ratio is of the first model's time: there is one model only");
+  }
   o.settings.threads = o.common.threads;
   std::vector<BenchModel> models;
   {
@@ -57,23 +74,33 @@ Status bench(Options& o) {
     };
     MNN_ASSIGN_OR_RETURN(models, measure(o.models, o.settings));
   }
-  std::optional<Baseline> baseline;
+  std::vector<std::optional<Baseline>> baselines;
   if (!o.baseline.empty()) {
-    MNN_ASSIGN_OR_RETURN(baseline, hold_against(o.baseline, percent, models[0], o.settings));
-    for (const std::string& m : baseline->mismatches) {
-      log_warning(o.baseline + ": measured otherwise: " + m);
+    MNN_ASSIGN_OR_RETURN(baselines, hold_against(o.baseline, percent, models, o.settings));
+    for (size_t i = 0; i < models.size(); ++i) {
+      if (!baselines[i]) log_warning(o.baseline + ": has nothing of " + models[i].path);
+      if (!baselines[i]) continue;
+      for (const std::string& m : baselines[i]->mismatches) {
+        log_warning(o.baseline + ": measured otherwise: " + m);
+      }
     }
   }
+  const std::vector<BenchCheck> checks = check_bench(models, o.limits, baselines);
   if (!o.profile.empty()) {
     MNN_RETURN_IF_ERROR(profile(models));
     MNN_RETURN_IF_ERROR(write_file(o.profile, trace_json(models)));
   }
+  const std::string json = bench_json(models, o.settings, !o.profile.empty(), baselines, checks);
+  for (const std::string& r : o.reports) {
+    MNN_RETURN_IF_ERROR(write_file(r, r.ends_with(".json") ? json : bench_junit(models, checks)));
+  }
   if (o.common.json) {
-    std::cout << bench_json(models, o.settings, !o.profile.empty(),
-                            baseline ? &*baseline : nullptr);
+    std::cout << json;
   } else {
     std::cout << bench_table(models);
-    if (baseline) std::cout << baseline->line() << "\n";
+    for (const BenchCheck& c : checks) {
+      std::cout << c.name << (c.missed.empty() ? " reached: " : " MISSED: ") << c.figures << "\n";
+    }
     constexpr size_t kRows = 25;
     for (const BenchModel& m : models) {
       if (o.profile.empty() || is_quiet()) break;
@@ -81,10 +108,7 @@ Status bench(Options& o) {
     }
     if (!o.profile.empty()) std::cout << "All layers: " << o.profile << "\n";
   }
-  if (baseline && baseline->regressed) {
-    return Status(Code::kThreshold, o.models[0] + ": slower than allowed: " + baseline->line());
-  }
-  return {};
+  return checks_status(checks);
 }
 
 }  // namespace
@@ -96,7 +120,10 @@ int main(int argc, char** argv) {
       "mnn bench");
   Options o;
   CommonFlags& c = o.common;
-  c.reads(app.add_option("MODEL", o.models, "One model or more")->type_name("FILE"));
+  c.reads(app.add_option("MODEL", o.models,
+                         "One model or more, or a project's folder; default: the nearest "
+                         "project's models")
+              ->type_name("FILE"));
   add_shape_flag(app, o.shapes);
   app.add_option("--iterations", o.settings.plan.iterations,
                  "Exactly this many timed runs (default: about one second)")
@@ -117,6 +144,20 @@ int main(int argc, char** argv) {
       ->type_name("PERCENT")
       ->needs(baseline)
       ->capture_default_str();
+  app.add_option("--max-ms", o.limits.max_ms,
+                 "Exit 3 when the last model's latency lies above, the whole 95 % interval")
+      ->type_name("MS")
+      ->check(real_number(0, 1e9));
+  app.add_option("--max-memory", o.limits.max_memory, "Exit 3 when its peak memory is larger")
+      ->type_name("BYTES")
+      ->check(whole_number(0))
+      ->transform(CLI::AsSizeValue(true));
+  app.add_option("--max-ratio", o.limits.max_ratio,
+                 "Exit 3 when its time over the first model's lies above, the whole interval")
+      ->type_name("R")
+      ->check(real_number(0, 1e9));
+  add_report_flag(app, c, o.reports, "Write the result: .json or .xml (JUnit). Repeatable");
+  add_project_flag(app, c, o.project);
   add_common_flags(app, c, "mnn bench model.mnn model.int8.mnn --threads 2");
   return run_command(app, c, argc, argv, [&] { return bench(o); });
 }

@@ -3,6 +3,7 @@
 
 #include "apps/common/flags.h"
 #include "apps/common/image_flags.h"
+#include "apps/common/project_flags.h"
 #include "apps/flows/compare_report.h"
 #include "apps/flows/samples.h"
 #include "apps/flows/tensors.h"
@@ -19,27 +20,66 @@ struct Options {
   std::string ref, test, inputs, dump_layers;
   std::vector<std::string> shapes, reports;
   uint64_t seed = 0;
+  std::string project;
   ImageFlags images;
+  ImageOptions base_images;  // the project's
+  bool random = false;
   CompareOptions compare;
   size_t max_layers = 25;
 };
 
-// The inputs of --inputs, or one sample of random ones.
+// Without models: the project's two on its samples, images made inputs its way. A model of a
+// project brings the latter alone.
+Status fill_from_project(Options& o, LoadOptions& load) {
+  if (!o.test.empty()) {
+    for (const std::string& model : {o.ref, o.test}) {
+      MNN_ASSIGN_OR_RETURN(const auto p, project_of(o.project, model));
+      if (!p) continue;
+      o.base_images = p->images;
+      return {};
+    }
+    return {};
+  }
+  if (!means_project(o.ref)) return usage_error("expected two models, found " + o.ref + " alone");
+  MNN_ASSIGN_OR_RETURN(const Project p, open_project(o.project, o.ref));
+  o.ref = p.path(p.model);
+  o.test = p.path(p.quantized);
+  o.base_images = p.images;
+  if (load.shapes.empty()) load.shapes = p.shapes;
+  if (o.inputs.empty() && !o.random) o.inputs = p.path(p.calibration);
+  return {};
+}
+
+// REF as samples are made for: an image of any size gets the one TEST was bound to.
+Graph sized_for_both(const Graph& ref, const Graph& test) {
+  Graph sized = ref;
+  for (size_t i = 0; i < std::min(ref.inputs.size(), test.inputs.size()); ++i) {
+    Type& type = sized.values[static_cast<size_t>(ref.inputs[i])].type;
+    const Type& other = test.value(test.inputs[i]).type;
+    if (!type.shape || !other.shape || type.rank() != other.rank()) continue;
+    for (size_t d = 0; d < type.rank(); ++d) {
+      if (!(*type.shape)[d].known()) (*type.shape)[d] = (*other.shape)[d];
+    }
+  }
+  return sized;
+}
+
+// The inputs of --inputs, or one sample of random ones. `sized` lives as long as they do.
 Result<CompareInputs> open_compare_inputs(const Options& o, const LoadedModel& ref,
-                                          const Events& events) {
+                                          const Graph& sized, const Events& events) {
   CompareInputs inputs;
   if (!o.inputs.empty()) {
-    MNN_ASSIGN_OR_RETURN(const ImageOptions images, o.images.over({}));
+    MNN_ASSIGN_OR_RETURN(const ImageOptions images, o.images.over(o.base_images));
     MNN_ASSIGN_OR_RETURN(const Samples samples,
-                         open_inputs(o.inputs, ref.model.graph, ref.source_inputs, images));
+                         open_inputs(o.inputs, sized, ref.source_inputs, images));
     tell_skipped(o.inputs, samples, events);
     inputs.count = samples.names.size();
     inputs.load = samples.load;
     return inputs;
   }
-  const auto dims = concrete_input_dims(ref.model.graph);
+  const auto dims = concrete_input_dims(sized);
   if (!dims.ok()) return dims.status().context(o.ref);
-  MNN_ASSIGN_OR_RETURN(std::vector<Tensor> made, random_inputs(ref.model.graph, *dims, o.seed));
+  MNN_ASSIGN_OR_RETURN(std::vector<Tensor> made, random_inputs(sized, *dims, o.seed));
   inputs.count = 1;
   inputs.load = [made](size_t) -> Result<std::vector<Tensor>> { return made; };
   return inputs;
@@ -56,10 +96,14 @@ Status compare(Options& o) {
   for (const std::string& r : o.reports) MNN_RETURN_IF_ERROR(check_compare_report_name(r));
   LoadOptions load;
   MNN_ASSIGN_OR_RETURN(load.shapes, parse_shapes(o.shapes));
+  MNN_RETURN_IF_ERROR(fill_from_project(o, load));
+  if (o.inputs.empty() && !o.random) return usage_error("expected --inputs DIR or --random SEED");
   MNN_ASSIGN_OR_RETURN(const LoadedModel ref, load_any(o.ref, load));
   MNN_ASSIGN_OR_RETURN(const LoadedModel test, load_any(o.test, load));
+  const Graph sized = sized_for_both(ref.model.graph, test.model.graph);
   Progress progress;
-  MNN_ASSIGN_OR_RETURN(const CompareInputs inputs, open_compare_inputs(o, ref, progress.events()));
+  MNN_ASSIGN_OR_RETURN(const CompareInputs inputs,
+                       open_compare_inputs(o, ref, sized, progress.events()));
   o.compare.threads = o.common.threads;
   o.compare.ref_name = o.ref;
   o.compare.test_name = o.test;
@@ -102,8 +146,10 @@ int main(int argc, char** argv) {
   Options o;
   CommonFlags& flags = o.common;
   flags.reads(
-      app.add_option("REF", o.ref, "The model that is right")->required()->type_name("FILE"));
-  flags.reads(app.add_option("TEST", o.test, "The model to judge")->required()->type_name("FILE"));
+      app.add_option("REF", o.ref,
+                     "The model that is right; without models: the project's two on its samples")
+          ->type_name("FILE"));
+  flags.reads(app.add_option("TEST", o.test, "The model to judge")->type_name("FILE"));
   auto* inputs =
       flags.reads(app.add_option("--inputs", o.inputs,
                                  "Folder with input_<i>.npy|.pb or <name>.npy|.pb, or samples as "
@@ -135,13 +181,12 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember(backend_names()));
   app.add_option("--isa", o.compare.isa, "Force an instruction set")
       ->check(CLI::IsMember(available_isas()));
+  add_project_flag(app, flags, o.project);
   add_shape_flag(app, o.shapes);
   add_image_flags(app, o.images);
   add_common_flags(app, flags, "mnn compare model.onnx model.mnn --random 1 --min-cosine 0.999");
   return run_command(app, flags, argc, argv, [&]() -> Status {
-    if (o.inputs.empty() && random->count() == 0) {
-      return usage_error("expected --inputs DIR or --random SEED");
-    }
+    o.random = random->count() > 0;
     return compare(o);
   });
 }

@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "apps/common/flags.h"
+#include "apps/common/project_flags.h"
 #include "apps/flows/diff_report.h"
 #include "apps/flows/model_io.h"
 
@@ -13,13 +14,23 @@ using namespace mnn::flows;
 
 struct Options {
   CommonFlags common;
-  std::string a, b;
+  std::string a, b, project;
   std::vector<std::string> shapes;
   bool same = false;
   size_t max_rows = 100;
 };
 
-Status diff(const Options& o) {
+// Without models: the project's and what mnn quant made of it.
+Status fill_from_project(Options& o) {
+  MNN_ASSIGN_OR_RETURN(const Project p, open_project(o.project, o.a));
+  o.a = p.path(p.model);
+  o.b = p.path(p.quantized);
+  return {};
+}
+
+Status diff(Options& o) {
+  if (o.b.empty() && means_project(o.a)) MNN_RETURN_IF_ERROR(fill_from_project(o));
+  if (o.b.empty()) return usage_error("expected two models, found " + o.a + " alone");
   LoadOptions load;
   MNN_ASSIGN_OR_RETURN(load.shapes, parse_shapes(o.shapes));
   MNN_ASSIGN_OR_RETURN(const LoadedModel a, load_any(o.a, load));
@@ -43,13 +54,15 @@ int main(int argc, char** argv) {
       "outputs, nodes, attributes, fusion, quantization, constants.",
       "mnn diff");
   Options o;
-  o.common.reads(app.add_option("A", o.a, "The model before")->required()->type_name("FILE"));
-  o.common.reads(app.add_option("B", o.b, "The model after")->required()->type_name("FILE"));
+  o.common.reads(app.add_option("A", o.a, "The model before; without models: the project's two")
+                     ->type_name("FILE"));
+  o.common.reads(app.add_option("B", o.b, "The model after")->type_name("FILE"));
   app.add_flag("--same", o.same, "Exit 3 when they differ");
   app.add_option("--max-rows", o.max_rows, "Rows of each kind on the terminal")
       ->type_name("N")
       ->check(whole_number(0))
       ->capture_default_str();
+  add_project_flag(app, o.common, o.project);
   add_shape_flag(app, o.shapes);
   add_common_flags(app, o.common, "mnn diff model.onnx model.mnn --same");
   return run_command(app, o.common, argc, argv, [&] { return diff(o); });

@@ -41,31 +41,84 @@ std::string shell_word(const std::string& word) {
   return "'" + replace_all(word, "'", "'\\''") + "'";
 }
 
-// A job for a pipeline; what cannot work (no golden data, no calibration) is left out.
-std::string ci_snippet(const Project& p, bool can_run) {
-  std::vector<std::string> script = {"mnn inspect --verify " + shell_word(p.model)};
+// The commands of a pipeline's job and the files they leave; what cannot work (no golden data, no
+// calibration) is left out.
+struct CiJob {
+  std::vector<std::string> commands, files, junit;
+};
+
+// `flag FILE` where that file was committed, else `otherwise`.
+std::string if_there(const std::string& file, const std::string& flag,
+                     const std::string& otherwise) {
+  const std::string none = otherwise.empty() ? "" : " || echo " + otherwise;
+  return "$(test -f " + file + " && echo " + flag + " " + file + none + ")";
+}
+
+CiJob ci_job(const Project& p, bool can_run) {
+  CiJob job;
+  job.commands = {"mnn inspect --verify " + shell_word(p.model)};
   if (!p.golden.empty()) {
-    script.push_back("mnn run --inputs golden --expect golden " + shell_word(p.model));
+    job.commands.push_back("mnn run --inputs golden --expect golden " + shell_word(p.model));
   }
   if (!p.calibration.empty()) {
-    script.emplace_back("mnn quant --report quant.json --report quant.html --report quant.xml");
+    job.commands.push_back(
+        "mnn quant --report quant.json --report quant.html --report quant.xml " +
+        if_there("scheme.json", "--import-scheme", "--export-scheme scheme.json"));
+    job.files.insert(job.files.end(), {"quant.json", "quant.html", "scheme.json"});
+    job.junit.emplace_back("quant.xml");
   }
-  if (can_run) script.emplace_back("mnn bench --json > bench.json");
-  std::string text =
-      "# Checks the model on every push: paste into your pipeline's configuration; runs in this "
-      "folder.\n"
-      "# Exit codes: 0 good, 3 a threshold of mnn.json was missed, anything else is an error.\n"
-      "model-check:\n"
-      "  script:\n";
-  for (const std::string& line : script) text += "    - '" + replace_all(line, "'", "''") + "'\n";
-  std::vector<std::string> kept;
-  if (can_run) kept.emplace_back("bench.json");
-  if (!p.calibration.empty()) kept.insert(kept.end(), {"quant.json", "quant.html"});
-  if (kept.empty()) return text;
-  text += "  artifacts:\n    paths: [";
-  for (const std::string& file : kept) text += (&file == &kept[0] ? "" : ", ") + file;
-  text += "]\n";
-  return p.calibration.empty() ? text : text + "    reports:\n      junit: quant.xml\n";
+  if (can_run) {
+    job.commands.push_back("mnn bench --report bench.json --report bench.xml " +
+                           if_there("baseline.json", "--baseline", ""));
+    job.files.emplace_back("bench.json");
+    job.junit.emplace_back("bench.xml");
+  }
+  return job;
+}
+
+constexpr const char* kCiHead =
+    "# Checks the model on every push. Exit codes: 0 good, 3 a threshold of mnn.json was missed,\n"
+    "# anything else is an error. Commit scheme.json (every decision of the first quantization) "
+    "to\n"
+    "# skip the search, and a bench.json as baseline.json to catch slowdowns.\n";
+
+std::string joined(const std::vector<std::string>& words, const std::string& between) {
+  std::string text;
+  for (const std::string& w : words) text += (&w == &words[0] ? "" : between) + w;
+  return text;
+}
+
+// For .gitlab-ci.yml; the job runs in the project's folder.
+std::string gitlab_snippet(const CiJob& job) {
+  std::string text = std::string(kCiHead) + "model-check:\n  script:\n";
+  for (const std::string& c : job.commands) text += "    - '" + replace_all(c, "'", "''") + "'\n";
+  if (job.files.empty()) return text;
+  text += "  artifacts:\n    when: always\n    paths: [" + joined(job.files, ", ") + "]\n";
+  return job.junit.empty()
+             ? text
+             : text + "    reports:\n      junit: [" + joined(job.junit, ", ") + "]\n";
+}
+
+// For .github/workflows/.
+std::string github_snippet(const CiJob& job) {
+  std::string text = std::string(kCiHead) +
+                     "name: model-check\non: [push]\njobs:\n  model-check:\n"
+                     "    runs-on: ubuntu-latest\n"
+                     "    container: debian:12\n"
+                     "    steps:\n"
+                     "      - uses: actions/checkout@v4\n"
+                     "      # Put mnn on the PATH here, e.g. from a release's tarball.\n";
+  for (const std::string& c : job.commands) {
+    text += "      - run: '" + replace_all(c, "'", "''") + "'\n";
+  }
+  if (job.files.empty()) return text;
+  text +=
+      "      - uses: actions/upload-artifact@v4\n        if: always()\n        with:\n"
+      "          name: model-check\n          path: |\n";
+  for (const auto* list : {&job.files, &job.junit}) {
+    for (const std::string& file : *list) text += "            " + file + "\n";
+  }
+  return text;
 }
 
 // Random inputs of seed 1 and what the model makes of them.
@@ -121,6 +174,7 @@ std::string shape_text(const ShapeMap& shapes) {
 }
 
 constexpr const char* kCiFile = "mnn-ci.yml";
+constexpr const char* kGithubFile = "mnn-ci.github.yml";
 constexpr const char* kReportFile = "conversion.md";
 
 Status init(const Options& o) {
@@ -187,8 +241,8 @@ Status init(const Options& o) {
   p.images = images;
   p.targets = {o.target};
   p.golden = "golden";
-  for (const std::string& file :
-       {p.model, std::string(kCiFile), std::string(kReportFile), std::string(kProjectFile)}) {
+  for (const std::string& file : {p.model, std::string(kCiFile), std::string(kGithubFile),
+                                  std::string(kReportFile), std::string(kProjectFile)}) {
     MNN_RETURN_IF_ERROR(file_roles().writes("the project's", p.path(file)));
   }
   progress.update("golden data", 1, 3);
@@ -199,7 +253,9 @@ Status init(const Options& o) {
   loaded.model.metadata_json = make_metadata(loaded, shape_options(load.shapes));
   MNN_RETURN_IF_ERROR(write_model(loaded.model, p.path(p.model)));
   if (can_run) MNN_RETURN_IF_ERROR(write_golden(golden, graph, p.path(p.golden)));
-  MNN_RETURN_IF_ERROR(write_file(p.path(kCiFile), ci_snippet(p, can_run)));
+  const CiJob job = ci_job(p, can_run);
+  MNN_RETURN_IF_ERROR(write_file(p.path(kCiFile), gitlab_snippet(job)));
+  MNN_RETURN_IF_ERROR(write_file(p.path(kGithubFile), github_snippet(job)));
   const auto bytes = static_cast<int64_t>(fs::file_size(p.path(p.model), ec));
   const Placement placement = place(loaded.model.graph);
   const std::string warning = reference_warning(placement);
@@ -231,7 +287,8 @@ Status init(const Options& o) {
               << operator_summary(loaded, placement) << "\n";
   }
   std::cout << "project " << p.path(kProjectFile) << "; report " << p.path(kReportFile)
-            << "; CI snippet " << p.path(kCiFile) << "\n";
+            << "; CI jobs " << p.path(kCiFile) << " (GitLab), " << p.path(kGithubFile)
+            << " (GitHub)\n";
   if (!assumed.shapes.empty()) {
     std::cout << "assumed" << shape_text(assumed.shapes) << "\n  (" << assumed.why
               << ") for golden data and mnn bench; the model keeps its open dims. Bind them with "

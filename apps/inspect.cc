@@ -4,6 +4,7 @@
 #include <set>
 
 #include "apps/common/flags.h"
+#include "apps/common/project_flags.h"
 #include "apps/flows/check.h"
 #include "apps/flows/model_io.h"
 #include "apps/flows/placement.h"
@@ -24,7 +25,7 @@ using Json = nlohmann::ordered_json;
 
 struct Options {
   CommonFlags common;
-  std::string model;
+  std::string model, project;
   std::vector<std::string> shapes;
   bool text = false, verify = false, ops = false;
 };
@@ -132,9 +133,12 @@ Status print_verification(const Options& o) {
   return {};
 }
 
-Status inspect(const Options& o) {
+Status inspect(Options& o) {
   if (o.ops) return print_ops(o.common.json);
-  if (o.model.empty()) return usage_error("expected a MODEL (or --ops)");
+  if (means_project(o.model)) {
+    MNN_ASSIGN_OR_RETURN(const Project p, open_project(o.project, o.model));
+    o.model = p.path(p.model);
+  }
   if (o.verify) return print_verification(o);
   LoadOptions load;
   MNN_ASSIGN_OR_RETURN(load.shapes, parse_shapes(o.shapes));
@@ -264,8 +268,10 @@ int main(int argc, char** argv) {
       "Shows inputs, outputs, operators, parameters, MACs, memory and quantization of a model.",
       "mnn inspect");
   Options o;
-  o.common.reads(
-      app.add_option("MODEL", o.model, "The model (.mnn or a source model)")->type_name("FILE"));
+  o.common.reads(app.add_option("MODEL", o.model,
+                                "The model (.mnn or a source model), or a project's folder; "
+                                "default: that of the nearest project")
+                     ->type_name("FILE"));
   auto* text = app.add_flag("--text", o.text, "Print the graph in text form");
   auto* verify =
       app.add_flag("--verify", o.verify, "Check every section and weight chunk of a .mnn")
@@ -273,6 +279,7 @@ int main(int argc, char** argv) {
   app.add_flag("--ops", o.ops, "List the operators each front end and backend knows")
       ->excludes(text)
       ->excludes(verify);
+  add_project_flag(app, o.common, o.project);
   add_shape_flag(app, o.shapes);
   add_common_flags(app, o.common, "mnn inspect model.mnn --json");
   return run_command(app, o.common, argc, argv, [&] { return inspect(o); });

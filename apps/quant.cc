@@ -3,6 +3,7 @@
 
 #include "apps/common/flags.h"
 #include "apps/common/image_flags.h"
+#include "apps/common/project_flags.h"
 #include "apps/flows/file_roles.h"
 #include "apps/flows/quant_flow.h"
 #include "libruntime/report/json_text.h"
@@ -17,7 +18,7 @@ struct Options {
   CommonFlags common;
   QuantFlow flow;
   std::vector<std::string> shapes;
-  std::string gate;
+  std::string gate, project;
   std::optional<double> min_cosine, min_snr;
   std::optional<int64_t> max_size;
   int max_layers = 25;
@@ -34,9 +35,9 @@ std::string verdict_text(const QuantOutcome& outcome) {
   return text;
 }
 
-// Takes what the flags left open from the project in the current folder.
+// Takes what the flags left open from the project.
 Status fill_from_project(Options& o, const CLI::App& app) {
-  MNN_ASSIGN_OR_RETURN(const Project p, read_project("."));
+  MNN_ASSIGN_OR_RETURN(const Project p, open_project(o.project, o.flow.model));
   QuantFlow& f = o.flow;
   f.model = p.path(p.model);
   MNN_RETURN_IF_ERROR(file_roles().reads("the project's model", f.model));
@@ -56,7 +57,7 @@ Status fill_from_project(Options& o, const CLI::App& app) {
 Status quant(Options& o, const CLI::App& app) {
   QuantFlow& f = o.flow;
   MNN_ASSIGN_OR_RETURN(f.shapes, parse_shapes(o.shapes));
-  if (f.model.empty()) MNN_RETURN_IF_ERROR(fill_from_project(o, app));
+  if (means_project(f.model)) MNN_RETURN_IF_ERROR(fill_from_project(o, app));
   MNN_ASSIGN_OR_RETURN(f.images, o.images.over(f.images));
   if (f.output.empty()) return usage_error("expected -o FILE");
   if (f.calibration.empty() && f.import_scheme.empty()) {
@@ -106,7 +107,9 @@ int main(int argc, char** argv) {
   Options o;
   QuantFlow& f = o.flow;
   CommonFlags& c = o.common;
-  c.reads(app.add_option("MODEL", f.model, "The model; default: the project's")->type_name("FILE"));
+  c.reads(app.add_option("MODEL", f.model,
+                         "The model, or a project's folder; default: the nearest project")
+              ->type_name("FILE"));
   c.writes(
       app.add_option("-o,--output", f.output, "The quantized .mnn to write")->type_name("FILE"));
   app.add_option("--scheme", f.scheme, "int8: u8 activations, s8 weights per channel")
@@ -159,6 +162,7 @@ int main(int argc, char** argv) {
       ->check(whole_number(0, INT_MAX))
       ->capture_default_str();
   add_image_flags(app, o.images);
+  add_project_flag(app, c, o.project);
   add_shape_flag(app, o.shapes);
   add_common_flags(
       app, c, "mnn quant model.onnx -o model.int8.mnn --calibration samples/ --report report.html");

@@ -6,6 +6,7 @@
 
 #include "apps/common/flags.h"
 #include "apps/common/image_flags.h"
+#include "apps/common/project_flags.h"
 #include "apps/common/terminal.h"
 #include "apps/flows/check.h"
 #include "apps/flows/layers.h"
@@ -23,9 +24,10 @@ using namespace mnn::flows;
 
 struct Options {
   CommonFlags common;
-  std::string model, outputs, expect, dump_layers, labels, format = "npy", isa, backend;
+  std::string model, project, outputs, expect, dump_layers, labels, format = "npy", isa, backend;
   std::vector<std::string> inputs, shapes;
   ImageFlags images;
+  ImageOptions base_images;  // the project's
   uint64_t seed = 0;
   int64_t steps = 1;
   std::optional<int64_t> top;
@@ -72,7 +74,7 @@ Result<std::vector<Step>> list_steps(const Options& o, const LoadedModel& loaded
     round.push_back(
         {[made]() -> Result<std::vector<Tensor>> { return made; }, {}, {}, {}, {}, {}, {}});
   }
-  MNN_ASSIGN_OR_RETURN(const ImageOptions images, o.images.over({}));
+  MNN_ASSIGN_OR_RETURN(const ImageOptions images, o.images.over(o.base_images));
   const bool by_name = o.inputs.size() == 1 && o.steps == 1;
   std::map<std::string, int> seen;
   for (const std::string& source : o.inputs) {
@@ -166,9 +168,28 @@ Status write_layers(const Options& o, const Graph& graph, const std::vector<Laye
   return {};
 }
 
-Status run(const Options& o) {
+// The project's model and samples, or its way to read images for a model of it.
+Status fill_from_project(Options& o, LoadOptions& load) {
+  if (!means_project(o.model)) {
+    MNN_ASSIGN_OR_RETURN(const auto p, project_of(o.project, o.model));
+    if (p) o.base_images = p->images;
+    return {};
+  }
+  MNN_ASSIGN_OR_RETURN(const Project p, open_project(o.project, o.model));
+  o.model = p.path(p.model);
+  o.base_images = p.images;
+  if (load.shapes.empty()) load.shapes = p.shapes;
+  if (o.inputs.empty() && !o.random && !p.calibration.empty()) {
+    o.inputs.push_back(p.path(p.calibration));
+  }
+  return {};
+}
+
+Status run(Options& o) {
   LoadOptions load;
   MNN_ASSIGN_OR_RETURN(load.shapes, parse_shapes(o.shapes));
+  MNN_RETURN_IF_ERROR(fill_from_project(o, load));
+  if (o.inputs.empty() && !o.random) return usage_error("expected --inputs DIR or --random SEED");
   MNN_ASSIGN_OR_RETURN(LoadedModel loaded, load_any(o.model, load));
   Graph graph = loaded.model.graph;
   const size_t own_outputs = graph.outputs.size();
@@ -247,7 +268,10 @@ int main(int argc, char** argv) {
                "mnn run");
   Options o;
   CommonFlags& c = o.common;
-  c.reads(app.add_option("MODEL", o.model, "The model")->required()->type_name("FILE"));
+  c.reads(app.add_option("MODEL", o.model,
+                         "The model, or a project's folder; "
+                         "default: that of the nearest project, on its samples")
+              ->type_name("FILE"));
   auto* inputs =
       c.reads(app.add_option("--inputs", o.inputs,
                              "Folder with input_<i>.npy|.pb or <name>.npy|.pb, or samples as "
@@ -294,11 +318,11 @@ int main(int argc, char** argv) {
   app.add_option("--isa", o.isa, "Force an instruction set")
       ->check(CLI::IsMember(available_isas()));
   add_image_flags(app, o.images);
+  add_project_flag(app, c, o.project);
   add_shape_flag(app, o.shapes);
   add_common_flags(app, c, "mnn run model.mnn --inputs in --outputs out");
   return run_command(app, c, argc, argv, [&]() -> Status {
     o.random = random->count() > 0;
-    if (o.inputs.empty() && !o.random) return usage_error("expected --inputs DIR or --random SEED");
     return run(o);
   });
 }

@@ -108,12 +108,6 @@ Json layer_rows(const Session& session) {
   return rows;
 }
 
-int used_threads(const BenchSettings& s) { return s.threads == 0 ? usable_cpus() : s.threads; }
-std::string used_isa(const BenchSettings& s) {
-  const Result<const KernelTable*> table = find_kernels(s.isa);  // MNN_CPU_ISA may have chosen
-  return table.ok() ? std::string((*table)->isa) : s.isa;
-}
-
 Json model_json(const BenchModel& m, const BenchSettings& settings) {
   const MemoryInfo memory = m.session->memory();
   const Interval interval = median_interval(m.timed.round_ms);
@@ -135,13 +129,9 @@ Json model_json(const BenchModel& m, const BenchSettings& settings) {
   out["int8_mac_share"] = m.session->int8_mac_share();
   out["threads"] = used_threads(settings);
   out["isa"] = used_isa(settings);
-  out["backend"] = settings.backend.empty() ? "cpu" : settings.backend;
+  out["backend"] = used_backend(settings);
   out["model"] = m.path;
   return out;
-}
-
-std::string file_name(const std::string& path) {
-  return std::filesystem::path(path).filename().string();
 }
 
 }  // namespace
@@ -161,6 +151,18 @@ Result<std::vector<BenchModel>> measure(const std::vector<std::string>& paths,
   return models;
 }
 
+int used_threads(const BenchSettings& settings) {
+  return settings.threads == 0 ? usable_cpus() : settings.threads;
+}
+std::string used_isa(const BenchSettings& settings) {
+  const Result<const KernelTable*> table =
+      find_kernels(settings.isa);  // MNN_CPU_ISA may have chosen
+  return table.ok() ? std::string((*table)->isa) : settings.isa;
+}
+std::string used_backend(const BenchSettings& settings) {
+  return settings.backend.empty() ? "cpu" : settings.backend;
+}
+
 Status profile(const std::vector<BenchModel>& models) {
   constexpr int kRuns = 10;
   for (const BenchModel& m : models) {
@@ -171,56 +173,9 @@ Status profile(const std::vector<BenchModel>& models) {
   return {};
 }
 
-std::string Baseline::line() const {
-  return "baseline " + format_number(before_ms, 3) + " ms, now " + format_number(now.middle, 3) +
-         " ms [" + format_number(now.low, 3) + ", " + format_number(now.high, 3) + "], limit " +
-         format_number(limit_ms, 3) + " ms";
-}
-
-Result<double> parse_percent(const std::string& text) {
-  std::string number = text;
-  if (!number.empty() && number.back() == '%') number.pop_back();
-  char* end = nullptr;
-  const double percent = std::strtod(number.c_str(), &end);
-  if (number.empty() || *end != '\0' || !(percent >= 0)) {
-    return usage_error("--max-regression " + text + ": expected a percentage such as 5%");
-  }
-  return percent;
-}
-
-Result<Baseline> hold_against(const std::string& baseline_file, double max_regression_percent,
-                              const BenchModel& model, const BenchSettings& settings) {
-  MNN_ASSIGN_OR_RETURN(const MappedFile file, map_file(baseline_file));
-  const auto* text = reinterpret_cast<const char*>(file.bytes.data());
-  const auto old = nlohmann::json::parse(text, text + file.bytes.size(), nullptr, false);
-  if (!old.is_object() || !old.contains("median_ms") || !old["median_ms"].is_number()) {
-    return invalid(baseline_file + ": expected the --json output of mnn bench for one model");
-  }
-  Baseline b;
-  b.before_ms = old["median_ms"].get<double>();
-  const auto high = old.find("median_ms_high");
-  b.limit_ms = (high != old.end() && high->is_number() ? high->get<double>() : b.before_ms) *
-               (1 + max_regression_percent / 100);
-  b.now = median_interval(model.timed.round_ms);
-  b.regressed = b.now.low > b.limit_ms;
-  const Json now = model_json(model, settings);
-  for (const char* key : {"threads", "isa", "backend"}) {
-    const std::string then = old.contains(key) ? old[key].dump() : "unknown";
-    if (then != now[key].dump()) {
-      b.mismatches.push_back(std::string(key) + ": " + then + " then, " + now[key].dump() + " now");
-    }
-  }
-  const auto path = old.find("model");
-  const std::string then = path != old.end() && path->is_string() ? path->get<std::string>() : "";
-  if (file_name(then) != file_name(model.path)) {
-    b.mismatches.push_back("model: " + (then.empty() ? "unknown" : then) + " then, " + model.path +
-                           " now");
-  }
-  return b;
-}
-
 std::string bench_json(const std::vector<BenchModel>& models, const BenchSettings& settings,
-                       bool layers, const Baseline* baseline) {
+                       bool layers, const std::vector<std::optional<Baseline>>& baselines,
+                       const std::vector<BenchCheck>& checks) {
   Json all = Json::array();
   for (const BenchModel& m : models) {
     Json row = model_json(m, settings);
@@ -228,11 +183,19 @@ std::string bench_json(const std::vector<BenchModel>& models, const BenchSetting
       const Interval r = ratio_interval(m.timed, models[0].timed);
       row["ratio_to_first"] = {{"ratio", r.middle}, {"low", r.low}, {"high", r.high}};
     }
-    if (baseline != nullptr) {
+    const size_t at = static_cast<size_t>(&m - models.data());
+    if (at < baselines.size() && baselines[at]) {
+      const Baseline* baseline = &*baselines[at];
       row["baseline"] = {{"before_ms", baseline->before_ms},
                          {"limit_ms", baseline->limit_ms},
                          {"regressed", baseline->regressed},
                          {"mismatches", baseline->mismatches}};
+    }
+    if (&m == &models.back()) {
+      for (const BenchCheck& c : checks) {
+        row["checks"].push_back(
+            {{"name", c.name}, {"figures", c.figures}, {"passed", c.missed.empty()}});
+      }
     }
     if (layers) row["layers"] = layer_rows(*m.session);
     all.push_back(row);

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "apps/flows/model_io.h"
+#include "apps/flows/project.h"
 #include "apps/flows/timing.h"
 #include "libruntime/session.h"
 
@@ -17,6 +19,10 @@ struct BenchSettings {
   std::string isa, backend;
   BenchPlan plan;
 };
+
+int used_threads(const BenchSettings& settings);
+std::string used_isa(const BenchSettings& settings);
+std::string used_backend(const BenchSettings& settings);
 
 struct BenchModel {
   std::string path;
@@ -33,7 +39,7 @@ Result<std::vector<BenchModel>> measure(const std::vector<std::string>& paths,
 // Runs each once more with its steps timed; fills what profile() of its session tells.
 Status profile(const std::vector<BenchModel>& models);
 
-// An earlier --json result and what it says of the model measured now.
+// What an earlier --json result says of one model measured now.
 struct Baseline {
   double before_ms = 0, limit_ms = 0;
   Interval now;
@@ -43,13 +49,35 @@ struct Baseline {
 };
 // "5%" or "5": how much slower is allowed.
 Result<double> parse_percent(const std::string& text);
-Result<Baseline> hold_against(const std::string& baseline_file, double max_regression_percent,
-                              const BenchModel& model, const BenchSettings& settings);
+// One per model, nullopt where the file has none of it: by its path, else by its file name. A file
+// of one model is held against a single model of any name.
+Result<std::vector<std::optional<Baseline>>> hold_against(const std::string& baseline_file,
+                                                          double max_regression_percent,
+                                                          const std::vector<BenchModel>& models,
+                                                          const BenchSettings& settings);
+
+// A limit and what was measured.
+struct BenchCheck {
+  std::string name;     // "max-ms", "baseline of q.mnn"
+  std::string figures;  // "1.234 ms [1.2, 1.3], limit 2 ms"
+  std::string missed;   // why it is missed; empty: it is not
+  double seconds = 0;   // median of the model it is about
+};
+// The limits on the last model (max_ms and max_ratio are missed when the whole 95 % interval lies
+// beyond them), then the baselines.
+std::vector<BenchCheck> check_bench(const std::vector<BenchModel>& models,
+                                    const Thresholds& thresholds,
+                                    const std::vector<std::optional<Baseline>>& baselines);
+// kThreshold naming what was missed, or OK.
+Status checks_status(const std::vector<BenchCheck>& checks);
+std::string bench_junit(const std::vector<BenchModel>& models,
+                        const std::vector<BenchCheck>& checks);
 
 // An object for one model, an array for several; the first key is median_ms. `layers`: with the
-// rows of profile().
+// rows of profile(). `checks` go to the last model.
 std::string bench_json(const std::vector<BenchModel>& models, const BenchSettings& settings,
-                       bool layers, const Baseline* baseline);
+                       bool layers, const std::vector<std::optional<Baseline>>& baselines,
+                       const std::vector<BenchCheck>& checks);
 std::string bench_table(const std::vector<BenchModel>& models);
 // The slowest steps of one model.
 std::string layer_table(const BenchModel& model, size_t max_rows);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "libruntime/report/format.h"
+
 namespace mnn::flows {
 namespace {
 
@@ -61,6 +63,7 @@ std::string junit_xml(const std::string& suite, const std::vector<JUnitCase>& ca
   for (const JUnitCase& c : cases) {
     out += "<testcase classname=\"" + xml_escape(suite + "." + c.group) + "\" name=\"" +
            xml_escape(c.name) + "\"";
+    if (c.seconds) out += " time=\"" + format_number(*c.seconds, 6) + "\"";
     if (!c.failure.empty()) {
       out += "><failure message=\"" + xml_escape(c.failure) + "\">" + xml_escape(c.failure) +
              "</failure></testcase>\n";

@@ -109,11 +109,23 @@ std::string Project::path(const std::string& relative) const {
   return folder + "/" + relative;
 }
 
+std::string find_project(const std::string& folder) {
+  std::error_code ec;
+  // What was given where possible: messages then have short names.
+  std::filesystem::path at = folder;
+  if (std::filesystem::exists(at / kProjectFile, ec)) return folder;
+  at = std::filesystem::weakly_canonical(at, ec);
+  for (; !ec && at.has_relative_path(); at = at.parent_path()) {
+    if (std::filesystem::exists(at / kProjectFile, ec)) return at.string();
+  }
+  return {};
+}
+
 Result<Project> read_project(const std::string& folder) {
   const std::string path = (folder.empty() || folder == "." ? "" : folder + "/") + kProjectFile;
   std::error_code ec;
   if (!std::filesystem::exists(path, ec)) {
-    return usage_error("no model was given and there is no " + path + " (see mnn init --help)");
+    return usage_error("there is no " + path + " (see mnn init --help)");
   }
   MNN_ASSIGN_OR_RETURN(const MappedFile file, map_file(path));
   const auto* text = reinterpret_cast<const char*>(file.bytes.data());
@@ -188,6 +200,9 @@ Result<Project> read_project(const std::string& folder) {
     r.number("min_cosine", p.thresholds.min_cosine);
     r.number("min_snr", p.thresholds.min_snr);
     r.number("max_size", p.thresholds.max_size);
+    r.number("max_ms", p.thresholds.max_ms);
+    r.number("max_memory", p.thresholds.max_memory);
+    r.number("max_ratio", p.thresholds.max_ratio);
     r.finish();
   }
   top.finish();
@@ -227,14 +242,19 @@ Status write_project(const Project& p) {
   const auto number = [](const auto& value) { return value ? json(*value) : json(); };
   root["thresholds"] = {{"min_cosine", number(p.thresholds.min_cosine)},
                         {"min_snr", number(p.thresholds.min_snr)},
-                        {"max_size", number(p.thresholds.max_size)}};
+                        {"max_size", number(p.thresholds.max_size)},
+                        {"max_ms", number(p.thresholds.max_ms)},
+                        {"max_memory", number(p.thresholds.max_memory)},
+                        {"max_ratio", number(p.thresholds.max_ratio)}};
   return write_file(p.path(kProjectFile),
                     root.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
 }
 
 Result<Thresholds> gate_profile(const std::string& name) {
-  if (name == "normal") return Thresholds{0.99, 15.0, {}};
-  if (name == "strict") return Thresholds{0.999, 30.0, {}, true};
+  if (name == "normal") return Thresholds{.min_cosine = 0.99, .min_snr = 15.0};
+  if (name == "strict") {
+    return Thresholds{.min_cosine = 0.999, .min_snr = 30.0, .sound_data = true};
+  }
   return usage_error("--gate " + name + ": expected normal or strict");
 }
 

@@ -12,9 +12,12 @@
 namespace mnn::flows {
 
 struct Thresholds {
-  std::optional<double> min_cosine, min_snr;  // at every network output; dB
-  std::optional<int64_t> max_size;            // bytes
-  bool sound_data = false;                    // nothing may be wrong with the samples themselves
+  std::optional<double> min_cosine = {}, min_snr = {};  // at every network output; dB
+  std::optional<int64_t> max_size = {};                 // bytes of the file
+  std::optional<double> max_ms = {};                    // median latency
+  std::optional<int64_t> max_memory = {};  // peak bytes of a process with the model alone
+  std::optional<double> max_ratio = {};    // time over the first model's
+  bool sound_data = false;                 // nothing may be wrong with the samples themselves
 };
 
 struct Project {
@@ -39,6 +42,8 @@ struct Project {
 };
 
 inline constexpr const char* kProjectFile = "mnn.json";
+// The folder of the nearest mnn.json at or above `folder`; empty when there is none.
+std::string find_project(const std::string& folder);
 // The project of `folder`; a usage error when there is none, kInvalidArgument when it is malformed
 // (the message names the key, also one that is not known).
 Result<Project> read_project(const std::string& folder);

@@ -43,8 +43,8 @@ std::string quant_junit(const QuantReport& report, const Thresholds& thresholds,
           make_case("thresholds", what + " of output " + name, missed(m, one), figures(m)));
       all_reached &= cases.back().failure.empty();
     };
-    if (thresholds.min_cosine) judge("min-cosine", {thresholds.min_cosine, {}, {}});
-    if (thresholds.min_snr) judge("min-snr", {{}, thresholds.min_snr, {}});
+    if (thresholds.min_cosine) judge("min-cosine", {.min_cosine = thresholds.min_cosine});
+    if (thresholds.min_snr) judge("min-snr", {.min_snr = thresholds.min_snr});
     if (!thresholds.min_cosine && !thresholds.min_snr) judge("figures", {});
   }
   if (thresholds.max_size) {

@@ -16,5 +16,8 @@ END
   wc -l < script.sh
   bash -eu script.sh >/dev/null 2>&1 && echo passed
 }
-(cd p && check && ls quant.* bench.json)
+(cd p && check && ls quant.* bench.* scheme.json)
+# With what the first run decided committed, the second does not search.
+(cd p && bash -eu script.sh >/dev/null 2>&1 && grep -c imported quant.json)
+(cd p && grep -c "run: 'mnn" mnn-ci.github.yml && grep -l 'path: |' mnn-ci.github.yml)
 (cd q && check)
