@@ -16,7 +16,7 @@ using namespace mnn::flows;
 struct Options {
   CommonFlags common;
   QuantFlow flow;
-  std::vector<std::string> shapes;
+  std::vector<std::string> shapes, import_keys;
   std::string gate;
   std::optional<double> min_cosine, min_snr;
   std::optional<int64_t> max_size;
@@ -56,6 +56,7 @@ Status fill_from_project(Options& o, const CLI::App& app) {
 Status quant(Options& o, const CLI::App& app) {
   QuantFlow& f = o.flow;
   MNN_ASSIGN_OR_RETURN(f.shapes, parse_shapes(o.shapes));
+  MNN_ASSIGN_OR_RETURN(f.import_keys, parse_import_keys(o.import_keys));
   if (f.model.empty()) MNN_RETURN_IF_ERROR(fill_from_project(o, app));
   MNN_ASSIGN_OR_RETURN(f.images, o.images.over(f.images));
   if (f.output.empty()) return usage_error("expected -o FILE");
@@ -160,6 +161,7 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   add_image_flags(app, o.images);
   add_shape_flag(app, o.shapes);
+  add_import_flag(app, o.import_keys);
   add_common_flags(
       app, c, "mnn quant model.onnx -o model.int8.mnn --calibration samples/ --report report.html");
   return run_command(app, c, argc, argv, [&] { return quant(o, app); });

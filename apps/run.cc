@@ -24,7 +24,7 @@ using namespace mnn::flows;
 struct Options {
   CommonFlags common;
   std::string model, outputs, expect, dump_layers, labels, format = "npy", isa, backend;
-  std::vector<std::string> inputs, shapes;
+  std::vector<std::string> inputs, shapes, import_keys;
   ImageFlags images;
   uint64_t seed = 0;
   int64_t steps = 1;
@@ -169,6 +169,7 @@ Status write_layers(const Options& o, const Graph& graph, const std::vector<Laye
 Status run(const Options& o) {
   LoadOptions load;
   MNN_ASSIGN_OR_RETURN(load.shapes, parse_shapes(o.shapes));
+  MNN_ASSIGN_OR_RETURN(load.import_keys, parse_import_keys(o.import_keys));
   MNN_ASSIGN_OR_RETURN(LoadedModel loaded, load_any(o.model, load));
   Graph graph = loaded.model.graph;
   const size_t own_outputs = graph.outputs.size();
@@ -295,6 +296,7 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember(available_isas()));
   add_image_flags(app, o.images);
   add_shape_flag(app, o.shapes);
+  add_import_flag(app, o.import_keys);
   add_common_flags(app, c, "mnn run model.mnn --inputs in --outputs out");
   return run_command(app, c, argc, argv, [&]() -> Status {
     o.random = random->count() > 0;
