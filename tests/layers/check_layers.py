@@ -40,7 +40,7 @@ FRONTENDS = "libconvert/frontends"
 CONFINED = {
     r"google/protobuf/": ["libconvert/frontends/onnx/", "tests/"],
     r"onnx_model\.pb\.h": ["libconvert/frontends/onnx/", "tests/"],
-    r"onnx/onnx": [],
+    r"onnx/": ["tests/convert/"],
     r"CLI/": ["apps/"],
     r"spdlog/": ["apps/common/terminal.cc"],
     r"flatbuffers/|mnn_generated\.h": ["libruntime/core/io/", "tests/"],
