@@ -16,7 +16,7 @@ using Json = nlohmann::ordered_json;
 struct Options {
   CommonFlags common;
   ConvertFlow flow;
-  std::vector<std::string> shapes, states;
+  std::vector<std::string> shapes, states, import_keys;
   bool no_fuse = false;
 };
 
@@ -70,6 +70,7 @@ void print_json(const ConvertOutcome& done) {
 
 Status convert(Options& o) {
   MNN_ASSIGN_OR_RETURN(o.flow.shapes, parse_shapes(o.shapes));
+  MNN_ASSIGN_OR_RETURN(o.flow.import_keys, parse_import_keys(o.import_keys));
   for (const std::string& pair : o.states) {
     const size_t at = pair.rfind('=');
     if (at == std::string::npos || at == 0 || at + 1 == pair.size()) {
@@ -110,13 +111,15 @@ int main(int argc, char** argv) {
   Options o;
   ConvertFlow& f = o.flow;
   CommonFlags& c = o.common;
-  c.reads(app.add_option("MODEL", f.model, "The source model; its format is recognized by content")
+  c.reads(app.add_option("MODEL", f.model,
+                         "The source model, a file or folder; its format is recognized by content")
               ->required()
               ->type_name("FILE"));
   c.writes(app.add_option("-o,--output", f.output, "The .mnn file to write")
                ->required()
                ->type_name("FILE"));
   add_shape_flag(app, o.shapes);
+  add_import_flag(app, o.import_keys);
   app.add_option("--state", o.states,
                  "Keep an input in the model as a state: it starts with zeros and becomes OUTPUT "
                  "after each run. Repeatable")

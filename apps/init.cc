@@ -26,7 +26,7 @@ namespace fs = std::filesystem;
 struct Options {
   CommonFlags common;
   std::string model, dir, target = "cpu", calibration;
-  std::vector<std::string> shapes;
+  std::vector<std::string> shapes, import_keys;
   ImageFlags images;
   bool force = false;
 };
@@ -181,6 +181,7 @@ Status init(const Options& o) {
   MNN_RETURN_IF_ERROR(check_target(o.target));
   LoadOptions load;
   MNN_ASSIGN_OR_RETURN(load.shapes, parse_shapes(o.shapes));
+  MNN_ASSIGN_OR_RETURN(load.import_keys, parse_import_keys(o.import_keys));
   Progress progress;
   progress.update("converting", 0, 3);
   MNN_ASSIGN_OR_RETURN(LoadedModel loaded, load_any(o.model, load));
@@ -250,7 +251,9 @@ Status init(const Options& o) {
   const bool can_run = golden.note.empty();
   if (!can_run) p.golden.clear();
   MNN_RETURN_IF_ERROR(make_folder(p.folder));
-  loaded.model.metadata_json = make_metadata(loaded, shape_options(load.shapes));
+  std::map<std::string, std::string> kept = shape_options(load.shapes);
+  kept.merge(import_options(load.import_keys));
+  loaded.model.metadata_json = make_metadata(loaded, kept);
   MNN_RETURN_IF_ERROR(write_model(loaded.model, p.path(p.model)));
   if (can_run) MNN_RETURN_IF_ERROR(write_golden(golden, graph, p.path(p.golden)));
   const CiJob job = ci_job(p, can_run);
@@ -318,7 +321,8 @@ int main(int argc, char** argv) {
       "mnn init");
   Options o;
   o.common.reads(
-      app.add_option("MODEL", o.model, "The source model; its format is recognized by content")
+      app.add_option("MODEL", o.model,
+                     "The source model, a file or folder; its format is recognized by content")
           ->required()
           ->type_name("FILE"));
   o.common.writes(app.add_option("--dir", o.dir, "Folder of the project; default: the model's name")
@@ -329,6 +333,7 @@ int main(int argc, char** argv) {
   app.add_flag("--force", o.force, "Replace an existing mnn.json");
   add_image_flags(app, o.images);
   add_shape_flag(app, o.shapes);
+  add_import_flag(app, o.import_keys);
   add_common_flags(app, o.common, "mnn init model.onnx --dir project --calibration samples/");
   return run_command(app, o.common, argc, argv, [&] { return init(o); });
 }

@@ -26,7 +26,7 @@ using Json = nlohmann::ordered_json;
 struct Options {
   CommonFlags common;
   std::string model, project;
-  std::vector<std::string> shapes;
+  std::vector<std::string> shapes, import_keys;
   bool text = false, verify = false, ops = false;
 };
 
@@ -103,6 +103,10 @@ Status print_ops(bool json) {
     out["frontends"][f.format] = f.operators();
     sources += "\n" + f.format + ":\n";
     for (const std::string& op : f.operators()) sources += "  " + op + "\n";
+    for (const ImportKey& key : f.keys) {
+      out["import_keys"][f.format][key.name] = key.help;
+      sources += "  --import " + key.name + "=…  " + key.help + "\n";
+    }
   }
 #endif
   std::cout << (json ? json_text(out) : format_table(rows, {}) + sources);
@@ -142,6 +146,7 @@ Status inspect(Options& o) {
   if (o.verify) return print_verification(o);
   LoadOptions load;
   MNN_ASSIGN_OR_RETURN(load.shapes, parse_shapes(o.shapes));
+  MNN_ASSIGN_OR_RETURN(load.import_keys, parse_import_keys(o.import_keys));
   MNN_ASSIGN_OR_RETURN(LoadedModel loaded, load_any(o.model, load));
   const Graph& graph = loaded.model.graph;
   if (o.text) {
@@ -281,6 +286,7 @@ int main(int argc, char** argv) {
       ->excludes(verify);
   add_project_flag(app, o.common, o.project);
   add_shape_flag(app, o.shapes);
+  add_import_flag(app, o.import_keys);
   add_common_flags(app, o.common, "mnn inspect model.mnn --json");
   return run_command(app, o.common, argc, argv, [&] { return inspect(o); });
 }

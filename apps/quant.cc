@@ -17,7 +17,7 @@ using namespace mnn::flows;
 struct Options {
   CommonFlags common;
   QuantFlow flow;
-  std::vector<std::string> shapes;
+  std::vector<std::string> shapes, import_keys;
   std::string gate, project;
   std::optional<double> min_cosine, min_snr;
   std::optional<int64_t> max_size;
@@ -57,6 +57,7 @@ Status fill_from_project(Options& o, const CLI::App& app) {
 Status quant(Options& o, const CLI::App& app) {
   QuantFlow& f = o.flow;
   MNN_ASSIGN_OR_RETURN(f.shapes, parse_shapes(o.shapes));
+  MNN_ASSIGN_OR_RETURN(f.import_keys, parse_import_keys(o.import_keys));
   if (means_project(f.model)) MNN_RETURN_IF_ERROR(fill_from_project(o, app));
   MNN_ASSIGN_OR_RETURN(f.images, o.images.over(f.images));
   if (f.output.empty()) return usage_error("expected -o FILE");
@@ -164,6 +165,7 @@ int main(int argc, char** argv) {
   add_image_flags(app, o.images);
   add_project_flag(app, c, o.project);
   add_shape_flag(app, o.shapes);
+  add_import_flag(app, o.import_keys);
   add_common_flags(
       app, c, "mnn quant model.onnx -o model.int8.mnn --calibration samples/ --report report.html");
   return run_command(app, c, argc, argv, [&] { return quant(o, app); });

@@ -25,7 +25,7 @@ using namespace mnn::flows;
 struct Options {
   CommonFlags common;
   std::string model, project, outputs, expect, dump_layers, labels, format = "npy", isa, backend;
-  std::vector<std::string> inputs, shapes;
+  std::vector<std::string> inputs, shapes, import_keys;
   ImageFlags images;
   ImageOptions base_images;  // the project's
   uint64_t seed = 0;
@@ -190,6 +190,7 @@ Status run(Options& o) {
   MNN_ASSIGN_OR_RETURN(load.shapes, parse_shapes(o.shapes));
   MNN_RETURN_IF_ERROR(fill_from_project(o, load));
   if (o.inputs.empty() && !o.random) return usage_error("expected --inputs DIR or --random SEED");
+  MNN_ASSIGN_OR_RETURN(load.import_keys, parse_import_keys(o.import_keys));
   MNN_ASSIGN_OR_RETURN(LoadedModel loaded, load_any(o.model, load));
   Graph graph = loaded.model.graph;
   const size_t own_outputs = graph.outputs.size();
@@ -320,6 +321,7 @@ int main(int argc, char** argv) {
   add_image_flags(app, o.images);
   add_project_flag(app, c, o.project);
   add_shape_flag(app, o.shapes);
+  add_import_flag(app, o.import_keys);
   add_common_flags(app, c, "mnn run model.mnn --inputs in --outputs out");
   return run_command(app, c, argc, argv, [&]() -> Status {
     o.random = random->count() > 0;

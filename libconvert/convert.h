@@ -4,25 +4,40 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "libruntime/core/bind_shapes.h"
 #include "libruntime/core/diagnostic.h"
 #include "libruntime/core/graph.h"
+#include "libruntime/core/io/file.h"
 #include "libruntime/core/rewrite.h"
 
 namespace mnn {
 
 struct ImportedModel;
+namespace frontend {
+class SourceFiles;
+}
 
 struct ImportOptions {
-  // Source name of an input -> dims; -1 keeps a dim dynamic.
-  std::map<std::string, std::vector<int64_t>> shapes;
-  int64_t node_budget = 1 << 20;  // nodes after inlining functions
-  int max_subgraph_depth = 64;
+  ShapeMap shapes;  // by source name of an input; what they contradict gives way
+  // What a front end offers besides (Frontend::keys).
+  std::map<std::string, std::string> keys;
   // Where given: what is known of a model whose import fails, its format, facts and diagnostics.
   ImportedModel* failed = nullptr;
 };
+
+// A file a source model was read from, as it was then.
+struct SourceFile {
+  std::string name;  // in the source's folder
+  MappedFile file;
+};
+// One hash of all files of a source, the model's own first: of a single file its SHA-256; of
+// several the SHA-256 of a text with theirs, one a line, the model's own first and the others in
+// the order of their names (`sha256sum MODEL OTHERS… | cut -c-64 | sha256sum`).
+std::string source_sha256(std::span<const SourceFile> files);
 
 struct ImportedModel {
   Graph graph;
@@ -31,22 +46,35 @@ struct ImportedModel {
   // The source's input list in its order: the graph's inputs and, where a source lists them,
   // initializers that have a default. Index into graph.inputs, -1 for a listed initializer.
   std::vector<std::pair<std::string, int>> source_inputs;
-  Diagnostics diagnostics;  // warnings and notes; errors fail the import
+  Diagnostics diagnostics;        // warnings and notes; errors fail the import
+  std::vector<SourceFile> files;  // every file that was read, the model's own first
+};
+
+// A setting of one front end: ImportOptions::keys.
+struct ImportKey {
+  std::string name, help;
 };
 
 // A reader of one source format.
 struct Frontend {
   std::string format;
-  // Whether these first bytes (or this path, for folders and text formats) look like it.
-  bool (*recognizes)(std::span<const std::byte> head, const std::string& path);
-  Result<ImportedModel> (*import)(const std::string& path, const ImportOptions& options);
+  std::string sources;  // what it reads: "a .onnx file, or a folder that holds one"
+  // Whether it looks like the format. Of a folder there are no bytes, of a file all: reads a
+  // bounded part, opens nothing.
+  bool (*recognizes)(std::span<const std::byte> bytes, const frontend::SourceFiles& source);
+  // Opens files through `source` only: what it opened is reported and hashed.
+  Result<ImportedModel> (*import)(frontend::SourceFiles& source, const ImportOptions& options);
   std::vector<std::string> (*operators)();  // "ai.onnx::Conv 1-22"
+  std::vector<ImportKey> keys;
 };
 const std::vector<Frontend>& frontends();
-// The front end for this file. What none reads is named where it is known (formats.h): kUnsupported
-// for another framework's model, kInvalidArgument for what is no model.
-Result<const Frontend*> detect_frontend(const std::string& path);
-Result<ImportedModel> import_model(const std::string& path, const ImportOptions& options = {});
+// The front end for this file or folder. What none reads is named where it is known (formats.h):
+// kUnsupported for another framework's model, kInvalidArgument for what is no model.
+Result<const Frontend*> detect_frontend(const std::string& path,
+                                        const std::vector<Frontend>& among = frontends());
+// kUsage when there is a key the front end does not have.
+Result<ImportedModel> import_model(const std::string& path, const ImportOptions& options = {},
+                                   const std::vector<Frontend>& among = frontends());
 
 struct OptimizeOptions {
   bool fuse = true;

@@ -169,6 +169,7 @@ constexpr const char* kPaddleAdvice =
     "pip install paddle2onnx; paddle2onnx --model_dir FOLDER --model_filename F --params_filename "
     "F --save_file model.onnx";
 constexpr const char* kFromSource = "convert the model it was made from";
+constexpr bool kVague = true;
 constexpr const char* kUnpack = "unpack it and give the model in it";
 
 }  // namespace
@@ -218,7 +219,7 @@ const std::vector<KnownFormat>& known_formats() {
       {Kind::kModel, "a Core ML package", folder_with<kManifest>, kFromSource},
       {Kind::kModel, "a Paddle folder", folder_with<kPaddleProgram>, kPaddleAdvice},
       {Kind::kModel, "a Hugging Face folder", folder_with<kHuggingFace>,
-       "give the .onnx file in it, or make one: optimum-cli export onnx --model FILE OUT"},
+       "there is no .onnx file in it; make one: optimum-cli export onnx --model FILE OUT"},
 
       {Kind::kModel, "a TensorFlow SavedModel", is_saved_model, kSavedModelAdvice},
       {Kind::kModel, "a Core ML model", is_core_ml, kFromSource},
@@ -244,10 +245,11 @@ const std::vector<KnownFormat>& known_formats() {
       {Kind::kOther, "a tar archive", magic<kTar, 257>, kUnpack},
       {Kind::kOther, "a 7z archive", magic<k7z, 0>, kUnpack},
       {Kind::kOther, "a RAR archive", magic<kRar, 0>, kUnpack},
-      {Kind::kOther, "a zip archive with an ONNX model in it", zip_with<kOnnxFile>, kUnpack},
+      {Kind::kOther, "a zip archive with an ONNX model in it", zip_with<kOnnxFile>, kUnpack,
+       kVague},
       {Kind::kOther, "a NumPy archive (.npz)", zip_with<kNumpyFile>,
-       "it holds tensors: --calibration takes it"},
-      {Kind::kOther, "a zip archive", magic<kZip, 0>, kUnpack},
+       "it holds tensors: --calibration takes it", kVague},
+      {Kind::kOther, "a zip archive", magic<kZip, 0>, kUnpack, kVague},
       {Kind::kOther, "a NumPy tensor (.npy)", magic<kNpy, 0>,
        "it is an input, not a model: --inputs takes its folder"},
       {Kind::kOther, "a PNG image", magic<kPng, 0>, "give a model"},
@@ -256,8 +258,8 @@ const std::vector<KnownFormat>& known_formats() {
       {Kind::kOther, "a program or shared library", magic<kElf, 0>, "give a model"},
       {Kind::kOther, "an ONNX tensor (TensorProto)", is_onnx_tensor,
        "it is an input, not a model: --inputs takes its folder"},
-      {Kind::kOther, "a JSON text", is_json, "give the model file"},
-      {Kind::kOther, "a text", is_text, "give the model file"},
+      {Kind::kOther, "a JSON text", is_json, "give the model file", kVague},
+      {Kind::kOther, "a text", is_text, "give the model file", kVague},
   };
   return rows;
 }

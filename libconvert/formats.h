@@ -20,6 +20,7 @@ struct KnownFormat {
   // All bytes of the file, empty for a folder; of a folder the path alone. Reads a bounded part.
   bool (*recognizes)(std::span<const std::byte> bytes, const std::string& path);
   std::string advice;  // what to do, for a person; FILE stands for the path
+  bool vague = false;  // what many formats lie in (text, zip): front ends are asked before
 };
 const std::vector<KnownFormat>& known_formats();
 

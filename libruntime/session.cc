@@ -4,8 +4,8 @@
 #include <cstring>
 #include <unordered_set>
 
-#include "libruntime/compile/bind.h"
 #include "libruntime/compile/plan.h"
+#include "libruntime/core/bind_shapes.h"
 #include "libruntime/core/fold.h"
 #include "libruntime/core/half.h"
 #include "libruntime/thread_pool.h"

@@ -111,8 +111,8 @@ void add_shape_flag(CLI::App& app, std::vector<std::string>& shapes) {
       ->allow_extra_args(false);
 }
 
-Result<flows::ShapeMap> parse_shapes(const std::vector<std::string>& shapes) {
-  flows::ShapeMap map;
+Result<ShapeMap> parse_shapes(const std::vector<std::string>& shapes) {
+  ShapeMap map;
   for (const std::string& text : shapes) {
     const size_t split = text.rfind('=');
     const auto bad = [&](const std::string& why) {
@@ -138,6 +138,30 @@ Result<flows::ShapeMap> parse_shapes(const std::vector<std::string>& shapes) {
     }
     if (!map.emplace(text.substr(0, split), std::move(dims)).second) {
       return bad("the input is named twice");
+    }
+  }
+  return map;
+}
+
+void add_import_flag(CLI::App& app, std::vector<std::string>& keys) {
+  app.add_option("--import", keys,
+                 "A setting of the source model's front end (mnn inspect --ops lists them). "
+                 "Repeatable")
+      ->type_name("KEY=VALUE")
+      ->expected(1)
+      ->take_all()
+      ->allow_extra_args(false);
+}
+
+Result<std::map<std::string, std::string>> parse_import_keys(const std::vector<std::string>& keys) {
+  std::map<std::string, std::string> map;
+  for (const std::string& text : keys) {
+    const size_t split = text.find('=');
+    if (split == std::string::npos || split == 0) {
+      return usage_error("--import " + text + ": expected KEY=VALUE");
+    }
+    if (!map.emplace(text.substr(0, split), text.substr(split + 1)).second) {
+      return usage_error("--import " + text + ": the key is given twice");
     }
   }
   return map;

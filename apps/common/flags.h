@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "apps/common/terminal.h"
-#include "apps/flows/shapes.h"
+#include "libruntime/core/bind_shapes.h"
 
 namespace mnn::cli {
 
@@ -40,7 +40,11 @@ void add_report_flag(CLI::App& app, CommonFlags& flags, std::vector<std::string>
 
 // --shape NAME=d,d,… as given; parse_shapes turns them into dims, -1 for '?'.
 void add_shape_flag(CLI::App& app, std::vector<std::string>& shapes);
-Result<flows::ShapeMap> parse_shapes(const std::vector<std::string>& shapes);
+Result<ShapeMap> parse_shapes(const std::vector<std::string>& shapes);
+
+// --import KEY=VALUE, repeatable, as given; parse_import_keys splits them.
+void add_import_flag(CLI::App& app, std::vector<std::string>& keys);
+Result<std::map<std::string, std::string>> parse_import_keys(const std::vector<std::string>& keys);
 
 // Parses argv, checks that no output is an input, starts the log, runs `body` and turns its Status
 // into the exit code. Every failure, exceptions included, ends in one line "mnn: error: …" on

@@ -78,6 +78,7 @@ Status add_state(LoadedModel& loaded, const std::string& input, const std::strin
 
 std::map<std::string, std::string> options_of(const ConvertFlow& flow) {
   std::map<std::string, std::string> options = shape_options(flow.shapes);
+  options.merge(import_options(flow.import_keys));
   if (!flow.fuse) options["fuse"] = "false";
   if (flow.fp16) options["fp16"] = "true";
   for (const auto& [input, output] : flow.states) options["state " + input] = output;
@@ -107,6 +108,7 @@ Result<ConvertOutcome> run_convert_flow(const ConvertFlow& flow, const Events& e
   for (const std::string& r : flow.reports) MNN_RETURN_IF_ERROR(check_report_name(r));
   LoadOptions load;
   load.shapes = flow.shapes;
+  load.import_keys = flow.import_keys;
   load.fuse = flow.fuse;
   Status dumped;
   if (!flow.dump_passes.empty()) {

@@ -1,6 +1,7 @@
 // The workflow of `mnn convert`: a source model in; a .mnn, checks and reports out.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@ namespace mnn::flows {
 struct ConvertFlow {
   std::string model, output;
   ShapeMap shapes;
+  std::map<std::string, std::string> import_keys;           // of the front end
   std::vector<std::pair<std::string, std::string>> states;  // input -> the output it becomes
   std::string target = "cpu";
   std::string expect;                // folder with inputs and outputs to check against; empty: none

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/flows/file_roles.h"
-#include "libruntime/compile/bind.h"
+#include "libruntime/core/bind_shapes.h"
 #include "libruntime/core/io/file.h"
 #include "libruntime/core/op.h"
 #ifdef MNN_WITH_CONVERT
@@ -47,32 +47,13 @@ void read_metadata(LoadedModel& loaded) {
   }
 }
 
-Status check_shape_names(const Graph& graph, const ShapeMap& shapes) {
-  for (const auto& [name, dims] : shapes) {
-    std::string names;
-    const Value* found = nullptr;
-    for (const ValueId v : graph.inputs) {
-      names += (names.empty() ? "" : ", ") + graph.value(v).name;
-      if (graph.value(v).name == name) found = &graph.value(v);
-    }
-    if (found == nullptr) {
-      return usage_error("--shape " + name + ": the model has no such input; it has " + names);
-    }
-    if (found->type.shape && found->type.rank() != dims.size()) {
-      return usage_error("--shape " + name + ": expected " + std::to_string(found->type.rank()) +
-                         " dims like " + shape_str(*found->type.shape) + ", found " +
-                         std::to_string(dims.size()));
-    }
-  }
-  return {};
-}
-
 #ifdef MNN_WITH_CONVERT
 Result<LoadedModel> import_source(const std::string& path, const LoadOptions& options) {
   LoadedModel loaded;
   loaded.path = path;
   ImportOptions import_options;
   import_options.shapes = options.shapes;
+  import_options.keys = options.import_keys;
   ImportedModel failed;
   import_options.failed = &failed;
   Result<ImportedModel> read = import_model(path, import_options);
@@ -81,8 +62,6 @@ Result<LoadedModel> import_source(const std::string& path, const LoadOptions& op
     return read.status();
   }
   ImportedModel imported = std::move(read).value();
-  const Status names = check_shape_names(imported.graph, options.shapes);
-  if (!names.ok()) return names.context(path);
   OptimizeOptions optimize_options;
   optimize_options.fuse = options.fuse;
   optimize_options.passes = options.passes;
@@ -97,8 +76,8 @@ Result<LoadedModel> import_source(const std::string& path, const LoadOptions& op
   for (const Diagnostic& d : imported.diagnostics.items()) {
     loaded.notes.push_back((d.node.empty() ? "" : "node " + d.node + ": ") + d.message);
   }
-  MNN_ASSIGN_OR_RETURN(const MappedFile file, map_file(path));
-  loaded.source_sha256 = sha256_hex(file.bytes);
+  loaded.source_sha256 = source_sha256(imported.files);
+  for (const SourceFile& file : imported.files) loaded.source_files.push_back(file.name);
   return loaded;
 }
 #endif
@@ -108,30 +87,8 @@ Result<LoadedModel> import_source(const std::string& path, const LoadOptions& op
 const FailedImport* last_failed_import() { return failed_import ? &*failed_import : nullptr; }
 
 Status bind_shapes(Graph& graph, const ShapeMap& shapes) {
-  MNN_RETURN_IF_ERROR(check_shape_names(graph, shapes));
   if (shapes.empty()) return {};
-  Bindings bindings;
-  for (const ValueId v : graph.inputs) {
-    Value& value = graph.value(v);
-    const auto it = shapes.find(value.name);
-    if (it == shapes.end()) continue;
-    if (!value.type.shape) value.type.shape = Shape(it->second.size(), Dim::unknown());
-    for (size_t i = 0; i < it->second.size(); ++i) {
-      const int64_t want = it->second[i];
-      Dim& dim = (*value.type.shape)[i];
-      const Dim bound = dim.bind(bindings);
-      if (want < 0) continue;
-      if (bound.known() && bound.value() != want) {
-        return usage_error("--shape " + value.name + ": dim " + std::to_string(i) +
-                           " of the model is " + dim.str() + ", found " + std::to_string(want));
-      }
-      std::vector<std::string> symbols;
-      dim.collect_symbols(symbols);
-      if (symbols.size() == 1 && dim.str() == symbols[0]) bindings[symbols[0]] = want;
-      dim = Dim(want);
-    }
-  }
-  bind_symbols(graph, bindings);
+  MNN_RETURN_IF_ERROR(bind_named_inputs(graph, shapes, DeclaredDims::kHold).status());
   return infer_types(graph);
 }
 
@@ -143,6 +100,10 @@ Result<LoadedModel> load_any(const std::string& path, const LoadOptions& options
 #else
     return unsupported(path + ": this build reads .mnn files only");
 #endif
+  }
+  if (!options.import_keys.empty()) {
+    return usage_error(path + ": is a .mnn; " + options.import_keys.begin()->first +
+                       " is a key for models of other frameworks");
   }
   LoadedModel loaded;
   loaded.path = path;
@@ -181,9 +142,7 @@ Result<std::vector<std::vector<int64_t>>> concrete_input_dims(const Graph& graph
         dims.push_back(bound.value());
       } else if (i == 0) {
         dims.push_back(1);
-        std::vector<std::string> symbols;
-        dim.collect_symbols(symbols);
-        if (symbols.size() == 1 && dim.str() == symbols[0]) bindings[symbols[0]] = 1;
+        if (const auto symbol = plain_symbol(dim)) bindings[*symbol] = 1;
       } else {
         return usage_error("input " + value.name + " has an unbound dim " + std::to_string(i) +
                            " (" + dim.str() + "): give --shape " + value.name +
@@ -202,6 +161,7 @@ std::string make_metadata(const LoadedModel& loaded,
   if (old.is_object()) meta = old;
   meta["tool"] = std::string("mnn-toolbox ") + MNN_VERSION;
   meta["source"] = {{"format", loaded.source_format}, {"sha256", loaded.source_sha256}};
+  if (loaded.source_files.size() > 1) meta["source"]["files"] = loaded.source_files;
   for (const auto& [key, value] : loaded.facts) meta["source"][key] = value;
   json inputs = json::array();
   for (const auto& [name, index] : loaded.source_inputs) inputs.push_back({name, index});
@@ -219,6 +179,12 @@ std::map<std::string, std::string> shape_options(const ShapeMap& shapes) {
     }
     options["shape." + name] = text;
   }
+  return options;
+}
+
+std::map<std::string, std::string> import_options(const std::map<std::string, std::string>& keys) {
+  std::map<std::string, std::string> options;
+  for (const auto& [key, value] : keys) options["import." + key] = value;
   return options;
 }
 

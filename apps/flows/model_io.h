@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "apps/flows/shapes.h"
+#include "libruntime/core/bind_shapes.h"
 #include "libruntime/core/diagnostic.h"
 #include "libruntime/core/io/mnn_file.h"
 #include "libruntime/core/rewrite.h"
@@ -24,7 +24,8 @@ struct LoadedModel {
   std::string path;
   std::string format;         // "mnn" for our own file, else the source's
   std::string source_format;  // of the model the .mnn was made from
-  std::string source_sha256;
+  std::string source_sha256;  // of all its files: source_sha256() of libconvert/convert.h
+  std::vector<std::string> source_files;
   std::map<std::string, std::string> facts;  // opset, producer…
   // The source's input list: name and index into graph.inputs (-1: a listed initializer).
   std::vector<std::pair<std::string, int>> source_inputs;
@@ -43,6 +44,7 @@ const FailedImport* last_failed_import();
 
 struct LoadOptions {
   ShapeMap shapes;
+  std::map<std::string, std::string> import_keys;  // of a source model's front end
   bool fuse = true;
   PassOptions passes;
 };
@@ -62,6 +64,9 @@ std::string make_metadata(const LoadedModel& loaded,
 
 // --shape as it is kept there: "shape.x" -> "1,3,?,?".
 std::map<std::string, std::string> shape_options(const ShapeMap& shapes);
+
+// --import likewise: "import.file" -> "decoder.onnx".
+std::map<std::string, std::string> import_options(const std::map<std::string, std::string>& keys);
 
 // kUnsupported unless it is a target of this version.
 Status check_target(const std::string& target);

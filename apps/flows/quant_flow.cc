@@ -109,6 +109,7 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
   options.progress = events.progress;
   LoadOptions load;
   load.shapes = flow.shapes;
+  load.import_keys = flow.import_keys;
   MNN_ASSIGN_OR_RETURN(LoadedModel loaded, load_any(flow.model, load));
   const Graph& graph = loaded.model.graph;
   auto open_source = [&](const std::string& path, SampleSource& source,

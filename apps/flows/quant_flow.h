@@ -13,6 +13,7 @@ namespace mnn::flows {
 struct QuantFlow {
   std::string model, output;
   ShapeMap shapes;
+  std::map<std::string, std::string> import_keys;  // of the front end
   std::string calibration, holdout;
   ImageOptions images;
   std::string scheme = "int8", method = "auto", weight_scale = "absmax";

@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "libruntime/compile/backend.h"
-#include "libruntime/compile/bind.h"
+#include "libruntime/core/bind_shapes.h"
 #include "libruntime/core/io/file.h"
 #include "libruntime/core/op.h"
 

@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <chrono>
 
-#include "libruntime/compile/bind.h"
 #include "libruntime/compile/plan.h"
 #include "libruntime/compile/subgraphs.h"
+#include "libruntime/core/bind_shapes.h"
 #include "libruntime/core/control_flow.h"
 #include "libruntime/core/quant.h"
 

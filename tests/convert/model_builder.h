@@ -1,6 +1,8 @@
 // Builds small ONNX models for the tests of the ONNX front end.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <fstream>
 #include <string>
 #include <vector>
@@ -9,6 +11,7 @@
 #include "libconvert/frontends/onnx/frontend.h"
 #include "libruntime/core/op.h"
 #include "onnx_model.pb.h"
+#include "tests/convert/onnx_judge.h"
 
 namespace mnn::testing {
 
@@ -134,7 +137,11 @@ struct ModelBuilder {
   std::string bytes() const { return model.SerializeAsString(); }
   Result<ImportedModel> import(const ImportOptions& options = {}) const {
     const std::string data = bytes();
-    return import_onnx(std::as_bytes(std::span(data)), "", options);
+    Result<ImportedModel> imported = import_onnx(std::as_bytes(std::span(data)), "", options);
+    if (options.shapes.empty()) {
+      EXPECT_EQ(judge_import(data, imported).difference, "") << model.DebugString();
+    }
+    return imported;
   }
   // Imports, and runs the first input's data through the graph.
   Result<std::vector<Tensor>> run(const std::vector<Tensor>& feeds) const {

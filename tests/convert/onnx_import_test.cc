@@ -1,6 +1,7 @@
 // The model around its nodes: inputs, shapes, names, outputs, facts.
 #include <gtest/gtest.h>
 
+#include "libconvert/frontends/common/side_files.h"
 #include "tests/convert/model_builder.h"
 
 namespace mnn::testing {
@@ -206,10 +207,9 @@ TEST(OnnxImport, OperatorsAreListed) {
 }
 
 TEST(OnnxImport, RecognizesModels) {
-  const Frontend frontend = onnx_frontend();
+  const Frontend row = onnx_frontend();
   const auto recognized = [&](const std::string& bytes) {
-    return frontend.recognizes(
-        std::as_bytes(std::span(bytes)).first(std::min<size_t>(bytes.size(), 64)), "");
+    return row.recognizes(std::as_bytes(std::span(bytes)), frontend::SourceFiles("model"));
   };
   EXPECT_TRUE(recognized(relu().bytes()));
   EXPECT_FALSE(recognized(""));

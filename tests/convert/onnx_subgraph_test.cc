@@ -65,7 +65,7 @@ TEST(OnnxSubgraph, NestedIfReadsTheOutermostGraph) {
   ASSERT_TRUE(out.ok()) << out.status().message();
   EXPECT_EQ(*(*out)[0].to_doubles(), (D{1, 2}));
   ImportOptions options;
-  options.max_subgraph_depth = 1;
+  options.keys["max_depth"] = "1";
   EXPECT_EQ(m.import(options).status().code(), Code::kLimit);
 }
 

@@ -9,7 +9,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::span bytes(reinterpret_cast<const std::byte*>(data), size);
   (void)mnn::parse_tensor_pb(bytes);
   mnn::ImportOptions options;
-  options.node_budget = 4096;
+  options.keys["max_nodes"] = "4096";
   auto model = mnn::import_onnx(bytes, "", options);
   if (!model.ok()) return 0;
   if (!mnn::verify(model->graph).ok()) std::abort();

@@ -4,10 +4,13 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/stubs/logging.h>
 
+#include <algorithm>
 #include <climits>
 #include <new>
 
+#include "libconvert/frontends/common/options.h"
 #include "libconvert/frontends/onnx/importer.h"
+#include "libconvert/sniff.h"
 
 namespace mnn {
 namespace onnx {
@@ -47,7 +50,7 @@ bool read_varint(std::span<const std::byte>& bytes, uint64_t& value) {
 
 // Whether the bytes start as ModelProto's fields do: known numbers with their wire types, of which
 // one of the first is ir_version, opset_import or the graph.
-bool recognizes(std::span<const std::byte> head, const std::string&) {
+bool begins_as_model(std::span<const std::byte> head) {
   constexpr uint64_t kVarint = 0, kBytes = 2;
   bool telling = false;
   size_t fields = 0;
@@ -72,18 +75,85 @@ bool recognizes(std::span<const std::byte> head, const std::string&) {
   return telling;
 }
 
-Result<ImportedModel> import(const std::string& path, const ImportOptions& options) {
-  MNN_ASSIGN_OR_RETURN(const MappedFile file, map_file(path));
-  return import_onnx(file.bytes, path, options);
+constexpr const char* kEnding = ".onnx";
+constexpr const char* kUsualName = "model.onnx";
+constexpr const char* kUsualFolder = "onnx";  // of a Hugging Face repository
+
+// The .onnx files of a folder, or where it has none those of its folder "onnx".
+std::vector<std::string> models_in(const SourceFiles& source) {
+  std::vector<std::string> names = source.list(kEnding);
+  return names.empty() ? source.list(kEnding, kUsualFolder) : names;
+}
+
+bool recognizes(std::span<const std::byte> bytes, const SourceFiles& source) {
+  if (source.is_folder()) return !models_in(source).empty();
+  constexpr size_t kHead = 64;
+  return !is_plain_text(bytes) && begins_as_model(bytes.first(std::min(kHead, bytes.size())));
+}
+
+constexpr const char* kFileKey = "file";
+constexpr const char* kNodesKey = "max_nodes";
+constexpr const char* kDepthKey = "max_depth";
+constexpr int64_t kDefaultNodes = 1 << 20;
+constexpr int64_t kDefaultDepth = 64;
+
+// The model among the files of a folder.
+Result<std::string> choose_model(const SourceFiles& source, const ImportOptions& options) {
+  const std::string wanted = frontend::text_key(options, kFileKey, "");
+  if (!source.is_folder()) {
+    if (wanted.empty()) return wanted;
+    return usage_error(std::string("key ") + kFileKey +
+                       " names a file in a folder; this is a file");
+  }
+  if (!wanted.empty()) return wanted;
+  const std::vector<std::string> names = models_in(source);
+  for (const std::string& name : names) {
+    if (names.size() == 1 || name == kUsualName ||
+        name == std::string(kUsualFolder) + "/" + kUsualName) {
+      return name;
+    }
+  }
+  constexpr size_t kShown = 8;
+  std::string list;
+  for (size_t i = 0; i < std::min(kShown, names.size()); ++i) {
+    list += (i > 0 ? ", " : "") + names[i];
+  }
+  if (names.size() > kShown) list += " and " + std::to_string(names.size() - kShown) + " more";
+  return usage_error("the folder holds several models (" + list + "); give one of them, or " +
+                     "--import " + kFileKey + "=NAME");
+}
+
+Result<ImportedModel> read_model(std::span<const std::byte> bytes, SourceFiles& source,
+                                 const ImportOptions& options) {
+  MNN_ASSIGN_OR_RETURN(const int64_t nodes,
+                       frontend::int_key(options, kNodesKey, kDefaultNodes, 1, int64_t{1} << 30));
+  MNN_ASSIGN_OR_RETURN(const int64_t depth,
+                       frontend::int_key(options, kDepthKey, kDefaultDepth, 0, kDefaultDepth));
+  const Limits limits{nodes, static_cast<int>(depth)};
+  try {
+    ModelProto model;
+    const int recursion = limits.depth * kMessagesPerSubgraph + kMessagesBesides;
+    MNN_RETURN_IF_ERROR(parse_message(model, bytes, recursion, "ONNX"));
+    return Importer(model, source, options, limits).run();
+  } catch (const std::bad_alloc&) {
+    return limit_exceeded("out of memory");
+  }
+}
+
+Result<ImportedModel> import(SourceFiles& source, const ImportOptions& options) {
+  MNN_ASSIGN_OR_RETURN(const std::string name, choose_model(source, options));
+  MNN_ASSIGN_OR_RETURN(const MappedFile file, source.open_main(name));
+  Result<ImportedModel> model = read_model(file.bytes, source, options);
+  return model.ok() || name.empty() ? std::move(model) : model.status().context(name);
 }
 
 Result<Tensor> parse_tensor(std::span<const std::byte> bytes, const std::string* path,
                             std::string* name) {
   TensorProto proto;
   MNN_RETURN_IF_ERROR(parse_message(proto, bytes, kMessagesBesides, "TensorProto"));
-  DataFolder folder(path != nullptr ? *path : std::string());
+  SourceFiles files(path != nullptr ? *path : std::string());
   if (name != nullptr) *name = proto.name();
-  return to_tensor(proto, path != nullptr ? &folder : nullptr, Ownership::kTake);
+  return to_tensor(proto, path != nullptr ? &files : nullptr, Ownership::kTake);
 }
 
 // Another message may read as one of this type, with fields this type does not have.
@@ -94,14 +164,14 @@ Status parse_value(Proto& proto, std::span<const std::byte> bytes, const char* w
   return invalid(std::string("expected ") + what + " data, found another message");
 }
 
-Result<Tensor> to_sequence(SequenceProto& proto, DType dtype, DataFolder& folder) {
+Result<Tensor> to_sequence(SequenceProto& proto, DType dtype, SourceFiles& files) {
   const int type = proto.elem_type();
   if (type != SequenceProto::TENSOR && (type != SequenceProto::UNDEFINED)) {
     return unsupported("only sequences of tensors are supported");
   }
   std::vector<Tensor> items;
   for (TensorProto& item : *proto.mutable_tensor_values()) {
-    Result<Tensor> tensor = to_tensor(item, &folder, Ownership::kTake);
+    Result<Tensor> tensor = to_tensor(item, &files, Ownership::kTake);
     const std::string where = "element " + std::to_string(items.size());
     if (!tensor.ok()) return tensor.status().context(where);
     if (tensor->dtype() != dtype) {
@@ -113,15 +183,15 @@ Result<Tensor> to_sequence(SequenceProto& proto, DType dtype, DataFolder& folder
   return Tensor::sequence(dtype, std::move(items));
 }
 
-Result<Tensor> to_optional(OptionalProto& proto, DType dtype, DataFolder& folder) {
+Result<Tensor> to_optional(OptionalProto& proto, DType dtype, SourceFiles& files) {
   switch (proto.elem_type()) {
     case OptionalProto::UNDEFINED: return Tensor::nothing(dtype);
     case OptionalProto::TENSOR:
       if (!proto.has_tensor_value()) return Tensor::nothing(dtype);
-      return to_tensor(*proto.mutable_tensor_value(), &folder, Ownership::kTake);
+      return to_tensor(*proto.mutable_tensor_value(), &files, Ownership::kTake);
     case OptionalProto::SEQUENCE:
       if (!proto.has_sequence_value()) return Tensor::nothing(dtype);
-      return to_sequence(*proto.mutable_sequence_value(), dtype, folder);
+      return to_sequence(*proto.mutable_sequence_value(), dtype, files);
     default: return unsupported("only optional tensors and sequences of tensors are supported");
   }
 }
@@ -157,20 +227,20 @@ Status write_message(const google::protobuf::MessageLite& message, const std::st
 }  // namespace onnx
 
 Frontend onnx_frontend() {
-  return {"onnx", onnx::recognizes, onnx::import, onnx::supported_operators};
+  return {"onnx",
+          "a .onnx file, or a folder that holds one",
+          onnx::recognizes,
+          onnx::import,
+          onnx::supported_operators,
+          {{onnx::kFileKey, "The model of a folder that holds several .onnx files"},
+           {onnx::kNodesKey, "Most nodes once functions are unfolded; default 1048576"},
+           {onnx::kDepthKey, "Most sub-graphs in each other, at most 64; default 64"}}};
 }
 
 Result<ImportedModel> import_onnx(std::span<const std::byte> bytes, const std::string& path,
                                   const ImportOptions& options) {
-  try {
-    onnx::ModelProto model;
-    const int limit =
-        options.max_subgraph_depth * onnx::kMessagesPerSubgraph + onnx::kMessagesBesides;
-    MNN_RETURN_IF_ERROR(onnx::parse_message(model, bytes, limit, "ONNX"));
-    return onnx::Importer(model, path, options).run();
-  } catch (const std::bad_alloc&) {
-    return limit_exceeded("out of memory");
-  }
+  frontend::SourceFiles source(path);
+  return onnx::read_model(bytes, source, options);
 }
 
 Result<Tensor> parse_tensor_pb(std::span<const std::byte> bytes, std::string* name) {
@@ -193,16 +263,16 @@ Status write_tensor_pb(const std::string& path, const Tensor& tensor, const std:
 Result<Tensor> read_value_pb(const std::string& path, const Type& type) {
   if (type.kind == Type::Kind::kTensor) return read_tensor_pb(path);
   MNN_ASSIGN_OR_RETURN(const MappedFile file, map_file(path));
-  onnx::DataFolder folder(path);
+  onnx::SourceFiles files(path);
   const auto read = [&]() -> Result<Tensor> {
     if (type.kind == Type::Kind::kSequence) {
       onnx::SequenceProto proto;
       MNN_RETURN_IF_ERROR(onnx::parse_value(proto, file.bytes, "SequenceProto"));
-      return onnx::to_sequence(proto, type.dtype, folder);
+      return onnx::to_sequence(proto, type.dtype, files);
     }
     onnx::OptionalProto proto;
     MNN_RETURN_IF_ERROR(onnx::parse_value(proto, file.bytes, "OptionalProto"));
-    return onnx::to_optional(proto, type.dtype, folder);
+    return onnx::to_optional(proto, type.dtype, files);
   };
   Result<Tensor> value = read();
   if (!value.ok()) return value.status().context(path);

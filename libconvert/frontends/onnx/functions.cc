@@ -2,64 +2,7 @@
 #include "libconvert/frontends/onnx/importer.h"
 
 namespace mnn::onnx {
-namespace {
-
-constexpr int kMaxCallDepth = 100;
-
-int64_t add_saturated(int64_t a, int64_t b) {
-  int64_t sum = 0;
-  return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
-}
-
-// Counts the nodes that calls expand to, without expanding them.
-class SizeCounter {
- public:
-  explicit SizeCounter(const std::map<std::string, FunctionProto*>& functions)
-      : functions_(functions) {}
-
-  Result<int64_t> count(const Nodes& nodes, int depth) {
-    int64_t total = 0;
-    for (const NodeProto& node : nodes) {
-      MNN_ASSIGN_OR_RETURN(const int64_t size, count_node(node, depth));
-      total = add_saturated(total, size);
-    }
-    return total;
-  }
-
- private:
-  Result<int64_t> count_node(const NodeProto& node, int depth) {
-    int64_t total = 1;
-    for (const AttributeProto& a : node.attribute()) {
-      if (!a.has_g()) continue;
-      MNN_ASSIGN_OR_RETURN(const int64_t size, count(a.g().node(), depth));
-      total = add_saturated(total, size);
-    }
-    const std::string key = function_key(node.domain(), node.op_type(), node.overload());
-    const auto function = functions_.find(key);
-    if (function == functions_.end()) return total;
-    const auto known = sizes_.find(key);
-    if (known != sizes_.end()) {
-      if (known->second < 0) {
-        return invalid("node " + plain_name(node) + ": function " + node.op_type() +
-                       " calls itself");
-      }
-      return add_saturated(total, known->second);
-    }
-    if (depth >= kMaxCallDepth) {
-      return limit_exceeded("functions call each other more than " + std::to_string(kMaxCallDepth) +
-                            " deep");
-    }
-    sizes_[key] = -1;
-    MNN_ASSIGN_OR_RETURN(const int64_t size, count(function->second->node(), depth + 1));
-    sizes_[key] = size;
-    return add_saturated(total, size);
-  }
-
-  const std::map<std::string, FunctionProto*>& functions_;
-  std::map<std::string, int64_t> sizes_;  // -1 while being counted
-};
-
-}  // namespace
+using frontend::CallingBody;
 
 std::string function_key(std::string_view domain, std::string_view name,
                          std::string_view overload) {
@@ -72,11 +15,23 @@ FunctionProto* Importer::find_function(const NodeProto& call) {
   return it == functions_.end() ? nullptr : it->second;
 }
 
+void Importer::count_calls(const Nodes& nodes, CallingBody& body) const {
+  body.nodes += nodes.size();
+  for (const NodeProto& node : nodes) {
+    for (const AttributeProto& a : node.attribute()) count_calls(a.g().node(), body);
+    const std::string key = function_key(node.domain(), node.op_type(), node.overload());
+    if (functions_.contains(key)) body.calls.push_back({plain_name(node), node.op_type(), key});
+  }
+}
+
 Status Importer::check_function_sizes() {
-  SizeCounter counter(functions_);
-  MNN_ASSIGN_OR_RETURN(const int64_t total, counter.count(model_.graph().node(), 0));
-  if (total <= options_.node_budget) return {};
-  return limit_exceeded("the model unfolds to more than " + std::to_string(options_.node_budget) +
+  CallingBody main;
+  count_calls(model_.graph().node(), main);
+  std::map<std::string, CallingBody> bodies;
+  for (const auto& [key, function] : functions_) count_calls(function->node(), bodies[key]);
+  MNN_ASSIGN_OR_RETURN(const int64_t total, unfolded_size(main, bodies));
+  if (total <= limits_.nodes) return {};
+  return limit_exceeded("the model unfolds to more than " + std::to_string(limits_.nodes) +
                         " nodes");
 }
 
@@ -92,14 +47,16 @@ Status Importer::add_call(NodeProto& call, FunctionProto& function, const std::s
   inside.in_call = true;
   inside.depth = frame.depth + 1;
   inside.prefix = name + "/";
-  if (inside.depth > kMaxCallDepth) return limit_exceeded("functions are nested too deep");
+  if (inside.depth > frontend::kMaxCallDepth)
+    return limit_exceeded("functions are nested too deep");
   MNN_ASSIGN_OR_RETURN(inside.opsets, read_opsets(function.opset_import()));
   for (AttributeProto& a : *function.mutable_attribute_proto()) inside.bindings[a.name()] = &a;
   for (AttributeProto& a : *call.mutable_attribute()) {
     MNN_ASSIGN_OR_RETURN(AttributeProto * bound, bound_attribute(a, frame));
     if (bound != nullptr) inside.bindings[a.name()] = bound;
   }
-  MNN_ASSIGN_OR_RETURN(const std::vector<ValueId> arguments, resolve_inputs(call, scope));
+  MNN_ASSIGN_OR_RETURN(const std::vector<ValueId> arguments,
+                       resolve_all(scope, texts(call.input())));
   Scope body(scope.draft, nullptr);
   body.depth = scope.depth;
   body.live = scope.node_live;
@@ -108,39 +65,23 @@ Status Importer::add_call(NodeProto& call, FunctionProto& function, const std::s
     const ValueId id = at < arguments.size() ? arguments[at] : kNoValue;
     MNN_RETURN_IF_ERROR(define(body, function.input(i), id));
   }
-  for (const ValueInfoProto& v : function.value_info()) body.declared.emplace(v.name(), &v.type());
-  const std::vector<std::string_view> outputs(function.output().begin(), function.output().end());
-  const size_t first_node = scope.draft.graph.nodes.size();
-  MNN_RETURN_IF_ERROR(add_nodes(*function.mutable_node(), outputs, body, inside));
-  std::vector<ValueId> results;
-  for (int i = 0; i < call.output_size(); ++i) {
-    if (call.output(i).empty()) {
-      results.push_back(kNoValue);
-      continue;
+  declare(function.value_info(), body);
+  const auto add = [&]() -> Result<std::vector<ValueId>> {
+    const std::vector<std::string_view> outputs(function.output().begin(), function.output().end());
+    MNN_RETURN_IF_ERROR(add_nodes(*function.mutable_node(), outputs, body, inside));
+    std::vector<ValueId> results;
+    for (int i = 0; i < call.output_size(); ++i) {
+      const std::string& wanted = call.output(i);
+      Result<ValueId> id = wanted.empty() ? kNoValue : resolve(body, function.output(i));
+      if (!id.ok()) return id.status().context("function " + function.name());
+      if (*id == kNoValue && !wanted.empty()) {
+        return invalid("output '" + wanted + "' is an absent input");
+      }
+      results.push_back(*id);
     }
-    Result<ValueId> id = resolve(body, function.output(i));
-    if (!id.ok()) return id.status().context("function " + function.name());
-    if (*id == kNoValue) return invalid("output '" + call.output(i) + "' is an absent input");
-    results.push_back(*id);
-  }
-  return bind_outputs(call, results, first_node, scope, frame);
-}
-
-Status Importer::bind_outputs(const NodeProto& proto, const std::vector<ValueId>& results,
-                              size_t first_node, Scope& scope, const Frame& frame) {
-  Graph& graph = scope.draft.graph;
-  std::unordered_set<ValueId> made;
-  for (size_t n = first_node; n < graph.nodes.size(); ++n) {
-    made.insert(graph.nodes[n].outputs.begin(), graph.nodes[n].outputs.end());
-  }
-  for (int i = 0; i < proto.output_size(); ++i) {
-    const ValueId id = results[static_cast<size_t>(i)];
-    if (proto.output(i).empty() || id == kNoValue) continue;
-    // The caller's name is the one reports and graph outputs know; an input keeps its own.
-    if (made.erase(id) > 0) graph.value(id).name = frame.prefix + proto.output(i);
-    MNN_RETURN_IF_ERROR(define(scope, proto.output(i), id));
-  }
-  return {};
+    return results;
+  };
+  return put_in_place(scope, texts(call.output()), frame.prefix, add);
 }
 
 }  // namespace mnn::onnx

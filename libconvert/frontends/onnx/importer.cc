@@ -58,14 +58,14 @@ Status Importer::add_initializers(GraphProto& proto, Scope& scope, const Frame& 
   const Ownership ownership = frame.in_call ? Ownership::kCopy : Ownership::kTake;
   for (TensorProto& t : *proto.mutable_initializer()) {
     if (t.name().empty()) return invalid("an initializer has no name");
-    MNN_ASSIGN_OR_RETURN(Tensor data, to_tensor(t, &folder_, ownership));
+    MNN_ASSIGN_OR_RETURN(Tensor data, to_tensor(t, &files_, ownership));
     const ValueId id = scope.draft.graph.add_constant(std::move(data), frame.prefix + t.name());
     MNN_RETURN_IF_ERROR(define(scope, t.name(), id));
   }
   for (SparseTensorProto& t : *proto.mutable_sparse_initializer()) {
     const std::string& name = t.values().name();
     if (name.empty()) return invalid("a sparse initializer has no name");
-    MNN_ASSIGN_OR_RETURN(Tensor data, to_dense(t, &folder_));
+    MNN_ASSIGN_OR_RETURN(Tensor data, to_dense(t, &files_));
     const ValueId id = scope.draft.graph.add_constant(std::move(data), frame.prefix + name);
     MNN_RETURN_IF_ERROR(define(scope, name, id));
   }
@@ -102,82 +102,7 @@ Status Importer::add_inputs(GraphProto& proto, Scope& scope) {
     const ValueId id = out_.graph.add_input(v.name(), std::move(type->type));
     MNN_RETURN_IF_ERROR(define(scope, v.name(), id));
   }
-  return bind_input_shapes();
-}
-
-Status Importer::bind_input_shapes() {
-  Bindings bindings;
-  for (const auto& [name, dims] : options_.shapes) {
-    const std::string where = "the shape given for input " + name;
-    Value* input = nullptr;
-    std::string known;
-    for (const ValueId id : out_.graph.inputs) {
-      Value& v = out_.graph.value(id);
-      known += (known.empty() ? "" : ", ") + v.name;
-      if (v.name == name) input = &v;
-    }
-    if (input == nullptr) {
-      return usage_error("a shape is given for " + name + "; the model's inputs are " + known);
-    }
-    if (dims.size() > static_cast<size_t>(kMaxRank)) return usage_error(where + " is too long");
-    if (!input->type.shape) {
-      input->type.shape.emplace();
-      for (size_t i = 0; i < dims.size(); ++i) {
-        input->type.shape->push_back(symbols_.fresh(name, i));
-      }
-    }
-    if (input->type.rank() != dims.size()) {
-      return usage_error(where + " has " + std::to_string(dims.size()) +
-                         " dimensions, the model says " + input->type.str());
-    }
-    for (size_t i = 0; i < dims.size(); ++i) {
-      Dim& dim = (*input->type.shape)[i];
-      if (dims[i] == -1) continue;
-      if (dims[i] < 0) return usage_error(where + " has dimension " + std::to_string(dims[i]));
-      if (dim.known()) {
-        shapes_given_ |= !dim.is(dims[i]);
-        dim = Dim(dims[i]);
-        continue;
-      }
-      const auto [bound, fresh] = bindings.emplace(dim.str(), dims[i]);
-      if (!fresh && bound->second != dims[i]) {
-        return usage_error(where + " makes dimension " + dim.str() + " " + std::to_string(dims[i]) +
-                           ", another one made it " + std::to_string(bound->second));
-      }
-    }
-  }
-  for (const ValueId id : out_.graph.inputs) {
-    Type& type = out_.graph.value(id).type;
-    if (type.shape) *type.shape = bind_shape(*type.shape, bindings);
-  }
-  return {};
-}
-
-Status Importer::check_output_type(const ValueInfoProto& proto, ValueId id) {
-  const Result<Type> declared = declared_type(proto.type());
-  if (!declared.ok()) return declared.status().context("output " + proto.name());
-  const Type& type = out_.graph.value(id).type;
-  if (!declared->defined() || !type.defined()) return {};
-  if (declared->dtype != type.dtype || declared->kind != type.kind) {
-    return invalid("output " + proto.name() + " is declared as " + declared->str() +
-                   " but computes to " + type.str());
-  }
-  bool fits = true;
-  if (declared->shape && type.shape) {
-    fits = declared->rank() == type.rank();
-    for (size_t i = 0; fits && !shapes_given_ && i < type.rank(); ++i) {
-      const Dim &a = (*declared->shape)[i], &b = (*type.shape)[i];
-      fits = !a.known() || !b.known() || a.value() == b.value();
-    }
-  }
-  if (!fits) {
-    out_.diagnostics.add({Severity::kWarning,
-                          Code::kInvalidArgument,
-                          {},
-                          {},
-                          "output " + proto.name() + " is declared as " + declared->str() +
-                              " but computes to " + type.str()});
-  }
+  MNN_ASSIGN_OR_RETURN(shapes_given_, bind_input_shapes(out_.graph, options_.shapes, symbols_));
   return {};
 }
 
@@ -188,19 +113,12 @@ Status Importer::add_outputs(const GraphProto& proto, Scope& scope) {
       if (out_.diagnostics.has_errors()) continue;
       return invalid("output '" + v.name() + "' is made by no node, input or initializer");
     }
-    // The border keeps the source's names: a value that goes by another one gets a copy.
-    if (out_.graph.value(*id).name != v.name()) {
-      Node node;
-      node.op = "Identity";
-      node.name = "Identity_" + v.name();
-      node.origin = {node.name};
-      node.inputs = {*id};
-      node.outputs = {out_.graph.add_temporary(v.name())};
-      *id = node.outputs[0];
-      MNN_RETURN_IF_ERROR(append_node(scope.draft, std::move(node), budget_));
-    }
-    out_.graph.outputs.push_back(*id);
-    if (!out_.diagnostics.has_errors()) MNN_RETURN_IF_ERROR(check_output_type(v, *id));
+    MNN_RETURN_IF_ERROR(add_output(scope.draft, v.name(), *id, budget_));
+    if (out_.diagnostics.has_errors()) continue;
+    const Result<Type> declared = declared_type(v.type());
+    if (!declared.ok()) return declared.status().context("output " + v.name());
+    MNN_RETURN_IF_ERROR(
+        frontend::check_output(out_.graph, *declared, shapes_given_, out_.diagnostics));
   }
   return {};
 }
@@ -236,8 +154,8 @@ Status Importer::read_model() {
   std::vector<std::string_view> outputs;
   for (const ValueInfoProto& v : proto.output()) outputs.push_back(v.name());
   scope.border = {outputs.begin(), outputs.end()};
-  for (const ValueInfoProto& v : proto.value_info()) scope.declared.emplace(v.name(), &v.type());
-  for (const ValueInfoProto& v : proto.output()) scope.declared.emplace(v.name(), &v.type());
+  declare(proto.value_info(), scope);
+  declare(proto.output(), scope);
   MNN_RETURN_IF_ERROR(add_nodes(*proto.mutable_node(), outputs, scope, frame));
   MNN_RETURN_IF_ERROR(add_outputs(proto, scope));
   MNN_RETURN_IF_ERROR(out_.diagnostics.status());

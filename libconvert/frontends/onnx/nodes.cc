@@ -3,74 +3,15 @@
 
 namespace mnn::onnx {
 
-Result<ValueId> Importer::resolve(Scope& scope, const std::string& name) {
-  if (name.empty()) return kNoValue;
-  const auto known = scope.names.find(name);
-  if (known != scope.names.end()) return known->second;
-  if (scope.outer == nullptr) {
-    return invalid("value '" + name + "' is made by no node, input or initializer");
-  }
-  MNN_ASSIGN_OR_RETURN(const ValueId outer, resolve(*scope.outer, name));
-  ValueId inner = kNoValue;
-  if (&scope.outer->draft == &scope.draft) {
-    inner = outer;  // a branch that was put in place
-  } else if (outer != kNoValue) {
-    const Value& v = scope.outer->draft.graph.value(outer);
-    if (v.kind == ValueKind::kConstant && !v.quant) {
-      // The bytes are shared; a constant inside lets inference and folding see it.
-      inner = scope.draft.graph.add_constant(v.data, v.name);
-    } else {
-      for (const auto& [from, to] : scope.captured) {
-        if (from == outer) inner = to;
-      }
-      if (inner == kNoValue) {
-        inner = scope.draft.graph.add_value({v.name, v.type, ValueKind::kInput, {}, {}});
-        scope.captured.emplace_back(outer, inner);
-        const ShapeValues* values = scope.outer->draft.types.known(outer);
-        if (values != nullptr) scope.draft.types.learn(inner, *values);
-      }
-    }
-  }
-  scope.names.emplace(name, inner);
-  return inner;
-}
-
-Status Importer::define(Scope& scope, const std::string& name, ValueId id) {
-  if (scope.names.emplace(name, id).second) return {};
-  return invalid("the name '" + name + "' is given twice");
-}
-
-bool Importer::is_undefined(const Scope& scope, ValueId id) const {
-  return id != kNoValue && !scope.draft.graph.value(id).type.defined();
-}
-
 std::string Importer::unique_name(const NodeProto& proto, const Frame& frame) {
-  const std::string base = frame.prefix + plain_name(proto);
-  std::string name = base;
-  const bool made_up = proto.name().empty();
-  for (int n = 2; !used_names_.insert(name).second && made_up; ++n) {
-    name = base + "_" + std::to_string(n);
+  return log_.unique_name(frame.prefix + plain_name(proto), proto.name().empty());
+}
+
+void Importer::declare(const Values& values, Scope& scope) {
+  for (const ValueInfoProto& v : values) {
+    Result<Type> type = declared_type(v.type());
+    if (type.ok() && type->shape) scope.declared.emplace(v.name(), std::move(type).value());
   }
-  return name;
-}
-
-void Importer::report(const NodeProto& proto, const std::string& name, const Status& why,
-                      bool live) {
-  out_.diagnostics.add({live ? Severity::kError : Severity::kWarning, why.code(), name,
-                        op_text(proto), why.message()});
-  errors_ += live;
-}
-
-// Of declared types only the rank is believed, and only where inference knows nothing: files whose
-// input shapes were edited keep stale numbers.
-void Importer::adopt_declared_rank(const Scope& scope, const std::string& name, ValueId id) {
-  const auto it = scope.declared.find(name);
-  if (it == scope.declared.end()) return;
-  Type& type = scope.draft.graph.value(id).type;
-  if (!type.defined() || type.shape) return;
-  const Result<Type> declared = declared_type(*it->second);
-  if (!declared.ok() || !declared->shape || declared->kind != type.kind) return;
-  type.shape = Shape(declared->rank(), Dim::unknown());
 }
 
 Result<AttributeProto*> Importer::bound_attribute(AttributeProto& proto, const Frame& frame) {
@@ -116,11 +57,11 @@ Result<Attribute> Importer::read_attribute(AttributeProto& proto, const Frame& f
     case AttributeProto::STRINGS:
       return Attribute(std::vector<std::string>(proto.strings().begin(), proto.strings().end()));
     case AttributeProto::TENSOR: {
-      MNN_ASSIGN_OR_RETURN(Tensor t, to_tensor(*proto.mutable_t(), &folder_, ownership));
+      MNN_ASSIGN_OR_RETURN(Tensor t, to_tensor(*proto.mutable_t(), &files_, ownership));
       return Attribute(std::move(t));
     }
     case AttributeProto::SPARSE_TENSOR: {
-      MNN_ASSIGN_OR_RETURN(Tensor t, to_dense(*proto.mutable_sparse_tensor(), &folder_));
+      MNN_ASSIGN_OR_RETURN(Tensor t, to_dense(*proto.mutable_sparse_tensor(), &files_));
       return Attribute(std::move(t));
     }
     case AttributeProto::TYPE_PROTO: {
@@ -130,16 +71,6 @@ Result<Attribute> Importer::read_attribute(AttributeProto& proto, const Frame& f
     case AttributeProto::UNDEFINED: return invalid("attribute " + proto.name() + " has no type");
     default: return unsupported("attribute " + proto.name() + " has a type that is not supported");
   }
-}
-
-Result<std::vector<ValueId>> Importer::resolve_inputs(const NodeProto& proto, Scope& scope) {
-  std::vector<ValueId> inputs;
-  inputs.reserve(static_cast<size_t>(proto.input_size()));
-  for (const std::string& name : proto.input()) {
-    MNN_ASSIGN_OR_RETURN(const ValueId id, resolve(scope, name));
-    inputs.push_back(id);
-  }
-  return inputs;
 }
 
 namespace {
@@ -211,7 +142,8 @@ Status Importer::add_operator(NodeProto& proto, const OpRow& row, const std::str
                               "; taken as of " + std::to_string(first_version(row))});
     u.version = first_version(row);
   }
-  MNN_ASSIGN_OR_RETURN(u.inputs, resolve_inputs(proto, scope));
+  const std::vector<std::string> outputs = texts(proto.output());
+  MNN_ASSIGN_OR_RETURN(u.inputs, resolve_all(scope, texts(proto.input())));
   for (const ValueId v : u.inputs) {
     if (!is_undefined(scope, v)) continue;
     scan_subgraphs(proto, scope, frame);
@@ -230,60 +162,22 @@ Status Importer::add_operator(NodeProto& proto, const OpRow& row, const std::str
       return invalid("attribute " + a.name() + " is given twice");
     }
   }
-  bool any_read = false;
-  for (const std::string& output : proto.output()) {
-    u.wanted.push_back(!output.empty() && scope.read.contains(output));
-    any_read |= u.wanted.back() != 0;
-  }
-  if (!any_read) {
-    for (int i = 0; i < proto.output_size(); ++i) {
-      u.wanted[static_cast<size_t>(i)] = !proto.output(i).empty();
-    }
-  }
+  u.wanted = wanted_outputs(scope, outputs);
   if (row.name == "If") {
     MNN_RETURN_IF_ERROR(inline_branch(proto, u, scope, frame));
     if (!u.results.empty()) return {};
   }
-  const size_t errors = errors_;
+  const size_t errors = log_.errors();
   MNN_RETURN_IF_ERROR(add_subgraphs(proto, u, scope, frame));
-  if (errors_ > errors) return {};  // said already
+  if (log_.errors() > errors) return {};  // said already
   for (const ValueId v : u.captures) {
     if (is_undefined(scope, v)) return {};
   }
   if (row.upgrade != nullptr) row.upgrade(u);
   MNN_RETURN_IF_ERROR(u.status);
-  for (std::string& note : u.notes) {
-    out_.diagnostics.add({Severity::kNote, Code::kOk, name, op_text(proto), std::move(note)});
-  }
-
-  if (u.results.empty()) {
-    Node node;
-    node.op = std::move(u.op);
-    node.name = name;
-    node.origin = {name};
-    node.inputs = std::move(u.inputs);
-    node.attributes = std::move(u.attributes);
-    node.subgraphs = std::move(u.subgraphs);
-    node.captures = std::move(u.captures);
-    for (size_t i = 0; i < u.wanted.size(); ++i) {
-      node.outputs.push_back(u.wanted[i] ? graph.add_temporary() : kNoValue);
-    }
-    u.results = node.outputs;
-    MNN_RETURN_IF_ERROR(append_node(scope.draft, std::move(node), budget_));
-  } else if (!graph.nodes.empty()) {
-    // The node that makes the result carries the source's name.
-    Node& last = graph.nodes.back();
-    if (last.name.empty() && last.origin == std::vector<std::string>{name}) last.name = name;
-  }
-  for (int i = 0; i < proto.output_size(); ++i) {
-    const auto at = static_cast<size_t>(i);
-    if (proto.output(i).empty() || at >= u.results.size() || u.results[at] == kNoValue) continue;
-    Value& value = graph.value(u.results[at]);
-    if (value.name.empty()) value.name = frame.prefix + proto.output(i);
-    adopt_declared_rank(scope, proto.output(i), u.results[at]);
-    MNN_RETURN_IF_ERROR(define(scope, proto.output(i), u.results[at]));
-  }
-  return {};
+  for (std::string& note : u.notes) log_.note(name, op_text(proto), std::move(note));
+  MNN_RETURN_IF_ERROR(u.append());
+  return define_results(scope, outputs, u.results, frame.prefix);
 }
 
 Status Importer::build_node(NodeProto& proto, const std::string& name, Scope& scope,
@@ -305,24 +199,21 @@ Status Importer::add_node(NodeProto& proto, Scope& scope, const Frame& frame) {
   const std::string name = unique_name(proto, frame);
   for (const std::string& output : proto.output()) {
     if (!scope.names.contains(output)) continue;
-    report(proto, name, invalid("its output '" + output + "' is an input or initializer already"),
-           true);
+    log_.report(name, op_text(proto),
+                invalid("its output '" + output + "' is an input or initializer already"), true);
     return {};
   }
   const Status status = build_node(proto, name, scope, frame);
   if (status.code() == Code::kLimit) return status.context("node " + name);
-  if (!status.ok()) report(proto, name, status, scope.node_live);
-  // Outputs that were not made stay undefined; who reads them is passed over in silence.
-  for (const std::string& output : proto.output()) {
-    if (output.empty() || scope.names.contains(output)) continue;
-    scope.names.emplace(output, scope.draft.graph.add_temporary(frame.prefix + output));
-  }
+  if (!status.ok()) log_.report(name, op_text(proto), status, scope.node_live);
+  leave_undefined(scope, texts(proto.output()), frame.prefix);
   return {};
 }
 
 Status Importer::add_nodes(Nodes& nodes, const std::vector<std::string_view>& outputs, Scope& scope,
                            const Frame& frame) {
-  MNN_ASSIGN_OR_RETURN(NodeOrder order, order_nodes(nodes, outputs));
+  const auto display = [&](size_t n) { return plain_name(nodes.Get(static_cast<int>(n))); };
+  MNN_ASSIGN_OR_RETURN(frontend::NodeOrder order, order_nodes(names_of(nodes), outputs, display));
   scope.read = std::move(order.read);
   for (const int n : order.sequence) {
     scope.node_live = scope.live && order.live[static_cast<size_t>(n)] != 0;

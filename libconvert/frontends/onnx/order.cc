@@ -1,8 +1,6 @@
 #include "libconvert/frontends/onnx/order.h"
 
-#include <algorithm>
-#include <functional>
-#include <unordered_map>
+#include <unordered_set>
 
 namespace mnn::onnx {
 namespace {
@@ -43,90 +41,17 @@ void collect_free(const GraphProto& graph, Names& out) {
   }
 }
 
-Status cycle_error(const Nodes& nodes, const std::vector<int>& waiting) {
-  std::string names;
-  int shown = 0;
-  for (int n = 0; n < nodes.size() && shown < 4; ++n) {
-    if (waiting[static_cast<size_t>(n)] == 0) continue;
-    names += (shown++ ? ", " : "") + plain_name(nodes.Get(n));
-  }
-  return invalid("the graph has a cycle through or before " + names);
-}
-
 }  // namespace
 
-Result<NodeOrder> order_nodes(const Nodes& nodes, const std::vector<std::string_view>& outputs) {
-  const auto count = static_cast<size_t>(nodes.size());
-  NodeOrder order;
-  std::unordered_map<std::string_view, int> maker;
-  for (int n = 0; n < nodes.size(); ++n) {
-    for (const std::string& name : nodes.Get(n).output()) {
-      if (name.empty()) continue;
-      const auto [first, fresh] = maker.emplace(name, n);
-      if (fresh) continue;
-      return invalid("nodes " + plain_name(nodes.Get(first->second)) + " and " +
-                     plain_name(nodes.Get(n)) + " both make '" + name + "'");
-    }
-  }
-  std::vector<std::vector<int>> makers(count), readers(count);
-  std::vector<int> waiting(count, 0);
-  bool sorted = true;
-  for (size_t n = 0; n < count; ++n) {
+std::vector<frontend::NodeNames> names_of(const Nodes& nodes) {
+  std::vector<frontend::NodeNames> all;
+  all.reserve(static_cast<size_t>(nodes.size()));
+  for (const NodeProto& node : nodes) {
     Names reads;
-    collect_reads(nodes.Get(static_cast<int>(n)), reads);
-    for (const std::string_view name : reads) {
-      order.read.insert(name);
-      const auto it = maker.find(name);
-      if (it == maker.end()) continue;
-      makers[n].push_back(it->second);
-      readers[static_cast<size_t>(it->second)].push_back(static_cast<int>(n));
-      ++waiting[n];
-      sorted &= static_cast<size_t>(it->second) < n;
-    }
+    collect_reads(node, reads);
+    all.push_back({{reads.begin(), reads.end()}, {node.output().begin(), node.output().end()}});
   }
-  order.read.insert(outputs.begin(), outputs.end());
-
-  order.live.assign(count, 0);
-  std::vector<int> work;
-  auto want = [&](int n) {
-    if (order.live[static_cast<size_t>(n)]) return;
-    order.live[static_cast<size_t>(n)] = 1;
-    work.push_back(n);
-  };
-  for (const std::string_view name : outputs) {
-    const auto it = maker.find(name);
-    if (it != maker.end()) want(it->second);
-  }
-  while (!work.empty()) {
-    const auto n = static_cast<size_t>(work.back());
-    work.pop_back();
-    for (const int m : makers[n]) want(m);
-  }
-
-  order.sequence.reserve(count);
-  if (sorted) {
-    for (size_t n = 0; n < count; ++n) order.sequence.push_back(static_cast<int>(n));
-    return order;
-  }
-  // Among the nodes that are ready the one that stood first goes first.
-  const auto later = std::greater<int>();
-  std::vector<int> heap;
-  for (size_t n = 0; n < count; ++n) {
-    if (waiting[n] == 0) heap.push_back(static_cast<int>(n));
-  }
-  while (!heap.empty()) {
-    std::pop_heap(heap.begin(), heap.end(), later);
-    const int n = heap.back();
-    heap.pop_back();
-    order.sequence.push_back(n);
-    for (const int r : readers[static_cast<size_t>(n)]) {
-      if (--waiting[static_cast<size_t>(r)] > 0) continue;
-      heap.push_back(r);
-      std::push_heap(heap.begin(), heap.end(), later);
-    }
-  }
-  if (order.sequence.size() != count) return cycle_error(nodes, waiting);
-  return order;
+  return all;
 }
 
 std::string_view domain_of(std::string_view domain) {

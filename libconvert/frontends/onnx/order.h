@@ -1,26 +1,18 @@
-// The order of the nodes of one GraphProto or FunctionProto, by the names they read and make.
+// The names that nodes of an ONNX graph or function read and make, and what nodes are called.
 #pragma once
 
-#include <set>
+#include <string>
 #include <string_view>
-#include <unordered_set>
 #include <vector>
 
-#include "libruntime/core/status.h"
+#include "libconvert/frontends/common/order.h"
 #include "onnx_model.pb.h"
 
 namespace mnn::onnx {
 
 using Nodes = google::protobuf::RepeatedPtrField<NodeProto>;
 
-struct NodeOrder {
-  std::vector<int> sequence;                  // each node after the makers of what it reads
-  std::vector<char> live;                     // per node: an output depends on it
-  std::unordered_set<std::string_view> read;  // names that a node, a sub-graph or an output reads
-};
-
-// Stable: sorted nodes stay as they are. An error names the nodes of a cycle. Linear time.
-Result<NodeOrder> order_nodes(const Nodes& nodes, const std::vector<std::string_view>& outputs);
+std::vector<frontend::NodeNames> names_of(const Nodes& nodes);
 
 // "domain::Op", or "Op" for the default domain.
 std::string op_text(const NodeProto& node);

@@ -6,11 +6,6 @@
 namespace mnn::onnx {
 namespace {
 
-struct BodyInputs {
-  std::vector<Type> types;
-  bool exact_count = true;
-};
-
 // The type of one element along `axis`.
 Type without_axis(Type type, int64_t axis) {
   if (!type.shape) return type;
@@ -89,8 +84,24 @@ Result<Type> body_input_type(const ValueInfoProto& proto, const Type& incoming) 
 
 }  // namespace
 
-Result<Graph> Importer::read_subgraph(GraphProto& proto, const std::vector<Type>& inputs,
-                                      Scope& child, const Frame& frame) {
+Result<std::vector<ValueId>> Importer::add_body(GraphProto& proto, Scope& scope,
+                                                const Frame& frame) {
+  std::vector<std::string_view> outputs;
+  for (const ValueInfoProto& v : proto.output()) outputs.push_back(v.name());
+  declare(proto.value_info(), scope);
+  declare(proto.output(), scope);
+  MNN_RETURN_IF_ERROR(add_nodes(*proto.mutable_node(), outputs, scope, frame));
+  std::vector<ValueId> results;
+  for (const ValueInfoProto& v : proto.output()) {
+    Result<ValueId> id = resolve(scope, v.name());
+    if (!id.ok()) return id.status().context("output of the sub-graph " + proto.name());
+    results.push_back(*id);
+  }
+  return results;
+}
+
+Status Importer::read_subgraph(GraphProto& proto, const std::vector<Type>& inputs, Scope& child,
+                               const Frame& frame) {
   Graph& graph = child.draft.graph;
   graph.name = proto.name();
   MNN_RETURN_IF_ERROR(add_initializers(proto, child, frame));
@@ -109,29 +120,15 @@ Result<Graph> Importer::read_subgraph(GraphProto& proto, const std::vector<Type>
     if (!type.defined()) return invalid("input " + v.name() + " of the sub-graph has no type");
     MNN_RETURN_IF_ERROR(define(child, v.name(), graph.add_input(v.name(), std::move(type))));
   }
-  std::vector<std::string_view> outputs;
-  for (const ValueInfoProto& v : proto.output()) outputs.push_back(v.name());
-  for (const ValueInfoProto& v : proto.value_info()) child.declared.emplace(v.name(), &v.type());
-  for (const ValueInfoProto& v : proto.output()) child.declared.emplace(v.name(), &v.type());
-  MNN_RETURN_IF_ERROR(add_nodes(*proto.mutable_node(), outputs, child, frame));
-  for (const ValueInfoProto& v : proto.output()) {
-    Result<ValueId> id = resolve(child, v.name());
-    if (!id.ok()) return id.status().context("output of the sub-graph " + proto.name());
-    if (*id == kNoValue) return invalid("an output of the sub-graph has no name");
-    graph.outputs.push_back(*id);
+  MNN_ASSIGN_OR_RETURN(graph.outputs, add_body(proto, child, frame));
+  for (const ValueId id : graph.outputs) {
+    if (id == kNoValue) return invalid("an output of the sub-graph has no name");
   }
-  return std::move(graph);
+  return {};
 }
 
 Status Importer::inline_branch(NodeProto& proto, NodeUpgrade& u, Scope& scope, const Frame& frame) {
-  const Tensor* constant = u.constant(0);
-  const ShapeValues* known = u.has(0) ? scope.draft.types.known(u.inputs[0]) : nullptr;
-  std::optional<bool> condition;
-  if (constant != nullptr && constant->dtype() == DType::kBool && constant->elements() == 1) {
-    condition = constant->data<bool>()[0];
-  } else if (known != nullptr && known->size() == 1 && (*known)[0].known()) {
-    condition = !(*known)[0].is(0);
-  }
+  const std::optional<bool> condition = known_condition(scope.draft, u.in(0));
   if (!condition) return {};
   GraphProto* taken = nullptr;
   int branches = 0;
@@ -144,22 +141,16 @@ Status Importer::inline_branch(NodeProto& proto, NodeUpgrade& u, Scope& scope, c
     if (is_then == *condition) taken = bound->mutable_g();
   }
   if (branches != 2 || taken == nullptr || taken->input_size() > 0) return {};
-  if (scope.depth + 1 > options_.max_subgraph_depth) return {};
+  if (scope.depth + 1 > limits_.depth) return {};
   Scope branch(scope.draft, &scope);
   branch.depth = scope.depth + 1;
   branch.live = scope.node_live;
-  const size_t first_node = scope.draft.graph.nodes.size();
-  MNN_RETURN_IF_ERROR(add_initializers(*taken, branch, frame));
-  std::vector<std::string_view> outputs;
-  for (const ValueInfoProto& v : taken->output()) outputs.push_back(v.name());
-  for (const ValueInfoProto& v : taken->value_info()) branch.declared.emplace(v.name(), &v.type());
-  MNN_RETURN_IF_ERROR(add_nodes(*taken->mutable_node(), outputs, branch, frame));
-  for (const std::string_view name : outputs) {
-    Result<ValueId> id = resolve(branch, std::string(name));
-    if (!id.ok()) return id.status().context("output of the sub-graph " + taken->name());
-    u.results.push_back(*id);
-  }
-  return bind_outputs(proto, u.results, first_node, scope, frame);
+  return put_in_place(scope, texts(proto.output()), frame.prefix,
+                      [&]() -> Result<std::vector<ValueId>> {
+                        MNN_RETURN_IF_ERROR(add_initializers(*taken, branch, frame));
+                        MNN_ASSIGN_OR_RETURN(u.results, add_body(*taken, branch, frame));
+                        return u.results;
+                      });
 }
 
 void Importer::scan_subgraphs(const NodeProto& proto, const Scope& scope, const Frame& frame) {
@@ -167,7 +158,7 @@ void Importer::scan_subgraphs(const NodeProto& proto, const Scope& scope, const 
     for (const NodeProto& node : a.g().node()) {
       const OpRow* row = find_row(domain_of(node.domain()), node.op_type());
       if ((row == nullptr || !is_supported(*row)) && find_function(node) == nullptr) {
-        report(node, unique_name(node, frame), not_supported(row), scope.node_live);
+        log_.report(unique_name(node, frame), op_text(node), not_supported(row), scope.node_live);
       }
       scan_subgraphs(node, scope, frame);
     }
@@ -190,10 +181,6 @@ Status Importer::add_subgraphs(NodeProto& proto, NodeUpgrade& u, Scope& scope, c
     }
   }
   if (wanted.empty()) return {};
-  if (scope.depth + 1 > options_.max_subgraph_depth) {
-    return limit_exceeded("sub-graphs are nested more than " +
-                          std::to_string(options_.max_subgraph_depth) + " deep");
-  }
   std::vector<Type> inputs;
   if (u.op == "Loop") inputs = loop_inputs(u);
   if (u.op == "SequenceMap") inputs = map_inputs(u);
@@ -202,39 +189,13 @@ Status Importer::add_subgraphs(NodeProto& proto, NodeUpgrade& u, Scope& scope, c
   }
   if (u.op == "Loop" && u.inputs.size() < 2) return invalid("expected 2 inputs or more");
 
-  std::vector<std::vector<std::pair<ValueId, ValueId>>> captured;
-  for (const std::string& name : wanted) {
-    const auto it = found.find(name);
-    if (it == found.end()) return invalid("attribute " + name + " is missing");
-    Graph graph;
-    GraphDraft draft(graph);
-    Scope child(draft, &scope);
-    child.depth = scope.depth + 1;
-    child.live = scope.node_live;
-    MNN_ASSIGN_OR_RETURN(Graph built, read_subgraph(*it->second, inputs, child, frame));
-    u.subgraphs.push_back(std::move(built));
-    captured.push_back(std::move(child.captured));
-  }
-  // One list of outer values for all sub-graphs, in the order they were met.
-  for (const auto& list : captured) {
-    for (const auto& [outer, inner] : list) {
-      if (std::find(u.captures.begin(), u.captures.end(), outer) == u.captures.end()) {
-        u.captures.push_back(outer);
-      }
-    }
-  }
-  for (size_t g = 0; g < u.subgraphs.size(); ++g) {
-    Graph& graph = u.subgraphs[g];
-    const std::map<ValueId, ValueId> inside(captured[g].begin(), captured[g].end());
-    for (const ValueId outer : u.captures) {
-      const auto it = inside.find(outer);
-      const Value& v = u.graph.value(outer);
-      graph.captures.push_back(it != inside.end()
-                                   ? it->second
-                                   : graph.add_value({v.name, v.type, ValueKind::kInput, {}, {}}));
-    }
-  }
-  return {};
+  return frontend::add_subgraphs(scope, u, wanted.size(), limits_.depth,
+                                 [&](size_t g, Scope& child) -> Status {
+                                   const auto it = found.find(wanted[g]);
+                                   if (it == found.end())
+                                     return invalid("attribute " + wanted[g] + " is missing");
+                                   return read_subgraph(*it->second, inputs, child, frame);
+                                 });
 }
 
 }  // namespace mnn::onnx

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 
+#include "libconvert/frontends/common/border.h"
 #include "libruntime/core/dim.h"
 
 namespace mnn::onnx {
@@ -17,9 +18,9 @@ constexpr size_t kMoveFrom = 4096;
 constexpr int64_t kMaxDenseElements = int64_t{1} << 28;
 
 Result<std::vector<int64_t>> read_dims(const google::protobuf::RepeatedField<int64_t>& dims) {
-  if (dims.size() > kMaxRank) {
+  if (dims.size() > frontend::kMaxRank) {
     return invalid("rank " + std::to_string(dims.size()) + " is over the limit of " +
-                   std::to_string(kMaxRank));
+                   std::to_string(frontend::kMaxRank));
   }
   std::vector<int64_t> out(dims.begin(), dims.end());
   for (const int64_t d : out) {
@@ -166,7 +167,7 @@ Result<Tensor> from_field(const TensorProto& proto, DType dtype, std::vector<int
   }
 }
 
-Result<Tensor> convert(TensorProto& proto, DataFolder* folder, Ownership ownership) {
+Result<Tensor> convert(TensorProto& proto, SourceFiles* files, Ownership ownership) {
   if (proto.has_segment()) return unsupported("segmented tensors are not supported");
   MNN_ASSIGN_OR_RETURN(const DType dtype, read_dtype(proto.data_type()));
   MNN_ASSIGN_OR_RETURN(std::vector<int64_t> dims, read_dims(proto.dims()));
@@ -187,8 +188,8 @@ Result<Tensor> convert(TensorProto& proto, DataFolder* folder, Ownership ownersh
   const std::optional<int64_t> bytes = storage_bytes(dtype, elements);
   if (!bytes) return invalid("its size overflows 64 bits");
   if (external) {
-    if (folder == nullptr) return invalid("external data is not possible here");
-    return folder->load(proto, dtype, std::move(dims), *bytes);
+    if (files == nullptr) return invalid("external data is not possible here");
+    return load_external(proto, *files, dtype, std::move(dims), *bytes);
   }
   if (proto.has_raw_data()) return from_raw(proto, dtype, std::move(dims), *bytes, ownership);
   return from_field(proto, dtype, std::move(dims), *bytes);
@@ -228,7 +229,7 @@ Result<std::vector<int64_t>> linear_indices(const Tensor& indices, int64_t count
   return out;
 }
 
-Result<Tensor> densify(SparseTensorProto& proto, DataFolder* folder) {
+Result<Tensor> densify(SparseTensorProto& proto, SourceFiles* files) {
   MNN_ASSIGN_OR_RETURN(std::vector<int64_t> dims, read_dims(proto.dims()));
   const int64_t elements = *checked_elements(dims);
   if (elements > kMaxDenseElements) {
@@ -236,9 +237,9 @@ Result<Tensor> densify(SparseTensorProto& proto, DataFolder* folder) {
                           " elements is over the limit of " + std::to_string(kMaxDenseElements));
   }
   MNN_ASSIGN_OR_RETURN(const Tensor values,
-                       convert(*proto.mutable_values(), folder, Ownership::kCopy));
+                       convert(*proto.mutable_values(), files, Ownership::kCopy));
   MNN_ASSIGN_OR_RETURN(const Tensor indices,
-                       convert(*proto.mutable_indices(), folder, Ownership::kCopy));
+                       convert(*proto.mutable_indices(), files, Ownership::kCopy));
   if (values.rank() != 1) return invalid("sparse values must be 1-D, found " + values.type_str());
   if (indices.dtype() != DType::kI64) {
     return invalid("sparse indices must be i64, found " + indices.type_str());
@@ -261,14 +262,14 @@ std::string where(const TensorProto& proto) {
 
 }  // namespace
 
-Result<Tensor> to_tensor(TensorProto& proto, DataFolder* folder, Ownership ownership) {
-  Result<Tensor> tensor = convert(proto, folder, ownership);
+Result<Tensor> to_tensor(TensorProto& proto, SourceFiles* files, Ownership ownership) {
+  Result<Tensor> tensor = convert(proto, files, ownership);
   if (!tensor.ok()) return tensor.status().context(where(proto));
   return tensor;
 }
 
-Result<Tensor> to_dense(SparseTensorProto& proto, DataFolder* folder) {
-  Result<Tensor> tensor = densify(proto, folder);
+Result<Tensor> to_dense(SparseTensorProto& proto, SourceFiles* files) {
+  Result<Tensor> tensor = densify(proto, files);
   if (!tensor.ok()) return tensor.status().context(where(proto.values()));
   return tensor;
 }

@@ -1,13 +1,9 @@
 #include "libconvert/frontends/onnx/types.h"
 
-#include <cctype>
-
 #include "libconvert/frontends/onnx/tensor_proto.h"
 
 namespace mnn::onnx {
 namespace {
-
-constexpr size_t kMaxSymbol = 64;
 
 Result<DType> element_type(int32_t type) {
   if (type < 0 || type > static_cast<int32_t>(kLastOnnxType)) {
@@ -53,37 +49,7 @@ Result<Unwrapped> unwrap(const TypeProto& proto) {
   return Unwrapped{};
 }
 
-Status check_rank(int rank) {
-  if (rank <= kMaxRank) return {};
-  return limit_exceeded("rank " + std::to_string(rank) + " is over the limit of " +
-                        std::to_string(kMaxRank));
-}
-
 }  // namespace
-
-std::string DimSymbols::unused(const std::string& text) {
-  std::string base;
-  for (const char c : text.substr(0, kMaxSymbol)) {
-    const bool plain = std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.';
-    base += plain ? c : '_';
-  }
-  if (base.empty() || (!std::isalpha(static_cast<unsigned char>(base[0])) && base[0] != '_')) {
-    base = "_" + base;
-  }
-  std::string name = base;
-  for (int n = 2; !used_.insert(name).second; ++n) name = base + "_" + std::to_string(n);
-  return name;
-}
-
-Dim DimSymbols::named(const std::string& text) {
-  const auto known = by_text_.find(text);
-  if (known != by_text_.end()) return Dim::symbol(known->second);
-  return Dim::symbol(by_text_.emplace(text, unused(text)).first->second);
-}
-
-Dim DimSymbols::fresh(const std::string& input, size_t axis) {
-  return Dim::symbol(unused(input.substr(0, kMaxSymbol - 3) + "." + std::to_string(axis)));
-}
 
 bool is_named_dim(const TensorShapeProto::Dimension& dim) {
   return dim.value_case() == TensorShapeProto::Dimension::kDimParam && !dim.dim_param().empty() &&
@@ -97,7 +63,7 @@ Result<Type> declared_type(const TypeProto& proto) {
   if (u.tensor == nullptr) return type;
   MNN_ASSIGN_OR_RETURN(type.dtype, element_type(u.tensor->elem_type()));
   if (!u.tensor->has_shape()) return type;
-  MNN_RETURN_IF_ERROR(check_rank(u.tensor->shape().dim_size()));
+  MNN_RETURN_IF_ERROR(frontend::check_rank(static_cast<size_t>(u.tensor->shape().dim_size())));
   type.shape.emplace();
   for (const auto& dim : u.tensor->shape().dim()) {
     // A 0 stands for "unknown" in files of some exporters.

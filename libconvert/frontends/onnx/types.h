@@ -1,30 +1,14 @@
 // TypeProto to Type. Names of dimensions become symbols.
 #pragma once
 
-#include <map>
-#include <set>
 #include <string>
 
-#include "libruntime/core/graph.h"
+#include "libconvert/frontends/common/border.h"
 #include "onnx_model.pb.h"
 
 namespace mnn::onnx {
 
-// The symbols of one model. Any text may name a dimension; symbols are [A-Za-z_][A-Za-z0-9_.]*, and
-// two names never share one.
-class DimSymbols {
- public:
-  // The same symbol for the same text.
-  Dim named(const std::string& text);
-  // A symbol no dimension has yet: "x.2" for axis 2 of x.
-  Dim fresh(const std::string& input, size_t axis);
-
- private:
-  std::string unused(const std::string& text);
-
-  std::map<std::string, std::string> by_text_;
-  std::set<std::string, std::less<>> used_;
-};
+using frontend::DimSymbols;
 
 // Whether a dimension is written as a name that stands for something ("?" does not).
 bool is_named_dim(const TensorShapeProto::Dimension& dim);

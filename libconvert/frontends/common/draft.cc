@@ -1,10 +1,10 @@
-#include "libconvert/frontends/onnx/upgrade.h"
+#include "libconvert/frontends/common/draft.h"
 
 #include <algorithm>
 
 #include "libruntime/core/builder.h"
 
-namespace mnn::onnx {
+namespace mnn::frontend {
 namespace {
 
 const char* attribute_kind(const Attribute& attribute) {
@@ -87,43 +87,11 @@ Status append_node(GraphDraft& draft, Node node, int64_t& budget) {
   return {};
 }
 
-std::optional<size_t> NodeUpgrade::rank(size_t i) const {
-  if (!has(i) || !type_of(inputs[i]).shape) return std::nullopt;
-  return type_of(inputs[i]).rank();
-}
-
-Dim NodeUpgrade::dim(size_t i, size_t axis) const {
-  const std::optional<size_t> r = rank(i);
-  return r && axis < *r ? (*type_of(inputs[i]).shape)[axis] : Dim::unknown();
-}
-
-std::optional<std::vector<int64_t>> NodeUpgrade::ints(size_t i) const {
-  const Tensor* tensor = constant(i);
-  if (tensor == nullptr) return std::nullopt;
-  Result<std::vector<int64_t>> values = tensor->to_ints();
-  if (!values.ok()) return std::nullopt;
-  return std::move(values).value();
-}
-
-void NodeUpgrade::drop_attr(std::string_view key) {
-  const auto it = attributes.find(key);
-  if (it != attributes.end()) attributes.erase(it);
-}
-
-void NodeUpgrade::default_attr(std::string_view key, Attribute value) {
-  attributes.emplace(std::string(key), std::move(value));
-}
-
-void NodeUpgrade::set_input(size_t i, ValueId id) {
-  if (inputs.size() <= i) inputs.resize(i + 1, kNoValue);
-  inputs[i] = id;
-}
-
-ValueId NodeUpgrade::add_ints(const std::vector<int64_t>& values) {
+ValueId NodeBuilder::add_ints(const std::vector<int64_t>& values) {
   return graph.add_constant(Tensor::ints(values));
 }
 
-ValueId NodeUpgrade::add_scalar(double value, DType dtype) {
+ValueId NodeBuilder::add_scalar(double value, DType dtype) {
   if (!is_float(dtype) && !is_integer(dtype)) {
     fail(invalid("expected a number type, found " + std::string(dtype_name(dtype))));
     return kNoValue;
@@ -131,11 +99,11 @@ ValueId NodeUpgrade::add_scalar(double value, DType dtype) {
   return Builder(graph).scalar(value, dtype);
 }
 
-ValueId NodeUpgrade::emit(std::string_view type, std::vector<ValueId> in, Attributes attrs) {
+ValueId NodeBuilder::emit(std::string_view type, std::vector<ValueId> in, Attributes attrs) {
   return emit_n(type, std::move(in), 1, std::move(attrs))[0];
 }
 
-std::vector<ValueId> NodeUpgrade::emit_n(std::string_view type, std::vector<ValueId> in,
+std::vector<ValueId> NodeBuilder::emit_n(std::string_view type, std::vector<ValueId> in,
                                          size_t outputs, Attributes attrs) {
   std::vector<ValueId> made(outputs, kNoValue);
   if (!status.ok()) return made;
@@ -150,14 +118,14 @@ std::vector<ValueId> NodeUpgrade::emit_n(std::string_view type, std::vector<Valu
   return made;
 }
 
-ValueId NodeUpgrade::shape_of(ValueId id) {
+ValueId NodeBuilder::shape_of(ValueId id) {
   if (id == kNoValue) return kNoValue;
   const Type& type = type_of(id);
   if (type.is_static()) return add_ints(known_dims(*type.shape));
   return emit("Shape", {id});
 }
 
-ValueId NodeUpgrade::unsqueeze(ValueId id, const std::vector<int64_t>& axes) {
+ValueId NodeBuilder::unsqueeze(ValueId id, const std::vector<int64_t>& axes) {
   if (const Tensor* tensor = graph.constant(id)) {
     std::vector<int64_t> dims = tensor->dims();
     for (const int64_t axis : axes) dims.insert(dims.begin() + axis, 1);
@@ -166,7 +134,7 @@ ValueId NodeUpgrade::unsqueeze(ValueId id, const std::vector<int64_t>& axes) {
   return emit("Unsqueeze", {id, add_ints(axes)});
 }
 
-ValueId NodeUpgrade::reshape(ValueId id, const std::vector<int64_t>& dims) {
+ValueId NodeBuilder::reshape(ValueId id, const std::vector<int64_t>& dims) {
   if (const Tensor* tensor = graph.constant(id)) {
     if (checked_elements(dims) == tensor->elements()) {
       return graph.add_constant(tensor->reshaped(dims));
@@ -175,9 +143,27 @@ ValueId NodeUpgrade::reshape(ValueId id, const std::vector<int64_t>& dims) {
   return emit("Reshape", {id, add_ints(dims)});
 }
 
-ValueId NodeUpgrade::cast(ValueId id, DType to) {
+ValueId NodeBuilder::cast(ValueId id, DType to) {
   if (id == kNoValue || type_of(id).dtype == to) return id;
   return emit("Cast", {id}, {{"to", static_cast<int64_t>(to)}});
 }
 
-}  // namespace mnn::onnx
+std::string NodeLog::unique_name(const std::string& name, bool made_up) {
+  std::string unique = name;
+  for (int n = 2; !used_names_.insert(unique).second && made_up; ++n) {
+    unique = name + "_" + std::to_string(n);
+  }
+  return unique;
+}
+
+void NodeLog::report(const std::string& name, const std::string& op, const Status& why, bool live) {
+  diagnostics_.add(
+      {live ? Severity::kError : Severity::kWarning, why.code(), name, op, why.message()});
+  errors_ += live;
+}
+
+void NodeLog::note(const std::string& name, const std::string& op, std::string message) {
+  diagnostics_.add({Severity::kNote, Code::kOk, name, op, std::move(message)});
+}
+
+}  // namespace mnn::frontend
