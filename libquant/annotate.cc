@@ -33,7 +33,7 @@ std::optional<WeightRuns> weight_runs_of(const Graph& graph, const QuantLayer& l
 
 int matmul_bias_operand(const Graph& g, const Node& n) {
   if (n.op != "MatMul" || n.fused.empty() || n.fused[0].op != "Add") return -1;
-  const int operand = n.fused[0].operand;
+  const int operand = n.fused[0].operand();
   if (operand < 0) return -1;
   const Tensor* t = g.constant(n.inputs[static_cast<size_t>(operand)]);
   if (g.value(n.inputs[1]).kind != ValueKind::kConstant) return -1;
@@ -83,7 +83,9 @@ void set_bias(Graph& graph, const QuantLayer& layer, const Tensor& bias) {
   }
   node.inputs.insert(node.inputs.begin() + 2, id);
   for (FusedOp& f : node.fused) {
-    if (f.operand >= 2) ++f.operand;
+    for (int& operand : f.operands) {
+      if (operand >= 2) ++operand;
+    }
   }
 }
 

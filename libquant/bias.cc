@@ -3,6 +3,7 @@
 #include <map>
 
 #include "libquant/measure/node_graph.h"
+#include "libruntime/core/op.h"
 
 namespace mnn {
 namespace {
@@ -44,7 +45,7 @@ class ChannelMean {
 };
 
 size_t output_axis(const Node& node, const Tensor& output) {
-  return node.op == "Conv" || node.op == "ConvTranspose" ? 1 : output.rank() - 1;
+  return has_traits(node.op, kConvolves) ? 1 : output.rank() - 1;
 }
 
 Result<bool> has_bias(const Graph& graph, const QuantLayer& layer) {
@@ -183,7 +184,7 @@ Result<LayerMeans> layer_means(const Graph& graph, const QuantPlan& plan, const 
       // The layer once more, without its post-ops.
       const size_t own = node.own_inputs();
       node.fused.resize(bias ? 1 : 0);
-      node.inputs.resize(bias ? static_cast<size_t>(node.fused[0].operand) + 1 : own);
+      node.inputs.resize(bias ? static_cast<size_t>(node.fused[0].operand()) + 1 : own);
       node.outputs = {g.add_temporary("", graph.value(node.outputs[0]).type)};
       sums.push_back(node.outputs[0]);
       g.add_node(std::move(node));

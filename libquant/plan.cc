@@ -26,8 +26,8 @@ const Tensor* float_constant(const Graph& g, const Node& n, size_t i) {
 // Fills `layer` when the node has an int8 kernel.
 bool as_layer(const Graph& g, NodeId id, QuantLayer& layer) {
   const Node& n = g.node(id);
+  if (!has_traits(n.op, kLinear)) return false;
   const bool transposed = n.op == "ConvTranspose", conv = n.op == "Conv" || transposed;
-  if (!conv && n.op != "Gemm" && n.op != "MatMul") return false;
   if (n.own_inputs() < 2 || !is_float_activation(g, n.inputs[0])) return false;
   if (n.outputs[0] == kNoValue) return false;
   const AttributeReader attributes(n, *find_op(n.op));
@@ -65,13 +65,9 @@ bool as_layer(const Graph& g, NodeId id, QuantLayer& layer) {
 // Operators whose outputs hold elements of their first input and nothing else, or averages of them
 // that stay inside its range.
 bool keeps_grid(const Node& n) {
-  if (n.op == "Resize" && AttributeReader(n, *find_op(n.op)).attr_string("mode") == "cubic")
-    return false;
-  constexpr std::string_view kOps[] = {"MaxPool",   "Reshape",       "Flatten",      "Squeeze",
-                                       "Unsqueeze", "Transpose",     "Slice",        "Split",
-                                       "Identity",  "DepthToSpace",  "SpaceToDepth", "Expand",
-                                       "Tile",      "GlobalMaxPool", "Resize"};
-  return n.fused.empty() && std::find(std::begin(kOps), std::end(kOps), n.op) != std::end(kOps);
+  if (!n.fused.empty()) return false;
+  if (n.op == "Resize") return AttributeReader(n, *find_op(n.op)).attr_string("mode") != "cubic";
+  return (has_traits(n.op, kMoves) || has_traits(n.op, kExtreme)) && reads_first_only(n);
 }
 
 bool is_concat(const Node& n) { return n.op == "Concat" && n.fused.empty(); }
@@ -98,13 +94,11 @@ bool is_gate(const Type& t) {
   return std::all_of(t.shape->begin() + 2, t.shape->end(), [](const Dim& d) { return d.is(1); });
 }
 
-// Computed element by element, so that chains of them need no memory in between.
+// Computed element by element, so that chains of them need no memory in between, and of slopes that
+// make no more of the rounding of what they read.
 bool is_elementwise(const Node& n) {
-  constexpr std::string_view kOps[] = {"Add",     "Mul",   "Relu",        "LeakyRelu",
-                                       "Clip",    "PRelu", "HardSigmoid", "HardSwish",
-                                       "Sigmoid", "Swish", "Tanh",        "Elu",
-                                       "Gelu",    "Mish",  "Softplus",    "BatchNormalization"};
-  return std::find(std::begin(kOps), std::end(kOps), n.op) != std::end(kOps);
+  return has_traits(n.op, kActivation) || has_traits(n.op, kPerChannel) || n.op == "Add" ||
+         n.op == "Mul";
 }
 
 // The inputs that an operator with a kernel for bytes reads as such; none: it has no such kernel.

@@ -7,6 +7,7 @@
 
 #include "apps/flows/check.h"
 #include "apps/flows/tensors.h"
+#include "libruntime/core/op.h"
 
 namespace mnn::flows {
 namespace {
@@ -34,6 +35,12 @@ bool takes_images(const Type& type) {
   return is_float(type.dtype) && type.shape && type.rank() == 4;
 }
 
+// Convolutions and pooling.
+bool slides_window(const Node& node) {
+  return std::ranges::any_of(find_op(node.op)->attributes,
+                             [](const AttrDef& a) { return a.name == "kernel_shape"; });
+}
+
 // By how much the smallest feature map of convolutions and pooling is smaller than the image, along
 // its open axes, measured with 1024 there. Maps of some few pixels are averages over all of them.
 int64_t total_stride(const Graph& graph, const Value& image, const Axes& axes) {
@@ -47,7 +54,7 @@ int64_t total_stride(const Graph& graph, const Value& image, const Axes& axes) {
   if (!bind_shapes(bound, {{image.name, dims}}).ok()) return kUsualStride;
   int64_t stride = 1;
   for (const Node& node : bound.nodes) {
-    if (node.op != "Conv" && node.op != "MaxPool" && node.op != "AveragePool") continue;
+    if (!slides_window(node)) continue;
     const Type& type = bound.value(node.outputs[0]).type;
     if (!type.shape || type.rank() != 4) continue;
     for (size_t k = 0; k < 2; ++k) {

@@ -315,7 +315,7 @@ ValueId fold_factor_before(Builder& b, const Match& m) {
 
 std::vector<Rule> affine_rules() {
   Pattern linear = with_any_inputs("Conv", "linear");
-  linear.ops = {"Conv", "ConvTranspose", "Gemm", "MatMul"};
+  linear.ops = ops_with(kLinear);
   // Also for Sub and Div: the matcher may try both orders, affine_of looks which one it was.
   const std::vector<std::string> scalar_ops = {"Mul", "Add", "Sub", "Div"};
   const Pattern binary = commutative(one_of(scalar_ops, {any("x"), constant("c")}, "affine"));

@@ -90,7 +90,7 @@ bool equal(const AttributeMap& a, const AttributeMap& b) {
 
 bool equal(const std::vector<FusedOp>& a, const std::vector<FusedOp>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const FusedOp& x, const FusedOp& y) {
-    return x.op == y.op && x.operand == y.operand && equal(x.attributes, y.attributes);
+    return x.op == y.op && x.operands == y.operands && equal(x.attributes, y.attributes);
   });
 }
 

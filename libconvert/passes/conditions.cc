@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "libruntime/core/post_op.h"
+
 namespace mnn {
 namespace {
 
@@ -105,6 +107,22 @@ std::optional<std::vector<double>> along_axis(const Graph& graph, ValueId id, si
   if (!values.ok()) return std::nullopt;
   if (values->size() == 1) values->assign(static_cast<size_t>(count), (*values)[0]);
   return std::move(values).value();
+}
+
+std::span<const std::string_view> kernel_activations() {
+  static constexpr std::string_view kNames[] = {"Relu",    "LeakyRelu", "HardSwish", "HardSigmoid",
+                                                "Sigmoid", "Swish",     "Tanh",      "Gelu",
+                                                "Elu",     "Mish",      "Clip"};
+  return kNames;
+}
+
+bool is_kernel_activation(const Graph& graph, const Node& node) {
+  if (node.op == "Swish" && attr_float(node, "alpha") != 1.0) return false;
+  if (node.op == "Clip") {
+    const std::optional<ClipBounds> bounds = clip_bounds(graph, node);
+    return bounds && bounds->low <= bounds->high;
+  }
+  return std::ranges::find(kernel_activations(), node.op) != kernel_activations().end();
 }
 
 std::optional<Tensor> to_f32(const std::vector<double>& values, std::vector<int64_t> dims) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -36,6 +37,11 @@ std::vector<int64_t> attr_ints(const Node& node, std::string_view name);
 
 // Input i of a node, kNoValue when it has none there.
 ValueId input_of(const Node& node, size_t i);
+
+// The activations that kernels of layers have in their epilogue, by name; the node's own parameters
+// decide whether they have it as it is.
+std::span<const std::string_view> kernel_activations();
+bool is_kernel_activation(const Graph& graph, const Node& node);
 
 // A float constant that varies along one axis of a tensor of rank `rank` only: one value per index
 // of that axis (or one for all of them, then repeated). nullopt when `id` is anything else, or

@@ -4,56 +4,14 @@
 // A bias only on MatMul, which has no input for one; without a residual one activation only. The
 // second form is what is left of a learned affine map after an activation (on Conv only).
 #include <algorithm>
-#include <limits>
 #include <numeric>
+#include <span>
 
 #include "libconvert/passes/conditions.h"
 #include "libconvert/passes/passes.h"
 
 namespace mnn {
 namespace {
-
-bool is_linear(std::string_view op_type) {
-  return op_type == "Conv" || op_type == "ConvTranspose" || op_type == "Gemm" ||
-         op_type == "MatMul";
-}
-
-// The post-op an activation node turns into; nullopt when kernels do not have it.
-std::optional<FusedOp> activation_of(const Graph& graph, const Node& node) {
-  static constexpr std::string_view kPlain[] = {"Relu", "HardSwish", "Sigmoid", "Tanh", "Mish"};
-  FusedOp f{node.op, {}, -1};
-  if (std::ranges::find(kPlain, node.op) != std::end(kPlain)) return f;
-  if (node.op == "LeakyRelu" || node.op == "Elu") {
-    f.attributes["alpha"] = attr_float(node, "alpha");
-    return f;
-  }
-  if (node.op == "HardSigmoid") {
-    f.attributes["alpha"] = attr_float(node, "alpha");
-    f.attributes["beta"] = attr_float(node, "beta");
-    return f;
-  }
-  if (node.op == "Swish") {
-    if (attr_float(node, "alpha") != 1.0) return std::nullopt;
-    return f;
-  }
-  if (node.op == "Gelu") {
-    f.attributes["approximate"] = attr_string(node, "approximate");
-    return f;
-  }
-  if (node.op != "Clip") return std::nullopt;
-  double bounds[2] = {std::numeric_limits<float>::lowest(), std::numeric_limits<float>::max()};
-  for (size_t i = 0; i < 2; ++i) {
-    const ValueId id = input_of(node, i + 1);
-    if (id == kNoValue) continue;
-    const std::optional<double> bound = scalar_of(graph, id);
-    if (!bound || *bound != *bound) return std::nullopt;
-    bounds[i] = *bound;
-  }
-  if (bounds[0] > bounds[1]) return std::nullopt;
-  f.attributes["min"] = bounds[0];
-  f.attributes["max"] = bounds[1];
-  return f;
-}
 
 // What of the epilogue of a node is taken.
 struct Epilogue {
@@ -64,9 +22,9 @@ struct Epilogue {
 Epilogue epilogue_of(const Graph& graph, const Node& node) {
   Epilogue e;
   for (const FusedOp& f : node.fused) {
-    if (f.operand < 0) {
+    if (f.op != "Add" && f.op != "Mul") {
       (e.residual ? e.after : e.before) = true;
-    } else if (graph.constant(node.inputs[static_cast<size_t>(f.operand)])) {
+    } else if (graph.constant(node.inputs[static_cast<size_t>(f.operand())])) {
       (f.op == "Mul" ? e.factor : e.before ? e.offset : e.bias) = true;
     } else {
       e.residual = true;
@@ -107,14 +65,19 @@ class EpilogueFuser {
     const auto i = static_cast<size_t>(v);
     if (uses_.output_uses[i] > 0 || uses_.consumers[i].size() != 1) return -1;
     const NodeId p = uses_.producer[i];
-    return p >= 0 && is_linear(graph_.node(p).op) && !graph_.value(v).quant ? p : -1;
+    return p >= 0 && has_traits(graph_.node(p).op, kLinear) && !graph_.value(v).quant ? p : -1;
   }
 
-  // `node` becomes part of `linear`: its value gets a new maker.
-  void absorb(NodeId linear, NodeId node, FusedOp post_op) {
+  // `node` becomes a post-op of `linear` with these other inputs: its value gets a new maker.
+  void absorb(NodeId linear, NodeId node, std::span<const ValueId> operands) {
     Node& l = graph_.node(linear);
     const Node& n = graph_.node(node);
-    l.fused.push_back(std::move(post_op));
+    FusedOp f{n.op, n.attributes, {}};
+    for (const ValueId v : operands) {
+      f.operands.push_back(v == kNoValue ? -1 : static_cast<int>(l.inputs.size()));
+      if (v != kNoValue) l.inputs.push_back(v);
+    }
+    l.fused.push_back(std::move(f));
     l.outputs[0] = n.outputs[0];
     uses_.producer[static_cast<size_t>(n.outputs[0])] = linear;
     if (!n.name.empty()) l.name = n.name;
@@ -128,9 +91,8 @@ class EpilogueFuser {
     if (linear < 0) return false;
     const Epilogue e = epilogue_of(graph_, graph_.node(linear));
     if ((e.residual ? e.after : e.before) || e.factor || e.offset) return false;
-    std::optional<FusedOp> post_op = activation_of(graph_, node);
-    if (!post_op) return false;
-    absorb(linear, id, std::move(*post_op));
+    if (!is_kernel_activation(graph_, node)) return false;
+    absorb(linear, id, std::span(node.inputs).subspan(1));
     return true;
   }
 
@@ -149,10 +111,7 @@ class EpilogueFuser {
       }
       const Epilogue e = epilogue_of(graph_, graph_.node(linear));
       if (!e.before || e.residual || e.offset || (node.op == "Mul" && e.factor)) continue;
-      const std::string op = node.op;
-      Node& l = graph_.node(linear);
-      l.inputs.push_back(other);
-      absorb(linear, id, {op, {}, static_cast<int>(l.inputs.size()) - 1});
+      absorb(linear, id, {{other}});
       return true;
     }
     return false;
@@ -174,7 +133,7 @@ class EpilogueFuser {
     if (graph_.constant(other)) {
       const std::optional<ValueId> bias = bias_of(linear, value, other);
       if (!bias || !graph_.node(linear).fused.empty()) return false;
-      add_operand(linear, id, *bias);
+      absorb(linear, id, {{*bias}});
       return true;
     }
     // The operand cannot depend on `linear`: nobody else reads that one's result.
@@ -182,16 +141,10 @@ class EpilogueFuser {
         !same_type(graph_, value, graph_.node(id).outputs[0])) {
       return false;
     }
-    add_operand(linear, id, other);
+    absorb(linear, id, {{other}});
     const NodeId maker = uses_.producer[static_cast<size_t>(other)];
     if (maker >= 0 && place(maker) > place(linear)) place_[static_cast<size_t>(linear)] = place(id);
     return true;
-  }
-
-  void add_operand(NodeId linear, NodeId add, ValueId operand) {
-    Node& node = graph_.node(linear);
-    node.inputs.push_back(operand);
-    absorb(linear, add, {"Add", {}, static_cast<int>(node.inputs.size()) - 1});
   }
 
   // A constant added to a MatMul with constant weights, as a vector over its columns.

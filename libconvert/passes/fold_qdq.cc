@@ -5,6 +5,7 @@
 #include "libconvert/passes/conditions.h"
 #include "libconvert/passes/passes.h"
 #include "libconvert/passes/quant_constants.h"
+#include "libruntime/core/op.h"
 #include "libruntime/core/quant.h"
 
 namespace mnn {
@@ -48,6 +49,11 @@ bool suits_activation(const QuantParams& p) {
 
 bool is_f32(const Graph& graph, ValueId v) { return is_tensor_of(graph, v, DType::kF32); }
 
+// Whether the node hands on elements of its first input, moved, repeated or left out.
+bool moves_first_input(const Node& node) {
+  return has_traits(node.op, kMoves) && reads_first_only(node);
+}
+
 class Folder {
  public:
   explicit Folder(Graph& graph)
@@ -83,13 +89,13 @@ class Folder {
       if (p < 0 || uses_.consumers[static_cast<size_t>(q)].size() != 1 || graph_.is_result(q))
         return;
       Node& mover = graph_.node(p);
-      if (!moves_first_input(mover.op) || !mover.fused.empty() || mover.outputs.size() != 1) return;
+      if (!moves_first_input(mover) || !mover.fused.empty() || mover.outputs.size() != 1) return;
       const ValueId from = mover.inputs[0];
       // Who quantized it must be in sight, or nothing is won.
       const NodeId maker = uses_.producer[static_cast<size_t>(from)];
       const bool in_sight = graph_.value(from).kind != ValueKind::kTemporary ||
                             (maker >= 0 && (graph_.node(maker).op == "QuantizeLinear" ||
-                                            moves_first_input(graph_.node(maker).op)));
+                                            moves_first_input(graph_.node(maker))));
       if (!in_sight) return;
       Type type = graph_.value(dequantize.outputs[0]).type;
       type.shape = graph_.value(from).type.shape;

@@ -4,6 +4,7 @@
 
 #include "libconvert/passes/conditions.h"
 #include "libconvert/passes/passes.h"
+#include "libruntime/core/post_op.h"
 
 namespace mnn {
 namespace {
@@ -118,14 +119,13 @@ ValueId into_average_pool(Builder& b, const Match& m) {
 bool is_never_negative(const Match& m, ValueId id) {
   const Node* maker = m.producer(id);
   if (!maker) return false;
-  if (maker->fused.empty()) {
-    if (maker->op == "Clip") {
-      const auto low = scalar_of(m.graph, input_of(*maker, 1));
-      return low && *low >= 0;
-    }
-    return maker->op == "Relu" || maker->op == "Sigmoid" || maker->op == "HardSigmoid";
+  const size_t fused = maker->fused.size();
+  const Node last = fused == 0 ? *maker : post_op(*maker, fused - 1);
+  if (last.op == "Clip") {
+    const auto bounds = clip_bounds(m.graph, last);
+    return bounds && bounds->low >= 0 && bounds->high >= 0;
   }
-  return maker->fused.back().op == "Relu" || maker->fused.back().op == "Sigmoid";
+  return has_traits(last.op, kNonNegative);
 }
 
 // A pooling pads with minus infinity: the same where 0 is no more than any element.

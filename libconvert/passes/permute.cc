@@ -10,42 +10,21 @@
 namespace mnn {
 namespace {
 
-enum class Family { kUnary, kElementwise, kAxis, kConcat, kReduce, kPad, kSlice, kResize, kTile };
+// How an operator's parameters follow a permutation of the axes of its data.
+enum class Family { kElementwise, kAxis, kConcat, kReduce, kPad, kSlice, kResize, kTile };
 
-const std::unordered_map<std::string_view, Family>& families() {
-  static const auto* table = [] {
-    auto* t = new std::unordered_map<std::string_view, Family>;
-    for (const char* name : {"Abs",      "Acos",     "Acosh",          "Asin",        "Asinh",
-                             "Atan",     "Atanh",    "Cast",           "Ceil",        "Celu",
-                             "Clip",     "Cos",      "Cosh",           "Elu",         "Erf",
-                             "Exp",      "Floor",    "Gelu",           "HardSigmoid", "HardSwish",
-                             "Identity", "IsNaN",    "LeakyRelu",      "Log",         "Mish",
-                             "Neg",      "Not",      "Reciprocal",     "Relu",        "Round",
-                             "Selu",     "Shrink",   "Sigmoid",        "Sign",        "Sin",
-                             "Sinh",     "Softplus", "Softsign",       "Sqrt",        "Swish",
-                             "Tan",      "Tanh",     "ThresholdedRelu"}) {
-      (*t)[name] = Family::kUnary;
-    }
-    for (const char* name :
-         {"Add",   "And", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max",
-          "Mean",  "Min", "Mod", "Mul",   "Or",      "PRelu",          "Pow",  "Sub",         "Sum",
-          "Where", "Xor"}) {
-      (*t)[name] = Family::kElementwise;
-    }
-    for (const char* name : {"Softmax", "LogSoftmax", "Split"}) (*t)[name] = Family::kAxis;
-    (*t)["Concat"] = Family::kConcat;
-    for (const char* name :
-         {"ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2",
-          "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp"}) {
-      (*t)[name] = Family::kReduce;
-    }
-    (*t)["Pad"] = Family::kPad;
-    (*t)["Slice"] = Family::kSlice;
-    (*t)["Resize"] = Family::kResize;
-    (*t)["Tile"] = Family::kTile;
-    return t;
-  }();
-  return *table;
+std::optional<Family> family_of(std::string_view op) {
+  static const std::unordered_map<std::string_view, Family> kByName = {
+      {"Softmax", Family::kAxis},  {"LogSoftmax", Family::kAxis}, {"Split", Family::kAxis},
+      {"Concat", Family::kConcat}, {"Pad", Family::kPad},         {"Slice", Family::kSlice},
+      {"Resize", Family::kResize}, {"Tile", Family::kTile}};
+  const OpDef* def = find_op(op);
+  if (def == nullptr) return std::nullopt;
+  if (def->is(kElementwise)) return Family::kElementwise;
+  // Those that list their axes in an input.
+  if (def->is(kReduces) && def->traits.shape_input(1)) return Family::kReduce;
+  const auto it = kByName.find(op);
+  return it == kByName.end() ? std::nullopt : std::optional(it->second);
 }
 
 bool has_rank(const Graph& graph, ValueId v, size_t rank) {
@@ -58,7 +37,7 @@ bool has_rank(const Graph& graph, ValueId v, size_t rank) {
 // reshaped, or 0-d.
 bool fits_elementwise(const Graph& graph, const Node& node, size_t rank) {
   return std::ranges::all_of(node.inputs, [&](ValueId v) {
-    if (v == kNoValue) return false;
+    if (v == kNoValue) return true;
     const Type& type = graph.value(v).type;
     if (type.kind != Type::Kind::kTensor || !type.shape || type.rank() > rank) return false;
     return type.rank() == rank || type.rank() == 0 || graph.constant(v) != nullptr;
@@ -151,19 +130,20 @@ std::optional<Perm> perm_of(const Graph& graph, const Node& node) {
 }
 
 std::optional<Permutable> as_permutable(const Graph& graph, const Node& node, const Perm& perm) {
-  const auto family = families().find(node.op);
+  const std::optional<Family> family = family_of(node.op);
   const size_t rank = perm.size();
-  if (family == families().end() || !node.fused.empty() || node.inputs.empty()) {
-    return std::nullopt;
-  }
+  if (!family || !node.fused.empty() || node.inputs.empty()) return std::nullopt;
   Permutable p{{0}, false};
   bool fits = has_rank(graph, node.inputs[0], rank);
-  switch (family->second) {
-    case Family::kUnary: break;
+  switch (*family) {
     case Family::kElementwise:
       fits = fits_elementwise(graph, node, rank);
-      p.data.resize(node.inputs.size());
-      std::iota(p.data.begin(), p.data.end(), size_t{0});
+      p.data.clear();
+      for (size_t i = 0; i < node.inputs.size(); ++i) {
+        // 0-d operands have no axes.
+        const ValueId v = node.inputs[i];
+        if (fits && v != kNoValue && graph.value(v).type.rank() > 0) p.data.push_back(i);
+      }
       break;
     case Family::kConcat:
       fits = std::ranges::all_of(node.inputs, [&](ValueId v) { return has_rank(graph, v, rank); });
@@ -200,8 +180,7 @@ std::optional<Permutable> as_permutable(const Graph& graph, const Node& node, co
 }
 
 void permute_parameters(Graph& graph, Node& node, const Perm& perm) {
-  switch (families().at(node.op)) {
-    case Family::kUnary:
+  switch (*family_of(node.op)) {
     case Family::kElementwise: break;
     case Family::kConcat:
     case Family::kAxis:

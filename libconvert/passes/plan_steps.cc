@@ -1,6 +1,5 @@
 // How many steps a plan of this graph would have.
 #include <algorithm>
-#include <array>
 
 #include "libconvert/convert.h"
 #include "libconvert/passes/conditions.h"
@@ -8,25 +7,6 @@
 
 namespace mnn {
 namespace {
-
-// Only another view of the same bytes, or facts about a shape.
-bool is_metadata(std::string_view op_type) {
-  static constexpr std::array<std::string_view, 8> kOps = {
-      "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Shape", "Size", "Constant"};
-  return std::ranges::find(kOps, op_type) != kOps.end();
-}
-
-// Whether input `i` of this operator says where or how large, not what.
-bool is_shape_operand(std::string_view op_type, size_t i) {
-  if (op_type == "ConstantOfShape") return i == 0;
-  if (op_type == "Range") return true;
-  if (op_type == "Slice" || op_type == "Resize") return i >= 1;
-  if (op_type == "Pad") return i == 1 || i == 3;
-  static constexpr std::array<std::string_view, 9> kSecond = {
-      "Reshape", "Expand", "Tile", "Squeeze", "Unsqueeze", "TopK", "Split", "OneHot", "Upsample"};
-  if (std::ranges::find(kSecond, op_type) != kSecond.end()) return i == 1;
-  return op_type.starts_with("Reduce") && i == 1;
-}
 
 int64_t count_steps(const Graph& graph) {
   // Forwards: what depends on constants and on shapes alone. Backwards: what is wanted as data.
@@ -38,7 +18,7 @@ int64_t count_steps(const Graph& graph) {
   for (size_t n = 0; n < graph.nodes.size(); ++n) {
     const Node& node = graph.nodes[n];
     const OpDef* def = find_op(node.op);
-    bool all = node.op == "Shape" || node.op == "Size";
+    bool all = def && def->is(kReadsShape);
     if (!all && node.subgraphs.empty() && def && def->deterministic) {
       all = std::ranges::all_of(node.inputs, [&](ValueId v) {
         return v == kNoValue || from_shapes[static_cast<size_t>(v)];
@@ -57,9 +37,12 @@ int64_t count_steps(const Graph& graph) {
                            return v != kNoValue && wanted[static_cast<size_t>(v)];
                          });
     const bool is_step = as_data && !computes_shapes[n];
-    if (is_step && !is_metadata(node.op) && !is_storage_cast(graph, node)) ++steps;
+    // Another view of the same bytes takes no step.
+    const OpDef* def = find_op(node.op);
+    if (is_step && !(def && def->is(kView)) && !is_storage_cast(graph, node)) ++steps;
     for (size_t i = 0; i < node.inputs.size(); ++i) {
-      if (node.inputs[i] == kNoValue || !is_step || is_shape_operand(node.op, i)) continue;
+      const bool is_data = i >= node.own_inputs() || !def || !def->traits.shape_input(i);
+      if (node.inputs[i] == kNoValue || !is_step || !is_data) continue;
       wanted[static_cast<size_t>(node.inputs[i])] = 1;
     }
     for (const ValueId v : node.captures) wanted[static_cast<size_t>(v)] = 1;

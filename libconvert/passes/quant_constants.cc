@@ -13,13 +13,8 @@ namespace {
 // Constants of fewer elements are worth more as numbers that other passes can fold.
 constexpr int64_t kWorthKeeping = 1024;
 
-bool multiplies(std::string_view op) {
-  for (const std::string_view name :
-       {"Conv", "ConvTranspose", "Gemm", "MatMul", "Gather", "LSTM", "GRU", "RNN"}) {
-    if (op == name) return true;
-  }
-  return false;
-}
+// Whether the operator reads weights or a table in their own type.
+bool reads_codes(std::string_view op) { return find_op(op)->multiplies() || op == "Gather"; }
 
 // Tensor with axis i from axis perm[i], codes of any width.
 Result<Tensor> permuted(const Tensor& t, const std::vector<int64_t>& perm) {
@@ -115,24 +110,12 @@ Result<std::optional<Value>> evaluate(const Graph& graph, const Node& node) {
     }
     return transposed(from, perm);
   }
-  for (const std::string_view view : {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"}) {
-    if (node.op != view) continue;
-    const auto dims = static_dims(graph, node.outputs[0]);
-    return dims ? reshaped(from, *dims) : std::nullopt;
-  }
-  return std::optional<Value>();
+  if (!has_traits(node.op, kView)) return std::optional<Value>();
+  const auto dims = static_dims(graph, node.outputs[0]);
+  return dims ? reshaped(from, *dims) : std::nullopt;
 }
 
 }  // namespace
-
-bool moves_first_input(std::string_view op) {
-  for (const std::string_view name :
-       {"Identity", "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Slice", "Gather",
-        "Expand", "Tile", "DepthToSpace", "SpaceToDepth"}) {
-    if (op == name) return true;
-  }
-  return false;
-}
 
 Result<int> move_quantized_constants(Graph& graph) {
   int changes = 0;
@@ -156,7 +139,7 @@ Result<int> move_quantized_constants(Graph& graph) {
     if (!is_quantized_constant(value) || value.type.dtype != DType::kF32) continue;
     const bool worth = value.data.elements() >= kWorthKeeping ||
                        std::ranges::any_of(uses.consumers[v],
-                                           [&](NodeId n) { return multiplies(graph.node(n).op); });
+                                           [&](NodeId n) { return reads_codes(graph.node(n).op); });
     if (worth) continue;
     MNN_ASSIGN_OR_RETURN(value.data, constant_as_real(value));
     value.quant.reset();

@@ -1,16 +1,10 @@
 // Quantized constants in another layout: their codes and scales move, nothing is rounded again.
 #pragma once
 
-#include <string_view>
-
 #include "libruntime/core/builder.h"
 #include "libruntime/core/graph.h"
 
 namespace mnn {
-
-// Whether `op` hands on elements of its first input, moved, repeated or left out, and looks at no
-// other elements.
-bool moves_first_input(std::string_view op);
 
 // Transposes and views of quantized constants become constants. Those that only operators other
 // than matrix products and Gather read, and that save little, become ordinary constants, which

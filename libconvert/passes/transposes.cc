@@ -191,8 +191,7 @@ class Region {
         if (!is_seed(maker)) continue;
         const NodeId before = uses_.producer[at(graph_.node(maker).inputs[0])];
         if (before < 0) continue;
-        const std::string& op = graph_.node(before).op;
-        follows_conv[root(n)] |= op == "Conv" || op == "ConvTranspose";
+        follows_conv[root(n)] |= has_traits(graph_.node(before).op, kConvolves);
       }
     }
     for (size_t n = 0; n < graph_.nodes.size(); ++n) {

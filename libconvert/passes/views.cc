@@ -10,12 +10,6 @@
 namespace mnn {
 namespace {
 
-bool is_view(std::string_view op_type) {
-  static constexpr std::array<std::string_view, 4> kOps = {"Reshape", "Squeeze", "Unsqueeze",
-                                                           "Flatten"};
-  return std::ranges::find(kOps, op_type) != kOps.end();
-}
-
 const Type& type_of(const Match& m, ValueId v) { return m.graph.value(v).type; }
 
 // The shape operand of a Reshape from `in` to `out` that holds for all values of the symbols:
@@ -48,7 +42,7 @@ std::optional<std::vector<int64_t>> shape_operand(const Type& in, const Type& ou
 const Node* view_making(const Match& m, ValueId v) {
   const Node* maker = m.producer(v);
   const bool is_free =
-      maker && is_view(maker->op) && adds_no_rounding(m.graph, maker->inputs[0], v);
+      maker && has_traits(maker->op, kView) && adds_no_rounding(m.graph, maker->inputs[0], v);
   return is_free ? maker : nullptr;
 }
 
@@ -144,7 +138,8 @@ ValueId arrange(Builder& b, ValueId source, const Axes& axes, const Type& out) {
 
 // One view for several; every view a Reshape where its shape can be written down.
 void add_view_rules(std::vector<Rule>& rules) {
-  for (const char* view : {"Reshape", "Squeeze", "Unsqueeze", "Flatten"}) {
+  for (const std::string& view : ops_with(kView)) {
+    if (has_traits(view, kElementwise)) continue;  // Identity: its dims are the same
     rules.push_back({"MergeViews", with_any_inputs(view),
                      [](Builder& b, const Match& m) {
                        const Node* inner = view_making(m, m.root_node().inputs[0]);
@@ -234,23 +229,19 @@ void add_epilogue_rules(std::vector<Rule>& rules) {
     const Node* view = m.producer(view_out);
     const ValueId y = view->inputs[0];
     const Node* maker = m.producer(y);
-    const bool is_linear = maker && (maker->op == "Conv" || maker->op == "ConvTranspose" ||
-                                     maker->op == "Gemm" || maker->op == "MatMul");
-    return is_linear && m.reads[static_cast<size_t>(y)] == 1 && !m.graph.value(y).quant &&
-                   is_tensor_of(m.graph, y, DType::kF32)
+    return maker && has_traits(maker->op, kLinear) && m.reads[static_cast<size_t>(y)] == 1 &&
+                   !m.graph.value(y).quant && is_tensor_of(m.graph, y, DType::kF32)
                ? y
                : kNoValue;
   };
   const Pattern view = op("Reshape", {any("y"), constant("shape")}, "view");
-  for (const char* act : {"Relu", "LeakyRelu", "HardSwish", "HardSigmoid", "Sigmoid", "Swish",
-                          "Tanh", "Gelu", "Elu", "Mish", "Clip"}) {
+  for (const std::string_view act : kernel_activations()) {
+    // Of one input of data and constants.
     std::vector<Pattern> inputs = {view};
-    if (std::string_view(act) == "Clip") {
-      inputs.push_back(constant("low"));
-      inputs.push_back(constant("high"));
-    }
+    const auto all = static_cast<size_t>(find_op(act)->max_inputs);
+    while (inputs.size() < all) inputs.push_back(constant("c" + std::to_string(inputs.size())));
     rules.push_back(
-        {"ActivationBeforeView", op(act, inputs),
+        {"ActivationBeforeView", op(std::string(act), inputs),
          [linear_behind](Builder& b, const Match& m) {
            const ValueId y = linear_behind(m, m.at("view"));
            if (y == kNoValue) return kNoValue;

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <map>
 
+#include "libruntime/core/op.h"
+
 namespace mnn {
 namespace {
 
@@ -45,7 +47,7 @@ std::vector<char> follows_data(const Graph& graph) {
   std::vector<char> follows(graph.values.size(), 0);
   for (const ValueId v : graph.inputs) follows[static_cast<size_t>(v)] = 1;
   mark_what_follows(graph, follows,
-                    [](const Node& node) { return node.op == "Shape" || node.op == "Size"; });
+                    [](const Node& node) { return has_traits(node.op, kReadsShape); });
   return follows;
 }
 

@@ -69,7 +69,7 @@ NodeGraph cut_out_sums(const Graph& whole, NodeId id) {
   const size_t own = node.own_inputs();
   node.fused.resize(bias ? 1 : 0);
   // Forgets inputs that only dropped post-ops read.
-  node.inputs.resize(bias ? static_cast<size_t>(node.fused[0].operand) + 1 : own);
+  node.inputs.resize(bias ? static_cast<size_t>(node.fused[0].operand()) + 1 : own);
   for (size_t i = cut.graph.inputs.size(); i-- > 0;) {
     if (std::find(node.inputs.begin(), node.inputs.end(), cut.graph.inputs[i]) != node.inputs.end())
       continue;

@@ -12,15 +12,20 @@ namespace mnn {
 namespace {
 
 // Those with int8 kernels.
-bool is_matrix(const Node& n) {
-  return n.op == "Conv" || n.op == "Gemm" || n.op == "MatMul" || n.op == "ConvTranspose";
-}
+bool is_matrix(const Node& n) { return has_traits(n.op, kLinear); }
 
-bool is_recurrent(const Node& n) { return n.op == "LSTM" || n.op == "GRU" || n.op == "RNN"; }
+bool multiplies(const Node& n) {
+  const OpDef* def = find_op(n.op);
+  return def != nullptr && def->multiplies();
+}
 
 // Whether the node takes rows of a table of floats.
 bool looks_up(const Graph& g, const Node& n) {
-  if (n.op != "Gather" && n.op != "GatherElements" && n.op != "GatherND") return false;
+  const OpDef* def = find_op(n.op);
+  if (def == nullptr || !def->is(kMoves) || n.own_inputs() < 2 || !def->traits.index_input(1) ||
+      !reads_first_only(n)) {
+    return false;
+  }
   const Tensor* table = g.constant(n.inputs[0]);
   return table != nullptr && is_float(table->dtype());
 }
@@ -95,9 +100,9 @@ class Islands {
       all_ += macs;
       const bool floats = std::any_of(n.outputs.begin(), n.outputs.end(),
                                       [&](ValueId v) { return is_float_value(g, v); });
-      const bool works = is_matrix(n) || macs > 0 || floats || looks_up(g, n);
+      const bool works = multiplies(n) || floats || looks_up(g, n);
       if (runs_in_int8(g, n) || !works) continue;
-      const std::string why = why_float(g, n, macs, inside);
+      const std::string why = why_float(g, n, inside);
       FloatIsland& island = found_[{n.op, why}];
       island.op = n.op;
       island.why = why;
@@ -127,12 +132,10 @@ class Islands {
   }
 
  private:
-  static std::string why_float(const Graph& g, const Node& n, double macs,
-                               const std::string& inside) {
+  static std::string why_float(const Graph& g, const Node& n, const std::string& inside) {
     if (!inside.empty()) return "it is inside " + inside + ", where nothing is quantized";
     if (is_matrix(n)) return why_matrix(g, n);
-    if (is_recurrent(n)) return "there is no int8 kernel for recurrent layers";
-    return macs > 0 ? "there is no int8 kernel for it" : why_other(g, n);
+    return multiplies(n) ? "there is no int8 kernel for it" : why_other(g, n);
   }
 
   // Only the branch of an If with the most MACs counts, as everywhere.

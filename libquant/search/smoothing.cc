@@ -24,15 +24,11 @@ const OpDef* maker_def(const Graph& g, ValueId v, NodeId& maker) {
   return nullptr;
 }
 
-bool is_matrix_layer(const Node& n) { return n.op == "Conv" || n.op == "Gemm" || n.op == "MatMul"; }
-
-// Operators that run as one expression with whatever elementwise follows.
-bool is_expression(const Node& n) {
-  constexpr std::string_view kOps[] = {
-      "Add",  "Sub",         "Mul",       "Div",  "Relu", "LeakyRelu", "PRelu",
-      "Clip", "HardSigmoid", "HardSwish", "Elu",  "Mish", "Sigmoid",   "Swish",
-      "Tanh", "Gelu",        "Softplus",  "Selu", "Celu", "Softsign",  "BatchNormalization"};
-  return std::find(std::begin(kOps), std::end(kOps), n.op) != std::end(kOps);
+// Whether the node can multiply what it stores by one more factor per channel at no cost: layers do
+// in their epilogue, expressions as one more operator.
+bool takes_factors(const Node& n) {
+  return has_traits(n.op, kLinear) || has_traits(n.op, kElementwise) ||
+         has_traits(n.op, kPerChannel);
 }
 
 // The constant's elements multiplied by f(index).
@@ -50,9 +46,8 @@ ValueId scaled_constant(Graph& g, ValueId v, F&& f) {
 // functions with f(s x) = s f(x) for s > 0.
 bool is_homogeneous(const Graph& g, const Node& n) {
   for (size_t i = 0; i < n.fused.size(); ++i) {
-    const FusedOp& f = n.fused[i];
     if (i == 0 && matmul_bias_operand(g, n) >= 0) continue;
-    if (f.op != "Relu" && f.op != "LeakyRelu") return false;
+    if (!has_traits(n.fused[i].op, kHomogeneous)) return false;
   }
   return true;
 }
@@ -120,7 +115,7 @@ void append_factors(Graph& g, NodeId id, const ChannelValue& value,
   Node& node = g.node(id);
   FusedOp mul;
   mul.op = "Mul";
-  mul.operand = static_cast<int>(node.inputs.size());
+  mul.operands = {static_cast<int>(node.inputs.size())};
   node.inputs.push_back(operand);
   node.fused.push_back(std::move(mul));
 }
@@ -290,7 +285,7 @@ bool can_smooth(const Graph& graph, const ChannelValue& value) {
   NodeId maker = -1;
   if (maker_def(graph, value.value, maker) == nullptr) return false;
   const Node& n = graph.node(maker);
-  return is_scalable_norm(graph, n, value.channels) || is_matrix_layer(n) || is_expression(n);
+  return is_scalable_norm(graph, n, value.channels) || takes_factors(n);
 }
 
 void apply_smoothing(Graph& graph, const QuantPlan& plan, const ChannelValue& value,

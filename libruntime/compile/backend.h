@@ -93,10 +93,9 @@ std::unique_ptr<Backend> make_test_backend();
 std::unique_ptr<Backend> make_backend(std::string_view name);
 std::vector<std::string> backend_names();
 
-// MACs of one node for its inferred shapes; 0 for operators without multiply-accumulates or when
-// shapes are open. Conv, ConvTranspose, DeformConv, Gemm, MatMul, Einsum, LSTM, GRU, RNN,
-// Attention; an If has those of the branch with the most, a Loop or Scan those of its body once per
-// trip.
+// MACs of one node for its inferred shapes (OpDef::macs); 0 for operators without
+// multiply-accumulates, when shapes are open or the number does not fit. An If has those of the
+// branch with the most, a Loop or Scan those of its body once per trip.
 int64_t count_macs(const Graph& graph, const Node& node);
 
 // The profile line of one node as far as its graph tells: all but kernel, backend and int8.

@@ -5,6 +5,7 @@
 #include "libruntime/core/builder.h"
 #include "libruntime/core/fold.h"
 #include "libruntime/core/op.h"
+#include "libruntime/core/post_op.h"
 
 namespace mnn {
 namespace {
@@ -100,33 +101,15 @@ void split_fused(Graph& graph, const Node& node) {
   core.fused.clear();
   core.inputs.resize(node.own_inputs());
   const ValueId wanted = node.outputs[0];
-  const DType dtype = graph.value(wanted).type.dtype;
   ValueId x = graph.add_temporary();
   core.outputs[0] = x;
   core.origin = origin;
   graph.add_node(std::move(core));
   for (size_t f = 0; f < node.fused.size(); ++f) {
-    const FusedOp& fused = node.fused[f];
-    Node post;
-    post.op = fused.op;
+    const ValueId y = f + 1 == node.fused.size() ? wanted : graph.add_temporary();
+    Node post = post_op(node, f, x, y);
     post.origin = origin;
-    post.inputs = {x};
-    if (fused.op == "Clip") {
-      Builder b(graph);
-      for (const char* bound : {"min", "max"}) {
-        const auto it = fused.attributes.find(bound);
-        const auto* value =
-            it == fused.attributes.end() ? nullptr : std::get_if<double>(&it->second);
-        post.inputs.push_back(value ? b.scalar(*value, dtype) : kNoValue);
-      }
-    } else {
-      post.attributes = fused.attributes;
-      if (fused.operand >= 0) {
-        post.inputs.push_back(node.inputs[static_cast<size_t>(fused.operand)]);
-      }
-    }
-    x = f + 1 == node.fused.size() ? wanted : graph.add_temporary();
-    post.outputs = {x};
+    x = y;
     graph.add_node(std::move(post));
   }
 }

@@ -1,8 +1,7 @@
 #include <algorithm>
-#include <iterator>
-#include <string_view>
 
 #include "libruntime/compile/backend.h"
+#include "libruntime/core/op.h"
 
 namespace mnn {
 namespace {
@@ -17,8 +16,7 @@ int64_t stored_bytes(const Value& value) {
 
 // Whether it reads no more of its first input than it hands on.
 bool picks(const Node& node) {
-  static constexpr std::string_view kOps[] = {"Gather", "GatherElements", "GatherND", "Slice"};
-  return std::ranges::find(kOps, node.op) != std::end(kOps);
+  return has_traits(node.op, kMoves) && !node.inputs.empty() && node.outputs.size() == 1;
 }
 
 }  // namespace

@@ -32,35 +32,6 @@ struct Budget {
                                 std::chrono::duration<double>(2 * l.max_seconds))) {}
 };
 
-bool one_of(std::string_view name, std::initializer_list<std::string_view> list) {
-  return std::find(list.begin(), list.end(), name) != list.end();
-}
-
-// Their results are at most a few times as large as their inputs, whatever the data.
-bool output_bounded_by_input(std::string_view op) {
-  return one_of(op, {"NonZero", "Compress", "Unique", "NonMaxSuppression"});
-}
-
-// An upper bound of the multiplications of an operator that multiplies matrices; 0 for others.
-double multiplications(const Node& node, std::span<const Tensor* const> in, double out_elements) {
-  auto elements = [&](size_t i) {
-    return i < in.size() && in[i] ? static_cast<double>(in[i]->elements()) : 0.0;
-  };
-  if (one_of(node.op, {"MatMul", "MatMulInteger"}) && in[0]->rank() > 0) {
-    return out_elements * static_cast<double>(in[0]->dims().back());
-  }
-  if (one_of(node.op, {"Conv", "ConvTranspose", "ConvInteger"}) && in[1]->rank() > 0) {
-    const double filters = static_cast<double>(std::max<int64_t>(1, in[1]->dims()[0]));
-    const double pixels = node.op == "ConvTranspose" ? elements(0) : out_elements;
-    return pixels * elements(1) / filters;
-  }
-  if (one_of(node.op, {"Gemm", "Einsum", "LSTM", "GRU", "RNN", "Attention", "MultiHeadAttention",
-                       "GroupQueryAttention", "DFT", "STFT", "DeformConv", "GridSample"})) {
-    return std::max(1.0, out_elements) * std::max(elements(0), elements(1));
-  }
-  return 0;
-}
-
 class Folder {
  public:
   // `runs`: whatever runs the graph reaches every node of it, as it may not in a sub-graph.
@@ -223,7 +194,7 @@ class Folder {
       const Type& type = graph_.value(v).type;
       if (type.kind != Type::Kind::kTensor || graph_.value(v).quant) return false;
       if (!type.is_static()) {
-        if (!output_bounded_by_input(node.op) || in_bytes > budget_.limits.max_output_bytes / 16) {
+        if (!has_traits(node.op, kDataSized) || in_bytes > budget_.limits.max_output_bytes / 16) {
           return false;
         }
         continue;
@@ -234,7 +205,7 @@ class Folder {
       out_elements += static_cast<double>(*elements);
     }
     const double steps =
-        100 + in_elements + 4 * out_elements + multiplications(node, in, out_elements);
+        100 + in_elements + 4 * out_elements + static_cast<double>(macs_of(graph_, node));
     if (steps > budget_.steps || Clock::now() > budget_.stop) return false;
     budget_.steps -= steps;
     return true;

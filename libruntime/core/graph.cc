@@ -48,7 +48,9 @@ bool can_hold(const Type& type, const Tensor& tensor) {
 size_t Node::own_inputs() const {
   size_t count = inputs.size();
   for (const FusedOp& f : fused) {
-    if (f.operand >= 0) count = std::min(count, static_cast<size_t>(f.operand));
+    for (const int operand : f.operands) {
+      if (operand >= 0) count = std::min(count, static_cast<size_t>(operand));
+    }
   }
   return count;
 }
@@ -302,39 +304,31 @@ Status verify_attributes(const OpDef& def,
   return {};
 }
 
-// The bounds of a fused Clip are attributes, both of them numbers.
-Status verify_fused_clip(const FusedOp& f) {
-  for (const char* bound : {"min", "max"}) {
-    const auto it = f.attributes.find(bound);
-    if (it == f.attributes.end() || !std::holds_alternative<double>(it->second)) {
-      return invalid("attribute " + std::string(bound) + " is missing or no number");
-    }
-  }
-  if (f.attributes.size() != 2 || f.operand >= 0) return invalid("expected min and max alone");
-  return {};
-}
-
-// A post-op is an operator of one output, which takes what comes before and its operand.
+// A post-op is an operator of one output, which takes what comes before and its operands.
 Status verify_fused(const Node& node) {
   if (!node.fused.empty() && (node.outputs.empty() || node.outputs[0] == kNoValue)) {
     return invalid("post-ops need the first output");
   }
   for (const FusedOp& f : node.fused) {
-    if (f.operand >= static_cast<int>(node.inputs.size())) {
-      return internal_error("fused " + f.op + ": operand index out of range");
-    }
-    if (f.operand >= 0 && node.inputs[static_cast<size_t>(f.operand)] == kNoValue) {
-      return invalid("fused " + f.op + ": its operand is missing");
+    for (const int operand : f.operands) {
+      if (operand < -1 || operand >= static_cast<int>(node.inputs.size())) {
+        return internal_error("fused " + f.op + ": operand index out of range");
+      }
     }
     const OpDef* def = find_op(f.op);
     if (def == nullptr) return internal_error("fused operator " + f.op + " is not known");
-    const int inputs = f.operand >= 0 ? 2 : 1;
-    const bool fits = f.op == "Clip" || (inputs >= def->min_inputs && inputs <= def->max_inputs &&
-                                         def->min_outputs <= 1 && def->subgraphs == 0);
+    const auto inputs = static_cast<int64_t>(f.operands.size()) + 1;
+    const bool fits = inputs >= def->min_inputs && inputs <= def->max_inputs &&
+                      def->min_outputs <= 1 && def->subgraphs == 0;
     if (!fits) return invalid("fused " + f.op + ": this operator cannot be a post-op");
-    const Status status =
-        f.op == "Clip" ? verify_fused_clip(f) : verify_attributes(*def, f.attributes);
-    if (!status.ok()) return status.context("fused " + f.op);
+    for (size_t i = 0; i < f.operands.size(); ++i) {
+      const int operand = f.operands[i];
+      const bool absent = operand < 0 || node.inputs[static_cast<size_t>(operand)] == kNoValue;
+      if (absent && static_cast<int>(i) + 1 < def->min_inputs) {
+        return invalid("fused " + f.op + ": its operand is missing");
+      }
+    }
+    MNN_RETURN_IF_ERROR(verify_attributes(*def, f.attributes).context("fused " + f.op));
   }
   return {};
 }

@@ -63,12 +63,15 @@ struct Value {
 using Attribute = std::variant<int64_t, double, std::string, std::vector<int64_t>,
                                std::vector<double>, std::vector<std::string>, Tensor>;
 
-// A post-op that runs in the epilogue of its node: "Relu", "Clip" {min, max}, "Add" with an
-// operand… It means the same as that operator applied to the node's first output.
+// A post-op that runs in the epilogue of its node: "Relu", "Clip" with its bounds, "Add" with an
+// operand… It means the same as that operator with the node's first output as its first input.
 struct FusedOp {
   std::string op;
   std::map<std::string, Attribute, std::less<>> attributes;
-  int operand = -1;  // index into Node::inputs of a second operand, -1 without one
+  std::vector<int> operands;  // its other inputs: indices into Node::inputs, -1 for an absent one
+
+  // The second input of a post-op that has two, -1 of others.
+  int operand() const { return operands.size() == 1 ? operands[0] : -1; }
 };
 
 struct Graph;

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "libruntime/core/op.h"
+#include "libruntime/core/post_op.h"
 
 namespace mnn {
 namespace {
@@ -61,19 +62,16 @@ bool may_be_same(const Type& a, const Type& b) {
 
 // A post-op means what its operator means, and leaves the type as it is.
 Status check_fused(const Graph& graph, const Node& node, const Type& type) {
-  for (const FusedOp& f : node.fused) {
+  for (size_t i = 0; i < node.fused.size(); ++i) {
+    const FusedOp& f = node.fused[i];
     const OpDef* def = find_op(f.op);
     if (def == nullptr) return unsupported("fused operator " + f.op + " is not known");
-    Node post;
-    post.op = f.op;
-    if (f.op != "Clip") post.attributes = f.attributes;  // its bounds are inputs elsewhere
-    post.inputs = {0};
-    post.outputs = {0};
+    const Node post = post_op(node, i, node.outputs[0], node.outputs[0]);
     OpContext c(post, *def);
     c.in = {type};
-    if (f.operand >= 0) {
-      post.inputs.push_back(1);
-      c.in.push_back(graph.value(node.inputs[static_cast<size_t>(f.operand)]).type);
+    for (size_t k = 1; k < post.inputs.size(); ++k) {
+      const ValueId v = post.inputs[k];
+      c.in.push_back(v == kNoValue ? Type() : graph.value(v).type);
     }
     c.constants.assign(c.in.size(), nullptr);
     c.known_values.assign(c.in.size(), nullptr);

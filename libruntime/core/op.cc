@@ -49,6 +49,41 @@ const OpDef* find_op(std::string_view name) {
 
 const std::vector<const OpDef*>& all_ops() { return table().sorted; }
 
+bool has_traits(std::string_view op, OpTraits kind) {
+  const OpDef* def = find_op(op);
+  return def != nullptr && def->is(kind);
+}
+
+bool reads_first_only(const Node& node) {
+  const OpDef* def = find_op(node.op);
+  if (def == nullptr) return false;
+  for (size_t i = 0; i < node.own_inputs(); ++i) {
+    if (node.inputs[i] != kNoValue && def->traits.data_input(i) != (i == 0)) return false;
+  }
+  return node.own_inputs() > 0;
+}
+
+std::vector<std::string> ops_with(OpTraits kind) {
+  std::vector<std::string> names;
+  for (const OpDef* def : all_ops()) {
+    if (def->is(kind)) names.push_back(def->name);
+  }
+  return names;
+}
+
+int64_t macs_of(const Graph& graph, const Node& node) {
+  const OpDef* def = find_op(node.op);
+  if (def == nullptr || !def->multiplies()) return 0;
+  MacsContext c(node, *def);
+  auto dims_of = [&](ValueId v) -> std::optional<MacsContext::Dims> {
+    if (v == kNoValue || !graph.value(v).type.is_static()) return std::nullopt;
+    return known_dims(*graph.value(v).type.shape);
+  };
+  for (size_t i = 0; i < node.own_inputs(); ++i) c.in_dims.push_back(dims_of(node.inputs[i]));
+  for (const ValueId v : node.outputs) c.out_dims.push_back(dims_of(v));
+  return def->macs(c);
+}
+
 const Attribute* AttributeReader::find(std::string_view name) const {
   const auto it = node.attributes.find(name);
   if (it != node.attributes.end()) return &it->second;

@@ -1,5 +1,5 @@
 // The op table: an operator is defined once, here in a row of core/ops/*.cc: schema, shape and type
-// inference, and a reference kernel (core tier) or a decomposition (composite tier).
+// inference, traits, and a reference kernel (core tier) or a decomposition (composite tier).
 #pragma once
 
 #include <functional>
@@ -10,80 +10,12 @@
 #include <vector>
 
 #include "libruntime/core/graph.h"
+#include "libruntime/core/op_context.h"
+#include "libruntime/core/op_traits.h"
 
 namespace mnn {
 
-struct OpDef;
 class Builder;
-
-// Reads a node's attributes; an absent one has the default of the op's row.
-class AttributeReader {
- public:
-  AttributeReader(const Node& n, const OpDef& d) : node(n), def(d) {}
-  const Node& node;
-  const OpDef& def;
-
-  bool has(std::string_view name) const;  // set on the node itself
-  // The attribute, or the row's default, or the type's zero. A wrong type was refused by verify.
-  int64_t attr_int(std::string_view name) const;
-  double attr_float(std::string_view name) const;
-  std::string attr_string(std::string_view name) const;
-  std::vector<int64_t> attr_ints(std::string_view name) const;
-  std::vector<double> attr_floats(std::string_view name) const;
-  std::vector<std::string> attr_strings(std::string_view name) const;
-  const Tensor* attr_tensor(std::string_view name) const;
-  // An axis in [-rank, rank), made non-negative.
-  Result<size_t> attr_axis(std::string_view name, size_t rank) const;
-
- private:
-  const Attribute* find(std::string_view name) const;
-};
-// `axis` in [-rank, rank) made non-negative, or an error that says so.
-Result<size_t> normalize_axis(int64_t axis, size_t rank);
-
-// The elements of a small integer tensor as far as they are known (shape arithmetic).
-using ShapeValues = std::vector<Dim>;
-inline constexpr int64_t kMaxShapeValues = 1024;
-
-// What inference of one node sees and fills in. `in` has one entry per own input; an absent input
-// has an undefined type. `out` has one entry per output, undefined at the start.
-class OpContext : public AttributeReader {
- public:
-  using AttributeReader::AttributeReader;
-  struct Output {
-    Type type;
-    std::optional<ShapeValues> values;
-  };
-  std::vector<Type> in;
-  std::vector<const Tensor*> constants;                         // per input; null unless constant
-  std::vector<const std::optional<ShapeValues>*> known_values;  // per input; null: none
-  std::vector<Output> out;
-
-  bool has_input(size_t i) const { return i < in.size() && in[i].defined(); }
-  bool has_output(size_t i) const { return i < node.outputs.size() && node.outputs[i] != kNoValue; }
-  // The input's elements: from a constant of any integer type or from shape arithmetic. 0-d counts
-  // as one element. nullopt when not known or too many.
-  std::optional<ShapeValues> values(size_t i) const;
-  // The input's elements when all are known numbers.
-  std::optional<std::vector<int64_t>> ints(size_t i) const;
-  bool rank_known(size_t i) const { return has_input(i) && in[i].shape.has_value(); }
-};
-
-// What a reference kernel sees. Shapes are all concrete. `in` holds null for absent inputs.
-class KernelContext : public AttributeReader {
- public:
-  using AttributeReader::AttributeReader;
-  std::vector<const Tensor*> in;
-  std::vector<Type> types;  // inferred output types with the inputs' values known
-  std::vector<Tensor> out;  // what the kernel makes
-
-  bool has_input(size_t i) const { return i < in.size() && in[i] != nullptr; }
-  bool has_output(size_t i) const { return i < node.outputs.size() && node.outputs[i] != kNoValue; }
-  // Allocates output i with its inferred type. Fails when inference left it open.
-  Result<Tensor*> make(size_t i);
-  // Allocates output i with dims that depend on the data.
-  Result<Tensor*> make(size_t i, DType dtype, std::vector<int64_t> dims);
-};
 
 struct AttrDef {
   std::string name;
@@ -96,6 +28,12 @@ using ReferenceFn = Status (*)(KernelContext&);
 // Builds the same result from other operators; returns one value per output (kNoValue for outputs
 // the node does not have).
 using DecomposeFn = Result<std::vector<ValueId>> (*)(Builder&, const Node&);
+// The multiply-accumulates of a node; 0 when its shapes do not tell, INT64_MAX when it has more.
+using MacsFn = int64_t (*)(const MacsContext&);
+// Builds the derivatives of a loss with respect to the node's own inputs from those with respect to
+// its outputs (kNoValue: zero); one value per input, kNoValue where none is defined.
+using GradientFn = Result<std::vector<ValueId>> (*)(Builder&, const Node&,
+                                                    std::span<const ValueId> outputs);
 
 inline constexpr int kVariadic = 1 << 30;
 
@@ -103,7 +41,8 @@ struct OpDef {
   std::string name;
   int min_inputs = 0;
   int max_inputs = 0;  // kVariadic: no limit
-  std::vector<AttrDef> attributes;
+  OpTraits traits = {};
+  std::vector<AttrDef> attributes = {};
   InferFn infer = nullptr;
   ReferenceFn reference = nullptr;  // core tier
   DecomposeFn decompose = nullptr;  // composite tier; may stand beside a reference
@@ -111,12 +50,26 @@ struct OpDef {
   int max_outputs = 1;
   int subgraphs = 0;          // 2 for If, 1 for Loop, Scan, SequenceMap
   bool deterministic = true;  // false: random; never folded or merged
+  MacsFn macs = nullptr;      // of what multiplies matrices: convolutions, products, recurrences
+  GradientFn gradient = nullptr;
+
+  bool is(OpTraits kind) const { return traits.has(kind); }
+  bool multiplies() const { return macs != nullptr; }
 };
 
 // The row of `name`, null when there is none. The table is built once, on first use.
 const OpDef* find_op(std::string_view name);
 // Every row, by name.
 const std::vector<const OpDef*>& all_ops();
+// Whether the row of `op` has the traits; false when there is none.
+bool has_traits(std::string_view op, OpTraits kind);
+// Whether the first input is all the data the node reads: the others say where or how large.
+bool reads_first_only(const Node& node);
+// The names of all rows that have the traits, sorted.
+std::vector<std::string> ops_with(OpTraits kind);
+// The multiply-accumulates of a node by its row, from the types in the graph; without those of
+// sub-graphs.
+int64_t macs_of(const Graph& graph, const Node& node);
 
 // Infers types and shapes of every value, and the values of small integer tensors, walking
 // sub-graphs. Values that had a type keep what inference cannot tell. An error names the node.

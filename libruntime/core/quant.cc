@@ -435,7 +435,7 @@ bool ends_in_smoothing(const Graph& graph, const Node& node) {
   if (node.outputs.empty() || node.outputs[0] == kNoValue) return false;
   const auto& smoothing = graph.value(node.outputs[0]).smoothing;
   if (!smoothing || node.fused.empty() || node.fused.back().op != "Mul") return false;
-  const int operand = node.fused.back().operand;
+  const int operand = node.fused.back().operand();
   const Tensor* factors =
       operand < 0 ? nullptr : graph.constant(node.inputs[static_cast<size_t>(operand)]);
   if (factors == nullptr || factors->dtype() != DType::kF32) return false;

@@ -2,6 +2,7 @@
 #include "libruntime/core/builder.h"
 #include "libruntime/core/control_flow.h"
 #include "libruntime/core/op.h"
+#include "libruntime/core/post_op.h"
 #include "libruntime/core/quant.h"
 
 namespace mnn {
@@ -66,29 +67,15 @@ Result<std::vector<Tensor>> run_own(const Node& node, std::span<const Tensor* co
   return std::move(k.out);
 }
 
-// y = op(x, operand) for one post-op. Clip's bounds are attributes there, inputs of the operator.
-Result<Tensor> apply_fused(const FusedOp& f, const Tensor& x, const Tensor* operand) {
-  Node node;
-  node.op = f.op;
-  node.outputs = {0};
+// The first output after post-op `i`.
+Result<Tensor> apply_fused(const Node& node, size_t i, const Tensor& x,
+                           std::span<const Tensor* const> inputs) {
   std::vector<const Tensor*> in = {&x};
-  Tensor low, high;
-  if (f.op == "Clip") {
-    auto bound = [&](std::string_view name) -> Result<Tensor> {
-      const auto it = f.attributes.find(name);
-      if (it == f.attributes.end()) return invalid("fused Clip without " + std::string(name));
-      return Tensor::scalar(static_cast<float>(std::get<double>(it->second)));
-    };
-    MNN_ASSIGN_OR_RETURN(low, bound("min"));
-    MNN_ASSIGN_OR_RETURN(high, bound("max"));
-    in.push_back(&low);
-    in.push_back(&high);
-  } else {
-    node.attributes = f.attributes;
-    if (f.operand >= 0) in.push_back(operand);
+  for (const int operand : node.fused[i].operands) {
+    in.push_back(operand < 0 ? nullptr : inputs[static_cast<size_t>(operand)]);
   }
-  for (size_t i = 0; i < in.size(); ++i) node.inputs.push_back(static_cast<ValueId>(i));
-  MNN_ASSIGN_OR_RETURN(std::vector<Tensor> out, run_own(node, in));
+  Node post = post_op(node, i, 0, 0);
+  MNN_ASSIGN_OR_RETURN(std::vector<Tensor> out, run_own(post, in));
   return std::move(out[0]);
 }
 
@@ -98,9 +85,8 @@ Result<std::vector<Tensor>> run_node(const Node& node, std::span<const Tensor* c
   const size_t own = node.own_inputs();
   if (inputs.size() != node.inputs.size()) return internal_error("run_node: inputs do not line up");
   MNN_ASSIGN_OR_RETURN(std::vector<Tensor> out, run_own(node, inputs.first(own)));
-  for (const FusedOp& f : node.fused) {
-    const Tensor* operand = f.operand >= 0 ? inputs[static_cast<size_t>(f.operand)] : nullptr;
-    MNN_ASSIGN_OR_RETURN(out[0], apply_fused(f, out[0], operand));
+  for (size_t i = 0; i < node.fused.size(); ++i) {
+    MNN_ASSIGN_OR_RETURN(out[0], apply_fused(node, i, out[0], inputs));
   }
   return out;
 }

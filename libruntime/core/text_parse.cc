@@ -421,10 +421,12 @@ class GraphParser {
     MNN_ASSIGN_OR_RETURN(TextName op, s_.name());
     f.op = std::move(op.text);
     if (s_.eat('(')) {
-      f.operand = static_cast<int>(node.inputs.size());
-      MNN_ASSIGN_OR_RETURN(const ValueId id, parse_use());
-      node.inputs.push_back(id);
-      MNN_RETURN_IF_ERROR(s_.expect(')'));
+      std::vector<ValueId> operands;
+      MNN_RETURN_IF_ERROR(parse_uses(operands));
+      for (const ValueId id : operands) {
+        f.operands.push_back(id == kNoValue ? -1 : static_cast<int>(node.inputs.size()));
+        if (id != kNoValue) node.inputs.push_back(id);
+      }
     }
     if (at_attributes()) {
       MNN_ASSIGN_OR_RETURN(f.attributes, parse_attributes(s_));

@@ -222,10 +222,12 @@ class Printer {
     if (!node.attributes.empty()) out_ += " " + attributes_text(node.attributes);
     for (const FusedOp& f : node.fused) {
       out_ += " + " + name_text(f.op);
-      if (f.operand >= 0) {
-        const bool known = static_cast<size_t>(f.operand) < node.inputs.size();
-        out_ += "(" + (known ? use(node.inputs[static_cast<size_t>(f.operand)]) : "_") + ")";
+      std::vector<ValueId> operands;
+      for (const int operand : f.operands) {
+        const bool known = operand >= 0 && static_cast<size_t>(operand) < node.inputs.size();
+        operands.push_back(known ? node.inputs[static_cast<size_t>(operand)] : kNoValue);
       }
+      if (!operands.empty()) out_ += "(" + uses(operands) + ")";
       if (!f.attributes.empty()) out_ += " " + attributes_text(f.attributes);
     }
     if (!node.captures.empty()) out_ += " captures(" + uses(node.captures) + ")";

@@ -378,7 +378,8 @@ TEST(MnnFile, OldFilesAreRead) {
   }
   const Result<Model> model = read_model(test_data("data/mnn/v1.0.mnn"));
   ASSERT_TRUE(model.ok()) << model.status().message();
-  EXPECT_EQ(print(model->graph), print(parse(read_text("mnn/v1.0.mnntxt"))));
+  // Values that the reader adds stand behind those of the file.
+  EXPECT_EQ(print(parse(print(model->graph))), print(parse(read_text("mnn/v1.0.mnntxt"))));
   EXPECT_EQ(model->golden_outputs.size(), 2u);
   EXPECT_EQ(model->metadata_json,
             R"({"a":[1,2],"source":{"format":"onnx","sha256":"00"},"version":"1"})");

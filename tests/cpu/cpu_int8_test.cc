@@ -199,10 +199,10 @@ TEST(CpuInt8, GridPerChannelBetweenConvolutions) {
   const std::string weights =
       "const w: f32[24,4,1,1] quant i8 scale [0.01] zero [0] = random 3 -127 127\n"
       "const d: f32[24,1,3,3] quant i8 scale [0.01] zero [0] = random 5 -127 127\n"
-      "const f: f32[1,24,1,1] = random 6 0.5 2\n";
+      "const f: f32[1,24,1,1] = random 6 0.5 2\nconst zero: f32[] = 0\nconst one: f32[] = 1\n";
   for (const char* storage : {"u8", "i8"}) {
     for (const char* ops : {"", " + Relu", " + HardSwish", " + Swish", " + HardSwish + Mul(f)",
-                            " + Clip {min=0.0, max=1.0}", " + Selu"}) {
+                            " + Clip(zero, one)", " + Selu"}) {
       const std::string text =
           graph("f32[1,4,9,8]", weights + "a: f32[1,24,9,8]" + channels(storage, 24) +
                                     " = Conv(x, w)" + ops +

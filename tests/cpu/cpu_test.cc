@@ -157,14 +157,15 @@ TEST(CpuElementwise, LongestExpressions) {
 TEST(CpuElementwise, AnyNumberOfPostOps) {
   const auto op = [](int i) {
     return i % 3 == 0   ? std::string(" + Add(z)")
-           : i % 3 == 1 ? " + Clip {max=4.0, min=-4.0}"
+           : i % 3 == 1 ? " + Clip(low, high)"
                         : " + LeakyRelu {alpha=0.9}";
   };
   for (const int n : {22, 23, 24, 60, 400}) {
     const std::string chain = repeat(n, "", op);
-    check_on_cpu(graph2("f32[1,3,4,4]", "f32[1,3,4,4]", "y = Tanh(x)" + chain), 4e-6);
+    const std::string bounds = "const low: f32[] = -4\nconst high: f32[] = 4\n";
+    check_on_cpu(graph2("f32[1,3,4,4]", "f32[1,3,4,4]", bounds + "y = Tanh(x)" + chain), 4e-6);
     check_on_cpu(graph2("f32[1,3,4,4]", "f32[1,3,4,4]",
-                        "const w: f32[3,3,1,1] = random 1 -1 1\ny = Conv(x, w)" + chain),
+                        bounds + "const w: f32[3,3,1,1] = random 1 -1 1\ny = Conv(x, w)" + chain),
                  4e-6);
   }
 }
@@ -200,14 +201,32 @@ TEST(CpuConv, Shapes) {
 
 TEST(CpuConv, PostOps) {
   const std::string head =
-      "graph g(x: f32[1,6,9,10], r: f32[1,8,9,10], s: f32[8,1,1]) -> (y) {\n"
+      "graph g(x: f32[1,6,9,10], r: f32[1,8,9,10], s: f32[8,1,1], least: f32[]) -> (y) {\n"
+      "const low: f32[] = -0.25\nconst high: f32[] = 0.5\n"
       "const w: f32[8,6,3,3] = random 5 -0.3 0.3\nconst b: f32[8] = random 6 -1 1\n"
       "y = Conv(x, w, b) {pads=[1,1,1,1]} ";
-  for (const char* ops :
-       {"+ Relu", "+ Clip {max=0.5, min=-0.25}", "+ LeakyRelu {alpha=0.3}", "+ HardSwish",
-        "+ HardSigmoid", "+ Sigmoid", "+ Swish", "+ Tanh", "+ Gelu", "+ Add(r)", "+ Add(r) + Relu",
-        "+ Relu + Add(r)", "+ Relu + Add(r) + Tanh", "+ Mul(s)", "+ Mul(s) + Relu + Add(r)",
-        "+ Add(s) + HardSwish", "+ Relu + Sigmoid", "+ Add(r) + Add(r)"}) {
+  for (const char* ops : {"+ Relu",
+                          "+ Clip(low, high)",
+                          "+ Clip(low)",
+                          "+ Clip(_, high)",
+                          "+ Clip(least)",
+                          "+ Relu + Clip(least, high)",
+                          "+ LeakyRelu {alpha=0.3}",
+                          "+ HardSwish",
+                          "+ HardSigmoid",
+                          "+ Sigmoid",
+                          "+ Swish",
+                          "+ Tanh",
+                          "+ Gelu",
+                          "+ Add(r)",
+                          "+ Add(r) + Relu",
+                          "+ Relu + Add(r)",
+                          "+ Relu + Add(r) + Tanh",
+                          "+ Mul(s)",
+                          "+ Mul(s) + Relu + Add(r)",
+                          "+ Add(s) + HardSwish",
+                          "+ Relu + Sigmoid",
+                          "+ Add(r) + Add(r)"}) {
     check_on_cpu(head + ops + "\n}", 1e-5);
   }
 }

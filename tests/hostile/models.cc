@@ -20,7 +20,9 @@ constexpr const char* kTexts[] = {
       p: f32[n,8,1,1] quant u8 scale [0.1] zero [3] = GlobalAveragePool(c)
       const shape: i64[2] = 0 8
       f: f32[n,8] quant u8 scale [0.1] zero [3] = Reshape(p, shape)
-      y = MatMul(f, v) + Clip {max=6.0, min=0.0} name "fc" @ "fc" "relu6"
+      const zero: f32[] = 0
+      const six: f32[] = 6
+      y = MatMul(f, v) + Clip(zero, six) name "fc" @ "fc" "relu6"
     })",
     // Grids per channel, depthwise, residual post-ops with operands, pads and strides.
     R"(graph channels(x: f32[1,4,6,6], r: f32[1,4,6,6]) -> (y, z) {

@@ -60,7 +60,7 @@ TEST(Islands, RecurrentLayersCount) {
   EXPECT_DOUBLE_EQ(r.int8_mac_share, head / (lstm + head));
   const FloatIsland* island = find(r, "LSTM");
   ASSERT_NE(island, nullptr);
-  EXPECT_EQ(island->why, "there is no int8 kernel for recurrent layers");
+  EXPECT_EQ(island->why, "there is no int8 kernel for it");
   EXPECT_DOUBLE_EQ(island->mac_share, lstm / (lstm + head));
   EXPECT_EQ(island->constants, 2 * 32 * 8 * 4);
   ASSERT_GE(r.warnings.size(), 1u);

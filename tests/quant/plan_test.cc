@@ -193,6 +193,47 @@ TEST(Plan, ActivationsAndNormalizationsBetweenLayers) {
   EXPECT_GE(group_of(g, plan, "e"), 0);
 }
 
+// Every activation reads bytes; what makes much of a small error does not.
+TEST(Plan, OnlyGentleFunctionsReadBytesBetweenLayers) {
+  for (const auto& [op, reads] : {std::pair("Sigmoid", true),
+                                  {"Selu", true},
+                                  {"Celu", true},
+                                  {"Softsign", true},
+                                  {"Softplus", true},
+                                  {"Exp", false},
+                                  {"Reciprocal", false},
+                                  {"ThresholdedRelu", false}}) {
+    const Graph g = typed_graph(R"(graph g(x: f32[1,4,8,8]) -> (y) {
+  const w1: f32[6,4,1,1] = random 1 -1 1
+  const w2: f32[2,12,1,1] = random 2 -1 1
+  a = Conv(x, w1)
+  b = Conv(x, w1)
+  c = Concat(a, b) {axis=1}
+  d = )" + std::string(op) + R"((c)
+  y = Conv(d, w2)
+})");
+    EXPECT_EQ(lies_between(g, plan_quantization(g), "c"), reads) << op;
+  }
+}
+
+// Rows picked from bytes, and the greatest of them, are bytes of the same grid.
+TEST(Plan, PickedElementsKeepTheirGrid) {
+  const Graph g = typed_graph(R"(graph g(x: f32[5,4], i: i64[3]) -> (y, z) {
+  const w: f32[4,6] = random 1 -1 1
+  const v: f32[6,2] = random 2 -1 1
+  const axes: i64[1] = 0
+  a = MatMul(x, w)
+  b = Gather(a, i)
+  y = MatMul(b, v)
+  c = ReduceMax(a, axes)
+  z = MatMul(c, v)
+})");
+  const QuantPlan plan = plan_quantization(g);
+  EXPECT_GE(group_of(g, plan, "a"), 0);
+  EXPECT_EQ(group_of(g, plan, "a"), group_of(g, plan, "b"));
+  EXPECT_EQ(group_of(g, plan, "a"), group_of(g, plan, "c"));
+}
+
 TEST(Plan, TransposedConvolutionsWithoutGroups) {
   const Graph g = typed_graph(R"(graph g(x: f32[1,4,8,8]) -> (y, z) {
   const w: f32[4,6,2,2] = random 1 -1 1
@@ -254,7 +295,7 @@ TEST(Annotate, ABiasIsMadeWhereThereWasNone) {
   set_bias(g, plan.layers[0], bias);
   ASSERT_TRUE(verify(g).ok()) << verify(g).message();
   EXPECT_EQ(g.nodes[0].own_inputs(), 3u);
-  EXPECT_EQ(g.nodes[0].fused[0].operand, 3);
+  EXPECT_EQ(g.nodes[0].fused[0].operand(), 3);
 }
 
 }  // namespace

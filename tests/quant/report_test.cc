@@ -93,7 +93,7 @@ TEST(Report, SharesAndConstantsDoNotMislead) {
   r.layers[1].isolated.constant = true;
   FloatIsland island;
   island.op = "LSTM";
-  island.why = "there is no int8 kernel for recurrent layers";
+  island.why = "there is no int8 kernel for it";
   island.mac_share = 0.0002;
   island.constants = 12345;
   island.layers = {"lstm"};

@@ -78,6 +78,32 @@ TEST(Smoothing, GoesIntoTheWeightsOfAHomogeneousLayer) {
   }
 }
 
+// Every layer of the plan takes factors into its weights, transposed convolutions too.
+TEST(Smoothing, GoesIntoTheWeightsOfATransposedConvolution) {
+  const Graph g = check_unchanged(R"(graph g(x: f32[1,3,5,5]) -> (y) {
+  const w: f32[3,6,2,2] = random 1 -1 1
+  const b: f32[6] = random 2 -1 1
+  const v: f32[4,6,1,1] = random 3 -1 1
+  a = ConvTranspose(x, w, b) {strides=[2,2]} + Relu
+  y = Conv(a, v)
+})",
+                                  {1, 3, 5, 5}, "a");
+  EXPECT_EQ(g.nodes[0].fused.size(), 1u);
+}
+
+// Whatever is elementwise runs as one expression with the factors behind it.
+TEST(Smoothing, GoesBehindAnyElementwiseOperator) {
+  for (const char* op : {"Sub(x, c)", "Erf(x)", "Max(x, c)"}) {
+    const Graph g = check_unchanged(std::string("graph g(x: f32[1,6,5,5]) -> (y) {\n"
+                                                "  const c: f32[] = 0.125\n"
+                                                "  const v: f32[4,6,1,1] = random 3 -1 1\n"
+                                                "  a = ") +
+                                        op + "\n  y = Conv(a, v)\n}",
+                                    {1, 6, 5, 5}, "a");
+    EXPECT_EQ(g.nodes[0].fused.back().op, "Mul") << op;
+  }
+}
+
 TEST(Smoothing, GoesIntoTheEpilogueOtherwise) {
   const Graph g = check_unchanged(R"(graph g(x: f32[1,3,5,5]) -> (y) {
   const w: f32[6,3,3,3] = random 1 -1 1

@@ -43,6 +43,27 @@ TEST(Macs, OfEveryKind) {
             2 * 8 * 5 * 7 * (3 + 4));
   EXPECT_EQ(macs("Einsum", {{3}}, {}, {{"equation", std::string("i->")}}), 0);
   EXPECT_EQ(macs("Einsum", {{3}, {3}}, {}, {{"equation", std::string("ijk")}}), 0);
+  EXPECT_EQ(macs("Einsum", {{7, 2, 3}, {1, 3, 4}}, {7, 2, 4},
+                 {{"equation", std::string("...ij,...jk->...ik")}}),
+            7 * 24);
+  EXPECT_EQ(macs("QLinearMatMul", {{5, 3}, {}, {}, {3, 4}, {}, {}, {}, {}}, {5, 4}), 60);
+  EXPECT_EQ(macs("QLinearConv", {{1, 4, 9}, {}, {}, {6, 4, 3}, {}, {}, {}, {}}, {1, 6, 7}),
+            6 * 7 * 12);
+  EXPECT_EQ(macs("ConvInteger", {{1, 4, 9}, {6, 4, 3}}, {1, 6, 7}), 6 * 7 * 12);
+  EXPECT_EQ(macs("FusedMatMul", {{3, 2}, {3, 4}}, {2, 4}, {{"transA", int64_t{1}}}), 24);
+  EXPECT_EQ(macs("MatMulNBits", {{2, 32}, {8, 1, 16}, {8}}, {2, 8}), 2 * 8 * 32);
+  EXPECT_EQ(macs("CausalConvWithState", {{1, 4, 9}, {4, 1, 3}}, {1, 4, 9}), 36 * 3);
+  // Five tokens; each writes the 2x3 states of two heads and reads them for four queries. The delta
+  // rule reads each state once more.
+  for (const auto& [rule, count] :
+       {std::pair("linear", 5 * 6 * (2 + 4)), std::pair("gated_delta", 5 * 6 * (2 + 2 + 4))}) {
+    EXPECT_EQ(macs("LinearAttention", {{1, 5, 8}, {1, 5, 4}, {1, 5, 6}}, {1, 5, 12},
+                   {{"q_num_heads", int64_t{4}},
+                    {"kv_num_heads", int64_t{2}},
+                    {"update_rule", std::string(rule)}}),
+              count)
+        << rule;
+  }
   EXPECT_EQ(macs("Relu", {{3}}, {3}), 0);
 }
 

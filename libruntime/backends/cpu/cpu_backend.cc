@@ -3,6 +3,7 @@
 #include <string>
 
 #include "libruntime/backends/cpu/element.h"
+#include "libruntime/backends/cpu/matrix.h"
 #include "libruntime/backends/cpu/rows.h"
 #include "libruntime/kernels/isa.h"
 #include "libruntime/kernels/kernel_table.h"
@@ -83,12 +84,7 @@ class CpuBackend : public Backend {
       return "operator " + node.op + " has no CPU kernel" +
              (is_element_op(node.op) ? " for these types" : "");
     }
-    for (const FusedOp& f : node.fused) {
-      if (graph.value(node.outputs[0]).type.dtype != DType::kF32 ||
-          !is_element_post_op(graph, node, f)) {
-        return "post-op " + f.op + " has no CPU kernel";
-      }
-    }
+    if (auto reason = check_post_ops(graph, node)) return reason;
     return row->why_not(graph, node);
   }
 

@@ -32,8 +32,8 @@ const BinaryRow* find_binary(std::string_view op);
 bool is_elementwise(const Graph& graph, const Node& node);
 // Whether it is for some types and shapes.
 bool is_element_op(std::string_view op);
-// Whether a post-op can run as part of an expression.
-bool is_element_post_op(const Graph& graph, const Node& node, const FusedOp& op);
+// Whether post-op `i` can run as part of an expression.
+bool is_element_post_op(const Graph& graph, const Node& node, size_t i);
 // Operators the node adds.
 int expression_size(const Node& node);
 // Whether `node`, which only `next` reads, can be computed inside the expression of `next`.

@@ -3,6 +3,7 @@
 
 #include "libruntime/backends/cpu/element.h"
 #include "libruntime/core/half.h"
+#include "libruntime/core/post_op.h"
 
 namespace mnn::cpu {
 namespace {
@@ -154,13 +155,19 @@ std::optional<ChannelGrid> channel_grid_of(const Value& value) {
   return grid;
 }
 
-bool is_element_post_op(const Graph& graph, const Node& node, const FusedOp& op) {
-  if (op.operand < 0) return find_unary(op.op) != nullptr && op.op != "BatchNormalization";
-  if (find_binary(op.op) == nullptr) return false;
-  const Value& operand = graph.value(node.inputs[static_cast<size_t>(op.operand)]);
-  const Value& out = graph.value(node.outputs[0]);
-  return fixed(operand) && operand.type.dtype == DType::kF32 &&
-         operand.type.rank() <= out.type.rank();
+bool is_element_post_op(const Graph& graph, const Node& node, size_t i) {
+  const Node op = post_op(node, i);
+  auto operands_are = [&](auto&& right) {
+    return std::all_of(op.inputs.begin() + 1, op.inputs.end(),
+                       [&](ValueId v) { return v == kNoValue || right(graph.value(v)); });
+  };
+  if (op.op == "Clip") return operands_are(is_number);
+  if (op.inputs.size() == 1) return find_unary(op.op) != nullptr;
+  const size_t rank = graph.value(node.outputs[0]).type.rank();
+  return op.inputs.size() == 2 && find_binary(op.op) != nullptr &&
+         operands_are([&](const Value& v) {
+           return fixed(v) && v.type.dtype == DType::kF32 && v.type.rank() <= rank;
+         });
 }
 
 bool is_element_op(std::string_view op) {
@@ -177,8 +184,8 @@ bool is_elementwise(const Graph& graph, const Node& node) {
     }
   }
   const NodeView n(graph, node);
-  for (const FusedOp& f : node.fused) {
-    if (!is_element_post_op(graph, node, f)) return false;
+  for (size_t i = 0; i < node.fused.size(); ++i) {
+    if (!is_element_post_op(graph, node, i)) return false;
   }
   const DType out = n.out().type.dtype;
   if (node.op == "Cast") return castable(n.in_type(0), out);
@@ -208,7 +215,9 @@ int expression_size(const Node& node) {
   int size = 1 + static_cast<int>(node.fused.size());
   const BinaryRow* binary = find_binary(node.op);
   if (binary != nullptr && binary->variadic) size += operands;
-  if (node.op == "BatchNormalization" || node.op == "Clip") ++size;
+  auto takes_two = [](std::string_view op) { return op == "BatchNormalization" || op == "Clip"; };
+  if (takes_two(node.op)) ++size;
+  for (const FusedOp& f : node.fused) size += takes_two(f.op) ? 1 : 0;
   return size;
 }
 

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "libruntime/backends/cpu/element.h"
+#include "libruntime/core/post_op.h"
 
 namespace mnn::cpu {
 namespace {
@@ -70,6 +71,7 @@ class ExpressionBuilder {
   }
 
   Result<Operand> node(const Node& n);
+  Result<Operand> unary_node(const Node& n, const UnaryRow& row, Operand x);
   Result<Operand> post_ops(const Node& n, Operand x, size_t from);
   Result<Operand> cut(const Node& n, Operand x);
 
@@ -198,51 +200,56 @@ Operand ExpressionBuilder::binary(BinaryOp op, Operand x, Operand y) {
   return push(e);
 }
 
-Result<Operand> ExpressionBuilder::node(const Node& n) {
+// What an operator with one input of data makes of `x`.
+Result<Operand> ExpressionBuilder::unary_node(const Node& n, const UnaryRow& row, Operand x) {
   const NodeView view(l_.graph(), n);
+  if (n.op == "Clip") {
+    auto bound = [&](size_t i, float open) -> Result<Operand> {
+      return view.has_input(i) ? value(n.inputs[i]) : Operand{-1, open};
+    };
+    MNN_ASSIGN_OR_RETURN(const Operand low, bound(1, -INFINITY));
+    MNN_ASSIGN_OR_RETURN(const Operand high, bound(2, INFINITY));
+    return low.is_number() && high.is_number()
+               ? unary(UnaryOp::kClip, x, low.number, high.number)
+               : binary(BinaryOp::kMin, binary(BinaryOp::kMax, x, low), high);
+  }
+  if (n.op == "Cast") {
+    // Numbers that become truth values are 0 or 1 from here on.
+    const bool truth = view.out().type.dtype == DType::kBool;
+    return truth ? unary(UnaryOp::kNot, unary(UnaryOp::kNot, x)) : unary(UnaryOp::kMulBy, x, 1.0f);
+  }
+  if (n.op == "BatchNormalization") {
+    const Tensor *gain = l_.constant(n.inputs[1]), *bias = l_.constant(n.inputs[2]);
+    const Tensor *mean = l_.constant(n.inputs[3]), *variance = l_.constant(n.inputs[4]);
+    const double epsilon = view.attr_float("epsilon");
+    if (gain == nullptr || bias == nullptr || mean == nullptr || variance == nullptr) {
+      return internal_error("a parameter cannot be read");
+    }
+    Dims dims(view.in_dims(0).size() - 1, 1);
+    dims[0] = gain->elements();
+    std::vector<float> scale, shift;
+    for (int64_t i = 0; i < gain->elements(); ++i) {
+      const double s = gain->data<float>()[i] / std::sqrt(variance->data<float>()[i] + epsilon);
+      scale.push_back(static_cast<float>(s));
+      shift.push_back(static_cast<float>(bias->data<float>()[i] - mean->data<float>()[i] * s));
+    }
+    const Operand s = array(l_.constant_array(Tensor::of<float>(dims, scale)));
+    const Operand t = array(l_.constant_array(Tensor::of<float>(dims, shift)));
+    return binary(BinaryOp::kAdd, binary(BinaryOp::kMul, x, s), t);
+  }
+  const bool tanh_form = n.op == "Gelu" && view.attr_string("approximate") == "tanh";
+  auto parameter = [&](std::string_view name) {
+    if (name.starts_with("detect_")) return static_cast<float>(view.attr_int(name) != 0);
+    return name.empty() ? 0.0f : static_cast<float>(view.attr_float(name));
+  };
+  return unary(tanh_form ? UnaryOp::kGeluTanh : row.kernel, x, parameter(row.a), parameter(row.b));
+}
+
+Result<Operand> ExpressionBuilder::node(const Node& n) {
   Operand r;
   if (const UnaryRow* row = find_unary(n.op)) {
     MNN_ASSIGN_OR_RETURN(const Operand x, value(n.inputs[0]));
-    if (n.op == "Clip") {
-      auto bound = [&](size_t i, float open) -> Result<Operand> {
-        return view.has_input(i) ? value(n.inputs[i]) : Operand{-1, open};
-      };
-      MNN_ASSIGN_OR_RETURN(const Operand low, bound(1, -INFINITY));
-      MNN_ASSIGN_OR_RETURN(const Operand high, bound(2, INFINITY));
-      r = low.is_number() && high.is_number()
-              ? unary(UnaryOp::kClip, x, low.number, high.number)
-              : binary(BinaryOp::kMin, binary(BinaryOp::kMax, x, low), high);
-    } else if (n.op == "Cast") {
-      // Numbers that become truth values are 0 or 1 from here on.
-      const bool truth = view.out().type.dtype == DType::kBool;
-      r = truth ? unary(UnaryOp::kNot, unary(UnaryOp::kNot, x)) : unary(UnaryOp::kMulBy, x, 1.0f);
-    } else if (n.op == "BatchNormalization") {
-      const Tensor *gain = l_.constant(n.inputs[1]), *bias = l_.constant(n.inputs[2]);
-      const Tensor *mean = l_.constant(n.inputs[3]), *variance = l_.constant(n.inputs[4]);
-      const double epsilon = view.attr_float("epsilon");
-      if (gain == nullptr || bias == nullptr || mean == nullptr || variance == nullptr) {
-        return internal_error("a parameter cannot be read");
-      }
-      Dims dims(view.in_dims(0).size() - 1, 1);
-      dims[0] = gain->elements();
-      std::vector<float> scale, shift;
-      for (int64_t i = 0; i < gain->elements(); ++i) {
-        const double s = gain->data<float>()[i] / std::sqrt(variance->data<float>()[i] + epsilon);
-        scale.push_back(static_cast<float>(s));
-        shift.push_back(static_cast<float>(bias->data<float>()[i] - mean->data<float>()[i] * s));
-      }
-      const Operand s = array(l_.constant_array(Tensor::of<float>(dims, scale)));
-      const Operand t = array(l_.constant_array(Tensor::of<float>(dims, shift)));
-      r = binary(BinaryOp::kAdd, binary(BinaryOp::kMul, x, s), t);
-    } else {
-      const bool tanh_form = n.op == "Gelu" && view.attr_string("approximate") == "tanh";
-      auto parameter = [&](std::string_view name) {
-        if (name.starts_with("detect_")) return static_cast<float>(view.attr_int(name) != 0);
-        return name.empty() ? 0.0f : static_cast<float>(view.attr_float(name));
-      };
-      r = unary(tanh_form ? UnaryOp::kGeluTanh : row->kernel, x, parameter(row->a),
-                parameter(row->b));
-    }
+    MNN_ASSIGN_OR_RETURN(r, unary_node(n, *row, x));
   } else if (n.op == "Where") {
     MNN_ASSIGN_OR_RETURN(const Operand c, value(n.inputs[0]));
     MNN_ASSIGN_OR_RETURN(const Operand x, value(n.inputs[1]));
@@ -272,32 +279,14 @@ Result<Operand> ExpressionBuilder::node(const Node& n) {
 
 Result<Operand> ExpressionBuilder::post_ops(const Node& n, Operand x, size_t from) {
   for (size_t i = from; i < n.fused.size(); ++i) {
-    const FusedOp& f = n.fused[i];
     MNN_ASSIGN_OR_RETURN(x, cut(n, x));
-    if (f.operand >= 0) {
-      MNN_ASSIGN_OR_RETURN(const Operand y, value(n.inputs[static_cast<size_t>(f.operand)]));
-      x = binary(find_binary(f.op)->kernel, x, y);
+    const Node f = post_op(n, i, kNoValue, n.outputs[0]);
+    if (const UnaryRow* row = find_unary(f.op)) {
+      MNN_ASSIGN_OR_RETURN(x, unary_node(f, *row, x));
       continue;
     }
-    Node alone;
-    alone.op = f.op;
-    alone.attributes = f.attributes;
-    const AttributeReader read(alone, *find_op(f.op));
-    const UnaryRow* row = find_unary(f.op);
-    if (f.op == "Clip") {
-      const auto low = f.attributes.find("min"), high = f.attributes.find("max");
-      auto number = [&](auto it, float open) {
-        return it == f.attributes.end() ? open : static_cast<float>(std::get<double>(it->second));
-      };
-      x = unary(UnaryOp::kClip, x, number(low, -INFINITY), number(high, INFINITY));
-      continue;
-    }
-    const bool tanh_form = f.op == "Gelu" && read.attr_string("approximate") == "tanh";
-    auto parameter = [&](std::string_view name) {
-      return name.empty() ? 0.0f : static_cast<float>(read.attr_float(name));
-    };
-    x = unary(tanh_form ? UnaryOp::kGeluTanh : row->kernel, x, parameter(row->a),
-              parameter(row->b));
+    MNN_ASSIGN_OR_RETURN(const Operand y, value(f.inputs[1]));
+    x = binary(find_binary(f.op)->kernel, x, y);
   }
   return x;
 }

@@ -356,7 +356,7 @@ Status lower_gemm(Lowering& l, const Node& node) {
       // Another C is added behind the product.
       FusedOp add;
       add.op = "Add";
-      add.operand = 2;
+      add.operands = {2};
       rewritten.fused.insert(rewritten.fused.begin(), add);
     }
   }

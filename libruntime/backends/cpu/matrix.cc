@@ -3,29 +3,25 @@
 #include <algorithm>
 
 #include "libruntime/backends/cpu/element.h"
+#include "libruntime/core/post_op.h"
 #include "libruntime/core/storage.h"
 
 namespace mnn::cpu {
 namespace {
 
 // The post-op as an activation of a kernel; nullopt when kernels do not have it.
-std::optional<PostOp> activation(const FusedOp& f) {
-  if (f.operand >= 0) return std::nullopt;
-  Node alone;
-  alone.op = f.op;
-  alone.attributes = f.attributes;
+std::optional<PostOp> activation(const Graph& graph, const Node& node, size_t i) {
+  const Node f = post_op(node, i);
   const OpDef* def = find_op(f.op);
   if (def == nullptr) return std::nullopt;
-  const AttributeReader read(alone, *def);
+  const AttributeReader read(f, *def);
   auto number = [&](std::string_view name) { return static_cast<float>(read.attr_float(name)); };
   if (f.op == "Relu") return PostOp{Activation::kRelu, 0, 0};
   if (f.op == "Clip") {
-    auto bound = [&](std::string_view name, float open) {
-      const auto it = f.attributes.find(name);
-      return it == f.attributes.end() ? open : static_cast<float>(std::get<double>(it->second));
-    };
-    constexpr float kInfinity = __builtin_inff();
-    return PostOp{Activation::kClip, bound("min", -kInfinity), bound("max", kInfinity)};
+    const std::optional<ClipBounds> bounds = clip_bounds(graph, f);
+    if (!bounds) return std::nullopt;
+    return PostOp{Activation::kClip, static_cast<float>(bounds->low),
+                  static_cast<float>(bounds->high)};
   }
   if (f.op == "LeakyRelu") return PostOp{Activation::kLeakyRelu, number("alpha"), 0};
   if (f.op == "HardSigmoid") {
@@ -46,15 +42,15 @@ std::optional<PostOp> activation(const FusedOp& f) {
 
 // The constant number a post-op multiplies by or adds; null when it is none.
 const Tensor* number_of(const Lowering& l, const Node& node, const FusedOp& f) {
-  if (f.operand < 0 || (f.op != "Mul" && f.op != "Add")) return nullptr;
-  const Tensor* t = l.graph().constant(node.inputs[static_cast<size_t>(f.operand)]);
+  if (f.operand() < 0 || (f.op != "Mul" && f.op != "Add")) return nullptr;
+  const Tensor* t = l.graph().constant(node.inputs[static_cast<size_t>(f.operand())]);
   return t && t->dtype() == DType::kF32 && t->elements() == 1 ? t : nullptr;
 }
 
 // The positive constants a post-op multiplies the indices of an axis by; null when it does not.
 const float* factors_of(const Lowering& l, const Node& node, const FusedOp& f, size_t axis) {
-  if (f.operand < 0 || f.op != "Mul") return nullptr;
-  const Tensor* t = l.graph().constant(node.inputs[static_cast<size_t>(f.operand)]);
+  if (f.operand() < 0 || f.op != "Mul") return nullptr;
+  const Tensor* t = l.graph().constant(node.inputs[static_cast<size_t>(f.operand())]);
   const Dims out = l.dims(node.outputs[0]);
   const size_t behind = out.size() - axis;  // axes from `axis` on
   if (t == nullptr || t->dtype() != DType::kF32 || t->elements() != out[axis] ||
@@ -72,8 +68,8 @@ size_t fuse_bias(Lowering& l, const Node& node, size_t axis, std::vector<float>&
   const Dims out = l.dims(node.outputs[0]);
   size_t taken = 0;
   for (const FusedOp& f : node.fused) {
-    if (f.op != "Add" || f.operand < 0) break;
-    const Tensor* t = l.constant(node.inputs[static_cast<size_t>(f.operand)]);
+    if (f.op != "Add" || f.operand() < 0) break;
+    const Tensor* t = l.constant(node.inputs[static_cast<size_t>(f.operand())]);
     if (t == nullptr || t->dtype() != DType::kF32 || t->elements() != out[axis]) break;
     const size_t behind = out.size() - axis;  // axes from `axis` on
     if (t->rank() < behind || t->dims()[t->rank() - behind] != out[axis]) break;
@@ -91,7 +87,7 @@ FusedPart fuse(const Lowering& l, const Node& node, size_t from, bool int8, bool
   for (size_t i = from; i < node.fused.size(); ++i) {
     const FusedOp& f = node.fused[i];
     Epilogue& e = part.epilogue;
-    if (const auto a = activation(f)) {
+    if (const auto a = activation(l.graph(), node, i)) {
       if (e.factor != 1 || e.offset != 0) break;
       PostOp& place = e.residual ? e.after : e.before;
       if (place.kind != Activation::kNone || e.after.kind != Activation::kNone) break;
@@ -107,8 +103,8 @@ FusedPart fuse(const Lowering& l, const Node& node, size_t from, bool int8, bool
       }
     } else if (e.factor != 1 || e.offset != 0) {
       break;
-    } else if (f.op == "Add" && f.operand >= 0 && !e.residual) {
-      const ValueId operand = node.inputs[static_cast<size_t>(f.operand)];
+    } else if (f.op == "Add" && f.operand() >= 0 && !e.residual) {
+      const ValueId operand = node.inputs[static_cast<size_t>(f.operand())];
       if (l.dims(operand) != out || l.dtype(operand) != DType::kF32) break;
       e.residual = true;
       part.residual = operand;
@@ -121,8 +117,11 @@ FusedPart fuse(const Lowering& l, const Node& node, size_t from, bool int8, bool
 }
 
 std::optional<std::string> check_post_ops(const Graph& graph, const Node& node) {
-  for (const FusedOp& f : node.fused) {
-    if (!is_element_post_op(graph, node, f)) return "post-op " + f.op + " has no CPU kernel";
+  for (size_t i = 0; i < node.fused.size(); ++i) {
+    if (graph.value(node.outputs[0]).type.dtype != DType::kF32 ||
+        !is_element_post_op(graph, node, i)) {
+      return "post-op " + node.fused[i].op + " has no CPU kernel";
+    }
   }
   return std::nullopt;
 }

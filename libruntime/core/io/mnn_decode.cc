@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "libruntime/core/builder.h"
 #include "libruntime/core/io/mnn_layout.h"
 
 namespace mnn {
@@ -307,10 +308,13 @@ class Decoder {
         FusedOp fused;
         MNN_ASSIGN_OR_RETURN(fused.op, text(f->op()));
         MNN_RETURN_IF_ERROR(attributes(f->attributes(), fused.attributes));
-        fused.operand = f->operand();
-        if (fused.operand < -1 || fused.operand >= static_cast<int64_t>(out.inputs.size())) {
-          return invalid("fused " + fused.op + ": operand " + std::to_string(fused.operand) +
-                         " does not exist");
+        if (f->operand() != -1) fused.operands = {f->operand()};
+        if (f->operands() != nullptr) MNN_RETURN_IF_ERROR(list(f->operands(), fused.operands));
+        for (const int operand : fused.operands) {
+          if (operand < -1 || operand >= static_cast<int64_t>(out.inputs.size())) {
+            return invalid("fused " + fused.op + ": operand " + std::to_string(operand) +
+                           " does not exist");
+          }
         }
         out.fused.push_back(std::move(fused));
       }
@@ -324,6 +328,26 @@ class Decoder {
       MNN_RETURN_IF_ERROR(decode_graph(*g, out.subgraphs.back(), depth + 1));
     }
     return {};
+  }
+
+  // The first files held the bounds of a fused Clip as attributes `min` and `max`.
+  static void upgrade_clips(Graph& graph) {
+    Builder b(graph);
+    for (Node& node : graph.nodes) {
+      for (FusedOp& f : node.fused) {
+        if (f.op != "Clip" || f.attributes.empty() || node.outputs.empty()) continue;
+        for (const char* name : {"min", "max"}) {
+          const auto it = f.attributes.find(name);
+          const auto* bound = it == f.attributes.end() ? nullptr : std::get_if<double>(&it->second);
+          f.operands.push_back(bound == nullptr ? -1 : static_cast<int>(node.inputs.size()));
+          if (bound == nullptr) continue;
+          const ValueId y = node.outputs[0];
+          const DType dtype = y == kNoValue ? DType::kF32 : graph.value(y).type.dtype;
+          node.inputs.push_back(b.scalar(*bound, is_float(dtype) ? dtype : DType::kF32));
+          f.attributes.erase(it);
+        }
+      }
+    }
   }
 
   Status decode_graph(const format::Graph& g, Graph& out, int depth) {
@@ -352,7 +376,9 @@ class Decoder {
     MNN_RETURN_IF_ERROR(ids(g.updates(), values, false, pairs));
     if (pairs.size() % 2 != 0) return invalid("a state update has no second value");
     for (size_t i = 0; i < pairs.size(); i += 2) out.updates.push_back({pairs[i], pairs[i + 1]});
-    return ids(g.captures(), values, false, out.captures);
+    MNN_RETURN_IF_ERROR(ids(g.captures(), values, false, out.captures));
+    upgrade_clips(out);
+    return {};
   }
 
   const format::Model& model_;

@@ -250,7 +250,10 @@ class Encoder {
     Offsets<format::Fused> fused;
     for (const FusedOp& f : n.fused) {
       MNN_ASSIGN_OR_RETURN(const auto fused_attributes, encode_attributes(f.attributes));
-      fused.push_back(format::CreateFused(b_, intern(f.op), fused_attributes, f.operand));
+      const bool one = f.operand() >= 0 || f.operands.empty();
+      const auto operands = one ? 0 : vector(f.operands);
+      fused.push_back(
+          format::CreateFused(b_, intern(f.op), fused_attributes, f.operand(), operands));
     }
     const auto fused_vector = tables(fused);
     Offsets<format::Graph> subgraphs;

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "libruntime/core/ops/macs.h"
 #include "libruntime/core/ops/movement.h"
 
 namespace mnn {
@@ -383,6 +384,17 @@ Status reference_rotary(KernelContext& c) {
   return {};
 }
 
+// Every query meets every key, and every output sums that many values. The heads of Q, K and V lie
+// in a dim of their own or side by side in the last.
+int64_t macs_of_attention(const MacsContext& c) {
+  const auto *q = c.in(0), *k = c.in(1), *y = c.out(0), *past = c.in(4);
+  if (q == nullptr || k == nullptr || y == nullptr || k->size() < 3) return 0;
+  int64_t keys = (*k)[k->size() - 2];
+  if (past != nullptr && past->size() == 4) keys = saturating_sum(keys, (*past)[2]);
+  return saturating_sum(saturating_product(saturating_product(*q), keys),
+                        saturating_product(saturating_product(*y), keys));
+}
+
 }  // namespace
 
 std::vector<OpDef> define_attention() {
@@ -403,8 +415,15 @@ std::vector<OpDef> define_attention() {
       {"rotary_embedding_dim", int64_t{0}},
   };
   return {
-      {"Attention", 3, 7, attention, infer_attention, reference_attention, nullptr, 1, 4},
-      {"RotaryEmbedding", 3, 4, rotary, infer_rotary, reference_rotary},
+      {.name = "Attention",
+       .min_inputs = 3,
+       .max_inputs = 7,
+       .attributes = attention,
+       .infer = infer_attention,
+       .reference = reference_attention,
+       .max_outputs = 4,
+       .macs = macs_of_attention},
+      {"RotaryEmbedding", 3, 4, {}, rotary, infer_rotary, reference_rotary},
   };
 }
 

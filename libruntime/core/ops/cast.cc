@@ -76,9 +76,9 @@ std::vector<OpDef> define_cast() {
   const AttrDef to{"to", int64_t{0}, true}, saturate{"saturate", int64_t{1}};
   const AttrDef mode{"round_mode", std::string("up")};
   return {
-      {"Cast", 1, 1, {to, saturate, mode}, infer_cast, reference_cast},
-      {"CastLike", 2, 2, {saturate, mode}, infer_cast_like, reference_cast},
-      {"BitCast", 1, 1, {to}, infer_bit_cast, reference_bit_cast},
+      {"Cast", 1, 1, kElementwise, {to, saturate, mode}, infer_cast, reference_cast},
+      {"CastLike", 2, 2, {}, {saturate, mode}, infer_cast_like, reference_cast},
+      {"BitCast", 1, 1, {}, {to}, infer_bit_cast, reference_bit_cast},
   };
 }
 

@@ -112,6 +112,7 @@ std::vector<OpDef> define_col2im() {
   return {{"Col2Im",
            3,
            3,
+           shape_inputs(1, 2),
            {{"dilations", Ints()}, {"pads", Ints()}, {"strides", Ints()}},
            infer_col2im,
            col2im}};

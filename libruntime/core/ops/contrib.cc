@@ -5,6 +5,7 @@
 
 #include "libruntime/core/builder.h"
 #include "libruntime/core/ops/broadcast.h"
+#include "libruntime/core/ops/macs.h"
 #include "libruntime/core/ops/movement.h"
 #include "libruntime/core/packed.h"
 
@@ -292,6 +293,14 @@ Status reference_matmul_n_bits(KernelContext& c) {
   return {};
 }
 
+int64_t macs_of_fused_matmul(const MacsContext& c) {
+  const auto *a = c.in(0), *y = c.out(0);
+  if (a == nullptr || y == nullptr || a->empty()) return 0;
+  const Operand o = operand(c, "A");
+  const auto inner = stored_order(a->size(), o.transposed, o.batch_first).back();
+  return saturating_product(saturating_product(*y), (*a)[static_cast<size_t>(inner)]);
+}
+
 }  // namespace
 
 std::vector<OpDef> define_contrib() {
@@ -307,12 +316,20 @@ std::vector<OpDef> define_contrib() {
                                        {"bits", int64_t{4}},
                                        {"block_size", int64_t{0}, true}};
   return {
-      {"BiasGelu", 2, 2, {}, infer_like_first, nullptr, decompose_bias_gelu},
-      {"FastGelu", 1, 2, {}, infer_like_first, nullptr, decompose_fast_gelu},
-      {"QuickGelu", 1, 1, {quick}, infer_like_first, nullptr, decompose_quick_gelu},
+      {"BiasGelu", 2, 2, kElementwise, {}, infer_like_first, nullptr, decompose_bias_gelu},
+      {"FastGelu", 1, 2, kElementwise, {}, infer_like_first, nullptr, decompose_fast_gelu},
+      {"QuickGelu",
+       1,
+       1,
+       kElementwise | kActivation,
+       {quick},
+       infer_like_first,
+       nullptr,
+       decompose_quick_gelu},
       {"SkipLayerNormalization",
        3,
        5,
+       {},
        {epsilon},
        infer_skip_normalization,
        nullptr,
@@ -322,14 +339,27 @@ std::vector<OpDef> define_contrib() {
       {"SkipSimplifiedLayerNormalization",
        3,
        4,
+       {},
        {epsilon},
        infer_skip_normalization,
        nullptr,
        decompose_skip_rms_normalization,
        1,
        4},
-      {"FusedMatMul", 2, 2, matmul, infer_fused_matmul, nullptr, decompose_fused_matmul},
-      {"MatMulNBits", 3, 6, packed, infer_matmul_n_bits, reference_matmul_n_bits},
+      {.name = "FusedMatMul",
+       .min_inputs = 2,
+       .max_inputs = 2,
+       .attributes = matmul,
+       .infer = infer_fused_matmul,
+       .decompose = decompose_fused_matmul,
+       .macs = macs_of_fused_matmul},
+      {.name = "MatMulNBits",
+       .min_inputs = 3,
+       .max_inputs = 6,
+       .attributes = packed,
+       .infer = infer_matmul_n_bits,
+       .reference = reference_matmul_n_bits,
+       .macs = macs_of_matmul},
   };
 }
 

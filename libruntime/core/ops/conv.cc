@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "libruntime/core/ops/conv_kernel.h"
+#include "libruntime/core/ops/macs.h"
 #include "libruntime/core/ops/numeric.h"
 #include "libruntime/core/ops/type_checks.h"
 #include "libruntime/core/ops/window.h"
@@ -255,35 +256,46 @@ Status conv_transpose_reference(KernelContext& c) {
   return done ? Status() : no_kernel_for(c, x.dtype());
 }
 
+// Every input of a transposed convolution feeds one filter.
+int64_t macs_of_conv_transpose(const MacsContext& c) {
+  const auto *x = c.in(0), *w = c.in(1);
+  if (x == nullptr || w == nullptr || w->empty()) return 0;
+  return saturating_product(saturating_product(*x), saturating_product(*w, 1));
+}
+
 }  // namespace
 
 std::vector<OpDef> define_conv() {
   using Ints = std::vector<int64_t>;
   return {
-      {"Conv",
-       2,
-       3,
-       {{"auto_pad", "NOTSET"},
-        {"dilations", Ints()},
-        {"group", int64_t{1}},
-        {"kernel_shape", Ints()},
-        {"pads", Ints()},
-        {"strides", Ints()}},
-       infer_conv,
-       conv_reference},
-      {"ConvTranspose",
-       2,
-       3,
-       {{"auto_pad", "NOTSET"},
-        {"dilations", Ints()},
-        {"group", int64_t{1}},
-        {"kernel_shape", Ints()},
-        {"output_padding", Ints()},
-        {"output_shape", Ints()},
-        {"pads", Ints()},
-        {"strides", Ints()}},
-       infer_conv_transpose,
-       conv_transpose_reference},
+      {.name = "Conv",
+       .min_inputs = 2,
+       .max_inputs = 3,
+       .traits = kLinear | kConvolves,
+       .attributes = {{"auto_pad", "NOTSET"},
+                      {"dilations", Ints()},
+                      {"group", int64_t{1}},
+                      {"kernel_shape", Ints()},
+                      {"pads", Ints()},
+                      {"strides", Ints()}},
+       .infer = infer_conv,
+       .reference = conv_reference,
+       .macs = macs_of_conv<>},
+      {.name = "ConvTranspose",
+       .min_inputs = 2,
+       .max_inputs = 3,
+       .traits = kLinear | kConvolves,
+       .attributes = {{"auto_pad", "NOTSET"},
+                      {"dilations", Ints()},
+                      {"group", int64_t{1}},
+                      {"kernel_shape", Ints()},
+                      {"output_padding", Ints()},
+                      {"output_shape", Ints()},
+                      {"pads", Ints()},
+                      {"strides", Ints()}},
+       .infer = infer_conv_transpose,
+       .reference = conv_transpose_reference,
+       .macs = macs_of_conv_transpose},
   };
 }
 

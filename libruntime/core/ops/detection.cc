@@ -109,6 +109,7 @@ std::vector<OpDef> define_detection() {
   return {{"NonMaxSuppression",
            2,
            5,
+           kDataSized,
            {{"center_point_box", int64_t{0}}},
            infer_non_max_suppression,
            reference_non_max_suppression}};

@@ -6,6 +6,7 @@
 
 #include "libruntime/core/builder.h"
 #include "libruntime/core/ops/broadcast.h"
+#include "libruntime/core/ops/macs.h"
 #include "libruntime/core/ops/numeric.h"
 #include "libruntime/core/ops/type_checks.h"
 
@@ -311,11 +312,39 @@ Status einsum(KernelContext& c) {
   return done ? status : no_kernel_for(c, y->dtype());
 }
 
+// Every index of the equation runs once: the product of the extents of all distinct labels.
+int64_t macs_of_einsum(const MacsContext& c) {
+  if (c.node.inputs.size() < 2) return 0;
+  std::vector<size_t> ranks;
+  for (size_t i = 0; i < c.in_dims.size(); ++i) {
+    if (c.in(i) == nullptr) return 0;
+    ranks.push_back(c.in(i)->size());
+  }
+  const Result<EinsumEquation> e = parse_einsum(c.attr_string("equation"), ranks);
+  if (!e.ok()) return 0;
+  std::map<int, int64_t> extents;
+  for (size_t i = 0; i < ranks.size(); ++i) {
+    for (size_t d = 0; d < ranks[i]; ++d) {
+      int64_t& extent = extents[e->terms[i][d]];
+      extent = std::max(extent, (*c.in(i))[d]);
+    }
+  }
+  std::vector<int64_t> dims;
+  for (const auto& [label, extent] : extents) dims.push_back(extent);
+  return saturating_product(dims);
+}
+
 }  // namespace
 
 std::vector<OpDef> define_einsum() {
-  return {
-      {"Einsum", 1, kVariadic, {{"equation", "", true}}, infer_einsum, einsum, decompose_einsum}};
+  return {{.name = "Einsum",
+           .min_inputs = 1,
+           .max_inputs = kVariadic,
+           .attributes = {{"equation", "", true}},
+           .infer = infer_einsum,
+           .reference = einsum,
+           .decompose = decompose_einsum,
+           .macs = macs_of_einsum}};
 }
 
 }  // namespace mnn

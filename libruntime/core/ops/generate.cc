@@ -144,10 +144,11 @@ std::vector<OpDef> define_generate() {
       {"ConstantOfShape",
        1,
        1,
+       shape_inputs(0),
        {{"value", Tensor()}},
        infer_constant_of_shape,
        reference_constant_of_shape},
-      {"Range", 3, 3, {}, infer_range, reference_range},
+      {"Range", 3, 3, shape_inputs(0, 1, 2), {}, infer_range, reference_range},
   };
 }
 

@@ -282,8 +282,8 @@ std::vector<OpDef> define_grid_sample() {
   const AttrDef align{"align_corners", int64_t{0}}, mode{"mode", std::string("linear")};
   const AttrDef padding{"padding_mode", std::string("zeros")};
   return {
-      {"GridSample", 2, 2, {align, mode, padding}, infer_grid_sample, reference_grid_sample},
-      {"AffineGrid", 2, 2, {align}, infer_affine_grid, reference_affine_grid},
+      {"GridSample", 2, 2, {}, {align, mode, padding}, infer_grid_sample, reference_grid_sample},
+      {"AffineGrid", 2, 2, shape_inputs(1), {align}, infer_affine_grid, reference_affine_grid},
   };
 }
 

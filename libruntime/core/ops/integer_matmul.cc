@@ -3,6 +3,7 @@
 
 #include "libruntime/core/builder.h"
 #include "libruntime/core/ops/conv_kernel.h"
+#include "libruntime/core/ops/macs.h"
 #include "libruntime/core/ops/matmul.h"
 #include "libruntime/core/ops/numeric.h"
 #include "libruntime/core/ops/type_checks.h"
@@ -344,10 +345,37 @@ std::vector<OpDef> define_integer_matmul() {
                                        {"group", int64_t{1}},  {"kernel_shape", Ints()},
                                        {"pads", Ints()},       {"strides", Ints()}};
   return {
-      {"MatMulInteger", 2, 4, {}, infer_matmul_integer, matmul_integer, decompose_matmul_integer},
-      {"QLinearMatMul", 8, 8, {}, infer_linear_matmul, linear_matmul, decompose_linear_matmul},
-      {"ConvInteger", 2, 4, window, infer_conv_integer, conv_integer},
-      {"QLinearConv", 8, 9, window, infer_linear_conv, linear_conv, decompose_linear_conv},
+      {.name = "MatMulInteger",
+       .min_inputs = 2,
+       .max_inputs = 4,
+       .infer = infer_matmul_integer,
+       .reference = matmul_integer,
+       .decompose = decompose_matmul_integer,
+       .macs = macs_of_matmul},
+      {.name = "QLinearMatMul",
+       .min_inputs = 8,
+       .max_inputs = 8,
+       .infer = infer_linear_matmul,
+       .reference = linear_matmul,
+       .decompose = decompose_linear_matmul,
+       .macs = macs_of_matmul},
+      {.name = "ConvInteger",
+       .min_inputs = 2,
+       .max_inputs = 4,
+       .traits = kConvolves,
+       .attributes = window,
+       .infer = infer_conv_integer,
+       .reference = conv_integer,
+       .macs = macs_of_conv<>},
+      {.name = "QLinearConv",
+       .min_inputs = 8,
+       .max_inputs = 9,
+       .traits = kConvolves,
+       .attributes = window,
+       .infer = infer_linear_conv,
+       .reference = linear_conv,
+       .decompose = decompose_linear_conv,
+       .macs = macs_of_conv<3>},
   };
 }
 

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "libruntime/core/builder.h"
+#include "libruntime/core/ops/macs.h"
 #include "libruntime/core/ops/movement.h"
 #include "libruntime/core/ops/type_checks.h"
 
@@ -276,6 +277,23 @@ Result<std::vector<ValueId>> decompose_causal_conv(Builder& b, const Node& node)
   return made;
 }
 
+// At every token each of the states, one per pair of key and value head, takes an outer product and
+// is asked for the query; the delta rules ask it for the key too.
+int64_t macs_of_linear_attention(const MacsContext& c) {
+  const auto *q = c.in(kQuery), *v = c.in(kValue);
+  const int64_t q_heads = c.attr_int("q_num_heads"), kv_heads = c.attr_int("kv_num_heads");
+  const Result<UpdateRule> rule = update_rule(c);
+  if (q == nullptr || v == nullptr || q->size() != 3 || v->size() != 3 || !rule.ok() ||
+      q_heads < 1 || kv_heads < 1) {
+    return 0;
+  }
+  const int64_t tokens = saturating_product((*q)[0], (*q)[1]);
+  const int64_t state = saturating_product((*q)[2] / q_heads, (*v)[2] / kv_heads);
+  const int64_t uses =
+      saturating_sum(q_heads, saturating_product(rule->corrects ? 2 : 1, kv_heads));
+  return saturating_product(saturating_product(tokens, state), uses);
+}
+
 }  // namespace
 
 std::vector<OpDef> define_linear_attention() {
@@ -287,17 +305,22 @@ std::vector<OpDef> define_linear_attention() {
       {"update_rule", std::string("gated_delta")},
   };
   return {
-      {"LinearAttention", 3, 6, attention, infer_linear_attention, reference_linear_attention,
-       nullptr, 1, 2},
-      {"CausalConvWithState",
-       2,
-       4,
-       {{"activation", std::string("none")}},
-       infer_causal_conv,
-       nullptr,
-       decompose_causal_conv,
-       1,
-       2},
+      {.name = "LinearAttention",
+       .min_inputs = 3,
+       .max_inputs = 6,
+       .attributes = attention,
+       .infer = infer_linear_attention,
+       .reference = reference_linear_attention,
+       .max_outputs = 2,
+       .macs = macs_of_linear_attention},
+      {.name = "CausalConvWithState",
+       .min_inputs = 2,
+       .max_inputs = 4,
+       .attributes = {{"activation", std::string("none")}},
+       .infer = infer_causal_conv,
+       .decompose = decompose_causal_conv,
+       .max_outputs = 2,
+       .macs = macs_of_conv<>},
   };
 }
 

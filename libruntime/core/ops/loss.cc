@@ -102,8 +102,16 @@ std::vector<OpDef> define_loss() {
   const std::vector<AttrDef> attributes = {{"ignore_index", int64_t{0}},
                                            {"reduction", std::string("mean")}};
   return {
-      {"NegativeLogLikelihoodLoss", 2, 3, attributes, infer_loss, negative_log_likelihood},
-      {"SoftmaxCrossEntropyLoss", 2, 3, attributes, infer_loss, nullptr, decompose_cross_entropy, 1,
+      {"NegativeLogLikelihoodLoss", 2, 3, {}, attributes, infer_loss, negative_log_likelihood},
+      {"SoftmaxCrossEntropyLoss",
+       2,
+       3,
+       {},
+       attributes,
+       infer_loss,
+       nullptr,
+       decompose_cross_entropy,
+       1,
        2},
   };
 }

@@ -6,6 +6,7 @@
 
 #include "libruntime/core/builder.h"
 #include "libruntime/core/ops/broadcast.h"
+#include "libruntime/core/ops/macs.h"
 #include "libruntime/core/ops/numeric.h"
 #include "libruntime/core/ops/type_checks.h"
 
@@ -237,18 +238,34 @@ Status det_reference(KernelContext& c) {
   return done ? Status() : no_kernel_for(c, x.dtype());
 }
 
+int64_t macs_of_gemm(const MacsContext& c) {
+  if (c.attr_int("transA") == 0) return macs_of_matmul(c);
+  const auto *a = c.in(0), *y = c.out(0);
+  if (a == nullptr || y == nullptr || a->empty()) return 0;
+  return saturating_product(saturating_product(*y), a->front());
+}
+
 }  // namespace
 
 std::vector<OpDef> define_matmul() {
   return {
-      {"MatMul", 2, 2, {}, infer_matmul, matmul_reference},
-      {"Gemm",
-       2,
-       3,
-       {{"alpha", 1.0}, {"beta", 1.0}, {"transA", int64_t{0}}, {"transB", int64_t{0}}},
-       infer_gemm,
-       gemm_reference},
-      {"Det", 1, 1, {}, infer_det, det_reference},
+      {.name = "MatMul",
+       .min_inputs = 2,
+       .max_inputs = 2,
+       .traits = kLinear,
+       .infer = infer_matmul,
+       .reference = matmul_reference,
+       .macs = macs_of_matmul},
+      {.name = "Gemm",
+       .min_inputs = 2,
+       .max_inputs = 3,
+       .traits = kLinear,
+       .attributes =
+           {{"alpha", 1.0}, {"beta", 1.0}, {"transA", int64_t{0}}, {"transB", int64_t{0}}},
+       .infer = infer_gemm,
+       .reference = gemm_reference,
+       .macs = macs_of_gemm},
+      {"Det", 1, 1, {}, {}, infer_det, det_reference},
   };
 }
 

@@ -166,7 +166,7 @@ Status reference_multinomial(KernelContext& c) {
 
 OpDef random_op(std::string name, int inputs, std::vector<AttrDef> attributes, InferFn infer,
                 ReferenceFn reference) {
-  OpDef def{std::move(name), inputs, inputs, std::move(attributes), infer, reference};
+  OpDef def{std::move(name), inputs, inputs, {}, std::move(attributes), infer, reference};
   def.attributes.push_back({"seed", 0.0});
   def.deterministic = false;
   return def;

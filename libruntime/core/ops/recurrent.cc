@@ -5,6 +5,7 @@
 #include <cmath>
 #include <span>
 
+#include "libruntime/core/ops/macs.h"
 #include "libruntime/core/ops/type_checks.h"
 
 namespace mnn {
@@ -352,6 +353,14 @@ Status recurrent_reference(KernelContext& c) {
   return {};
 }
 
+// Input and recurrent weights act on every step of every sequence.
+int64_t macs_of_recurrent(const MacsContext& c) {
+  const auto *x = c.in(0), *w = c.in(1), *r = c.in(2);
+  if (x == nullptr || w == nullptr || r == nullptr || x->size() != 3) return 0;
+  return saturating_product(saturating_product((*x)[0], (*x)[1]),
+                            saturating_sum(saturating_product(*w), saturating_product(*r)));
+}
+
 }  // namespace
 
 std::vector<OpDef> define_recurrent() {
@@ -368,9 +377,14 @@ std::vector<OpDef> define_recurrent() {
     return all;
   };
   auto row = [](const char* name, int inputs, std::vector<AttrDef> attributes, int outputs) {
-    OpDef def{name, 3, inputs, std::move(attributes), infer_recurrent, recurrent_reference};
-    def.max_outputs = outputs;
-    return def;
+    return OpDef{.name = name,
+                 .min_inputs = 3,
+                 .max_inputs = inputs,
+                 .attributes = std::move(attributes),
+                 .infer = infer_recurrent,
+                 .reference = recurrent_reference,
+                 .max_outputs = outputs,
+                 .macs = macs_of_recurrent};
   };
   return {row("LSTM", 8, with({"input_forget", int64_t{0}}), 3),
           row("GRU", 6, with({"linear_before_reset", int64_t{0}}), 2), row("RNN", 6, common, 2)};

@@ -374,19 +374,24 @@ std::vector<OpDef> define_reduce() {
   constexpr InferFn infer_min = infer_foldable_reduce<extremes, dim_min, -1>;
   constexpr InferFn infer_any = infer_reduce<sums>;
   return {
-      {"ReduceSum", 1, 2, attributes, infer_sum, reduce_with<SumOp>},
-      {"ReduceProd", 1, 2, attributes, infer_prod, reduce_with<ProdOp>},
-      {"ReduceMax", 1, 2, attributes, infer_max, reduce_extreme<MaxOp>},
-      {"ReduceMin", 1, 2, attributes, infer_min, reduce_extreme<MinOp>},
-      {"ReduceMean", 1, 2, attributes, infer_any, reduce_with<MeanOp>},
-      {"ReduceL1", 1, 2, attributes, infer_any, reduce_with<L1Op>, decompose_l1},
-      {"ReduceL2", 1, 2, attributes, infer_any, reduce_with<L2Op>, decompose_l2},
-      {"ReduceSumSquare", 1, 2, attributes, infer_any, reduce_with<SumSquareOp>,
-       decompose_sum_square},
-      {"ReduceLogSum", 1, 2, attributes, infer_any, reduce_with<LogSumOp>, decompose_log_sum},
-      {"ReduceLogSumExp", 1, 2, attributes, infer_any, log_sum_exp},
-      {"ArgMax", 1, 1, arg_attributes, infer_arg_extreme, arg_extreme<std::greater<>>},
-      {"ArgMin", 1, 1, arg_attributes, infer_arg_extreme, arg_extreme<std::less<>>},
+      {"ReduceSum", 1, 2, kReduces | shape_inputs(1), attributes, infer_sum, reduce_with<SumOp>},
+      {"ReduceProd", 1, 2, kReduces | shape_inputs(1), attributes, infer_prod, reduce_with<ProdOp>},
+      {"ReduceMax", 1, 2, kReduces | kExtreme | shape_inputs(1), attributes, infer_max,
+       reduce_extreme<MaxOp>},
+      {"ReduceMin", 1, 2, kReduces | kExtreme | shape_inputs(1), attributes, infer_min,
+       reduce_extreme<MinOp>},
+      {"ReduceMean", 1, 2, kReduces | shape_inputs(1), attributes, infer_any, reduce_with<MeanOp>},
+      {"ReduceL1", 1, 2, kReduces | kNonNegative | shape_inputs(1), attributes, infer_any,
+       reduce_with<L1Op>, decompose_l1},
+      {"ReduceL2", 1, 2, kReduces | kNonNegative | shape_inputs(1), attributes, infer_any,
+       reduce_with<L2Op>, decompose_l2},
+      {"ReduceSumSquare", 1, 2, kReduces | kNonNegative | shape_inputs(1), attributes, infer_any,
+       reduce_with<SumSquareOp>, decompose_sum_square},
+      {"ReduceLogSum", 1, 2, kReduces | shape_inputs(1), attributes, infer_any,
+       reduce_with<LogSumOp>, decompose_log_sum},
+      {"ReduceLogSumExp", 1, 2, kReduces | shape_inputs(1), attributes, infer_any, log_sum_exp},
+      {"ArgMax", 1, 1, kReduces, arg_attributes, infer_arg_extreme, arg_extreme<std::greater<>>},
+      {"ArgMin", 1, 1, kReduces, arg_attributes, infer_arg_extreme, arg_extreme<std::less<>>},
   };
 }
 

@@ -441,7 +441,7 @@ std::vector<OpDef> define_resize() {
       {"mode", std::string("nearest")},
       {"nearest_mode", std::string("round_prefer_floor")},
   };
-  return {{"Resize", 1, 4, attributes, infer_resize, reference_resize}};
+  return {{"Resize", 1, 4, shape_inputs(1, 2, 3), attributes, infer_resize, reference_resize}};
 }
 
 }  // namespace mnn

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "libruntime/core/ops/macs.h"
 #include "libruntime/core/ops/numeric.h"
 #include "libruntime/core/ops/sampling.h"
 #include "libruntime/core/ops/type_checks.h"
@@ -375,6 +376,7 @@ std::vector<OpDef> define_roi() {
       {"RoiAlign",
        3,
        3,
+       {},
        {{"coordinate_transformation_mode", "half_pixel"},
         {"mode", "avg"},
         {"output_height", int64_t{1}},
@@ -386,20 +388,23 @@ std::vector<OpDef> define_roi() {
       {"MaxRoiPool",
        2,
        2,
+       {},
        {{"pooled_shape", Ints(), true}, {"spatial_scale", 1.0}},
        infer_max_roi_pool,
        max_roi_pool},
-      {"DeformConv",
-       3,
-       5,
-       {{"dilations", Ints()},
-        {"group", int64_t{1}},
-        {"kernel_shape", Ints()},
-        {"offset_group", int64_t{1}},
-        {"pads", Ints()},
-        {"strides", Ints()}},
-       infer_deform_conv,
-       deform_conv},
+      {.name = "DeformConv",
+       .min_inputs = 3,
+       .max_inputs = 5,
+       .traits = kConvolves,
+       .attributes = {{"dilations", Ints()},
+                      {"group", int64_t{1}},
+                      {"kernel_shape", Ints()},
+                      {"offset_group", int64_t{1}},
+                      {"pads", Ints()},
+                      {"strides", Ints()}},
+       .infer = infer_deform_conv,
+       .reference = deform_conv,
+       .macs = macs_of_conv<>},
   };
 }
 

@@ -272,12 +272,19 @@ Status reference_top_k(KernelContext& c) {
 std::vector<OpDef> define_select() {
   const AttrDef axis{"axis", int64_t{0}}, last{"axis", int64_t{-1}}, sorted{"sorted", int64_t{1}};
   return {
-      {"OneHot", 3, 3, {last}, infer_one_hot, with_whole_bytes<reference_one_hot>},
-      {"NonZero", 1, 1, {}, infer_non_zero, reference_non_zero},
-      {"Unique", 1, 1, {axis, sorted}, infer_unique, reference_unique, nullptr, 1, 4},
+      {"OneHot",
+       3,
+       3,
+       kMoves | index_inputs(0) | shape_inputs(1),
+       {last},
+       infer_one_hot,
+       with_whole_bytes<reference_one_hot>},
+      {"NonZero", 1, 1, kDataSized, {}, infer_non_zero, reference_non_zero},
+      {"Unique", 1, 1, kDataSized, {axis, sorted}, infer_unique, reference_unique, nullptr, 1, 4},
       {"TopK",
        2,
        2,
+       shape_inputs(1),
        {last, {"largest", int64_t{1}}, sorted},
        infer_top_k,
        reference_top_k,

@@ -306,13 +306,19 @@ std::vector<OpDef> define_shape() {
       {"value_strings", std::vector<std::string>{}},
   };
   return {
-      {"Shape", 1, 1, {start, end}, infer_shape, reference_shape},
-      {"Size", 1, 1, {}, infer_size, reference_size},
-      {"Reshape", 2, 2, {{"allowzero", int64_t{0}}}, infer_reshape, reference_copy},
-      {"Flatten", 1, 1, {{"axis", int64_t{1}}}, infer_flatten, reference_copy},
-      {"Squeeze", 1, 2, {}, infer_squeeze, reference_copy},
-      {"Unsqueeze", 2, 2, {}, infer_unsqueeze, reference_copy},
-      {"Constant", 0, 0, value, infer_constant, reference_constant},
+      {"Shape", 1, 1, kReadsShape, {start, end}, infer_shape, reference_shape},
+      {"Size", 1, 1, kReadsShape, {}, infer_size, reference_size},
+      {"Reshape",
+       2,
+       2,
+       kMoves | kView | shape_inputs(1),
+       {{"allowzero", int64_t{0}}},
+       infer_reshape,
+       reference_copy},
+      {"Flatten", 1, 1, kMoves | kView, {{"axis", int64_t{1}}}, infer_flatten, reference_copy},
+      {"Squeeze", 1, 2, kMoves | kView | shape_inputs(1), {}, infer_squeeze, reference_copy},
+      {"Unsqueeze", 2, 2, kMoves | kView | shape_inputs(1), {}, infer_unsqueeze, reference_copy},
+      {"Constant", 0, 0, {}, value, infer_constant, reference_constant},
   };
 }
 

@@ -332,12 +332,18 @@ std::vector<OpDef> define_signal() {
   const AttrDef datatype{"output_datatype", int64_t{1}};
   const std::vector<AttrDef> window = {datatype, {"periodic", int64_t{1}}};
   return {
-      {"DFT", 1, 3, {{"inverse", int64_t{0}}, {"onesided", int64_t{0}}}, infer_dft, dft},
-      {"STFT", 2, 4, {{"onesided", int64_t{1}}}, infer_stft, stft},
-      {"HannWindow", 1, 1, window, infer_window, hann},
-      {"HammingWindow", 1, 1, window, infer_window, hamming},
-      {"BlackmanWindow", 1, 1, window, infer_window, blackman},
-      {"MelWeightMatrix", 5, 5, {datatype}, infer_mel, mel_weights},
+      {"DFT",
+       1,
+       3,
+       shape_inputs(1, 2),
+       {{"inverse", int64_t{0}}, {"onesided", int64_t{0}}},
+       infer_dft,
+       dft},
+      {"STFT", 2, 4, shape_inputs(1, 3), {{"onesided", int64_t{1}}}, infer_stft, stft},
+      {"HannWindow", 1, 1, shape_inputs(0), window, infer_window, hann},
+      {"HammingWindow", 1, 1, shape_inputs(0), window, infer_window, hamming},
+      {"BlackmanWindow", 1, 1, shape_inputs(0), window, infer_window, blackman},
+      {"MelWeightMatrix", 5, 5, shape_inputs(0, 1), {datatype}, infer_mel, mel_weights},
   };
 }
 

@@ -274,10 +274,17 @@ Status reference_pad(KernelContext& c) {
 
 std::vector<OpDef> define_slice_pad() {
   return {
-      {"Slice", 3, 5, {}, infer_slice, with_whole_bytes<reference_slice>},
+      {"Slice",
+       3,
+       5,
+       kMoves | shape_inputs(1, 2, 3, 4),
+       {},
+       infer_slice,
+       with_whole_bytes<reference_slice>},
       {"Pad",
        2,
        4,
+       shape_inputs(1, 3),
        {{"mode", std::string("constant")}},
        infer_pad,
        with_whole_bytes<reference_pad>},

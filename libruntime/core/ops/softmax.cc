@@ -128,11 +128,11 @@ std::vector<OpDef> define_softmax() {
   const std::vector<AttrDef> axis = {{"axis", int64_t{-1}}};
   const std::vector<AttrDef> directions = {{"exclusive", int64_t{0}}, {"reverse", int64_t{0}}};
   return {
-      {"Softmax", 1, 1, axis, infer_along_axis, softmax},
-      {"LogSoftmax", 1, 1, axis, infer_along_axis, log_softmax},
-      {"Hardmax", 1, 1, axis, infer_along_axis, hardmax},
-      {"CumSum", 2, 2, directions, infer_running, running<RunningSum>},
-      {"CumProd", 2, 2, directions, infer_running, running<RunningProduct>},
+      {"Softmax", 1, 1, kNonNegative, axis, infer_along_axis, softmax},
+      {"LogSoftmax", 1, 1, {}, axis, infer_along_axis, log_softmax},
+      {"Hardmax", 1, 1, kNonNegative, axis, infer_along_axis, hardmax},
+      {"CumSum", 2, 2, shape_inputs(1), directions, infer_running, running<RunningSum>},
+      {"CumProd", 2, 2, shape_inputs(1), directions, infer_running, running<RunningProduct>},
   };
 }
 

@@ -334,10 +334,19 @@ std::vector<OpDef> define_strings() {
       {"weights", std::vector<double>{}},
   };
   return {
-      {"StringConcat", 2, 2, {}, infer_string_concat, string_concat},
-      {"StringSplit", 1, 1, {delimiter, maxsplit}, infer_string_split, string_split, nullptr, 1, 2},
-      {"StringNormalizer", 1, 1, normalizer, infer_string_normalizer, string_normalizer},
-      {"TfIdfVectorizer", 1, 1, vectorizer, infer_tfidf, tfidf},
+      {"StringConcat", 2, 2, kElementwise, {}, infer_string_concat, string_concat},
+      {"StringSplit",
+       1,
+       1,
+       {},
+       {delimiter, maxsplit},
+       infer_string_split,
+       string_split,
+       nullptr,
+       1,
+       2},
+      {"StringNormalizer", 1, 1, {}, normalizer, infer_string_normalizer, string_normalizer},
+      {"TfIdfVectorizer", 1, 1, {}, vectorizer, infer_tfidf, tfidf},
   };
 }
 

@@ -15,10 +15,10 @@ Status map_floats_with(KernelContext& c) {
   return map_floats(c, f);
 }
 
-// A row without attributes for a function of one float.
+// A row without attributes for a function of one float; `more` of its traits than kElementwise.
 template <double (*f)(double)>
-OpDef float_unary(const char* name) {
-  return {name, 1, 1, {}, infer_same_type<kFloats>, map_floats_with<f>};
+OpDef float_unary(const char* name, OpTraits more = {}) {
+  return {name, 1, 1, kElementwise | more, {}, infer_same_type<kFloats>, map_floats_with<f>};
 }
 
 }  // namespace mnn
