@@ -7,6 +7,8 @@
 #include "apps/flows/compare_report.h"
 #include "apps/flows/samples.h"
 #include "apps/flows/tensors.h"
+#include "libruntime/compile/registry.h"
+#include "libruntime/kernels/isa.h"
 #include "libruntime/session.h"
 
 namespace {

@@ -104,7 +104,7 @@ std::vector<char> touched_values(const Graph& graph) {
 class Quantizer {
  public:
   Quantizer(const Graph& graph, const QuantOptions& options)
-      : graph_(graph), options_(options), run_{options.threads, options.isa} {}
+      : graph_(graph), options_(options), run_{options.engine} {}
 
   Result<QuantResult> run(const SampleSource& calibration, const SampleSource& holdout) {
     MNN_RETURN_IF_ERROR(verify(graph_));
@@ -250,14 +250,20 @@ SampleSource in_f32(const SampleSource& source, const HalfBorder& border) {
 Result<QuantResult> quantize(const Graph& graph, const SampleSource& calibration,
                              const SampleSource& holdout, const QuantOptions& options) {
   if (options.scheme != "int8") return usage_error("scheme " + options.scheme + ": expected int8");
+  QuantOptions own = options;
+  if (own.engine == nullptr) {
+    EngineOptions engine;
+    engine.threads = options.threads;
+    if (!options.isa.empty()) engine.backend_options["cpu"]["isa"] = options.isa;
+    MNN_ASSIGN_OR_RETURN(own.engine, Engine::create(engine));
+  }
   // A model of 16-bit floats is quantized as the f32 model it computes as.
   const HalfStorage storage = half_storage(graph);
   Graph wide = graph;
   MNN_RETURN_IF_ERROR(widen(wide));
   const HalfBorder border = widen_border(wide);
-  MNN_ASSIGN_OR_RETURN(
-      QuantResult result,
-      Quantizer(wide, options).run(in_f32(calibration, border), in_f32(holdout, border)));
+  MNN_ASSIGN_OR_RETURN(QuantResult result, Quantizer(wide, own).run(in_f32(calibration, border),
+                                                                    in_f32(holdout, border)));
   narrow_border(result.graph, border);
   MNN_RETURN_IF_ERROR(restore_half(result.graph, storage).status());
   QuantReport& report = result.report;

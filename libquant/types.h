@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,8 @@
 #include "libruntime/core/tensor.h"
 
 namespace mnn {
+
+class Engine;
 
 enum class CalibrationMethod { kAuto, kMinMax, kPercentile, kKl, kMse };
 enum class WeightScale { kAbsMax, kMse };
@@ -32,6 +35,8 @@ struct QuantOptions {
   OverflowFix overflow_fix = OverflowFix::kAuto;
   int threads = 1;
   std::string isa;
+  // What the many sessions of a search share; null: an engine of its own, of those threads and isa.
+  std::shared_ptr<Engine> engine;
   bool layer_report = true;
   // The text of a scheme file: its decisions are taken and nothing is searched; samples are only
   // needed to measure the result.

@@ -185,9 +185,10 @@ Status run_group(const Graph& ref, const Graph& test, const CompareInputs& input
   }
   const std::vector<size_t> ref_at = expose(ref_graph, ref_values);
   const std::vector<size_t> test_at = expose(test_graph, test_values);
-  auto ref_session = open_session(ref_graph, options.threads, options.isa, options.ref_backend);
+  MNN_ASSIGN_OR_RETURN(const auto engine, open_engine(options.threads, options.isa));
+  auto ref_session = open_session(ref_graph, engine, options.ref_backend);
   if (!ref_session.ok()) return ref_session.status().context(options.ref_name);
-  auto test_session = open_session(test_graph, options.threads, options.isa, options.test_backend);
+  auto test_session = open_session(test_graph, engine, options.test_backend);
   if (!test_session.ok()) return test_session.status().context(options.test_name);
   for (size_t s = 0; s < inputs.count; ++s) {
     MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> given, inputs.load(s));

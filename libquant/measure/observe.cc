@@ -23,10 +23,8 @@ int64_t bytes_hint(const Graph& graph, ValueId v) {
 }  // namespace
 
 Result<std::unique_ptr<Session>> open_for_quant(Graph graph, const RunOptions& options) {
-  SessionOptions session;
-  session.threads = options.threads;
-  session.isa = options.isa;
-  return Session::create(std::move(graph), session);
+  if (options.engine == nullptr) return Session::create(std::move(graph), {});
+  return Session::create(std::move(graph), options.engine, {"cpu"});
 }
 
 Result<std::vector<Tensor>> SampleSet::load(size_t i) const {

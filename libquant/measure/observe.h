@@ -10,8 +10,7 @@
 namespace mnn {
 
 struct RunOptions {
-  int threads = 1;
-  std::string isa;
+  std::shared_ptr<Engine> engine;  // null: each session has its own, of one thread
 };
 
 Result<std::unique_ptr<Session>> open_for_quant(Graph graph, const RunOptions& options);

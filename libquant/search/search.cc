@@ -85,8 +85,7 @@ struct Candidate {
 
 class RecipeSearch {
  public:
-  explicit RecipeSearch(const SearchInput& in)
-      : in_(in), run_{in.options.threads, in.options.isa} {}
+  explicit RecipeSearch(const SearchInput& in) : in_(in), run_{in.options.engine} {}
 
   Result<SearchResult> run() {
     const bool automatic = in_.options.method == CalibrationMethod::kAuto;

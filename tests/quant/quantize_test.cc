@@ -223,7 +223,7 @@ TEST(Quantize, SaysWhatStaysFloatAndWhy) {
   a = Conv(x, w) @ "conv"
   r = Reshape(a, d)
   t = Transpose(r) {perm=[1,0]}
-  s = Gemm(r, t) {alpha=2.0} @ "product"
+  s = Gemm(r, t) {alpha=-2.0} @ "product"
   p = Softmax(s) @ "softmax"
   y = MatMul(p, v) @ "head"
 })")
@@ -235,7 +235,7 @@ TEST(Quantize, SaysWhatStaysFloatAndWhy) {
   ASSERT_FALSE(r.report.islands.empty());
   const FloatIsland& worst = r.report.islands[0];
   EXPECT_EQ(worst.op, "Gemm");
-  EXPECT_EQ(worst.why, "alpha, beta or transA is set");
+  EXPECT_EQ(worst.why, "alpha is not positive");
   EXPECT_EQ(worst.layers, std::vector<std::string>{"product"});
   EXPECT_NEAR(worst.mac_share, 1 - r.report.int8_mac_share, 1e-9);
   ASSERT_FALSE(r.report.warnings.empty());
