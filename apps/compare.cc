@@ -82,13 +82,15 @@ Status compare(Options& o) {
       o.ref, o.test,
       o.inputs.empty() ? "random inputs of seed " + std::to_string(o.seed) : o.inputs};
   for (const std::string& r : o.reports) {
-    MNN_RETURN_IF_ERROR(write_compare_report(r, c, o.compare.gate, title, o.worst_samples, [&](size_t i) {
-      return i < inputs.names.size() ? thumbnail_html(inputs.names[i]) : std::string();
-    }));
+    MNN_RETURN_IF_ERROR(
+        write_compare_report(r, c, o.compare.gate, title, o.worst_samples, [&](size_t i) {
+          return i < inputs.names.size() ? thumbnail_html(inputs.names[i]) : std::string();
+        }));
   }
   std::cout << (o.common.json ? compare_json(c, o.compare.gate, title)
-                : is_quiet()  ? verdict_text(c, o.compare.gate)
-                              : compare_text(c, o.compare.gate, title, o.max_layers, o.worst_samples));
+                : is_quiet()
+                    ? verdict_text(c, o.compare.gate)
+                    : compare_text(c, o.compare.gate, title, o.max_layers, o.worst_samples));
   return judge_comparison(c, o.compare.gate).context(o.test);
 }
 

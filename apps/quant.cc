@@ -146,7 +146,8 @@ int main(int argc, char** argv) {
                  "Thresholds: normal (cosine 0.99, 15 dB) or strict (0.999, 30 dB), both with "
                  "samples that say something")
       ->check(CLI::IsMember({"normal", "strict"}));
-  app.add_option("--min-cosine", o.min_cosine, "Exit 3 when the cosine of an output's worst slice is lower")
+  app.add_option("--min-cosine", o.min_cosine,
+                 "Exit 3 when the cosine of an output's worst slice is lower")
       ->type_name("C")
       ->check(real_number(-1, 1));
   app.add_option("--min-snr", o.min_snr, "Exit 3 when the SNR of an output's worst slice is lower")

@@ -216,9 +216,14 @@ class Quantizer {
                 std::move(found.values));
     if (solution_.calibration)
       solution_.calibration = restricted(*solution_.calibration, before, solution_.plan);
-    // The recipe that was chosen is the one with the promotions.
-    for (TriedRecipe& tried : report_.candidates) tried.chosen = false;
     solution_.recipe += ", " + std::to_string(report_.promotions.layers.size()) + " promoted";
+    // That is the recipe now.
+    QuantReport trial;
+    MNN_RETURN_IF_ERROR(
+        measure(annotate(solution_.graph, solution_.plan, solution_.decisions), holdout, trial));
+    for (TriedRecipe& tried : report_.candidates) tried.chosen = false;
+    report_.candidates.push_back(
+        {solution_.recipe, trial.samples.mean_snr_db(), trial.samples.worst_snr_db(), true});
     return {};
   }
 
@@ -279,8 +284,7 @@ class Quantizer {
     for (const OutputSlice& slice : judged_.slices) each.slice_names.push_back(slice.name);
     for (size_t s = 0; s < outputs.size(); ++s) {
       MNN_ASSIGN_OR_RETURN(const auto errors, slice_errors(judged_, reference_[s], outputs[s]));
-      each.samples.push_back({holdout.name(s), holdout.indices[s],
-                              sample_snr_db(judged_, errors),
+      each.samples.push_back({holdout.name(s), holdout.indices[s], sample_snr_db(judged_, errors),
                               sample_slice_snrs_db(judged_, errors)});
     }
     each.constant = std::all_of(report.outputs.begin(), report.outputs.end(),

@@ -135,9 +135,9 @@ struct QuantReport {
   std::vector<MetricValue> metrics;
   std::optional<double> eval;  // what a program of the user's said
   Promotions promotions;
-  double argmax_agreement = -1;      // of the first output, where its last axis is classes; else -1
-  std::vector<LayerError> layers;    // worst contribution first
-  double macs = 0;                   // of one run
+  double argmax_agreement = -1;    // of the first output, where its last axis is classes; else -1
+  std::vector<LayerError> layers;  // worst contribution first
+  double macs = 0;                 // of one run
   double int8_mac_share = 0;
   std::vector<FloatIsland> islands;
   int64_t bytes_before = 0, bytes_after = 0;   // of the constants

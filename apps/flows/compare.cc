@@ -24,8 +24,8 @@ struct Pair {
   ComparedTensor* row;
   std::string stem;  // of its dump; empty: none
   ErrorSums sums;
-  const OutputSlice* slice = nullptr;    // null: the whole tensor
-  bool each = false;                      // keeps the errors of each sample
+  const OutputSlice* slice = nullptr;  // null: the whole tensor
+  bool each = false;                   // keeps the errors of each sample
   std::vector<ErrorSums> of_sample = {};
 };
 
@@ -318,9 +318,9 @@ SampleErrors sample_errors_of(JudgedSlices judged, const std::vector<const Pair*
   for (size_t s = 0; s < inputs.count && !pairs.empty(); ++s) {
     std::vector<ErrorSums> errors;
     for (const Pair* p : pairs) errors.push_back(p->of_sample[s]);
-    const std::string name =
-        s < inputs.names.size() ? inputs.names[s].substr(inputs.names[s].find_last_of('/') + 1)
-                                : "sample " + std::to_string(s);
+    const std::string name = s < inputs.names.size()
+                                 ? inputs.names[s].substr(inputs.names[s].find_last_of('/') + 1)
+                                 : "sample " + std::to_string(s);
     out.samples.push_back(
         {name, s, sample_snr_db(judged, errors), sample_slice_snrs_db(judged, errors)});
   }
@@ -497,8 +497,8 @@ Result<Comparison> compare_models(const Graph& ref, const Graph& test, const Com
   // A whole output that is judged as such has one pair.
   std::vector<size_t> judged_pairs;
   for (const Pair& part : parts) {
-    const auto whole = std::find_if(pairs.begin(), pairs.end(),
-                                    [&](const Pair& p) { return p.row == part.row; });
+    const auto whole =
+        std::find_if(pairs.begin(), pairs.end(), [&](const Pair& p) { return p.row == part.row; });
     judged_pairs.push_back(static_cast<size_t>(whole - pairs.begin()));
     if (whole == pairs.end()) {
       pairs.push_back(part);

@@ -17,7 +17,7 @@ namespace mnn::flows {
 // what cannot be compared at all fails.
 struct CompareGate {
   std::optional<double> min_cosine, min_snr;
-  std::optional<double> min_metric;  // of every metric
+  std::optional<double> min_metric = {};  // of every metric
   bool given() const { return min_cosine || min_snr || min_metric; }
   bool of_layers() const { return min_cosine || min_snr; }
 };

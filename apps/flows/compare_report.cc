@@ -178,8 +178,10 @@ std::string as_junit(const Comparison& c, const CompareGate& gate) {
   for (const auto& [name, value] : c.metrics) {
     const std::string figure = format_number(value, 4);
     const bool low = gate.min_metric && value < *gate.min_metric;
-    cases.push_back({"metrics", name,
-                     low ? figure + " is below " + format_number(*gate.min_metric, 4) : "", {},
+    cases.push_back({"metrics",
+                     name,
+                     low ? figure + " is below " + format_number(*gate.min_metric, 4) : "",
+                     {},
                      figure});
   }
   for (const ComparedTensor& t : c.layers) add("layers", t);

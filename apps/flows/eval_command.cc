@@ -122,7 +122,8 @@ Result<double> Evaluation::run(const EvalCommand& eval) const {
     MNN_RETURN_IF_ERROR(write_file(side + "/samples.txt", names_));
   const std::string command = with_folders(eval.command, ref, test);
   int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return not_accessible("--eval: " + std::string(std::strerror(errno)));
+  if (pipe2(ends, O_CLOEXEC) != 0)
+    return not_accessible("--eval: " + std::string(std::strerror(errno)));
   const pid_t child = fork();
   if (child < 0) {
     close(ends[0]);

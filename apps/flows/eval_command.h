@@ -10,8 +10,8 @@
 namespace mnn::flows {
 
 struct EvalCommand {
-  std::string command;    // for /bin/sh -c, as given; empty: none
-  double timeout = 600;   // seconds; the program and all it started are killed then
+  std::string command;   // for /bin/sh -c, as given; empty: none
+  double timeout = 600;  // seconds; the program and all it started are killed then
 };
 
 // Gathers outputs of samples in two folders and runs the command on them:

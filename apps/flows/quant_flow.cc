@@ -127,8 +127,7 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
     const Result<std::string> data = scheme_calibration(options.import_scheme);
     if (!data.ok()) return data.status().context(flow.import_scheme);
     options.calibration_json = *data;
-    if (calibration.count + holdout.count == 0 &&
-        flow.thresholds.accuracy()) {
+    if (calibration.count + holdout.count == 0 && flow.thresholds.accuracy()) {
       return usage_error("accuracy thresholds need samples: --calibration or --holdout");
     }
   } else {
@@ -140,8 +139,7 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
     options.reached = [&](const Graph& quantized, const QuantReport& trial) -> Result<bool> {
       QuantReport report = trial;
       if (!flow.eval.command.empty()) {
-        MNN_ASSIGN_OR_RETURN(report.eval,
-                             evaluate(flow, graph, quantized, judged_source, report));
+        MNN_ASSIGN_OR_RETURN(report.eval, evaluate(flow, graph, quantized, judged_source, report));
       }
       Thresholds goal = flow.thresholds;
       goal.max_size.reset();

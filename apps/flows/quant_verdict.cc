@@ -29,8 +29,8 @@ std::vector<Judgement> judge_quant(const Thresholds& t, const QuantReport& repor
   for (const OutputError& o : report.outputs) {
     const auto [name, m] = o.worst();
     const auto judge = [&](const std::string& what, const Thresholds& one) {
-      all.push_back({what + " of output " + name, "output " + name, missed_by(m, one),
-                     figures_of(m)});
+      all.push_back(
+          {what + " of output " + name, "output " + name, missed_by(m, one), figures_of(m)});
     };
     Thresholds cosine, snr;
     cosine.min_cosine = t.min_cosine;
@@ -62,9 +62,9 @@ std::vector<Judgement> judge_quant(const Thresholds& t, const QuantReport& repor
   if (t.max_size) {
     const std::string bytes = std::to_string(file_bytes) + " bytes";
     all.push_back({"max-size", "",
-                   file_bytes > *t.max_size ? "the file has " + bytes + ", more than " +
-                                                  std::to_string(*t.max_size)
-                                            : "",
+                   file_bytes > *t.max_size
+                       ? "the file has " + bytes + ", more than " + std::to_string(*t.max_size)
+                       : "",
                    bytes});
   }
   if (t.sound_data) {

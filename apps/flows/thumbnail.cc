@@ -21,8 +21,7 @@ std::string base64(const std::vector<uint8_t>& bytes) {
     const uint32_t group = static_cast<uint32_t>(bytes[i]) << 16 |
                            (left > 1 ? static_cast<uint32_t>(bytes[i + 1]) << 8 : 0U) |
                            (left > 2 ? static_cast<uint32_t>(bytes[i + 2]) : 0U);
-    for (size_t k = 0; k < 4; ++k)
-      text += k <= left ? kDigits[group >> (18 - 6 * k) & 63U] : '=';
+    for (size_t k = 0; k < 4; ++k) text += k <= left ? kDigits[group >> (18 - 6 * k) & 63U] : '=';
   }
   return text;
 }
@@ -49,9 +48,8 @@ std::string thumbnail_html(const std::string& path) {
   if (!is_image_name(path)) return {};
   const auto own = read_image_size(path);
   if (!own.ok()) return {};
-  const double shrink =
-      std::min(1.0, static_cast<double>(kSide) /
-                        static_cast<double>(std::max(own->first, own->second)));
+  const double shrink = std::min(
+      1.0, static_cast<double>(kSide) / static_cast<double>(std::max(own->first, own->second)));
   ImageOptions options;
   const auto shrunk = [&](int64_t side) {
     return std::max<int64_t>(1, std::lround(static_cast<double>(side) * shrink));

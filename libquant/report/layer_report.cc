@@ -289,8 +289,7 @@ class LayerReporter {
   // What to do about the worst layers: the remedy with the best gain at the network's output, and
   // what keeping the layer in float would gain.
   Status suggest() {
-    MNN_ASSIGN_OR_RETURN(const double now,
-                         score(annotate(in_.graph, in_.plan, in_.decisions)));
+    MNN_ASSIGN_OR_RETURN(const double now, score(annotate(in_.graph, in_.plan, in_.decisions)));
     size_t tried = 0;
     for (Row& row : rows_) {
       if (tried >= kTriedLayers || row.error.contribution.snr_db >= kGoodContributionDb) break;

@@ -57,8 +57,8 @@ std::string candidates_html(const QuantReport& r) {
   for (const TriedRecipe& tried : r.candidates) {
     out += "<tr><td>" + html_escape(tried.name) + "</td><td>" +
            r.samples.snr(tried.mean_sample_snr_db) + "</td><td>" +
-           r.samples.snr(tried.worst_sample_snr_db) + "</td><td>" +
-           (tried.chosen ? "chosen" : "") + "</td></tr>";
+           r.samples.snr(tried.worst_sample_snr_db) + "</td><td>" + (tried.chosen ? "chosen" : "") +
+           "</td></tr>";
   }
   return out + "</table>";
 }
@@ -121,7 +121,8 @@ std::string report_html(const QuantReport& r, const std::string& title, size_t w
       (r.argmax_agreement >= 0 ? percent(r.argmax_agreement, 2) + " %" : "–") +
       "</td></tr></table>";
   out +=
-      "<h2>Outputs</h2><p>Slices are the parts of an output that differ in scale; thresholds apply to "
+      "<h2>Outputs</h2><p>Slices are the parts of an output that differ in scale; thresholds apply "
+      "to "
       "the worst.</p><table><tr><th>output</th><th>pooled SNR, dB</th><th>cosine</th>"
       "<th>MSE</th><th>max abs</th><th>largest</th><th></th></tr>";
   const auto row = [&](const std::string& name, const ErrorMetrics& m, const char* note) {

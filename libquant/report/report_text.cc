@@ -50,8 +50,7 @@ std::string task_text(const QuantReport& r) {
   return out;
 }
 
-std::string report_text(const QuantReport& r, size_t max_layers, size_t worst_samples,
-                        bool color) {
+std::string report_text(const QuantReport& r, size_t max_layers, size_t worst_samples, bool color) {
   auto paint = [&](const char* code, const std::string& text) {
     return color ? "\033[" + std::string(code) + "m" + text + "\033[0m" : text;
   };

@@ -62,12 +62,15 @@ class Promoter {
 
   // The shortest beginning of `parts` that reaches the goal, as far as more never hurts; empty:
   // none does.
-  Result<std::vector<Part>> least_of(const std::vector<Part>& parts) {
-    size_t most = 0;
-    for (double macs = 0; most < parts.size(); ++most) {
-      macs += parts[most].macs;
-      if (macs > kMostMacs * in_.macs) break;
+  Result<std::vector<Part>> least_of(const std::vector<Part>& all) {
+    std::vector<Part> parts;  // those that fit
+    double macs = 0;
+    for (const Part& part : all) {
+      if (macs + part.macs > kMostMacs * in_.macs) continue;
+      macs += part.macs;
+      parts.push_back(part);
     }
+    const size_t most = parts.size();
     size_t low = 0, high = 1;  // `low` parts are too few
     for (;; high = std::min(2 * high, most)) {
       if (high > most) return std::vector<Part>();
@@ -127,7 +130,8 @@ class Promoter {
     if (in_.progress) in_.progress(steps_, steps_ + 4);
     const PromotionResult result = told(some);
     const Solution& s = in_.solution;
-    const auto [plan, decisions] = without(s.graph, s.plan, s.decisions, result.nodes, result.values);
+    const auto [plan, decisions] =
+        without(s.graph, s.plan, s.decisions, result.nodes, result.values);
     return in_.reached(annotate(s.graph, plan, decisions));
   }
 

@@ -23,8 +23,8 @@ struct PromotionResult {
 
 // Tries layers in order of their contribution, and of their contribution for each MAC, until the
 // goal is reached; then whether it is without some of them, those with the most MACs first. Of both
-// orders the one with fewer MACs in float wins. At most half of the MACs go to float: `told.reached`
-// is false when that does not do, and nothing is promoted.
+// orders the one with fewer MACs in float wins. At most half of the MACs go to float:
+// `told.reached` is false when that does not do, and nothing is promoted.
 Result<PromotionResult> promote_layers(const PromotionSearch& search);
 
 }  // namespace mnn

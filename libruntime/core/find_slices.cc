@@ -21,9 +21,8 @@ struct AxisOrigin {
 
 // Activations whose results all lie in one short interval.
 bool is_bounded(std::string_view op) {
-  constexpr std::array<std::string_view, 8> kOps = {"Softmax",     "LogSoftmax", "Sigmoid",
-                                                    "HardSigmoid", "Tanh",       "Softsign",
-                                                    "Sin",         "Cos"};
+  constexpr std::array<std::string_view, 8> kOps = {
+      "Softmax", "LogSoftmax", "Sigmoid", "HardSigmoid", "Tanh", "Softsign", "Sin", "Cos"};
   return std::find(kOps.begin(), kOps.end(), op) != kOps.end();
 }
 
@@ -70,7 +69,8 @@ class OriginSearch {
     const Node& node = graph_.node(maker);
     const auto out = dims_of(graph_, v);
     if (!out || axis >= out->size() || node.outputs[0] != v) return;
-    const bool bounded = node.fused.empty() ? is_bounded(node.op) : is_bounded(node.fused.back().op);
+    const bool bounded =
+        node.fused.empty() ? is_bounded(node.op) : is_bounded(node.fused.back().op);
     if (bounded || node.inputs.empty()) return;
     if (node.op == "Concat") return follow_concat(node, axis, *out, offset, steps, origin);
     if (node.op == "Conv" || node.op == "ConvTranspose" || node.op == "Gemm" ||
@@ -93,7 +93,9 @@ class OriginSearch {
       if (!in) continue;
       const bool moves = node.op == "Reshape" || node.op == "Flatten" || node.op == "Squeeze" ||
                          node.op == "Unsqueeze";
-      const int from = *in == *out ? static_cast<int>(axis) : moves ? same_axis(*in, *out, axis) : -1;
+      const int from = *in == *out ? static_cast<int>(axis)
+                       : moves     ? same_axis(*in, *out, axis)
+                                   : -1;
       if (from >= 0) follow(input, static_cast<size_t>(from), offset, steps + 1, origin);
       if (moves) return;
     }
@@ -178,9 +180,8 @@ std::vector<int64_t> cut_at_levels(const ChannelPower& channels) {
   for (size_t c = 0; c < power.size(); ++c) {
     if (power[c] > 0) order.push_back(c);
   }
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return power[a] != power[b] ? power[a] < power[b] : a < b;
-  });
+  std::sort(order.begin(), order.end(),
+            [&](size_t a, size_t b) { return power[a] != power[b] ? power[a] < power[b] : a < b; });
   std::vector<int> level(power.size(), -1);
   int now = 0;
   for (size_t i = 0; i < order.size(); ++i) {
@@ -211,7 +212,9 @@ std::vector<int64_t> cut_at_levels(const ChannelPower& channels) {
 class SliceSearch {
  public:
   SliceSearch(const Graph& graph, const std::vector<std::vector<Tensor>>& reference)
-      : graph_(graph), origins_(graph), reference_(reference),
+      : graph_(graph),
+        origins_(graph),
+        reference_(reference),
         samples_(std::min(reference.size(), kSliceSamples)) {}
 
   Result<std::vector<OutputSlice>> of(size_t output) {

@@ -12,8 +12,8 @@ namespace {
 bool parse_bound(std::string_view text, int64_t& out) {
   if (text.empty()) return true;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
-  return error == std::errc() && end == text.data() + text.size() &&
-         out > -AxisRange::kToEnd && out < AxisRange::kToEnd;
+  return error == std::errc() && end == text.data() + text.size() && out > -AxisRange::kToEnd &&
+         out < AxisRange::kToEnd;
 }
 
 bool parse_range(std::string_view text, AxisRange& range) {

@@ -35,8 +35,8 @@ Result<Tensor> cut_slice(const Tensor& output, const OutputSlice& slice);
 
 // What the outputs of a model are judged by.
 struct JudgedSlices {
-  std::vector<OutputSlice> slices;    // one or more of each output, in the outputs' order
-  std::vector<double> sample_power;   // per slice: mean over the samples of sum r²
+  std::vector<OutputSlice> slices;   // one or more of each output, in the outputs' order
+  std::vector<double> sample_power;  // per slice: mean over the samples of sum r²
 };
 
 // Cuts each output along the axis where its units differ, as `reference` (float outputs per sample)

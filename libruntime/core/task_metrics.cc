@@ -91,9 +91,8 @@ class TopK : public TaskMetric {
     const auto at = [&](size_t i) {
       return std::isnan(row[i]) ? -std::numeric_limits<double>::infinity() : row[i];
     };
-    std::partial_sort(order.begin(), order.begin() + k, order.end(), [&](size_t a, size_t b) {
-      return at(a) != at(b) ? at(a) > at(b) : a < b;
-    });
+    std::partial_sort(order.begin(), order.begin() + k, order.end(),
+                      [&](size_t a, size_t b) { return at(a) != at(b) ? at(a) > at(b) : a < b; });
     order.resize(static_cast<size_t>(k));
     std::sort(order.begin(), order.end());
     return order;
@@ -288,7 +287,8 @@ Result<std::unique_ptr<TaskMetric>> make_detections(const Graph& graph, const st
       spec.form = what;
       boxes = true;
     } else {
-      return usage_error("'" + part + "': expected SLICE=cxcywh, xyxy, xywh or scores, iou=, score=");
+      return usage_error("'" + part +
+                         "': expected SLICE=cxcywh, xyxy, xywh or scores, iou=, score=");
     }
   }
   if (!boxes || !scores) return usage_error("expected a slice of boxes and one of scores");

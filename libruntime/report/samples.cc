@@ -23,9 +23,7 @@ double SampleErrors::mean_snr_db() const {
   return samples.empty() ? 0 : sum / static_cast<double>(samples.size());
 }
 
-double SampleErrors::worst_snr_db() const {
-  return samples.empty() ? 0 : worst_first()[0].snr_db;
-}
+double SampleErrors::worst_snr_db() const { return samples.empty() ? 0 : worst_first()[0].snr_db; }
 
 std::vector<SampleError> SampleErrors::worst_first() const {
   std::vector<SampleError> worst = samples;
@@ -63,12 +61,10 @@ std::string samples_html(const SampleErrors& errors, size_t count,
   if (errors.samples.size() < 2) return {};
   const std::vector<SampleError> worst = errors.worst_first();
   const size_t parts = errors.slice_names.size() > 1 ? errors.slice_names.size() : 0;
-  std::string out = "<h2>Samples, worst first</h2><p>Mean SNR " +
-                    errors.snr(errors.mean_snr_db()) + ", worst SNR " +
-                    errors.snr(worst[0].snr_db) +
+  std::string out = "<h2>Samples, worst first</h2><p>Mean SNR " + errors.snr(errors.mean_snr_db()) +
+                    ", worst SNR " + errors.snr(worst[0].snr_db) +
                     ".</p><table><tr><th>sample</th><th></th><th>SNR</th>";
-  for (size_t k = 0; k < parts; ++k)
-    out += "<th>" + html_escape(errors.slice_names[k]) + "</th>";
+  for (size_t k = 0; k < parts; ++k) out += "<th>" + html_escape(errors.slice_names[k]) + "</th>";
   out += "</tr>";
   for (size_t i = 0; i < std::min(count, worst.size()); ++i) {
     out += "<tr><td>" + html_escape(worst[i].name) + "</td><td>" +

@@ -12,7 +12,8 @@ Tensor tensor(std::vector<int64_t> dims, const std::vector<float>& v) {
 }
 
 const Graph& graph() {
-  static const Graph g = parse_graph("graph g(x: f32[2]) -> (y, z) {\n  y = Relu(x)\n  z = Neg(x)\n}").value();
+  static const Graph g =
+      parse_graph("graph g(x: f32[2]) -> (y, z) {\n  y = Relu(x)\n  z = Neg(x)\n}").value();
   return g;
 }
 
@@ -63,8 +64,8 @@ TEST(TaskMetrics, CtcText) {
 TEST(TaskMetrics, Detections) {
   const std::string spec = "detections:y[0:4]=xyxy,y[4:]=scores,iou=0.5,score=0.3";
   // Boxes 0..10, 20..30 (class 1), 20..30 once more, weaker, and one below the score.
-  const Tensor want = tensor({6, 4}, {0, 20, 20, 50, 0, 20, 20, 50, 10, 30, 30, 60, 10, 30, 30, 60,
-                                      .9f, .1f, 0, .2f, 0, .8f, .7f, .1f});
+  const Tensor want = tensor({6, 4}, {0,  20, 20, 50, 0,   20,  20, 50,  10, 30,  30,  60,
+                                      10, 30, 30, 60, .9f, .1f, 0,  .2f, 0,  .8f, .7f, .1f});
   EXPECT_EQ(value(spec, want, want), "1000");
   // The first moved by 5 of 10 both ways: overlap 25 / 175; the second is found: 2 of 4.
   Tensor moved = want.clone().value();
@@ -92,7 +93,8 @@ TEST(TaskMetrics, Detections) {
 
 TEST(TaskMetrics, FormsOfBoxes) {
   // One box, centre 5 5 size 10 10, against corners 0 0 10 10 and corner 0 0 size 10 10.
-  const Tensor centre = tensor({5, 1}, {5, 5, 10, 10, 1}), corner = tensor({5, 1}, {0, 0, 10, 10, 1});
+  const Tensor centre = tensor({5, 1}, {5, 5, 10, 10, 1}),
+               corner = tensor({5, 1}, {0, 0, 10, 10, 1});
   EXPECT_EQ(value("detections:y[0:4]=cxcywh,y[4:]=scores", centre, centre), "1000");
   // Read as corners plus size, the centre box lies at 5..15: overlap 25 / 175.
   EXPECT_EQ(value("detections:y[0:4]=xywh,y[4:]=scores", centre, corner), "0");
