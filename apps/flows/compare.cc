@@ -6,7 +6,7 @@
 
 #include "apps/flows/check.h"
 #include "apps/flows/diff_match.h"
-#include "libruntime/compile/bind.h"
+#include "libruntime/core/bind_shapes.h"
 #include "libruntime/core/op.h"
 #include "libruntime/core/slices.h"
 #include "libruntime/core/task_metrics.h"

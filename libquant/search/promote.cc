@@ -9,8 +9,8 @@ namespace {
 constexpr double kMostMacs = 0.5;
 // Of more than this many none is tried once more.
 constexpr size_t kMostPruned = 16;
-// What a MAC in float takes compared with one in int8, for the estimate: measured on YOLOv8n, 2.0
-// to 2.4 with AVX-512 VNNI.
+// What a MAC in float takes compared with one in int8. A rough figure for the estimate alone: it
+// differs between CPUs and layers.
 constexpr double kFloatTime = 2.2;
 
 struct Part {
