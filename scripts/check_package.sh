@@ -6,7 +6,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 dist="$(cd "${1:-$root/dist}" && pwd)"
 install_packages debootstrap
 bare="$cache/bare-bookworm"
-mirror="$(sed -n 's/^\(deb\|URIs:\)[^h]*\(http[^ ]*\).*/\2/p' /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -1)"
+# The mirror this system uses, if it says one.
+mirror="$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null |
+  sed -n 's/^\(deb\|URIs:\)[^h]*\(http[^ ]*\).*/\2/p' | head -1 || true)"
 if [ ! -f "$bare/.done" ]; then
   say "unpacking a bare Debian 12"
   rm -rf "$bare"
@@ -14,8 +16,9 @@ if [ ! -f "$bare/.done" ]; then
   touch "$bare/.done"
 fi
 work="$(mktemp -d)"
-trap 'rm -rf "$work"' EXIT
+trap 'umount "$work/root/proc" 2>/dev/null; rm -rf "$work"' EXIT
 cp -a "$bare" "$work/root"
+mount -t proc proc "$work/root/proc"  # programs find their library by it
 cp "$dist"/*.tar.gz "$dist"/*.deb "$work/root/tmp/"
 cp "$root/tests/fuzz/seeds/onnx/conv.onnx" "$work/root/tmp/model.onnx"
 # apt inside takes the files the outer system would.

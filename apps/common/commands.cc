@@ -1,9 +1,11 @@
 #include "apps/common/commands.h"
 
 #include <dirent.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <string_view>
@@ -49,9 +51,11 @@ bool is_program(const std::string& path) {
 std::string own_folder() {
   std::array<char, 4096> path{};
   const ssize_t n = readlink("/proc/self/exe", path.data(), path.size() - 1);
-  if (n <= 0) return {};
-  const std::string text(path.data(), static_cast<size_t>(n));
-  return text.substr(0, text.rfind('/'));
+  std::string text(path.data(), static_cast<size_t>(std::max<ssize_t>(n, 0)));
+  // Where /proc is not mounted, the name it was started by.
+  const char* started = n > 0 ? nullptr : reinterpret_cast<const char*>(getauxval(AT_EXECFN));
+  if (started != nullptr) text = started;
+  return text.find('/') == std::string::npos ? std::string() : text.substr(0, text.rfind('/'));
 }
 
 std::map<std::string, std::string> commands_in(const std::string& folder) {
