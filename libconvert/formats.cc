@@ -63,7 +63,6 @@ template <const char* const& Magic, size_t Offset>
 bool magic(Bytes bytes, const std::string&) {
   return bytes.size() > Offset && begins(bytes.subspan(Offset), Magic);
 }
-constexpr const char* kTfLite = "TFL3";
 constexpr const char* kOrt = "ORTM";
 constexpr const char* kExecuTorch = "ET1";
 constexpr const char* kGguf = "GGUF";
@@ -184,8 +183,6 @@ const std::vector<KnownFormat>& known_formats() {
        "the download gave a page instead of the file; look at it, and use the address of the file "
        "itself"},
 
-      {Kind::kModel, "a TensorFlow Lite model", magic<kTfLite, 4>,
-       "pip install tf2onnx; python -m tf2onnx.convert --tflite FILE --output model.onnx"},
       {Kind::kModel, "an ONNX Runtime (.ort) model", magic<kOrt, 4>, kFromSource},
       {Kind::kModel, "an ExecuTorch program", magic<kExecuTorch, 4>, kTorchAdvice},
       {Kind::kModel, "a GGUF language model", magic<kGguf, 0>,

@@ -12,7 +12,6 @@ def flat(slots, root):  # a table whose vtable holds the offsets `slots`
     vtable = struct.pack("<HH", 4 + 2 * len(slots), 64) + struct.pack("<%dH" % len(slots), *slots)
     return struct.pack("<I", root) + b"\0" * (root - 4 - len(vtable)) + vtable + struct.pack("<i", len(vtable))
 os.mkdir("foreign")
-put("a.tflite", b"\x20\0\0\0TFL3" + bytes(60))
 put("b.ort", b"\x20\0\0\0ORTM" + bytes(60))
 put("c.pte", b"\x20\0\0\0ET12" + bytes(60))
 put("d.gguf", b"GGUF\3\0\0\0" + bytes(60))
