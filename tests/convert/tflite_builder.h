@@ -17,7 +17,7 @@ struct TfField {
 };
 
 struct TfTensor {
-  std::string name;
+  std::string name = {};
   int8_t type = 0;
   std::vector<int32_t> dims = {};
   std::string data = {};  // of a constant

@@ -3,6 +3,7 @@
 
 #include <flatbuffers/flexbuffers.h>
 
+#include "libruntime/core/builder.h"
 #include "libruntime/core/op.h"
 #include "tests/convert/tflite_builder.h"
 
@@ -278,6 +279,102 @@ TEST(TfliteImport, DetectionKeepsTheBestOfEachPlace) {
   const std::vector<double> places = numbers((*out)[0]);
   EXPECT_EQ(std::vector<double>(places.begin() + 4, places.begin() + 8),
             (std::vector<double>{4, 4, 6, 6}));
+}
+
+// What runs of a graph: operators with what is fused into them, without the one that turns the
+// input.
+std::vector<std::string> plan(const Graph& g) {
+  std::vector<std::string> steps;
+  for (const Node& node : g.nodes) {
+    std::string step = node.op;
+    for (const FusedOp& f : node.fused) step += "+" + f.op;
+    const bool turns = node.op == "Transpose" && node.inputs[0] == g.inputs[0];
+    if (!turns) steps.push_back(step);
+  }
+  return steps;
+}
+
+// A small MobileNet: strided, depthwise and pointwise convolutions, a residual, padding by hand,
+// a gate, the mean and a classifier; in both layouts the same runs.
+TEST(TfliteImport, TheSamePlanAsWithChannelsFirst) {
+  TfGraph g;
+  const auto conv = [&](int32_t x, int code, std::vector<int32_t> filter, std::vector<int32_t> out,
+                        int stride, bool same, int activation) {
+    size_t n = 1;
+    for (const int32_t d : filter) n *= static_cast<size_t>(d);
+    std::vector<float> weights(n);
+    for (size_t i = 0; i < n; ++i) weights[i] = static_cast<float>(i % 7) * 0.1f - 0.3f;
+    const auto channels = static_cast<size_t>(out[3]);
+    const int32_t w = g.add({.dims = filter, .data = raw(weights)});
+    const int32_t b = g.add({.dims = {out[3]}, .data = raw(std::vector<float>(channels, 0.5f))});
+    const int32_t y = g.add({.dims = out});
+    const std::string s = std::to_string(stride), a = std::to_string(activation);
+    const std::string pad = same ? "0" : "1";
+    TfOperator op{.code = code, .inputs = {x, w, b}, .outputs = {y}, .kind = code == 3 ? 1 : 2};
+    op.options = {{0, "i8", pad}, {1, "i32", s}, {2, "i32", s}};
+    if (code == 3) {
+      op.options.push_back({3, "i8", a});
+    } else {
+      op.options.push_back({3, "i32", "1"});
+      op.options.push_back({4, "i8", a});
+    }
+    g.operators.push_back(op);
+    return y;
+  };
+  const int32_t x = g.add({.name = "x", .dims = {1, 8, 8, 3}});
+  const int32_t a = conv(x, 3, {8, 3, 3, 3}, {1, 4, 4, 8}, 2, true, 3);
+  const int32_t b = conv(a, 4, {1, 3, 3, 8}, {1, 4, 4, 8}, 1, true, 3);
+  const int32_t c = conv(b, 3, {8, 1, 1, 8}, {1, 4, 4, 8}, 1, true, 0);
+  const int32_t sum = g.add({.dims = {1, 4, 4, 8}});
+  g.operators.push_back({.code = kAdd, .inputs = {a, c}, .outputs = {sum}});
+  const int32_t pads = g.add(
+      {.type = kI32, .dims = {4, 2}, .data = raw<int32_t>({0, 0, 1, 1, 1, 1, 0, 0})});
+  const int32_t wide = g.add({.dims = {1, 6, 6, 8}});
+  g.operators.push_back({.code = 34, .inputs = {sum, pads}, .outputs = {wide}});
+  const int32_t d = conv(wide, 4, {1, 3, 3, 8}, {1, 2, 2, 8}, 2, false, 0);
+  const int32_t gate = g.add({.dims = {1, 2, 2, 8}}), gated = g.add({.dims = {1, 2, 2, 8}});
+  g.operators.push_back({.code = 14, .inputs = {d}, .outputs = {gate}});
+  g.operators.push_back({.code = kMul, .inputs = {d, gate}, .outputs = {gated}});
+  const int32_t axes = g.add({.type = kI32, .dims = {2}, .data = raw<int32_t>({1, 2})});
+  const int32_t mean = g.add({.dims = {1, 8}}), y = g.add({.name = "y", .dims = {1, 2}});
+  g.operators.push_back({.code = 40, .inputs = {gated, axes}, .outputs = {mean}});
+  const int32_t w = g.add({.dims = {2, 8}, .data = raw(std::vector<float>(16, 0.25f))});
+  g.operators.push_back({.code = 9, .inputs = {mean, w, -1}, .outputs = {y}});
+  g.inputs = {x};
+  g.outputs = {y};
+  auto nhwc = TfModel{{g}}.import();
+  ASSERT_TRUE(nhwc.ok()) << nhwc.status().message();
+
+  Graph twin;
+  Builder t(twin);
+  const auto filled = [&](std::vector<int64_t> dims) {
+    return t.constant(floats(dims, std::vector<float>(
+                                       static_cast<size_t>(*checked_elements(dims)), 0.25f)));
+  };
+  using Ints = std::vector<int64_t>;
+  const auto clip = [&](ValueId v) { return t.op("Clip", {v, t.scalar(0.0f), t.scalar(6.0f)}); };
+  const ValueId in = twin.add_input("x", tensor_type(DType::kF32, {1, 3, 8, 8}));
+  const ValueId ta = clip(t.op("Conv", {in, filled({8, 3, 3, 3}), filled({8})},
+                               {{"strides", Ints{2, 2}}, {"pads", Ints{0, 0, 1, 1}}}));
+  const ValueId tb = clip(t.op("Conv", {ta, filled({8, 1, 3, 3}), filled({8})},
+                               {{"pads", Ints{1, 1, 1, 1}}, {"group", int64_t{8}}}));
+  const ValueId tc = t.op("Conv", {tb, filled({8, 8, 1, 1}), filled({8})});
+  const ValueId td = t.op("Conv", {t.op("Add", {ta, tc}), filled({8, 1, 3, 3}), filled({8})},
+                          {{"strides", Ints{2, 2}}, {"pads", Ints{1, 1, 1, 1}}, {"group", int64_t{8}}});
+  const ValueId te = t.op("Mul", {td, t.op("Sigmoid", {td})});
+  const ValueId pooled = t.op("Flatten", {t.op("GlobalAveragePool", {te})});
+  twin.outputs = {t.op("Gemm", {pooled, filled({2, 8})}, {{"transB", int64_t{1}}})};
+  twin.value(twin.outputs[0]).name = "y";
+  ASSERT_TRUE(optimize(nhwc->graph).ok());
+  ASSERT_TRUE(optimize(twin).ok());
+  std::vector<std::string> found = plan(nhwc->graph), expected = plan(twin);
+  // Views of the pooled vector are no steps.
+  const auto is_view = [](const std::string& s) {
+    return s == "Flatten" || s == "Squeeze" || s == "Reshape";
+  };
+  std::erase_if(found, is_view);
+  std::erase_if(expected, is_view);
+  EXPECT_EQ(found, expected);
 }
 
 }  // namespace

@@ -156,7 +156,10 @@ Status Importer::add_outputs(Frame& frame, const fb::SignatureDef* signature) {
       if (out_.diagnostics.has_errors()) continue;
       return id.status().context("output " + name);
     }
-    if (is_undefined(frame.scope, *id)) continue;
+    if (is_undefined(frame.scope, *id)) {
+      if (out_.diagnostics.has_errors()) continue;
+      return invalid("output " + name + " is made by no operator");
+    }
     const Result<Type> declared = declared_type(tensor);
     if (!declared.ok()) return declared.status().context("output " + name);
     MNN_ASSIGN_OR_RETURN(const auto q, quantization(tensor));
@@ -184,6 +187,11 @@ Status Importer::add_outputs(Frame& frame, const fb::SignatureDef* signature) {
 
 Status Importer::add_updates() {
   for (const auto& [name, v] : variables_) {
+    if (v.state != kNoValue && v.next == kNoValue && !v.initial) {
+      return invalid("variable " + v.name +
+                     " is read, but the file neither initializes nor assigns it: it was exported "
+                     "without its weights; export it again with them");
+    }
     if (v.state != kNoValue && v.next != kNoValue) out_.graph.updates.push_back({v.state, v.next});
   }
   for (const auto& [state, next] : tensor_updates_) out_.graph.updates.push_back({state, next});

@@ -182,7 +182,10 @@ Status Importer::add_operator(const fb::Operator& op, Frame& frame) {
   const Status status = build_operator(op, name, node, frame);
   if (status.code() == Code::kLimit) return status.context("node " + node);
   if (!status.ok()) log_.report(node, name, status, frame.scope.node_live);
-  leave_undefined(frame.scope, outputs, "");
+  // A variable's handle is no value: who wants one says so.
+  if (outputs.empty() || !frame.handles.contains(outputs[0])) {
+    leave_undefined(frame.scope, outputs, "");
+  }
   return {};
 }
 
@@ -236,9 +239,8 @@ Status Importer::build_operator(const fb::Operator& op, const std::string& name,
   MNN_RETURN_IF_ERROR(add_results(node, values_before, nodes_before, frame));
   for (const auto& [input, next] : node.updates) {
     const ValueId state = node.in(input);
-    if (state == kNoValue || node.graph.value(state).kind != ValueKind::kState) {
-      return unsupported("its state is computed by another operator");
-    }
+    // Where another operator makes the tensor, what is written to it is lost before the next run.
+    if (state == kNoValue || node.graph.value(state).kind != ValueKind::kState) continue;
     if (!tensor_updates_.emplace(state, next).second) {
       return unsupported("its state is written by two operators");
     }

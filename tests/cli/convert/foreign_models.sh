@@ -33,7 +33,6 @@ put("p.pbtxt", b'node {\n  name: "x"\n  op: "Placeholder"\n}\n')
 put("q.pdmodel", field(1, field(1, 0) + field(2, 2**64 - 1)))
 put("r.caffemodel", field(1, b"LeNet") + field(100, field(1, b"conv1") + field(2, b"Convolution")))
 put("s.caffemodel", field(1, b"AlexNet") + field(2, field(4, b"conv1")))
-put("t.prototxt", b'name: "LeNet"\ninput: "data"\nlayer { name: "conv1" type: "Convolution" }\n')
 # Alibaba's Net: slot 3 the operators, slot 7 the names of tensors.
 root, body = 64, bytearray(400)
 body[0:len(flat([0, 0, 0, 8, 0, 0, 0, 12], root))] = flat([0, 0, 0, 8, 0, 0, 0, 12], root)
