@@ -63,7 +63,6 @@ template <const char* const& Magic, size_t Offset>
 bool magic(Bytes bytes, const std::string&) {
   return bytes.size() > Offset && begins(bytes.subspan(Offset), Magic);
 }
-constexpr const char* kTfLite = "TFL3";
 constexpr const char* kOrt = "ORTM";
 constexpr const char* kExecuTorch = "ET1";
 constexpr const char* kGguf = "GGUF";
@@ -118,9 +117,6 @@ bool is_darknet(Bytes bytes, const std::string&) {
   return text.find("[net]") != std::string::npos && text.find("width") != std::string::npos;
 }
 
-bool is_prototxt(Bytes bytes, const std::string&) {
-  return has_text_block(bytes, {"layer", "layers"});
-}
 bool is_text_graph(Bytes bytes, const std::string&) { return has_text_block(bytes, {"node"}); }
 
 bool is_safetensors(Bytes bytes, const std::string&) {
@@ -163,8 +159,7 @@ constexpr const char* kSavedModelAdvice =
 constexpr const char* kKerasAdvice =
     "in Python: keras.models.load_model(\"FILE\").export(\"model.onnx\", format=\"onnx\")";
 constexpr const char* kCaffeAdvice =
-    "pip install caffe2onnx; python -m caffe2onnx.convert --prototxt F --caffemodel F --onnx "
-    "model.onnx";
+    "give the network they belong to: mnn convert NET.prototxt --import weights=FILE";
 constexpr const char* kPaddleAdvice =
     "pip install paddle2onnx; paddle2onnx --model_dir FOLDER --model_filename F --params_filename "
     "F --save_file model.onnx";
@@ -184,8 +179,6 @@ const std::vector<KnownFormat>& known_formats() {
        "the download gave a page instead of the file; look at it, and use the address of the file "
        "itself"},
 
-      {Kind::kModel, "a TensorFlow Lite model", magic<kTfLite, 4>,
-       "pip install tf2onnx; python -m tf2onnx.convert --tflite FILE --output model.onnx"},
       {Kind::kModel, "an ONNX Runtime (.ort) model", magic<kOrt, 4>, kFromSource},
       {Kind::kModel, "an ExecuTorch program", magic<kExecuTorch, 4>, kTorchAdvice},
       {Kind::kModel, "a GGUF language model", magic<kGguf, 0>,
@@ -230,7 +223,6 @@ const std::vector<KnownFormat>& known_formats() {
        "write it in binary form; python -m tf2onnx.convert --graphdef takes that"},
       {Kind::kModel, "a Paddle program", is_paddle, kPaddleAdvice},
       {Kind::kModel, "the weights of a Caffe model (.caffemodel)", is_caffe_model, kCaffeAdvice},
-      {Kind::kModel, "a Caffe network (.prototxt)", is_prototxt, kCaffeAdvice},
       {Kind::kModel, "a model of Alibaba's MNN, which shares the ending .mnn", is_alibaba_mnn,
        kFromSource},
       {Kind::kModel, "an OpenVINO model", is_openvino, kFromSource},

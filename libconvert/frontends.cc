@@ -1,11 +1,14 @@
 // Every front end, in the order they are asked.
 #include "libconvert/convert.h"
+#include "libconvert/frontends/caffe/frontend.h"
 #include "libconvert/frontends/onnx/frontend.h"
+#include "libconvert/frontends/tflite/frontend.h"
 
 namespace mnn {
 
 const std::vector<Frontend>& frontends() {
-  static const std::vector<Frontend> all = {onnx_frontend()};
+  static const std::vector<Frontend> all = {onnx_frontend(), tflite_frontend(),
+                                            caffe_frontend()};
   return all;
 }
 

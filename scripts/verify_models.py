@@ -90,8 +90,8 @@ def difference(outputs, references):
     return worst
 
 
-def command_line(doc, *more):
-    """Options, with `more` flags for folders, and the models they name; in the environment."""
+def command_line(doc, *more, model_format="onnx", enter=enter_environment):
+    """Options, with `more` flags for folders, and the models of a format they name; in the environment."""
     here = os.path.dirname(os.path.abspath(__file__))
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME")
@@ -100,9 +100,9 @@ def command_line(doc, *more):
     for flag in more:
         parser.add_argument(flag, default="")
     options = parser.parse_args()
-    enter_environment(options.cache)
+    enter(options.cache)
     with open(os.path.join(here, "models.json")) as file:
-        models = json.load(file)
+        models = {n: row for n, row in json.load(file).items() if row.get("format", "onnx") == model_format}
     unknown = [name for name in options.names if name not in models]
     if unknown:
         sys.exit(f"error: {unknown[0]}: expected one of {', '.join(sorted(models))}")

@@ -41,12 +41,15 @@ ALLOWED = {
 FRONTENDS = "libconvert/frontends"
 # Heavy or foreign header -> where it may be included.
 CONFINED = {
-    r"google/protobuf/": ["libconvert/frontends/onnx/", "tests/"],
+    r"google/protobuf/": ["libconvert/frontends/caffe/", "libconvert/frontends/onnx/", "tests/"],
+    r"caffe\.pb\.h": ["libconvert/frontends/caffe/", "tests/"],
     r"onnx_model\.pb\.h": ["libconvert/frontends/onnx/", "tests/"],
     r"onnx/": ["tests/convert/"],
     r"CLI/": ["apps/"],
     r"spdlog/": ["apps/common/terminal.cc"],
-    r"flatbuffers/|mnn_generated\.h": ["libruntime/core/io/", "tests/"],
+    r"flatbuffers/": ["libruntime/core/io/", "libconvert/frontends/tflite/", "tests/"],
+    r"mnn_generated\.h": ["libruntime/core/io/", "tests/"],
+    r"tflite_generated\.h": ["libconvert/frontends/tflite/", "tests/"],
     r"openssl/": ["libruntime/core/io/"],
     r"nlohmann/json\.hpp": ["apps/", "libquant/report/", "libconvert/report/", "libruntime/core/io/", "libruntime/report/",
                             "tests/"],

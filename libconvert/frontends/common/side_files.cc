@@ -79,6 +79,10 @@ Result<MappedFile> SourceFiles::open(const std::string& location, int64_t most) 
   return file;
 }
 
+Result<MappedFile> SourceFiles::open_given(const std::string& path) {
+  return add(fs::path(path).filename().string(), path, kMaxSourceBytes);
+}
+
 Result<std::string> SourceFiles::resolve(const std::string& location) const {
   if (location.empty()) return invalid("a file without a name");
   if (location.size() >= kMaxLocation) return invalid("the name of a file is too long");

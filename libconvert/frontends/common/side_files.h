@@ -32,6 +32,8 @@ class SourceFiles {
   Result<MappedFile> open_main(const std::string& name = {});
   // A file the model names, of at most `most` bytes.
   Result<MappedFile> open(const std::string& location, int64_t most = kMaxSourceBytes);
+  // A file the caller names, wherever it lies.
+  Result<MappedFile> open_given(const std::string& path);
 
   // What was opened so far, the model's own file first.
   const std::vector<SourceFile>& files() const { return files_; }
