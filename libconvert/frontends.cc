@@ -7,8 +7,7 @@
 namespace mnn {
 
 const std::vector<Frontend>& frontends() {
-  static const std::vector<Frontend> all = {onnx_frontend(), tflite_frontend(),
-                                            caffe_frontend()};
+  static const std::vector<Frontend> all = {onnx_frontend(), tflite_frontend(), caffe_frontend()};
   return all;
 }
 

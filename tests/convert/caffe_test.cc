@@ -57,8 +57,8 @@ std::vector<Case> cases() {
 }
 
 std::string input_layer(const std::string& name, const Tensor& t) {
-  std::string text = "layer { name: \"" + name + "\" type: \"Input\" top: \"" + name +
-                     "\" input_param { shape {";
+  std::string text =
+      "layer { name: \"" + name + "\" type: \"Input\" top: \"" + name + "\" input_param { shape {";
   for (const int64_t d : t.dims()) text += " dim: " + std::to_string(d);
   return text + " } } }\n";
 }
@@ -126,8 +126,7 @@ TEST(CaffeLayers, EveryTypeHasACase) {
 
 // Layers that feed a network are inputs, those that only judge it are gone.
 TEST(CaffeLayers, DataAndLosses) {
-  const std::string relu =
-      "layer { name: \"r\" type: \"ReLU\" bottom: \"data\" top: \"r\" }\n";
+  const std::string relu = "layer { name: \"r\" type: \"ReLU\" bottom: \"data\" top: \"r\" }\n";
   for (const std::string& type : caffe::supported_layers()) {
     const bool data = caffe::is_data(type);
     if (!data && !caffe::is_dropped(type)) continue;

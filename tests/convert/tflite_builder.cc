@@ -58,8 +58,8 @@ std::string TfModel::bytes() const {
       if (!t.data.empty()) {
         buffer = static_cast<uint32_t>(buffers.size());
         b.ForceVectorAlignment(t.data.size(), 1, 16);
-        const auto data = b.CreateVector(reinterpret_cast<const uint8_t*>(t.data.data()),
-                                         t.data.size());
+        const auto data =
+            b.CreateVector(reinterpret_cast<const uint8_t*>(t.data.data()), t.data.size());
         buffers.push_back(fb::CreateBuffer(b, data));
       }
       Offset<fb::QuantizationParameters> quant;
@@ -72,8 +72,8 @@ std::string TfModel::bytes() const {
       const auto name = b.CreateString(t.name);
       Offset<flatbuffers::Vector<int32_t>> signature;
       if (!t.signature.empty()) signature = b.CreateVector(t.signature);
-      tensors.push_back(fb::CreateTensor(b, shape, t.type, buffer, name, quant, t.variable, 0,
-                                         signature));
+      tensors.push_back(
+          fb::CreateTensor(b, shape, t.type, buffer, name, quant, t.variable, 0, signature));
     }
     std::vector<Offset<fb::Operator>> operators;
     for (const TfOperator& o : g.operators) {

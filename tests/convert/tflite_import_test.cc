@@ -1,7 +1,6 @@
 // The border, sub-graphs and variables of TensorFlow Lite models.
-#include <gtest/gtest.h>
-
 #include <flatbuffers/flexbuffers.h>
+#include <gtest/gtest.h>
 
 #include "libruntime/core/builder.h"
 #include "libruntime/core/op.h"
@@ -28,7 +27,8 @@ TfModel plus_one(std::vector<int32_t> signature = {}) {
   TfGraph g;
   const int32_t x = g.add({.name = "serving_default_x:0", .dims = {1, 2}, .signature = signature});
   const int32_t one = g.add({.name = "one", .dims = {1}, .data = raw<float>({1})});
-  const int32_t y = g.add({.name = "StatefulPartitionedCall:0", .dims = {1, 2}, .signature = signature});
+  const int32_t y =
+      g.add({.name = "StatefulPartitionedCall:0", .dims = {1, 2}, .signature = signature});
   g.inputs = {x};
   g.outputs = {y};
   g.operators = {{.code = kAdd, .inputs = {x, one}, .outputs = {y}}};
@@ -80,7 +80,8 @@ TEST(TfliteImport, NamesEveryUnsupportedOperator) {
   const auto model = m.import();
   ASSERT_FALSE(model.ok());
   EXPECT_EQ(model.status().code(), Code::kUnsupported);
-  for (const char* part : {"LSH_PROJECTION", "custom operator Landmarks", "TensorFlow operator Erf"}) {
+  for (const char* part :
+       {"LSH_PROJECTION", "custom operator Landmarks", "TensorFlow operator Erf"}) {
     EXPECT_NE(model.status().message().find(part), std::string::npos) << model.status().message();
   }
 }
@@ -154,7 +155,8 @@ TEST(TfliteImport, VariablesAreStates) {
   TfGraph g, init;
   const int32_t x = g.add({.name = "x", .dims = {1}});
   const int32_t h = g.add({.name = "h", .type = kResource, .dims = {}});
-  const int32_t old = g.add({.name = "old", .dims = {1}}), now = g.add({.name = "now", .dims = {1}});
+  const int32_t old = g.add({.name = "old", .dims = {1}}),
+                now = g.add({.name = "now", .dims = {1}});
   const TfOperator handle = {
       .code = kVarHandle, .outputs = {h}, .kind = 111, .options = {{1, "text", "total"}}};
   g.inputs = {x};
@@ -221,8 +223,8 @@ TEST(TfliteImport, CustomUnpoolingUndoesPooling) {
       at{.name = "at", .dims = {1, 1, 2, 1}};
   const auto pool = custom("MaxPoolingWithArgmax2D", {x}, {y, at}, window).import();
   ASSERT_TRUE(pool.ok()) << pool.status().message();
-  const auto top = run_reference(
-      pool->graph, std::vector{floats({1, 2, 4, 1}, {1, 2, 8, 4, 5, 6, 7, 3})});
+  const auto top =
+      run_reference(pool->graph, std::vector{floats({1, 2, 4, 1}, {1, 2, 8, 4, 5, 6, 7, 3})});
   ASSERT_TRUE(top.ok()) << top.status().message();
   EXPECT_EQ(numbers((*top)[0]), (std::vector<double>{6, 8}));
   EXPECT_EQ(numbers((*top)[1]), (std::vector<double>{3, 0}));
@@ -327,8 +329,8 @@ TEST(TfliteImport, TheSamePlanAsWithChannelsFirst) {
   const int32_t c = conv(b, 3, {8, 1, 1, 8}, {1, 4, 4, 8}, 1, true, 0);
   const int32_t sum = g.add({.dims = {1, 4, 4, 8}});
   g.operators.push_back({.code = kAdd, .inputs = {a, c}, .outputs = {sum}});
-  const int32_t pads = g.add(
-      {.type = kI32, .dims = {4, 2}, .data = raw<int32_t>({0, 0, 1, 1, 1, 1, 0, 0})});
+  const int32_t pads =
+      g.add({.type = kI32, .dims = {4, 2}, .data = raw<int32_t>({0, 0, 1, 1, 1, 1, 0, 0})});
   const int32_t wide = g.add({.dims = {1, 6, 6, 8}});
   g.operators.push_back({.code = 34, .inputs = {sum, pads}, .outputs = {wide}});
   const int32_t d = conv(wide, 4, {1, 3, 3, 8}, {1, 2, 2, 8}, 2, false, 0);
@@ -348,8 +350,8 @@ TEST(TfliteImport, TheSamePlanAsWithChannelsFirst) {
   Graph twin;
   Builder t(twin);
   const auto filled = [&](std::vector<int64_t> dims) {
-    return t.constant(floats(dims, std::vector<float>(
-                                       static_cast<size_t>(*checked_elements(dims)), 0.25f)));
+    return t.constant(
+        floats(dims, std::vector<float>(static_cast<size_t>(*checked_elements(dims)), 0.25f)));
   };
   using Ints = std::vector<int64_t>;
   const auto clip = [&](ValueId v) { return t.op("Clip", {v, t.scalar(0.0f), t.scalar(6.0f)}); };
@@ -359,8 +361,9 @@ TEST(TfliteImport, TheSamePlanAsWithChannelsFirst) {
   const ValueId tb = clip(t.op("Conv", {ta, filled({8, 1, 3, 3}), filled({8})},
                                {{"pads", Ints{1, 1, 1, 1}}, {"group", int64_t{8}}}));
   const ValueId tc = t.op("Conv", {tb, filled({8, 8, 1, 1}), filled({8})});
-  const ValueId td = t.op("Conv", {t.op("Add", {ta, tc}), filled({8, 1, 3, 3}), filled({8})},
-                          {{"strides", Ints{2, 2}}, {"pads", Ints{1, 1, 1, 1}}, {"group", int64_t{8}}});
+  const ValueId td =
+      t.op("Conv", {t.op("Add", {ta, tc}), filled({8, 1, 3, 3}), filled({8})},
+           {{"strides", Ints{2, 2}}, {"pads", Ints{1, 1, 1, 1}}, {"group", int64_t{8}}});
   const ValueId te = t.op("Mul", {td, t.op("Sigmoid", {td})});
   const ValueId pooled = t.op("Flatten", {t.op("GlobalAveragePool", {te})});
   twin.outputs = {t.op("Gemm", {pooled, filled({2, 8})}, {{"transB", int64_t{1}}})};

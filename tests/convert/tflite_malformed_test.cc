@@ -96,7 +96,8 @@ TEST(TfliteMalformed, Mutations) {
     std::string bytes = whole;
     for (unsigned edits = 1 + random() % 3; edits > 0; --edits) {
       const size_t at = random() % (bytes.size() - 4);
-      const uint32_t ends[] = {0, 1, 0x7fffffff, 0x80000000, 0xffffffff, static_cast<uint32_t>(random())};
+      const uint32_t ends[] = {0,          1,          0x7fffffff,
+                               0x80000000, 0xffffffff, static_cast<uint32_t>(random())};
       const uint32_t value = ends[random() % 6];
       std::copy_n(reinterpret_cast<const char*>(&value), random() % 2 == 0 ? 1 : 4,
                   bytes.begin() + static_cast<long>(at));

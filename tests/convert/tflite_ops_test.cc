@@ -143,8 +143,8 @@ void check(const Operand& expected, const Tensor& found, const std::string& wher
   // Sums in another order differ in the last bits; rounding to codes may then fall the other way.
   const bool codes = !expected.tensor.scales.empty();
   for (size_t i = 0; i < values->size(); ++i) {
-    const double most =
-        std::max(expected.tolerance, codes ? 1.0 : 2e-5 * std::max(1.0, std::abs(expected.values[i])));
+    const double most = std::max(expected.tolerance,
+                                 codes ? 1.0 : 2e-5 * std::max(1.0, std::abs(expected.values[i])));
     EXPECT_NEAR((*values)[i], expected.values[i], most) << where << " element " << i;
   }
 }
@@ -231,7 +231,8 @@ void run(const Case& c, std::map<std::string, std::set<std::string>>& becomes) {
 std::string page(const std::map<std::string, std::set<std::string>>& becomes) {
   std::string text =
       "# Operators of TensorFlow Lite\n\n"
-      "Written by `tflite_test` (`MNN_UPDATE=1` renews it) from the cases in `tests/convert/tflite/`, "
+      "Written by `tflite_test` (`MNN_UPDATE=1` renews it) from the cases in "
+      "`tests/convert/tflite/`, "
       "whose numbers are LiteRT's.\n\n"
       "| operator | number | becomes |\n|---|---|---|\n";
   for (const std::string& name : tflite::supported_operators()) {
@@ -276,7 +277,7 @@ TEST(TfliteOps, Cases) {
 
 // What a case cannot say is tested with whole models.
 TEST(TfliteOps, EveryOperatorHasACase) {
-  std::set<std::string> tested = {"ASSIGN_VARIABLE", "CALL_ONCE", "DENSIFY", "FAKE_QUANT", "IF",
+  std::set<std::string> tested = {"ASSIGN_VARIABLE", "CALL_ONCE",  "DENSIFY", "FAKE_QUANT", "IF",
                                   "READ_VARIABLE",   "VAR_HANDLE", "WHILE"};
   for (const Case& c : cases()) {
     for (const std::string& line : c.lines) {

@@ -128,8 +128,8 @@ class Importer {
   Status add_layer(int index) {
     const LayerParameter& layer = net_.layer(index);
     if (is_data(layer.type()) || is_dropped(layer.type())) return {};
-    const std::string name = log_.unique_name(layer.name().empty() ? layer.type() : layer.name(),
-                                              layer.name().empty());
+    const std::string name =
+        log_.unique_name(layer.name().empty() ? layer.type() : layer.name(), layer.name().empty());
     const Status status = build(layer, name);
     if (status.code() == Code::kLimit) return status.context("layer " + name);
     if (!status.ok()) {
@@ -172,7 +172,8 @@ class Importer {
       return invalid("it has " + std::to_string(layer.top_size()) + " tops, expected " +
                      std::to_string(node.results.size()));
     }
-    for (int t = 0; t < layer.top_size(); ++t) name_result(layer.top(t), node.results[static_cast<size_t>(t)]);
+    for (int t = 0; t < layer.top_size(); ++t)
+      name_result(layer.top(t), node.results[static_cast<size_t>(t)]);
     if (!out_.graph.nodes.empty()) {
       Node& last = out_.graph.nodes.back();
       if (last.name.empty() && last.origin == std::vector<std::string>{name}) last.name = name;
@@ -243,9 +244,9 @@ Result<ImportedModel> import(frontend::SourceFiles& source, const ImportOptions&
   stem = stem.substr(0, stem.rfind('.')) + ".caffemodel";
   Result<MappedFile> weights = source.open(stem);
   if (!weights.ok()) {
-    return Status(weights.status().code(),
-                  weights.status().message() +
-                      "; --import weights=FILE names the weights of this network");
+    return Status(
+        weights.status().code(),
+        weights.status().message() + "; --import weights=FILE names the weights of this network");
   }
   return read_model(text.bytes, weights->bytes, stem, options);
 }

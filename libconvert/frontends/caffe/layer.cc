@@ -57,12 +57,12 @@ constexpr LayerRow kRows[] = {
     {"Tile", convert_tile},
     {"Upsample", convert_upsample},
 };
-constexpr std::string_view kData[] = {"AnnotatedData", "Data",      "DummyData", "HDF5Data",
-                                      "ImageData",     "Input",     "MemoryData", "WindowData"};
+constexpr std::string_view kData[] = {"AnnotatedData", "Data",  "DummyData",  "HDF5Data",
+                                      "ImageData",     "Input", "MemoryData", "WindowData"};
 constexpr std::string_view kDropped[] = {
-    "Accuracy",     "ContrastiveLoss", "DetectionEvaluate", "EuclideanLoss",
-    "HDF5Output",   "HingeLoss",       "InfogainLoss",      "MultiBoxLoss",
-    "MultinomialLogisticLoss", "Silence", "SmoothL1Loss"};
+    "Accuracy",    "ContrastiveLoss", "DetectionEvaluate", "EuclideanLoss",           "HDF5Output",
+    "HingeLoss",   "InfogainLoss",    "MultiBoxLoss",      "MultinomialLogisticLoss", "Silence",
+    "SmoothL1Loss"};
 
 }  // namespace
 
@@ -157,7 +157,8 @@ ValueId LayerNode::along(ValueId v, int64_t axis, size_t rank) {
   if (own == 0) return v;
   const int64_t behind =
       static_cast<int64_t>(rank) - need_axis(axis, rank) - static_cast<int64_t>(own);
-  if (behind < 0) fail(invalid("it has more axes than there are behind axis " + std::to_string(axis)));
+  if (behind < 0)
+    fail(invalid("it has more axes than there are behind axis " + std::to_string(axis)));
   Ints axes;
   for (int64_t i = 0; i < behind; ++i) axes.push_back(static_cast<int64_t>(own) + i);
   return axes.empty() || !status.ok() ? v : unsqueeze(v, axes);

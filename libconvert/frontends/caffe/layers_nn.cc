@@ -25,8 +25,8 @@ bool check_positive(LayerNode& n, const Ints& values, const char* what) {
 
 void convolution(LayerNode& n, bool transposed) {
   const ConvolutionParameter& p = n.layer.convolution_param();
-  const Ints kernel = pair_of(p.kernel_size(), p.has_kernel_h(), p.kernel_h(), p.has_kernel_w(),
-                              p.kernel_w(), 0);
+  const Ints kernel =
+      pair_of(p.kernel_size(), p.has_kernel_h(), p.kernel_h(), p.has_kernel_w(), p.kernel_w(), 0);
   const Ints stride =
       pair_of(p.stride(), p.has_stride_h(), p.stride_h(), p.has_stride_w(), p.stride_w(), 1);
   const Ints pad = pair_of(p.pad(), p.has_pad_h(), p.pad_h(), p.has_pad_w(), p.pad_w(), 0);
@@ -83,13 +83,12 @@ void convert_pooling(LayerNode& n) {
     n.results = {n.emit(max ? "GlobalMaxPool" : "GlobalAveragePool", {n.in(0)})};
     return;
   }
-  const Ints kernel = p.has_kernel_h() || p.has_kernel_w()
-                          ? Ints{p.kernel_h(), p.kernel_w()}
-                          : Ints{p.kernel_size(), p.kernel_size()};
+  const Ints kernel = p.has_kernel_h() || p.has_kernel_w() ? Ints{p.kernel_h(), p.kernel_w()}
+                                                           : Ints{p.kernel_size(), p.kernel_size()};
   const Ints stride = p.has_stride_h() || p.has_stride_w() ? Ints{p.stride_h(), p.stride_w()}
                                                            : Ints{p.stride(), p.stride()};
-  const Ints pad = p.has_pad_h() || p.has_pad_w() ? Ints{p.pad_h(), p.pad_w()}
-                                                  : Ints{p.pad(), p.pad()};
+  const Ints pad =
+      p.has_pad_h() || p.has_pad_w() ? Ints{p.pad_h(), p.pad_w()} : Ints{p.pad(), p.pad()};
   if (!check_positive(n, kernel, "kernel sizes") || !check_positive(n, stride, "strides")) return;
   LayerNode::Attributes attrs = {{"kernel_shape", kernel},
                                  {"strides", stride},
@@ -109,7 +108,8 @@ void convert_inner_product(LayerNode& n) {
   for (size_t d = static_cast<size_t>(axis); d < rank; ++d) {
     const Dim dim = n.dim(0, d);
     if (!dim.known()) return n.fail(unsupported("the dims behind its axis must be known"));
-    if (__builtin_mul_overflow(in, dim.value(), &in)) return n.fail(invalid("its input is too large"));
+    if (__builtin_mul_overflow(in, dim.value(), &in))
+      return n.fail(invalid("its input is too large"));
   }
   const ValueId w = n.blob_value(0, p.transpose() ? Ints{in, out} : Ints{out, in});
   const ValueId bias = p.bias_term() ? n.blob_value(1, {out}) : kNoValue;
@@ -122,8 +122,7 @@ void convert_inner_product(LayerNode& n) {
   Ints flat(static_cast<size_t>(axis), 0);
   flat.push_back(in);
   x = n.emit("Reshape", {x, n.add_ints(flat)});
-  const ValueId turned =
-      p.transpose() ? w : n.emit("Transpose", {w}, {{"perm", Ints{1, 0}}});
+  const ValueId turned = p.transpose() ? w : n.emit("Transpose", {w}, {{"perm", Ints{1, 0}}});
   x = n.emit("MatMul", {x, turned});
   n.results = {bias == kNoValue ? x : n.emit("Add", {x, bias})};
 }
@@ -133,7 +132,8 @@ void convert_batch_norm(LayerNode& n) {
   if (!n.expect_bottoms(1, 1)) return;
   const BatchNormParameter& p = n.layer.batch_norm_param();
   if (p.has_use_global_stats() && !p.use_global_stats()) {
-    return n.fail(unsupported("statistics of the batch (use_global_stats: false) are not supported"));
+    return n.fail(
+        unsupported("statistics of the batch (use_global_stats: false) are not supported"));
   }
   const Dim channels = n.need_rank(0) == 1 ? n.dim(0, 0) : n.dim(0, 1);
   if (!channels.known()) return n.fail(unsupported("its channels must be known"));
@@ -302,22 +302,18 @@ void convert_log(LayerNode& n) {
   const LogParameter& p = n.layer.log_param();
   const ValueId y = n.emit("Log", {affine(n, p.scale(), p.shift())});
   if (p.base() != -1 && !(p.base() > 0)) return n.fail(invalid("the base must be positive"));
-  n.results = {p.base() == -1
-                   ? y
-                   : n.emit("Div", {y, n.emit("Log", {n.f32(p.base())})})};
+  n.results = {p.base() == -1 ? y : n.emit("Div", {y, n.emit("Log", {n.f32(p.base())})})};
 }
 
 void convert_threshold(LayerNode& n) {
   if (!n.expect_bottoms(1, 1)) return;
-  const ValueId above =
-      n.emit("Greater", {n.in(0), n.f32(n.layer.threshold_param().threshold())});
+  const ValueId above = n.emit("Greater", {n.in(0), n.f32(n.layer.threshold_param().threshold())});
   n.results = {n.cast(above, DType::kF32)};
 }
 
 void convert_softmax(LayerNode& n) {
   if (!n.expect_bottoms(1, 2)) return;
-  n.results = {
-      n.emit("Softmax", {n.in(0)}, {{"axis", int64_t{n.layer.softmax_param().axis()}}})};
+  n.results = {n.emit("Softmax", {n.in(0)}, {{"axis", int64_t{n.layer.softmax_param().axis()}}})};
 }
 
 void convert_sigmoid_loss(LayerNode& n) {

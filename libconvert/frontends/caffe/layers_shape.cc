@@ -55,8 +55,7 @@ void convert_reshape(LayerNode& n) {
   Ints dims(p.shape().dim().begin(), p.shape().dim().end());
   const size_t rank = n.need_rank(0);
   const int64_t start = p.axis() >= 0 ? p.axis() : p.axis() + static_cast<int64_t>(rank) + 1;
-  const int64_t end =
-      p.num_axes() < 0 ? static_cast<int64_t>(rank) : start + int64_t{p.num_axes()};
+  const int64_t end = p.num_axes() < 0 ? static_cast<int64_t>(rank) : start + int64_t{p.num_axes()};
   if (start < 0 || end > static_cast<int64_t>(rank) || start > end) {
     return n.fail(invalid("its axes do not fit its input"));
   }
@@ -247,8 +246,7 @@ void convert_upsample(LayerNode& n) {
   const double h = p.has_scale_h() ? p.scale_h() : p.scale();
   const double w = p.has_scale_w() ? p.scale_w() : p.scale();
   const float scales[] = {static_cast<float>(h), static_cast<float>(w)};
-  n.results = {n.emit("Resize",
-                      {n.in(0), kNoValue, n.add_constant(Tensor::of<float>({2}, scales))},
+  n.results = {n.emit("Resize", {n.in(0), kNoValue, n.add_constant(Tensor::of<float>({2}, scales))},
                       {{"mode", std::string("nearest")},
                        {"coordinate_transformation_mode", std::string("asymmetric")},
                        {"nearest_mode", std::string("floor")},

@@ -50,9 +50,11 @@ void convert_prior_box(LayerNode& n) {
     }
   }
   const auto boxes = static_cast<int64_t>(sizes.size());
-  int64_t count = 0;
-  if (__builtin_mul_overflow(layer[2] * layer[3], boxes * 4, &count)) {
-    return n.fail(limit_exceeded("too many boxes"));
+  constexpr int64_t kMost = 1 << 24;
+  int64_t cells = 0, count = 0;
+  if (__builtin_mul_overflow(layer[2], layer[3], &cells) ||
+      __builtin_mul_overflow(cells, boxes * 4, &count) || count > kMost) {
+    return n.fail(limit_exceeded("more than 2^24 numbers of boxes"));
   }
   Result<Tensor> out = Tensor::allocate(DType::kF32, {1, 2, count});
   if (!out.ok()) return n.fail(out.status());
@@ -95,8 +97,7 @@ ValueId decode(LayerNode& n, int64_t priors) {
     return n.emit("Gather", {both, n.add_constant(Tensor::scalar(i))});
   };
   const ValueId anchors = half(0);
-  const ValueId moved =
-      p.variance_encoded_in_target() ? learnt : n.emit("Mul", {learnt, half(1)});
+  const ValueId moved = p.variance_encoded_in_target() ? learnt : n.emit("Mul", {learnt, half(1)});
   if (p.code_type() == DetectionOutputParameter::CORNER) return n.emit("Add", {anchors, moved});
   const ValueId size = n.emit("Sub", {part(anchors, 2, 4), part(anchors, 0, 2)});
   if (p.code_type() == DetectionOutputParameter::CORNER_SIZE) {
@@ -106,8 +107,8 @@ ValueId decode(LayerNode& n, int64_t priors) {
   const ValueId middle =
       n.emit("Mul", {n.emit("Add", {part(anchors, 0, 2), part(anchors, 2, 4)}), n.f32(0.5)});
   const ValueId centre = n.emit("Add", {n.emit("Mul", {part(moved, 0, 2), size}), middle});
-  const ValueId reach = n.emit(
-      "Mul", {n.emit("Mul", {n.emit("Exp", {part(moved, 2, 4)}), size}), n.f32(0.5)});
+  const ValueId reach =
+      n.emit("Mul", {n.emit("Mul", {n.emit("Exp", {part(moved, 2, 4)}), size}), n.f32(0.5)});
   return n.emit("Concat", {n.emit("Sub", {centre, reach}), n.emit("Add", {centre, reach})},
                 {{"axis", int64_t{1}}});
 }
@@ -173,10 +174,9 @@ void convert_detection_output(LayerNode& n) {
     return n.emit("Unsqueeze", {n.cast(v, DType::kF32), n.add_ints({1})});
   };
   const ValueId image = n.emit("Mul", {as_column(label), n.f32(0)});
-  const ValueId rows = n.emit("Concat",
-                              {image, as_column(label), as_column(score),
-                               n.emit("Gather", {boxes, box})},
-                              {{"axis", int64_t{1}}});
+  const ValueId rows =
+      n.emit("Concat", {image, as_column(label), as_column(score), n.emit("Gather", {boxes, box})},
+             {{"axis", int64_t{1}}});
   n.results = {n.emit("Unsqueeze", {rows, n.add_ints({0, 1})})};
 }
 

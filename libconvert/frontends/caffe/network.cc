@@ -152,8 +152,8 @@ Result<NetParameter> read_network(std::span<const std::byte> text, Diagnostics& 
                      Code::kOk,
                      {},
                      {},
-                     std::to_string(errors.skipped) + " fields are not known and left out, first: " +
-                         errors.first});
+                     std::to_string(errors.skipped) +
+                         " fields are not known and left out, first: " + errors.first});
   }
   MNN_RETURN_IF_ERROR(upgrade_layers(net));
   NetParameter used;

@@ -112,9 +112,8 @@ Status Importer::add_if(OpNode& node, Frame& frame) {
           MNN_ASSIGN_OR_RETURN(const ValueId v, resolve(inside, names[i + 1]));
           values.push_back(v);
         }
-        MNN_ASSIGN_OR_RETURN(
-            inside.draft.graph.outputs,
-            add_body(g == 0 ? then_graph : else_graph, values, inside, inside.draft));
+        MNN_ASSIGN_OR_RETURN(inside.draft.graph.outputs, add_body(g == 0 ? then_graph : else_graph,
+                                                                  values, inside, inside.draft));
         return {};
       }));
   if (log_.errors() > errors) return {};  // said already
@@ -227,6 +226,7 @@ Status Importer::read_variable(OpNode& node, Frame& frame) {
     if (v->initial) {
       content = *v->initial;
     } else {
+      MNN_RETURN_IF_ERROR(check_state_size(type));
       MNN_ASSIGN_OR_RETURN(content, Tensor::allocate(type.dtype, known_dims(*type.shape)));
     }
     v->state = node.graph.add_value(
@@ -251,10 +251,9 @@ Status Importer::assign_variable(OpNode& node, Frame& frame) {
 // Runs before the first run: what it assigns is where the variables start.
 Status Importer::call_once(OpNode& node) {
   if (initializing_) return unsupported("an initialization inside another is not supported");
-  MNN_ASSIGN_OR_RETURN(
-      const size_t index,
-      subgraph_of(node.options<fb::CallOnceOptions>(103).init_subgraph_index(), 0,
-                  count(node.tf.outputs())));
+  MNN_ASSIGN_OR_RETURN(const size_t index,
+                       subgraph_of(node.options<fb::CallOnceOptions>(103).init_subgraph_index(), 0,
+                                   count(node.tf.outputs())));
   Variables outside = std::move(variables_);
   variables_.clear();
   initializing_ = true;

@@ -46,8 +46,9 @@ Frontend tflite_frontend() {
           tflite::recognizes,
           tflite::import,
           tflite::supported_operators,
-          {{tflite::kSignatureKey, "The signature to read, with its names; default: the first "
-                                   "sub-graph, with its tensors' names"},
+          {{tflite::kSignatureKey,
+            "The signature to read, with its names; default: the first "
+            "sub-graph, with its tensors' names"},
            {tflite::kNodesKey, "Most operators once sub-graphs are unfolded; default 1048576"},
            {tflite::kDepthKey, "Most sub-graphs in each other, at most 64; default 64"}}};
 }

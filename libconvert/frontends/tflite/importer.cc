@@ -50,8 +50,8 @@ Status Importer::check_sizes(size_t main) const {
     if (operators == nullptr) return body;
     body.nodes = operators->size();
     const auto call = [&](int32_t to) {
-      body.calls.push_back({"in sub-graph " + std::to_string(index), std::to_string(to),
-                            std::to_string(to)});
+      body.calls.push_back(
+          {"in sub-graph " + std::to_string(index), std::to_string(to), std::to_string(to)});
     };
     for (const fb::Operator* op : *operators) {
       const fb::OperatorCode& code = *file_.model().operator_codes()->Get(op->opcode_index());
@@ -118,8 +118,8 @@ Status Importer::add_inputs(Frame& frame, const fb::SignatureDef* signature) {
   std::vector<std::pair<ValueId, int32_t>> added;
   for (const int32_t i : list(graph.inputs())) {
     const fb::Tensor& tensor = *graph.tensors()->Get(static_cast<flatbuffers::uoffset_t>(i));
-    const std::string name = border_name(signature != nullptr ? signature->inputs() : nullptr, i,
-                                         tensor_name(frame, i));
+    const std::string name =
+        border_name(signature != nullptr ? signature->inputs() : nullptr, i, tensor_name(frame, i));
     Result<Type> type = declared_type(tensor);
     if (!type.ok()) return type.status().context("input " + name);
     for (size_t d = 0; d < type->rank(); ++d) {
@@ -179,8 +179,7 @@ Status Importer::add_outputs(Frame& frame, const fb::SignatureDef* signature) {
     Type open = *declared;
     // Shapes are those of the last run before the file was written.
     open.shape.reset();
-    MNN_RETURN_IF_ERROR(
-        frontend::check_output(out_.graph, open, shapes_given_, out_.diagnostics));
+    MNN_RETURN_IF_ERROR(frontend::check_output(out_.graph, open, shapes_given_, out_.diagnostics));
   }
   return {};
 }

@@ -15,12 +15,16 @@ struct Limits {
 class Importer {
  public:
   Importer(const ModelFile& file, const ImportOptions& options, Limits limits)
-      : file_(file), options_(options), limits_(limits), budget_(limits.nodes),
+      : file_(file),
+        options_(options),
+        limits_(limits),
+        budget_(limits.nodes),
         log_(out_.diagnostics) {}
   Result<ImportedModel> run();
 
  private:
-  // One sub-graph of the file where it is being added: names of its tensors, by which values it has.
+  // One sub-graph of the file where it is being added: names of its tensors, by which values it
+  // has.
   struct Frame {
     Frame(frontend::GraphDraft& draft, frontend::Scope* outer, size_t index)
         : scope(draft, outer), subgraph(index) {}
@@ -52,6 +56,7 @@ class Importer {
   Result<ValueId> add_constant(const fb::Tensor& tensor, const std::string& name, Frame& frame);
   Result<ValueId> add_variable_tensor(const fb::Tensor& tensor, const std::string& name,
                                       Frame& frame);
+  Status check_state_size(const Type& type);
   const std::string& tensor_name(const Frame& frame, int32_t tensor) const {
     return file_.names(frame.subgraph)[static_cast<size_t>(tensor)];
   }
@@ -83,10 +88,11 @@ class Importer {
   frontend::NodeLog log_;
   frontend::DimSymbols symbols_;
   Variables variables_;
-  std::map<ValueId, ValueId> tensor_updates_;    // state -> what it becomes
+  std::map<ValueId, ValueId> tensor_updates_;  // state -> what it becomes
   std::vector<char> scanned_;
-  bool initializing_ = false;                    // within what CALL_ONCE runs
+  bool initializing_ = false;  // within what CALL_ONCE runs
   bool shapes_given_ = false;
+  int64_t state_bytes_ = 0;  // of states that start with zeros
 };
 
 // What to say of an operator that has no row.

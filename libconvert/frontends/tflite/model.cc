@@ -39,12 +39,11 @@ Status check_indices(std::span<const int32_t> indices, size_t tensors, bool opti
 }  // namespace
 
 DType dtype_of(int8_t type) {
-  constexpr DType kTypes[] = {DType::kF32,  DType::kF16,       DType::kI32,       DType::kU8,
-                              DType::kI64,  DType::kString,    DType::kBool,      DType::kI16,
-                              DType::kC64,  DType::kI8,        DType::kF64,       DType::kC128,
-                              DType::kU64,  DType::kUndefined, DType::kUndefined, DType::kU32,
-                              DType::kU16,  DType::kI4,        DType::kBF16,      DType::kI2,
-                              DType::kU4};
+  constexpr DType kTypes[] = {
+      DType::kF32,  DType::kF16,       DType::kI32,       DType::kU8,  DType::kI64, DType::kString,
+      DType::kBool, DType::kI16,       DType::kC64,       DType::kI8,  DType::kF64, DType::kC128,
+      DType::kU64,  DType::kUndefined, DType::kUndefined, DType::kU32, DType::kU16, DType::kI4,
+      DType::kBF16, DType::kI2,        DType::kU4};
   const auto at = static_cast<size_t>(type);
   return type < 0 || at >= std::size(kTypes) ? DType::kUndefined : kTypes[at];
 }

@@ -1,5 +1,5 @@
-// A TensorFlow Lite file: its FlatBuffer, checked before anything else looks at it, and the bytes of
-// its tensors.
+// A TensorFlow Lite file: its FlatBuffer, checked before anything else looks at it, and the bytes
+// of its tensors.
 #pragma once
 
 #include <optional>

@@ -56,8 +56,7 @@ ValueId OpNode::move(std::string_view type, ValueId x, std::vector<ValueId> rest
   rest.insert(rest.begin(), x);
   const ValueId y = emit(type, std::move(rest), std::move(attrs));
   const QuantParams* q = quant(x);
-  if (y != kNoValue && q != nullptr && q->axis < 0 &&
-      graph.value(x).kind != ValueKind::kConstant) {
+  if (y != kNoValue && q != nullptr && q->axis < 0 && graph.value(x).kind != ValueKind::kConstant) {
     const QuantParams copy = *q;
     graph.value(y).quant = copy;
   }

@@ -1,5 +1,5 @@
-// One operator of a TensorFlow Lite file on its way into the graph. Quantized tensors are f32 values
-// with QuantParams: rows build real arithmetic, the importer puts results on their grids.
+// One operator of a TensorFlow Lite file on its way into the graph. Quantized tensors are f32
+// values with QuantParams: rows build real arithmetic, the importer puts results on their grids.
 #pragma once
 
 #include <map>
@@ -12,9 +12,9 @@ namespace mnn::tflite {
 // Resources that live across runs. Read and written in the order of the operators.
 struct Variable {
   std::string name;
-  std::optional<Tensor> initial;    // what an initializing sub-graph assigns
-  ValueId state = kNoValue;         // made when it is first read
-  ValueId next = kNoValue;          // what was assigned last in this run
+  std::optional<Tensor> initial;  // what an initializing sub-graph assigns
+  ValueId state = kNoValue;       // made when it is first read
+  ValueId next = kNoValue;        // what was assigned last in this run
 };
 using Variables = std::map<std::string, Variable>;
 

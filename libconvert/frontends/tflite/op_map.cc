@@ -257,7 +257,9 @@ const OpRow* find_custom(std::string_view name) {
   return row == std::end(kCustoms) ? nullptr : row;
 }
 
-bool is_structural(int code) { return std::ranges::find(kStructural, code) != std::end(kStructural); }
+bool is_structural(int code) {
+  return std::ranges::find(kStructural, code) != std::end(kStructural);
+}
 
 std::vector<std::string> supported_operators() {
   std::vector<std::string> names;

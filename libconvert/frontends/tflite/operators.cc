@@ -12,9 +12,8 @@ namespace {
 
 // 0 in the type of the codes stands for a zero point of 0 as well.
 Result<Tensor> zero_point_of(const QuantParams& p) {
-  return quantize_tensor(
-      Tensor::scalar(0.0f),
-      tensor_quant(p.storage, 1.0f, static_cast<int32_t>(p.zero_point_at(0))));
+  return quantize_tensor(Tensor::scalar(0.0f),
+                         tensor_quant(p.storage, 1.0f, static_cast<int32_t>(p.zero_point_at(0))));
 }
 
 bool is_activation(const QuantParams& p) { return p.axis < 0 && p.is_plain(); }
@@ -106,6 +105,19 @@ Result<ValueId> Importer::add_constant(const fb::Tensor& tensor, const std::stri
   return id;
 }
 
+// States are not in the file: a small one could claim any amount of memory.
+Status Importer::check_state_size(const Type& type) {
+  constexpr int64_t kMostBytes = int64_t{1} << 28;
+  const std::optional<int64_t> elements = checked_elements(known_dims(*type.shape));
+  const std::optional<int64_t> bytes =
+      elements ? storage_bytes(type.dtype, *elements) : std::nullopt;
+  if (!bytes || *bytes > kMostBytes - state_bytes_) {
+    return limit_exceeded("its states have more than 256 MiB");
+  }
+  state_bytes_ += *bytes;
+  return {};
+}
+
 Result<ValueId> Importer::add_variable_tensor(const fb::Tensor& tensor, const std::string& name,
                                               Frame& frame) {
   if (!frame.may_keep) return unsupported("tensor " + name + ": a state inside a sub-graph");
@@ -113,6 +125,7 @@ Result<ValueId> Importer::add_variable_tensor(const fb::Tensor& tensor, const st
   MNN_ASSIGN_OR_RETURN(const auto q, quantization(tensor));
   if (q) type.dtype = DType::kF32;
   if (!type.is_static()) return unsupported("tensor " + name + ": a state of open shape");
+  MNN_RETURN_IF_ERROR(check_state_size(type));
   MNN_ASSIGN_OR_RETURN(Tensor zeros, Tensor::allocate(type.dtype, known_dims(*type.shape)));
   const ValueId id =
       frame.scope.draft.graph.add_value({name, type, ValueKind::kState, std::move(zeros), {}});
@@ -175,8 +188,7 @@ Status Importer::add_operators(Frame& frame) {
 // Only a limit stops the import; every other error is reported and the outputs stay undefined.
 Status Importer::add_operator(const fb::Operator& op, Frame& frame) {
   if (--budget_ < 0) return limit_exceeded("the model has more operators than the budget allows");
-  const std::string name =
-      operator_name(*file_.model().operator_codes()->Get(op.opcode_index()));
+  const std::string name = operator_name(*file_.model().operator_codes()->Get(op.opcode_index()));
   const std::vector<std::string> outputs = output_names(op, frame);
   const std::string node = log_.unique_name(outputs.empty() ? name : outputs[0], true);
   const Status status = build_operator(op, name, node, frame);
@@ -208,9 +220,8 @@ Status Importer::build_operator(const fb::Operator& op, const std::string& name,
       node.inputs.push_back(kNoValue);
       continue;
     }
-    MNN_ASSIGN_OR_RETURN(
-        const ValueId v,
-        value_of(op.inputs()->Get(static_cast<flatbuffers::uoffset_t>(i)), frame));
+    MNN_ASSIGN_OR_RETURN(const ValueId v,
+                         value_of(op.inputs()->Get(static_cast<flatbuffers::uoffset_t>(i)), frame));
     node.inputs.push_back(v);
   }
   for (const ValueId v : node.inputs) {
@@ -260,8 +271,8 @@ Status Importer::add_results(OpNode& node, size_t values_before, size_t nodes_be
     if (!q.ok()) return q.status();
     const bool own = static_cast<size_t>(v) >= values_before && graph.value(v).name.empty() &&
                      graph.value(v).kind == ValueKind::kTemporary;
-    const bool bytes = *q && (*q)->axis < 0 &&
-                       ((*q)->storage == DType::kU8 || (*q)->storage == DType::kI8);
+    const bool bytes =
+        *q && (*q)->axis < 0 && ((*q)->storage == DType::kU8 || (*q)->storage == DType::kI8);
     if (!own && bytes && graph.value(v).kind != ValueKind::kConstant &&
         graph.value(v).quant != **q) {
       v = node.emit("Identity", {v});
@@ -272,8 +283,7 @@ Status Importer::add_results(OpNode& node, size_t values_before, size_t nodes_be
       annotate(graph, v, **q);
       // What was made with the channels first is the same on the same grid.
       const auto twin = frame.layouts.first.find(v);
-      if (twin != frame.layouts.first.end() &&
-          static_cast<size_t>(twin->second) >= values_before) {
+      if (twin != frame.layouts.first.end() && static_cast<size_t>(twin->second) >= values_before) {
         annotate(graph, twin->second, **q);
       }
     }

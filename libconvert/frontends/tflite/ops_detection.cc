@@ -14,7 +14,8 @@ namespace {
 using frontend::GraphDraft;
 using frontend::NodeBuilder;
 
-// What is chosen: places, scores and whether there was one left, each [most]; 0 where there was not.
+// What is chosen: places, scores and whether there was one left, each [most]; 0 where there was
+// not.
 struct Chosen {
   ValueId places = kNoValue, scores = kNoValue, valid = kNoValue;
 };
@@ -30,7 +31,8 @@ struct Choice {
 // scores fall.
 class Chooser {
  public:
-  Chooser(OpNode& n, const Choice& c) : n_(n), body_(), inside_(body_), b_(inside_, n.budget), c_(c) {
+  Chooser(OpNode& n, const Choice& c)
+      : n_(n), body_(), inside_(body_), b_(inside_, n.budget), c_(c) {
     b_.name = n.name;
   }
 
@@ -109,15 +111,12 @@ class Chooser {
     const NodeBuilder::Attributes drop = {{"axis", int64_t{0}}, {"keepdims", int64_t{0}}};
     const ValueId at = b_.emit("ArgMax", {scores_}, drop);
     const ValueId score = pick(scores_, at);
-    const ValueId valid =
-        b_.emit(c_.least_too ? "GreaterOrEqual" : "Greater", {score, least_});
-    const ValueId inter =
-        b_.emit("Mul", {common(top_, bottom_, at), common(left_, right_, at)});
-    const ValueId both =
-        b_.emit("Sub", {b_.emit("Add", {area_, pick(area_, at)}), inter});
+    const ValueId valid = b_.emit(c_.least_too ? "GreaterOrEqual" : "Greater", {score, least_});
+    const ValueId inter = b_.emit("Mul", {common(top_, bottom_, at), common(left_, right_, at)});
+    const ValueId both = b_.emit("Sub", {b_.emit("Add", {area_, pick(area_, at)}), inter});
     const ValueId zero = b_.add_scalar(0, DType::kF32);
-    const ValueId iou = b_.emit(
-        "Where", {b_.emit("Greater", {inter, zero}), b_.emit("Div", {inter, both}), zero});
+    const ValueId iou =
+        b_.emit("Where", {b_.emit("Greater", {inter, zero}), b_.emit("Div", {inter, both}), zero});
     ValueId left = scores_;
     if (decay_ != kNoValue) {
       const ValueId power = b_.emit("Mul", {decay_, b_.emit("Mul", {iou, iou})});
@@ -225,8 +224,9 @@ void convert_detection(OpNode& n) {
   const auto o = detection_options(n);
   if (!o) return;
   if (o->regular || o->per_detection > 1) {
-    return n.fail(unsupported("one class at a time (use_regular_nms) and several classes a " 
-                              "detection are not supported"));
+    return n.fail(
+        unsupported("one class at a time (use_regular_nms) and several classes a "
+                    "detection are not supported"));
   }
   const Dim all = n.dim(1, 2);
   if (!all.known() || all.value() < o->classes) {
@@ -244,8 +244,7 @@ void convert_detection(OpNode& n) {
   const ValueId size = columns(anchors, 2, 1);
   const ValueId moved = n.emit("Div", {columns(codes, 0, 1), pair(o->scale[0], o->scale[1])});
   const ValueId grown = n.emit("Div", {columns(codes, 2, 1), pair(o->scale[2], o->scale[3])});
-  const ValueId centre =
-      n.emit("Add", {n.emit("Mul", {moved, size}), columns(anchors, 0, 1)});
+  const ValueId centre = n.emit("Add", {n.emit("Mul", {moved, size}), columns(anchors, 0, 1)});
   const ValueId half =
       n.emit("Mul", {n.emit("Mul", {n.emit("Exp", {grown}), size}), n.scalar_f32(0.5)});
   Choice c;

@@ -97,8 +97,7 @@ void convert_atan2(OpNode& n) {
   const ValueId turn = n.emit("Where", {below, n.scalar_f32(-kPi), n.scalar_f32(kPi)});
   const ValueId left = n.emit("Less", {x, zero});
   const ValueId half = n.emit("Where", {below, n.scalar_f32(-kPi / 2), n.scalar_f32(kPi / 2)});
-  const ValueId on_axis =
-      n.emit("Where", {n.emit("Equal", {y, zero}), zero, half});
+  const ValueId on_axis = n.emit("Where", {n.emit("Equal", {y, zero}), zero, half});
   n.results = {n.emit("Where", {n.emit("Equal", {x, zero}), on_axis,
                                 n.emit("Where", {left, n.emit("Add", {angle, turn}), angle})})};
 }
@@ -116,8 +115,8 @@ void convert_hard_swish(OpNode& n) {
 void convert_gelu(OpNode& n) {
   if (!n.expect_inputs(1, 1)) return;
   const bool approximate = n.options<fb::GeluOptions>(116).approximate();
-  n.results = {n.emit("Gelu", {n.in(0)},
-                      {{"approximate", std::string(approximate ? "tanh" : "none")}})};
+  n.results = {
+      n.emit("Gelu", {n.in(0)}, {{"approximate", std::string(approximate ? "tanh" : "none")}})};
 }
 
 void convert_softmax(OpNode& n) {
@@ -268,8 +267,8 @@ void convert_bucketize(OpNode& n) {
   if (!n.expect_inputs(1, 1)) return;
   const auto bounds = list(n.options<fb::BucketizeOptions>(115).boundaries());
   const Tensor t = Tensor::of<float>({static_cast<int64_t>(bounds.size())}, bounds);
-  const ValueId x = n.unsqueeze(n.cast(n.in(0), DType::kF32),
-                                {static_cast<int64_t>(n.need_rank(0))});
+  const ValueId x =
+      n.unsqueeze(n.cast(n.in(0), DType::kF32), {static_cast<int64_t>(n.need_rank(0))});
   const ValueId above = n.emit("GreaterOrEqual", {x, n.add_constant(t)});
   n.results = {n.emit("ReduceSum", {n.cast(above, DType::kI32), n.add_ints({-1})},
                       {{"keepdims", int64_t{0}}})};

@@ -54,8 +54,8 @@ OpNode::Attributes window_attributes(OpNode& n, ValueId x, const Window& w) {
       attrs["auto_pad"] = std::string("SAME_UPPER");
       return attrs;
     }
-    const auto [low, high] = same_pads(in.known() ? in.value() : 1 << 20, w.kernel[i],
-                                       w.strides[i], w.dilations.empty() ? 1 : w.dilations[i]);
+    const auto [low, high] = same_pads(in.known() ? in.value() : 1 << 20, w.kernel[i], w.strides[i],
+                                       w.dilations.empty() ? 1 : w.dilations[i]);
     pads[i] = low;
     pads[space + i] = high;
   }
@@ -294,10 +294,7 @@ struct Pool {
 std::optional<Pool> pool(OpNode& n) {
   if (!n.expect_inputs(1, 1)) return std::nullopt;
   const auto& o = n.options<fb::Pool2DOptions>(5);
-  const Window w{{o.stride_h(), o.stride_w()},
-                 {},
-                 {o.filter_h(), o.filter_w()},
-                 o.padding() == 0};
+  const Window w{{o.stride_h(), o.stride_w()}, {}, {o.filter_h(), o.filter_w()}, o.padding() == 0};
   Pool p;
   p.x = n.channels_first(n.in(0));
   if (!n.status.ok() || !check_window(n, w, o.padding())) return std::nullopt;
@@ -365,8 +362,8 @@ void convert_max_unpool(OpNode& n) {
   const ValueId x = n.channels_first(n.in(0)), at = n.channels_first(n.in(1));
   if (!n.status.ok()) return;
   const auto dims = n.known_dims_of(x);
-  if (!dims || dims->size() != 4 || (*o)[2] != kh || (*o)[1] != kw || kh < 1 || kw < 1 ||
-      kh > 64 || kw > 64) {
+  if (!dims || dims->size() != 4 || (*o)[2] != kh || (*o)[1] != kw || kh < 1 || kw < 1 || kh > 64 ||
+      kw > 64) {
     return n.fail(unsupported("windows that overlap or leave gaps are not supported"));
   }
   const int64_t b = (*dims)[0], c = (*dims)[1], h = (*dims)[2], w = (*dims)[3];

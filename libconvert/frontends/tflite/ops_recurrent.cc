@@ -17,6 +17,9 @@ ValueId stack(OpNode& n, std::vector<ValueId> gates) {
 }
 
 ValueId zeros(OpNode& n, Ints dims) {
+  constexpr int64_t kMost = 1 << 24;
+  if (dims[0] > kMost) n.fail(limit_exceeded("a layer of more than 2^24 numbers"));
+  if (!n.status.ok()) return kNoValue;
   const Result<Tensor> t = Tensor::allocate(DType::kF32, std::move(dims));
   if (t.ok()) return n.add_constant(*t);
   n.fail(t.status());
@@ -110,11 +113,11 @@ ValueId rnn(OpNode& n, ValueId x, const RnnInputs& at, int activation, const cha
     attrs["activation_beta"] = std::vector<double>{0};
   }
   const ValueId bias = stack(n, {n.real(n.in(at.bias)), zeros(n, {(*dims)[0]})});
-  const auto made = n.emit_n("RNN",
-                             {x, n.unsqueeze(n.real(n.in(at.weights)), {0}),
-                              n.unsqueeze(n.real(n.in(at.recurrent)), {0}), bias, kNoValue,
-                              n.unsqueeze(n.in(at.h), {0})},
-                             2, attrs);
+  const auto made = n.emit_n(
+      "RNN",
+      {x, n.unsqueeze(n.real(n.in(at.weights)), {0}), n.unsqueeze(n.real(n.in(at.recurrent)), {0}),
+       bias, kNoValue, n.unsqueeze(n.in(at.h), {0})},
+      2, attrs);
   if (!n.status.ok()) return kNoValue;
   n.updates.emplace_back(at.h, n.emit("Squeeze", {made[1], n.add_ints({0})}));
   return n.emit("Squeeze", {made[0], n.add_ints({1})});

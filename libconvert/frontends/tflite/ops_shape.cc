@@ -142,9 +142,7 @@ ValueId pads_of(OpNode& n, bool first_channels) {
 }
 
 // An image is padded as convolutions want it: what reads it then takes the padding over.
-bool is_image(OpNode& n) {
-  return n.need_rank(0) == 4 && n.status.ok() && n.ints(1).has_value();
-}
+bool is_image(OpNode& n) { return n.need_rank(0) == 4 && n.status.ok() && n.ints(1).has_value(); }
 
 }  // namespace
 
@@ -187,8 +185,7 @@ void convert_mirror_pad(OpNode& n) {
     }
     parts.push_back(x);
     if (high > 0) {
-      parts.push_back(
-          n.move("Slice", x, {n.add_ints({-1}), n.add_ints({-high - 1}), axis, back}));
+      parts.push_back(n.move("Slice", x, {n.add_ints({-1}), n.add_ints({-high - 1}), axis, back}));
     }
     if (parts.size() == 1) continue;
     const ValueId first = parts[0];
@@ -310,8 +307,8 @@ void convert_strided_slice(OpNode& n) {
       const ValueId from = entry(1, a.entry);
       const ValueId last = n.emit("Equal", {from, n.add_ints({-1})});
       starts.push_back(from);
-      ends.push_back(n.emit(
-          "Where", {last, n.add_ints({INT64_MAX}), n.emit("Add", {from, n.add_ints({1})})}));
+      ends.push_back(
+          n.emit("Where", {last, n.add_ints({INT64_MAX}), n.emit("Add", {from, n.add_ints({1})})}));
       steps.push_back(1);
       sliced.push_back(here);
       dropped.push_back(here);
@@ -357,10 +354,10 @@ void convert_dynamic_update_slice(OpNode& n) {
   for (size_t d = 0; d < dims->size(); ++d) {
     room.push_back((*dims)[d] - (*part)[d]);
     if (room.back() < 0) return n.fail(invalid("the update is larger than what it goes into"));
-    elements *= (*part)[d];
+    if (__builtin_mul_overflow(elements, (*part)[d], &elements)) elements = INT64_MAX;
   }
-  constexpr int64_t kMost = 1 << 22;
-  if (elements > kMost) return n.fail(limit_exceeded("an update of more than 2^22 elements"));
+  constexpr int64_t kMost = 1 << 20;
+  if (elements > kMost) return n.fail(limit_exceeded("an update of more than 2^20 elements"));
   // The place of each element of the update, from its first.
   const auto rank = static_cast<int64_t>(dims->size());
   Result<Tensor> offsets = Tensor::allocate(DType::kI64, {elements, rank});
@@ -405,8 +402,9 @@ void convert_unpack(OpNode& n) {
   const size_t rank = n.need_rank(0);
   const int64_t axis = n.need_axis(n.options<fb::UnpackOptions>(64).axis(), rank);
   if (!n.status.ok()) return;
-  const auto parts = n.emit_n("Split", {n.in(0)}, n.output_count(),
-                              {{"axis", axis}, {"num_outputs", static_cast<int64_t>(n.output_count())}});
+  const auto parts =
+      n.emit_n("Split", {n.in(0)}, n.output_count(),
+               {{"axis", axis}, {"num_outputs", static_cast<int64_t>(n.output_count())}});
   for (const ValueId p : parts) n.results.push_back(n.emit("Squeeze", {p, n.add_ints({axis})}));
 }
 
@@ -416,8 +414,9 @@ void convert_split(OpNode& n) {
   const Ints axis = n.need_ints(0, "the axis");
   if (n.status.ok() && axis.size() != 1) return n.fail(invalid("expected one axis"));
   if (!n.status.ok()) return;
-  n.results = n.emit_n("Split", {n.in(1)}, n.output_count(),
-                       {{"axis", axis[0]}, {"num_outputs", static_cast<int64_t>(n.output_count())}});
+  n.results =
+      n.emit_n("Split", {n.in(1)}, n.output_count(),
+               {{"axis", axis[0]}, {"num_outputs", static_cast<int64_t>(n.output_count())}});
 }
 
 // x, sizes (one may be -1), axis
@@ -436,190 +435,6 @@ void convert_split_v(OpNode& n) {
     *open = whole.value() - std::accumulate(sizes.begin(), sizes.end(), int64_t{0});
   }
   n.results = n.emit_n("Split", {n.in(0), n.add_ints(sizes)}, n.output_count(), {{"axis", at}});
-}
-
-// ---- Gathering and scattering ----
-
-void convert_gather(OpNode& n) {
-  if (!n.expect_inputs(2, 2)) return;
-  const auto& o = n.options<fb::GatherOptions>(23);
-  const size_t rank = n.need_rank(0), places = n.need_rank(1);
-  const int64_t axis = n.need_axis(o.axis(), rank);
-  const int64_t batch = o.batch_dims() < 0 ? o.batch_dims() + static_cast<int64_t>(places)
-                                           : int64_t{o.batch_dims()};
-  if (!n.status.ok()) return;
-  if (batch == 0) {
-    n.results = {n.move("Gather", n.in(0), {n.in(1)}, {{"axis", axis}})};
-    return;
-  }
-  if (batch < 0 || batch > axis || batch > static_cast<int64_t>(places)) {
-    return n.fail(invalid("batch_dims " + std::to_string(batch) + " does not fit axis " +
-                          std::to_string(axis)));
-  }
-  // The gathered axis right behind the batch, and back to its place.
-  ValueId x = n.in(0);
-  Ints to(rank);
-  std::iota(to.begin(), to.end(), int64_t{0});
-  to.erase(to.begin() + axis);
-  to.insert(to.begin() + batch, axis);
-  if (axis != batch) x = n.transpose(x, to);
-  const ValueId at =
-      n.unsqueeze(n.cast(n.in(1), DType::kI64), {static_cast<int64_t>(places)});
-  ValueId y = n.move("GatherND", x, {at}, {{"batch_dims", batch}});
-  if (axis != batch) {
-    const int64_t found = static_cast<int64_t>(places) - batch, moved = axis - batch;
-    Ints back;
-    const auto all = static_cast<int64_t>(rank) - 1 + found;
-    for (int64_t d = 0; d < batch; ++d) back.push_back(d);
-    for (int64_t d = 0; d < moved; ++d) back.push_back(batch + found + d);
-    for (int64_t d = 0; d < found; ++d) back.push_back(batch + d);
-    for (int64_t d = batch + found + moved; d < all; ++d) back.push_back(d);
-    y = n.transpose(y, back);
-  }
-  n.results = {y};
-}
-
-void convert_gather_nd(OpNode& n) {
-  if (!n.expect_inputs(2, 2)) return;
-  n.results = {n.move("GatherND", n.in(0), {n.cast(n.in(1), DType::kI64)})};
-}
-
-// places, table
-void convert_embedding_lookup(OpNode& n) {
-  if (n.expect_inputs(2, 2)) n.results = {n.emit("Gather", {n.in(1), n.in(0)})};
-}
-
-// places, updates, shape: updates of one place add up
-void convert_scatter_nd(OpNode& n) {
-  if (!n.expect_inputs(3, 3)) return;
-  Result<Tensor> zero = Tensor::allocate(n.dtype(1), {});
-  if (!zero.ok()) return n.fail(zero.status());
-  const ValueId empty = n.emit("Expand", {n.add_constant(*zero), n.shape_operand(2)});
-  n.results = {n.emit("ScatterND", {empty, n.cast(n.in(0), DType::kI64), n.in(1)},
-                      {{"reduction", std::string("add")}})};
-}
-
-// places, shape, values, what is elsewhere
-void convert_sparse_to_dense(OpNode& n) {
-  if (!n.expect_inputs(4, 4)) return;
-  const size_t rank = n.need_rank(0), values = n.need_rank(2);
-  if (!n.status.ok()) return;
-  ValueId at = n.cast(n.in(0), DType::kI64);
-  // One number a place of a vector; one place.
-  if (rank == 0) at = n.emit("Reshape", {at, n.add_ints({1, 1})});
-  if (rank == 1) at = n.emit("Unsqueeze", {at, n.add_ints({1})});
-  ValueId updates = n.in(2);
-  if (values == 0) {
-    const ValueId many = n.emit("Shape", {at}, {{"end", int64_t{1}}});
-    updates = n.emit("Expand", {updates, many});
-  }
-  const ValueId base = n.emit("Expand", {n.in(3), n.shape_operand(1)});
-  n.results = {n.emit("ScatterND", {base, at, updates})};
-}
-
-void convert_one_hot(OpNode& n) {
-  if (!n.expect_inputs(4, 4)) return;
-  const ValueId on = n.emit("Reshape", {n.in(2), n.add_ints({1})});
-  const ValueId off = n.emit("Reshape", {n.in(3), n.add_ints({1})});
-  const ValueId values = n.emit("Concat", {off, on}, {{"axis", int64_t{0}}});
-  // Negative places are of none, here they would count from the end: beyond the last is none too.
-  const ValueId depth = n.shape_operand(1), at = n.cast(n.in(0), DType::kI64);
-  const ValueId below = n.emit("Less", {at, n.add_constant(Tensor::scalar<int64_t>(0))});
-  const ValueId none = n.emit("Reshape", {depth, n.add_ints({})});
-  n.results = {n.emit("OneHot", {n.emit("Where", {below, none, at}), depth, values},
-                      {{"axis", int64_t{n.options<fb::OneHotOptions>(61).axis()}}})};
-}
-
-// SELECT: a condition of lower rank picks along the first axes; SELECT_V2 broadcasts.
-void convert_select(OpNode& n) {
-  if (!n.expect_inputs(3, 3)) return;
-  ValueId condition = n.in(0);
-  const size_t rank = n.need_rank(0), data = n.need_rank(1);
-  if (n.op == "SELECT" && rank == 1 && data > 1) {
-    Ints axes(data - 1);
-    std::iota(axes.begin(), axes.end(), int64_t{1});
-    condition = n.unsqueeze(condition, axes);
-  }
-  n.results = {n.emit("Where", {condition, n.in(1), n.in(2)})};
-}
-
-// The places of what is not zero.
-void convert_where(OpNode& n) {
-  if (!n.expect_inputs(1, 1)) return;
-  const ValueId at = n.emit("NonZero", {n.in(0)});
-  n.results = {n.cast(n.emit("Transpose", {at}, {{"perm", Ints{1, 0}}}), n.output_dtype(0))};
-}
-
-// In the order of their first appearance, and which of them each element is.
-void convert_unique(OpNode& n) {
-  if (!n.expect_inputs(1, 1)) return;
-  const auto made = n.emit_n("Unique", {n.in(0)}, 3, {{"sorted", int64_t{0}}});
-  n.results = {made[0], n.cast(made[2], n.output_count() > 1 ? n.output_dtype(1) : DType::kI32)};
-}
-
-void convert_reverse(OpNode& n) {
-  if (!n.expect_inputs(2, 2)) return;
-  const Ints axes = n.need_ints(1, "the axes");
-  if (!n.status.ok()) return;
-  const Ints back(axes.size(), -1);
-  n.results = {n.move("Slice", n.in(0),
-                      {n.add_ints(back), n.add_ints(Ints(axes.size(), INT64_MIN)),
-                       n.add_ints(axes), n.add_ints(back)})};
-}
-
-void convert_reverse_sequence(OpNode& n) {
-  if (!n.expect_inputs(2, 2)) return;
-  const auto& o = n.options<fb::ReverseSequenceOptions>(87);
-  const size_t rank = n.need_rank(0);
-  const int64_t time = n.need_axis(o.seq_dim(), rank), batch = n.need_axis(o.batch_dim(), rank);
-  if (!n.status.ok()) return;
-  // The operator wants the two axes in front.
-  Ints perm = {time, batch};
-  for (size_t d = 0; d < rank; ++d) {
-    const auto axis = static_cast<int64_t>(d);
-    if (axis != time && axis != batch) perm.push_back(axis);
-  }
-  Ints back(rank);
-  for (size_t d = 0; d < perm.size(); ++d) back[static_cast<size_t>(perm[d])] = static_cast<int64_t>(d);
-  const ValueId x = n.transpose(n.in(0), perm);
-  const ValueId y = n.move("ReverseSequence", x, {n.cast(n.in(1), DType::kI64)},
-                           {{"time_axis", int64_t{0}}, {"batch_axis", int64_t{1}}});
-  n.results = {n.transpose(y, back)};
-}
-
-// MATRIX_DIAG: a vector on the diagonal of zeros. MATRIX_SET_DIAG: on that of a matrix.
-void convert_matrix_diag(OpNode& n) {
-  const bool onto = n.op == "MATRIX_SET_DIAG";
-  if (!n.expect_inputs(onto ? 2 : 1, onto ? 2 : 1)) return;
-  const size_t at = onto ? 1 : 0, rank = n.need_rank(at);
-  if (n.status.ok() && rank == 0) return n.fail(invalid("expected a vector, found a scalar"));
-  if (!n.status.ok()) return;
-  const auto last = static_cast<int64_t>(rank) - 1;
-  ValueId rows = kNoValue, columns = kNoValue;
-  const ValueId whole = n.emit("Shape", {n.in(0)});
-  const auto one = [&](int64_t i) {
-    const ValueId v = n.emit("Gather", {whole, n.add_constant(Tensor::scalar<int64_t>(i))});
-    return n.emit("Range", {n.add_constant(Tensor::scalar<int64_t>(0)), v,
-                            n.add_constant(Tensor::scalar<int64_t>(1))});
-  };
-  rows = n.unsqueeze(one(onto ? last : last), {1});
-  columns = one(onto ? last + 1 : last);
-  const ValueId on = n.emit("Equal", {rows, columns});
-  ValueId off = n.in(0);
-  if (!onto) {
-    Result<Tensor> zero = Tensor::allocate(n.dtype(0), {});
-    if (!zero.ok()) return n.fail(zero.status());
-    off = n.add_constant(*zero);
-  }
-  // A wide matrix has more columns than its diagonal is long: values stand along the rows.
-  const ValueId diagonal = n.unsqueeze(n.in(at), {last + 1});
-  if (onto) {
-    const Dim height = n.dim(0, static_cast<size_t>(last));
-    if (!height.same(n.dim(1, static_cast<size_t>(last)))) {
-      return n.fail(unsupported("a matrix with more rows than columns is not supported"));
-    }
-  }
-  n.results = {n.emit("Where", {on, diagonal, off})};
 }
 
 // ---- Batches and blocks ----
@@ -707,44 +522,13 @@ void convert_batch_to_space(OpNode& n) {
   v = n.move("Reshape", v, {n.add_ints(out)});
   Ints starts, ends, axes;
   for (int64_t i = 0; i < m; ++i) {
-    const int64_t low = edges[static_cast<size_t>(2 * i)], high = edges[static_cast<size_t>(2 * i + 1)];
+    const int64_t low = edges[static_cast<size_t>(2 * i)],
+                  high = edges[static_cast<size_t>(2 * i + 1)];
     starts.push_back(low);
     ends.push_back(out[static_cast<size_t>(i + 1)] - high);
     axes.push_back(i + 1);
   }
   n.results = {n.move("Slice", v, {n.add_ints(starts), n.add_ints(ends), n.add_ints(axes)})};
-}
-
-// SEGMENT_SUM: x, sorted segments. UNSORTED_SEGMENT_*: x, segments, how many.
-void convert_segment(OpNode& n) {
-  const bool sorted = n.op == "SEGMENT_SUM";
-  if (!n.expect_inputs(sorted ? 2 : 3, sorted ? 2 : 3)) return;
-  if (n.need_rank(1) != 1) return n.fail(unsupported("segments of more than one axis"));
-  double start = 0;
-  std::string reduction = "add";
-  const bool real = is_float(n.dtype(0));
-  if (n.op == "UNSORTED_SEGMENT_PROD") {
-    reduction = "mul";
-    start = 1;
-  } else if (n.op == "UNSORTED_SEGMENT_MAX") {
-    reduction = "max";
-    start = real ? -3.4028234663852886e38 : INT32_MIN;
-  } else if (n.op == "UNSORTED_SEGMENT_MIN") {
-    reduction = "min";
-    start = real ? 3.4028234663852886e38 : INT32_MAX;
-  }
-  const ValueId segments = n.cast(n.in(1), DType::kI64);
-  ValueId many = kNoValue;
-  if (sorted) {
-    many = n.emit("Add", {n.emit("ReduceMax", {segments, n.add_ints({0})}), n.add_ints({1})});
-  } else {
-    many = n.shape_operand(2);
-  }
-  const ValueId rest = n.emit("Shape", {n.in(0)}, {{"start", int64_t{1}}});
-  const ValueId shape = n.emit("Concat", {many, rest}, {{"axis", int64_t{0}}});
-  const ValueId base = n.emit("Expand", {n.add_scalar(start, n.dtype(0)), shape});
-  n.results = {n.emit("ScatterND", {base, n.unsqueeze(segments, {1}), n.in(0)},
-                      {{"reduction", reduction}})};
 }
 
 }  // namespace mnn::tflite

@@ -9,7 +9,7 @@ namespace {
 
 constexpr uint8_t kSegmentsI32 = 1, kSegmentsU16 = 2, kSegmentsU8 = 3;
 // Zeros that one stored element may stand for: what a small file may make of memory.
-constexpr int64_t kMostDensity = 4096;
+constexpr int64_t kMostDensity = 256;
 
 Status damaged() { return invalid("damaged file: a sparse tensor's rows do not fit its shape"); }
 
@@ -139,8 +139,8 @@ Result<Tensor> densify(const ModelFile& file, const fb::Tensor& tensor, DType dt
   const auto width = static_cast<size_t>(bits / 8);
   const auto bytes = static_cast<int64_t>(stored.size());
   if (*elements / kMostDensity > bytes / static_cast<int64_t>(width) + 1) {
-    return limit_exceeded("a sparse constant unfolds to more than " +
-                          std::to_string(kMostDensity) + " times what is stored");
+    return limit_exceeded("a sparse constant unfolds to more than " + std::to_string(kMostDensity) +
+                          " times what is stored");
   }
   std::vector<char> seen(order.size());
   for (const int32_t o : order) {
