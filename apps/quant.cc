@@ -125,6 +125,8 @@ int main(int argc, char** argv) {
                          "Samples in name order: .npy, images, folders of images, sub-folders with "
                          "input_<i>.npy, or an .npz")
               ->type_name("DIR|FILE"));
+  app.add_flag("--requantize", f.requantize,
+               "Of a model that is quantized already quantize what is not; the rest stays");
   c.reads(app.add_option("--holdout", f.holdout,
                          "Held-back samples; default: every fourth calibration sample")
               ->type_name("DIR|FILE"));

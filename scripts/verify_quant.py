@@ -70,7 +70,7 @@ def worst(pairs):
 
 def check(mnn, path, samples, work):
     report = run([mnn, "quant", path, "-o", f"{work}/q.mnn", "--calibration", f"{samples}/calibration",
-                  "--holdout", f"{samples}/test", "--export-scheme", f"{work}/s.json", "--json", "-q"])
+                  "--holdout", f"{samples}/test", "--export-scheme", f"{work}/s.json", "--requantize", "--json", "-q"])
     comparison = run([mnn, "compare", path, f"{work}/q.mnn", "--inputs", f"{samples}/test", "--json", "-q"])
     outputs, layers = differences(report, comparison)
     with open(f"{work}/s.json") as file:

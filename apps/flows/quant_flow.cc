@@ -149,6 +149,11 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
     };
   }
   const std::string already = quantized_already(graph);
+  if (!already.empty() && !flow.requantize) {
+    return usage_error(flow.model + ": " + already +
+                       ", or let --requantize quantize what is not: what is stays so, and errors "
+                       "are measured against this model");
+  }
   Result<QuantResult> result = quantize(graph, calibration, holdout, options);
   if (!result.ok()) {
     // Nothing is left to do, and this is why.

@@ -20,6 +20,7 @@ struct QuantFlow {
   ImageOptions images;
   std::string scheme = "int8", method = "auto", weight_scale = "absmax";
   std::string overflow_fix = "auto";
+  bool requantize = false;  // a model that is quantized already: what of it is not
   Thresholds thresholds;
   std::vector<std::string> reports;  // .json, .html, .xml (JUnit)
   std::string import_scheme, export_scheme;

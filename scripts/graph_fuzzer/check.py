@@ -242,7 +242,7 @@ def check_quant(model, bindings, judges, tools):
     for name, a in zip(names, bindings[0]):
         shapes += ["--shape", f"{name}={','.join(str(n) for n in a.shape)}"] if a.ndim else []
     report = tools.path("quant.json")
-    code, text = tools.call("quant", converted, "-o", quantized, "--calibration", folder, "--report", report, *shapes,
+    code, text = tools.call("quant", converted, "-o", quantized, "--requantize", "--calibration", folder, "--report", report, *shapes,
                             "-q")
     if code == UNSUPPORTED:  # no product of floats after all
         return []
