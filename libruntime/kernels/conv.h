@@ -7,26 +7,9 @@
 #include <optional>
 
 #include "libruntime/kernels/kernel.h"
+#include "libruntime/lower/geometry.h"
 
 namespace mnn {
-
-// NHWC input [n, id, ih, iw, ic], output [n, od, oh, ow, oc]. 1-D convolution: h = 1; all but 3-D:
-// d = 1. The output size is taken as given; taps that fall outside the input read zero. Strides of
-// a pixel (in elements, 0: dense) let a kernel read or write a channel slice of a wider tensor; the
-// residual is laid out like the output.
-struct ConvGeometry {
-  int64_t n = 1, ih = 1, iw = 1, ic = 1;
-  int64_t oh = 1, ow = 1, oc = 1;
-  int64_t groups = 1;
-  int64_t kh = 1, kw = 1;
-  int64_t stride_h = 1, stride_w = 1;
-  int64_t dilation_h = 1, dilation_w = 1;
-  int64_t pad_top = 0, pad_left = 0;
-  int64_t x_pixel_stride = 0, y_pixel_stride = 0;
-  // Depth: the fp32 kernels only.
-  int64_t id = 1, od = 1, kd = 1, stride_d = 1, dilation_d = 1, pad_front = 0;
-  bool deep() const { return id > 1 || od > 1 || kd > 1; }
-};
 
 // weights [oc, ic / groups, kd, kh, kw]; bias [oc] or null. x, residual, y: float.
 Result<MatrixKernelPtr> make_conv_f32(const ConvGeometry& geometry, const Weights<float>& weights,

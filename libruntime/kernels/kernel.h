@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "libruntime/core/status.h"
-#include "libruntime/kernels/post_op.h"
 #include "libruntime/kernels/weights.h"
+#include "libruntime/lower/epilogue.h"
 
 namespace mnn {
 

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "libruntime/kernels/post_op.h"
+#include "libruntime/lower/epilogue.h"
 
 namespace mnn {
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checks that includes point one way: core <- convert, core <- runtime <- quant, all <- flows <- apps.
+"""Checks that includes point one way: core <- convert, core <- runtime <- quant, all <- flows <- apps;
+within the runtime core <- lower <- kernels, backends.
 
   check_layers.py REPOSITORY
 
@@ -16,10 +17,12 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
 ALLOWED = {
     "libruntime/core": ["libruntime/core/"],
     "libruntime/report": ["libruntime/core/", "libruntime/report/"],
-    "libruntime/kernels": ["libruntime/core/", "libruntime/kernels/"],
+    "libruntime/lower": ["libruntime/core/", "libruntime/lower/"],
+    "libruntime/kernels": ["libruntime/core/", "libruntime/kernels/", "libruntime/lower/element_op.h",
+                           "libruntime/lower/epilogue.h", "libruntime/lower/geometry.h"],
     "libruntime/compile": ["libruntime/core/", "libruntime/compile/", "libruntime/process_limits.h"],
-    "libruntime/backends": ["libruntime/core/", "libruntime/compile/", "libruntime/kernels/",
-                            "libruntime/backends/", "libruntime/thread_pool.h"],
+    "libruntime/backends": ["libruntime/core/", "libruntime/compile/", "libruntime/lower/",
+                            "libruntime/kernels/", "libruntime/backends/", "libruntime/thread_pool.h"],
     "libruntime": ["libruntime/"],
     "libconvert/passes": ["libruntime/core/", "libconvert/passes/", "libconvert/convert.h"],
     "libconvert": ["libruntime/core/", "libconvert/"],

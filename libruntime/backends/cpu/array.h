@@ -8,25 +8,13 @@
 #include <vector>
 
 #include "libruntime/core/dtype.h"
+#include "libruntime/lower/grid.h"
+#include "libruntime/lower/node_view.h"
 
 namespace mnn::cpu {
 
-using Dims = std::vector<int64_t>;
 // Axes from the outermost in memory to the innermost.
 using Order = std::vector<int>;
-
-// real = (stored - zero) * scale, stored an unsigned byte.
-struct Grid {
-  float scale = 1;
-  int32_t zero = 0;
-  bool operator==(const Grid&) const = default;
-};
-
-// One grid per channel (axis 1) of an image.
-struct ChannelGrid {
-  std::vector<float> scales;
-  std::vector<int32_t> zeros;
-};
 
 struct Array {
   int storage = -1;

@@ -8,7 +8,7 @@ namespace mnn::cpu {
 namespace {
 
 // The whole expression as a table of 256 bytes.
-Result<Array> make_table(Lowering& l, const Expression& e, const Grid& in, const Grid& out) {
+Result<Array> make_table(Lowering& l, const BoundExpression& e, const Grid& in, const Grid& out) {
   MNN_ASSIGN_OR_RETURN(Tensor table, Tensor::allocate(DType::kU8, {256}));
   std::vector<uint8_t> numbers(256);
   for (size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<uint8_t>(i);
@@ -17,20 +17,13 @@ Result<Array> make_table(Lowering& l, const Expression& e, const Grid& in, const
   const VectorKernels& k = l.kernels();
   k.from_u8(numbers.data(), registers[0].data(), 256, in.scale, in.zero);
   auto at = [&](int r) { return registers[static_cast<size_t>(r)].data(); };
-  for (const Expression::Op& op : e.ops) {
-    switch (op.kind) {
-      case Expression::Kind::kUnary: op.unary(at(op.x), at(op.out), 256, op.a, op.b); break;
-      case Expression::Kind::kBinary: op.binary(at(op.x), at(op.y), at(op.out), 256); break;
-      case Expression::Kind::kSelect:
-        k.select(at(op.x), at(op.y), at(op.z), at(op.out), 256);
-        break;
-    }
-  }
+  for (const Expression::Op& op : e.ops)
+    run_op(k, op, at(op.x), at(op.y), at(op.z), at(op.out), 256);
   k.to_u8(at(e.ops.back().out), table.data<uint8_t>(), 256, out.scale, out.zero);
   return l.constant_array(std::move(table));
 }
 
-Result<bool> lower_table(Lowering& l, const Expression& e, const Order& order, ValueId v) {
+Result<bool> lower_table(Lowering& l, const BoundExpression& e, const Order& order, ValueId v) {
   const Array& x = e.sources[0];
   const Grid grid = *l.grid(v);
   if (x.elements() != product(x.dims) || !is_dense(x) || order_of(x) != order) return false;
@@ -153,22 +146,13 @@ bool is_gate(const Array& a) {
   return true;
 }
 
-bool is(const Lowering& l, const Expression::Op& op, BinaryOp kernel) {
-  return op.kind == Expression::Kind::kBinary &&
-         op.binary == l.kernels().binary[static_cast<int>(kernel)];
-}
-
 // What the operators behind the first clamp its result to; nullopt when they do anything else.
-std::optional<ByteRange> range_behind(const Lowering& l, const Expression& e, const Grid& grid) {
+std::optional<ByteRange> range_behind(const BoundExpression& e, const Grid& grid) {
   ByteRange range;
   for (size_t i = 1; i < e.ops.size(); ++i) {
     const Expression::Op& op = e.ops[i];
-    const auto unary = [&](UnaryOp kernel) {
-      return op.kind == Expression::Kind::kUnary &&
-             op.unary == l.kernels().unary[static_cast<int>(kernel)];
-    };
-    const bool clip = unary(UnaryOp::kClip);
-    if ((!clip && !unary(UnaryOp::kRelu)) || op.x != e.ops[i - 1].out) return std::nullopt;
+    const bool clip = op.is(UnaryOp::kClip);
+    if ((!clip && !op.is(UnaryOp::kRelu)) || op.x != e.ops[i - 1].out) return std::nullopt;
     const auto byte = [&](float real) {
       return std::clamp(std::nearbyint(real / grid.scale) + static_cast<float>(grid.zero), 0.0f,
                         255.0f);
@@ -180,15 +164,14 @@ std::optional<ByteRange> range_behind(const Lowering& l, const Expression& e, co
 }
 
 // Sums of one product of an image and its gate with that image and another one, once each at most.
-std::optional<Gated> as_gated(const Lowering& l, const Expression& e, const Order& order) {
+std::optional<Gated> as_gated(const BoundExpression& e, const Order& order) {
   // How often each of them is in a register.
   struct Terms {
     int gated = 0, image = 0, other = 0;
   };
   const auto count = static_cast<int>(e.sources.size());
-  const auto product = std::find_if(e.ops.begin(), e.ops.end(), [&](const Expression::Op& op) {
-    return is(l, op, BinaryOp::kMul);
-  });
+  const auto product = std::find_if(
+      e.ops.begin(), e.ops.end(), [&](const Expression::Op& op) { return op.is(BinaryOp::kMul); });
   if (count > 3 || product == e.ops.end() || std::max(product->x, product->y) >= count)
     return std::nullopt;
   const auto source = [&](int r) -> const Array& { return e.sources[static_cast<size_t>(r)]; };
@@ -213,7 +196,7 @@ std::optional<Gated> as_gated(const Lowering& l, const Expression& e, const Orde
       out = {1, 0, 0};
       continue;
     }
-    if (!is(l, op, BinaryOp::kAdd) || op.x == gate || op.y == gate) return std::nullopt;
+    if (!op.is(BinaryOp::kAdd) || op.x == gate || op.y == gate) return std::nullopt;
     const Terms a = terms[static_cast<size_t>(op.x)], b = terms[static_cast<size_t>(op.y)];
     out = {a.gated + b.gated, a.image + b.image, a.other + b.other};
   }
@@ -225,17 +208,17 @@ std::optional<Gated> as_gated(const Lowering& l, const Expression& e, const Orde
 
 }  // namespace
 
-Result<bool> lower_byte_expression(Lowering& l, const Expression& e, const Order& order,
-                                   ValueId v) {
+Result<bool> lower_byte_expression(Lowering& l, const BoundExpression& e, ValueId v) {
+  const Order& order = e.order;
   if (e.sources.size() == 1 && e.sources[0].grid) return lower_table(l, e, order, v);
-  if (e.sources.size() == 2 && is(l, e.ops[0], BinaryOp::kAdd) && is_whole(e.sources[0], order) &&
+  if (e.sources.size() == 2 && e.ops[0].is(BinaryOp::kAdd) && is_whole(e.sources[0], order) &&
       is_whole(e.sources[1], order)) {
-    const std::optional<ByteRange> range = range_behind(l, e, *l.grid(v));
+    const std::optional<ByteRange> range = range_behind(e, *l.grid(v));
     if (range) lower_sum(l, e.sources[0], e.sources[1], *range, order, v);
     return range.has_value();
   }
   const Order last = channels_last(order.size());
-  const std::optional<Gated> gated = as_gated(l, e, last);
+  const std::optional<Gated> gated = as_gated(e, last);
   if (gated) lower_gated(l, *gated, last, v);
   return gated.has_value();
 }

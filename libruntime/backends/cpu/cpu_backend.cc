@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <string>
 
-#include "libruntime/backends/cpu/element.h"
+#include "libruntime/backends/cpu/lowering.h"
 #include "libruntime/backends/cpu/matrix.h"
 #include "libruntime/backends/cpu/rows.h"
 #include "libruntime/kernels/isa.h"
 #include "libruntime/kernels/kernel_table.h"
+#include "libruntime/lower/element.h"
+#include "libruntime/lower/post_op.h"
 
 namespace mnn {
 namespace cpu {
@@ -86,7 +88,7 @@ class CpuBackend : public Backend {
       return "operator " + node.op + " has no CPU kernel" +
              (is_element_op(node.op) ? " for these types" : "");
     }
-    if (auto reason = check_post_ops(graph, node)) return reason;
+    if (auto reason = check_post_ops(graph, node, kDevice)) return reason;
     return row->why_not(graph, node);
   }
 

@@ -41,7 +41,7 @@ void write_numbers(const float* x, T* y, int64_t step, int64_t n) {
 
 }  // namespace
 
-ExpressionLoop::ExpressionLoop(Expression expression, Array out, const VectorKernels& kernels)
+ExpressionLoop::ExpressionLoop(BoundExpression expression, Array out, const VectorKernels& kernels)
     : expression_(std::move(expression)), out_(std::move(out)), kernels_(kernels) {
   const auto count = static_cast<int>(expression_.sources.size());
   assert(expression_.registers <= kMaxRegisters && !expression_.ops.empty());
@@ -168,13 +168,7 @@ void ExpressionLoop::compute(const float** registers, float* scratch, float* res
     float* y = i + 1 == count && result != nullptr
                    ? result
                    : scratch + slot_of_[static_cast<size_t>(op.out)] * kTile;
-    switch (op.kind) {
-      case Expression::Kind::kUnary: op.unary(registers[op.x], y, n, op.a, op.b); break;
-      case Expression::Kind::kBinary: op.binary(registers[op.x], registers[op.y], y, n); break;
-      case Expression::Kind::kSelect:
-        kernels_.select(registers[op.x], registers[op.y], registers[op.z], y, n);
-        break;
-    }
+    run_op(kernels_, op, registers[op.x], registers[op.y], registers[op.z], y, n);
     registers[op.out] = y;
   }
 }

@@ -1,9 +1,6 @@
 // Conv and ConvTranspose on channels-last arrays.
-#include <algorithm>
-
 #include "libruntime/backends/cpu/matrix.h"
 #include "libruntime/backends/cpu/rows.h"
-#include "libruntime/core/ops/window.h"
 
 namespace mnn::cpu {
 namespace {
@@ -19,7 +16,7 @@ std::optional<std::string> supports_conv(const Graph& graph, const Node& node) {
       if (s > kMostTransposedStrides || (all *= s) > kMostTransposedStrides) return "strides";
     }
   }
-  return check_post_ops(graph, node);
+  return check_post_ops(graph, node, kDevice);
 }
 
 // Elements from one pixel to the next when `a` is a channels-last image, perhaps a slice of the
@@ -58,58 +55,6 @@ Array output_of(Lowering& l, ValueId v, const FusedPart& part, const std::option
   return l.allocate_output(v, order, grid);
 }
 
-Result<ConvGeometry> geometry_of(const NodeView& n, bool transposed) {
-  const Dims x = n.in_dims(0), w = n.in_dims(1), y = n.out_dims();
-  const size_t space = x.size() - 2;
-  const Shape kernel = to_shape({w.begin() + 2, w.end()});
-  MNN_ASSIGN_OR_RETURN(const Window window, read_window(n, kernel));
-  std::vector<int64_t> pads;
-  const std::vector<int64_t> extra = n.attr_ints("output_padding");
-  const std::vector<int64_t> shape = n.attr_ints("output_shape");
-  const bool same = window.auto_pad == Window::AutoPad::kSameUpper ||
-                    window.auto_pad == Window::AutoPad::kSameLower;
-  for (size_t i = 0; i < space; ++i) {
-    if (!transposed) {
-      pads.push_back(window_pad_begin(window, i, x[i + 2], y[i + 2]));
-    } else if (shape.empty() && !same) {
-      pads.push_back(window.pads_begin[i]);
-    } else {
-      const int64_t full = window.strides[i] * (x[i + 2] - 1) + (extra.empty() ? 0 : extra[i]) +
-                           (w[i + 2] - 1) * window.dilations[i] + 1;
-      const int64_t total = std::max<int64_t>(0, full - y[i + 2]);
-      pads.push_back(window.auto_pad == Window::AutoPad::kSameUpper ? total / 2 : (total + 1) / 2);
-    }
-  }
-  ConvGeometry g;
-  g.n = x[0];
-  g.ic = x[1];
-  g.oc = y[1];
-  g.groups = n.attr_int("group");
-  g.iw = x.back();
-  g.ow = y.back();
-  g.kw = w.back();
-  g.stride_w = window.strides.back();
-  g.dilation_w = window.dilations.back();
-  g.pad_left = pads.back();
-  if (space >= 2) {
-    g.ih = x[space];
-    g.oh = y[space];
-    g.kh = w[space];
-    g.stride_h = window.strides[space - 2];
-    g.dilation_h = window.dilations[space - 2];
-    g.pad_top = pads[space - 2];
-  }
-  if (space == 3) {
-    g.id = x[2];
-    g.od = y[2];
-    g.kd = w[2];
-    g.stride_d = window.strides[0];
-    g.dilation_d = window.dilations[0];
-    g.pad_front = pads[0];
-  }
-  return g;
-}
-
 // The form is u8 x s8; of a graph that is not quantized yet, or is.
 std::optional<std::string> why_not_bytes(const Graph& graph, const Node& node, ComputeForm form) {
   const NodeView n(graph, node);
@@ -122,8 +67,8 @@ std::optional<std::string> why_not_bytes(const Graph& graph, const Node& node, C
   }
   if (transposed && n.attr_int("group") != 1) return "there is no int8 kernel with groups";
   if (!n.in(0).type.is_static() || !n.out().type.is_static()) return std::nullopt;
-  if (auto why = check_post_ops(graph, node)) return why;
-  const Result<ConvGeometry> g = geometry_of(n, transposed);
+  if (auto why = check_post_ops(graph, node, kDevice)) return why;
+  const Result<ConvGeometry> g = conv_geometry(n);
   if (!g.ok()) return g.status().message();
   return why_not_int8(*g, transposed);
 }
@@ -131,7 +76,7 @@ std::optional<std::string> why_not_bytes(const Graph& graph, const Node& node, C
 // Weights or bias are computed: both come with each run.
 Status lower_computed(Lowering& l, const Node& node, ConvGeometry g, bool transposed) {
   const NodeView n(l.graph(), node);
-  const FusedPart part = fuse(l, node, 0, false, false);
+  const FusedPart part = fuse(l.graph(), node, 0);
   MNN_ASSIGN_OR_RETURN(const Array x, image(l, node.inputs[0], false));
   g.x_pixel_stride = *pixel_stride(x);
   MNN_ASSIGN_OR_RETURN(const Array w,
@@ -155,7 +100,7 @@ Status lower_computed(Lowering& l, const Node& node, ConvGeometry g, bool transp
 
 Status lower_conv_any(Lowering& l, const Node& node, bool transposed) {
   const NodeView n(l.graph(), node);
-  MNN_ASSIGN_OR_RETURN(ConvGeometry g, geometry_of(n, transposed));
+  MNN_ASSIGN_OR_RETURN(ConvGeometry g, conv_geometry(n));
   if (!n.is_constant(1) || (n.has_input(2) && !n.is_constant(2))) {
     return lower_computed(l, node, g, transposed);
   }
@@ -166,7 +111,7 @@ Status lower_conv_any(Lowering& l, const Node& node, bool transposed) {
     if (t == nullptr) return internal_error("the bias cannot be read");
     sum.assign(t->data<float>(), t->data<float>() + t->elements());
   }
-  const size_t from = fuse_bias(l, node, 1, sum);
+  const size_t from = fuse_bias(l.graph(), node, 1, l.reader(), sum);
   const float* bias = sum.empty() ? nullptr : sum.data();
   const Order order = channels_last(l.dims(xv).size());
   const std::optional<Grid> in_grid = l.grid(xv), out_grid = l.grid(yv);
@@ -175,9 +120,9 @@ Status lower_conv_any(Lowering& l, const Node& node, bool transposed) {
       depthwise && l.channel_bytes(xv) ? l.channel_grid(xv) : std::nullopt;
   std::optional<ByteWeights> bytes;
   if ((in_grid || in_channels) && !why_not_bytes(l.graph(), node, ComputeForm::kU8xS8))
-    bytes = byte_weights(l, node.inputs[1], transposed ? 1 : 0);
+    bytes = byte_weights(n.in(1), transposed ? 1 : 0);
   if (bytes) {
-    ByteOutput out(l, node, 1);
+    ByteOutput out(l.graph(), node, 1);
     const FusedPart part = out.fuse_from(from);
     const bool store_bytes = out.stored();
     Array x;
@@ -194,7 +139,7 @@ Status lower_conv_any(Lowering& l, const Node& node, bool transposed) {
       quant.in_zero_points = in_channels->zeros.data();
     }
     quant.weight_scales = bytes->scales.data();
-    out.put(quant);
+    set_output(out, quant);
     std::optional<Array> residual;
     if (part.residual != kNoValue) {
       const auto residual_grid = l.grid(part.residual);
@@ -208,7 +153,8 @@ Status lower_conv_any(Lowering& l, const Node& node, bool transposed) {
     g.y_pixel_stride = *pixel_stride(y);
     const auto make = transposed ? make_conv_transpose_int8 : make_conv_int8;
     MNN_ASSIGN_OR_RETURN(MatrixKernelPtr kernel,
-                         make(g, bytes->weights(), bias, quant, part.epilogue, l.kernel_options()));
+                         make(g, kernel_weights(l, node.inputs[1], *bytes), bias, quant,
+                              part.epilogue, l.kernel_options()));
     add_matrix_step(l, node, std::move(kernel), x, nullptr, residual ? &*residual : nullptr, y,
                     ComputeForm::kU8xS8, bytes->values.bytes(), part.epilogue);
     if (out.channels()) {
@@ -217,7 +163,7 @@ Status lower_conv_any(Lowering& l, const Node& node, bool transposed) {
     }
     return l.finish(node, y, part.count);
   }
-  const FusedPart part = fuse(l, node, from, false, false);
+  const FusedPart part = fuse(l.graph(), node, from);
   MNN_ASSIGN_OR_RETURN(const Array x, image(l, xv, false));
   g.x_pixel_stride = *pixel_stride(x);
   std::optional<Array> residual;

@@ -16,7 +16,7 @@ std::optional<std::string> supports_matmul(const Graph& graph, const Node& node)
   for (size_t i = 0; i < 2; ++i) {
     if (n.in_type(i) != DType::kF32) return "input is not f32";
   }
-  return check_post_ops(graph, node);
+  return check_post_ops(graph, node, kDevice);
 }
 
 // C is one constant number per column, or one for all.
@@ -117,7 +117,7 @@ std::optional<std::string> why_not_bytes(const Graph& graph, const Node& node, C
   const double alpha = node.op == "Gemm" ? n.attr_float("alpha") : 1.0;
   const bool turned = node.op == "Gemm" && n.attr_int("transB") != 0;
   if (n.in(0).type.is_static() && n.out().type.is_static()) {
-    if (auto why = check_post_ops(graph, node)) return why;
+    if (auto why = check_post_ops(graph, node, kDevice)) return why;
   }
   const Shape& b = *n.in(1).type.shape;
   if (form == ComputeForm::kU8xS8) {
@@ -146,7 +146,7 @@ Result<bool> try_int8(Lowering& l, const Node& node, const Product& p, const Dim
   const auto in_grid = l.grid(p.a), out_grid = l.grid(yv);
   const Dims b_dims = l.dims(p.b);
   if (!in_grid || why_not_bytes(l.graph(), node, ComputeForm::kU8xS8)) return false;
-  const auto weights = byte_weights(l, p.b, p.b_transposed ? 0 : 1);
+  const auto weights = byte_weights(l.graph().value(p.b), p.b_transposed ? 0 : 1);
   if (!weights) return false;
   MNN_ASSIGN_OR_RETURN(Array x, row_matrix(l, p.a, p.a_transposed, true));
   std::optional<Array> flat = as_rows(x);
@@ -154,7 +154,7 @@ Result<bool> try_int8(Lowering& l, const Node& node, const Product& p, const Dim
     MNN_ASSIGN_OR_RETURN(x, l.copy(x, row_major(x.rank())));
     flat = as_rows(x);
   }
-  ByteOutput out(l, node, result.size() - 1);
+  ByteOutput out(l.graph(), node, result.size() - 1);
   const FusedPart part = out.fuse_from(p.fused_from);
   GemmGeometry g;
   g.k = x.dims.back();
@@ -165,12 +165,12 @@ Result<bool> try_int8(Lowering& l, const Node& node, const Product& p, const Dim
   ConvQuant quant;
   quant.in = quant_of(*in_grid);
   quant.weight_scales = weights->scales.data();
-  out.put(quant);
+  set_output(out, quant);
   const Order order = row_major(result.size());
   MNN_ASSIGN_OR_RETURN(const auto residual, byte_residual(l, part, order, quant));
   MNN_ASSIGN_OR_RETURN(MatrixKernelPtr kernel,
-                       make_gemm_int8(g, weights->weights(), p.bias_data(), quant, part.epilogue,
-                                      l.kernel_options()));
+                       make_gemm_int8(g, kernel_weights(l, p.b, *weights), p.bias_data(), quant,
+                                      part.epilogue, l.kernel_options()));
   const Array y = l.allocate(DType::kF32, result, order, out.stored() ? out_grid : std::nullopt);
   add_matrix_step(l, node, std::move(kernel), *flat, nullptr, residual ? &*residual : nullptr, y,
                   ComputeForm::kU8xS8, weights->values.bytes(), part.epilogue);
@@ -256,11 +256,11 @@ Result<bool> try_int8_both(Lowering& l, const Node& node, const Product& p, cons
   Dims batch;
   MNN_RETURN_IF_ERROR(place_a(l, p, result, true, o, batch));
   MNN_RETURN_IF_ERROR(place_b(l, p, batch, true, o));
-  ByteOutput out(l, node, result.size() - 1);
+  ByteOutput out(l.graph(), node, result.size() - 1);
   const FusedPart part = out.fuse_from(p.fused_from);
   ConvQuant quant;
   quant.in = quant_of(*a_grid);
-  out.put(quant);
+  set_output(out, quant);
   const Order order = row_major(result.size());
   MNN_ASSIGN_OR_RETURN(const auto residual, byte_residual(l, part, order, quant));
   MNN_ASSIGN_OR_RETURN(MatrixKernelPtr kernel,
@@ -313,7 +313,7 @@ Status lower_product(Lowering& l, const Node& node, const Product& p) {
   Operands o;
   Dims batch;
   MNN_RETURN_IF_ERROR(place_a(l, p, result, false, o, batch));
-  const FusedPart part = fuse(l, node, p.fused_from, false, false);
+  const FusedPart part = fuse(l.graph(), node, p.fused_from);
   const Order order = row_major(result.size());
   std::optional<Array> residual;
   if (part.residual != kNoValue) {
@@ -354,7 +354,7 @@ Status lower_matmul(Lowering& l, const Node& node) {
   if (l.dtype(p.a) == DType::kF64) return lower_product_f64(l, node, p, 1);
   // A column of B, unless B is a vector.
   if (l.dims(p.b).size() >= 2 && !out.empty()) {
-    p.fused_from = fuse_bias(l, node, out.size() - 1, p.bias);
+    p.fused_from = fuse_bias(l.graph(), node, out.size() - 1, l.reader(), p.bias);
   }
   return lower_product(l, node, p);
 }
@@ -388,7 +388,7 @@ Status lower_gemm(Lowering& l, const Node& node) {
       rewritten.fused.insert(rewritten.fused.begin(), add);
     }
   }
-  p.fused_from = fuse_bias(l, rewritten, 1, p.bias);
+  p.fused_from = fuse_bias(l.graph(), rewritten, 1, l.reader(), p.bias);
   return lower_product(l, rewritten, p);
 }
 

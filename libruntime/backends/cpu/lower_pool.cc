@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "libruntime/backends/cpu/rows.h"
-#include "libruntime/core/ops/window.h"
+#include "libruntime/lower/geometry.h"
 
 namespace mnn::cpu {
 namespace {
@@ -23,52 +23,38 @@ struct PoolPass {
   int64_t images = 1, oh = 1;
 };
 
-Result<std::vector<PoolPass>> passes_of(const NodeView& n) {
-  const Dims x = n.in_dims(0), y = n.out_dims();
-  MNN_ASSIGN_OR_RETURN(std::vector<Dim> kernel, read_kernel_shape(n));
-  MNN_ASSIGN_OR_RETURN(const Window w, read_window(n, std::move(kernel)));
+std::vector<PoolPass> passes_of(const PoolGeometry& g) {
+  auto down = [](PoolRow& row, const WindowAxis& axis) {
+    row.ih = axis.in;
+    row.kh = axis.kernel;
+    row.stride_h = axis.stride;
+    row.dilation_h = axis.dilation;
+    row.pad_top = axis.pad_begin;
+    row.end_h = axis.in + axis.pad_begin + axis.pad_end;
+  };
   PoolPass pass;
   PoolRow& p = pass.row;
-  const bool count_pads = n.node.op == "AveragePool" && n.attr_int("count_include_pad") != 0;
-  p.count_pads = count_pads;
-  p.c = x[1];
-  p.iw = x.back();
-  p.ow = y.back();
-  const size_t last = w.rank() - 1;
-  auto begin = [&](size_t i) { return window_pad_begin(w, i, x[i + 2], y[i + 2]); };
-  auto end = [&](size_t i) { return window_pad_end(w, i, x[i + 2], y[i + 2]); };
-  p.kw = w.kernel[last].value();
-  p.stride_w = w.strides[last];
-  p.dilation_w = w.dilations[last];
-  p.pad_left = begin(last);
-  p.end_w = p.iw + p.pad_left + end(last);
-  p.end_h = 1;
-  auto down = [&](PoolRow& row, size_t i) {
-    row.ih = x[i + 2];
-    row.kh = w.kernel[i].value();
-    row.stride_h = w.strides[i];
-    row.dilation_h = w.dilations[i];
-    row.pad_top = begin(i);
-    row.end_h = row.ih + row.pad_top + end(i);
-  };
-  pass.images = x[0];
-  if (w.rank() >= 2) {
-    down(p, last - 1);
-    pass.oh = y[last + 1];
-  }
-  if (w.rank() < 3) return std::vector<PoolPass>{pass};
-  pass.images *= x[2];
-  if (w.kernel[0].value() == 1 && w.strides[0] == 1 && begin(0) == 0 && end(0) == 0) {
-    return std::vector<PoolPass>{pass};
-  }
+  p.count_pads = g.count_pads;
+  p.c = g.c;
+  p.iw = g.w.in;
+  p.ow = g.w.out;
+  p.kw = g.w.kernel;
+  p.stride_w = g.w.stride;
+  p.dilation_w = g.w.dilation;
+  p.pad_left = g.w.pad_begin;
+  p.end_w = g.w.in + g.w.pad_begin + g.w.pad_end;
+  down(p, g.h);
+  pass.images = g.n * g.d.in;
+  pass.oh = g.h.out;
+  if (g.d.kernel == 1 && g.d.stride == 1 && g.d.pad_begin == 0 && g.d.pad_end == 0) return {pass};
   PoolPass across;
-  across.row.c = p.c;
-  across.row.iw = across.row.ow = across.row.end_w = pass.oh * p.ow;
-  across.row.count_pads = count_pads;
-  down(across.row, 0);
-  across.images = x[0];
-  across.oh = y[2];
-  return std::vector<PoolPass>{pass, across};
+  across.row.c = g.c;
+  across.row.iw = across.row.ow = across.row.end_w = g.h.out * g.w.out;
+  across.row.count_pads = g.count_pads;
+  down(across.row, g.d);
+  across.images = g.n;
+  across.oh = g.d.out;
+  return {pass, across};
 }
 
 // The average of bytes, as a byte where that is all there is to do.
@@ -131,7 +117,8 @@ void add_pass(Lowering& l, const PoolPass& pass, bool average, const Array& x, c
 
 Status lower_pool(Lowering& l, const Node& node) {
   const NodeView n(l.graph(), node);
-  MNN_ASSIGN_OR_RETURN(const std::vector<PoolPass> passes, passes_of(n));
+  MNN_ASSIGN_OR_RETURN(const PoolGeometry geometry, pool_geometry(n));
+  const std::vector<PoolPass> passes = passes_of(geometry);
   const bool average = node.op == "AveragePool";
   const ValueId xv = node.inputs[0], yv = node.outputs[0];
   const Order order = channels_last(l.dims(xv).size());

@@ -7,43 +7,16 @@
 
 #include "libruntime/backends/cpu/matrix.h"
 #include "libruntime/backends/cpu/rows.h"
-#include "libruntime/core/ops/recurrent.h"
 #include "libruntime/kernels/gemm.h"
+#include "libruntime/lower/recurrent.h"
 
 namespace mnn::cpu {
 namespace {
 
-enum Input { kX, kW, kR, kB, kLengths, kInitialH, kInitialC, kPeepholes };
+using enum recurrent::Input;
 
 constexpr int64_t kGrain = 8;                 // units a part owns come in such groups
 constexpr int64_t kLeastMacsPerPart = 40000;  // of one time step
-
-int64_t gates_of(std::string_view op) { return op == "LSTM" ? 4 : op == "GRU" ? 3 : 1; }
-
-Result<RecurrentAttributes> attributes_of(const NodeView& n) {
-  const int64_t gates = gates_of(n.node.op);
-  if (gates == 4) return read_recurrent(n, {"Sigmoid", "Tanh", "Tanh"});
-  if (gates == 3) return read_recurrent(n, {"Sigmoid", "Tanh"});
-  return read_recurrent(n, {"Tanh"});
-}
-
-// The activation as an elementwise kernel; nullopt when there is none.
-std::optional<UnaryOp> kernel_of(const GateActivation& a) {
-  switch (a.kind) {
-    case GateActivation::Kind::kRelu: return UnaryOp::kRelu;
-    case GateActivation::Kind::kTanh: return UnaryOp::kTanh;
-    case GateActivation::Kind::kSigmoid: return UnaryOp::kSigmoid;
-    case GateActivation::Kind::kAffine: return UnaryOp::kAffine;
-    case GateActivation::Kind::kLeakyRelu: return UnaryOp::kLeakyRelu;
-    case GateActivation::Kind::kThresholdedRelu: return UnaryOp::kThresholdedRelu;
-    case GateActivation::Kind::kScaledTanh: return std::nullopt;
-    case GateActivation::Kind::kHardSigmoid: return UnaryOp::kHardSigmoid;
-    case GateActivation::Kind::kElu: return UnaryOp::kElu;
-    case GateActivation::Kind::kSoftsign: return UnaryOp::kSoftsign;
-    case GateActivation::Kind::kSoftplus: return UnaryOp::kSoftplus;
-  }
-  return std::nullopt;
-}
 
 std::optional<std::string> supports_recurrent(const Graph& graph, const Node& node) {
   const NodeView n(graph, node);
@@ -54,26 +27,17 @@ std::optional<std::string> supports_recurrent(const Graph& graph, const Node& no
   if (n.has_input(kPeepholes)) return "peepholes";
   if (node.op == "LSTM" && n.attr_int("input_forget") != 0) return "coupled gates";
   if (!node.fused.empty()) return "post-ops";
-  const Result<RecurrentAttributes> a = attributes_of(n);
+  const Result<RecurrentAttributes> a = recurrent_attributes(n);
   if (!a.ok() || a->clip != 0) return "clipped gates";
   for (const GateActivation& f : a->activations) {
-    if (!kernel_of(f)) return "an activation without a kernel";
+    if (!gate_op(f)) return "an activation without a kernel";
   }
   return std::nullopt;
 }
 
-struct Sizes {
-  int64_t gates = 1, steps = 1, batch = 1, directions = 1, hidden = 1, features = 1;
+struct Sizes : RecurrentGeometry {
   int parts = 1;
-  bool batch_first = false, first_is_reverse = false;
-  bool reset_after = false;  // GRU: linear_before_reset
   bool two_phases() const { return gates == 3 && !reset_after; }
-  int64_t rows() const { return gates * hidden; }
-  int64_t row_of(int64_t t, int64_t b) const { return batch_first ? b * steps + t : t * batch + b; }
-  // The line of a state in an input or output of the node.
-  int64_t line_of(int64_t d, int64_t b) const {
-    return batch_first ? b * directions + d : d * batch + b;
-  }
   Range units(int part) const { return part_of(hidden, part, parts, kGrain); }
 };
 
@@ -258,17 +222,7 @@ class Recurrence {
 };
 
 Sizes sizes_of(const NodeView& n, const RecurrentAttributes& a, int threads) {
-  const Dims x = n.in_dims(kX), r = n.in_dims(kR);
-  Sizes s;
-  s.gates = gates_of(n.node.op);
-  s.batch_first = a.batch_first;
-  s.steps = x[a.batch_first ? 1 : 0];
-  s.batch = x[a.batch_first ? 0 : 1];
-  s.directions = static_cast<int64_t>(a.directions);
-  s.hidden = r[2];
-  s.features = x[2];
-  s.first_is_reverse = a.first_is_reverse;
-  s.reset_after = s.gates == 3 && n.attr_int("linear_before_reset") != 0;
+  Sizes s{recurrent_geometry(n, a)};
   const int64_t work = s.batch * s.directions * s.rows() * s.hidden / kLeastMacsPerPart;
   const int64_t most = std::min<int64_t>(threads, (s.hidden + kGrain - 1) / kGrain);
   s.parts = static_cast<int>(std::clamp<int64_t>(work, 1, most));
@@ -389,7 +343,7 @@ Result<std::vector<Cell>> make_cells(Lowering& l, const Node& node, const Sizes&
 
 Status lower_recurrent(Lowering& l, const Node& node) {
   const NodeView n(l.graph(), node);
-  MNN_ASSIGN_OR_RETURN(const RecurrentAttributes attributes, attributes_of(n));
+  MNN_ASSIGN_OR_RETURN(const RecurrentAttributes attributes, recurrent_attributes(n));
   const Sizes s = sizes_of(n, attributes, l.threads());
   Arrays a;
   a.sums = l.allocate(DType::kF32, {s.steps * s.batch, s.directions * s.rows()}, row_major(2));
@@ -397,8 +351,8 @@ Status lower_recurrent(Lowering& l, const Node& node) {
   MNN_ASSIGN_OR_RETURN(std::vector<Cell> cells, make_cells(l, node, s, &a.scratch_bytes));
   std::vector<Gate> gates;
   for (const GateActivation& f : attributes.activations) {
-    gates.push_back({l.kernels().unary[static_cast<int>(*kernel_of(f))],
-                     static_cast<float>(f.alpha), static_cast<float>(f.beta)});
+    gates.push_back({l.kernels().unary[static_cast<int>(*gate_op(f))], static_cast<float>(f.alpha),
+                     static_cast<float>(f.beta)});
   }
 
   const Dims state = {s.directions, s.batch, s.hidden};

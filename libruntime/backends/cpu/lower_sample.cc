@@ -113,7 +113,7 @@ std::optional<std::string> supports_deform_conv(const Graph& graph, const Node& 
     if (columns > kMostColumns / factor) return "columns too large";
     columns *= factor;
   }
-  return check_post_ops(graph, node);
+  return check_post_ops(graph, node, kDevice);
 }
 
 // The columns of a deformed convolution: per output pixel and group of channels, tap after tap the
@@ -213,7 +213,7 @@ Status lower_deform_conv(Lowering& l, const Node& node) {
   g.ic = c.taps * c.channels;
   g.oc = w[0];
   g.groups = c.groups;
-  const FusedPart part = fuse(l, node, 0, false, false);
+  const FusedPart part = fuse(l.graph(), node, 0);
   std::optional<Array> residual;
   if (part.residual != kNoValue) {
     MNN_ASSIGN_OR_RETURN(residual, l.real(part.residual, channels_last(4)));

@@ -15,21 +15,6 @@ constexpr int64_t kWorkPerPart = 32768;
 
 }  // namespace
 
-std::optional<std::vector<int64_t>> NodeView::ints(size_t i) const {
-  if (!has_input(i)) return std::nullopt;
-  const Tensor* t = graph.constant(node.inputs[i]);
-  if (t == nullptr) return std::nullopt;
-  Result<std::vector<int64_t>> list = t->to_ints();
-  if (!list.ok()) return std::nullopt;
-  return std::move(list).value();
-}
-
-size_t NodeView::axis(std::string_view name, size_t rank) const {
-  const Result<size_t> axis = attr_axis(name, rank);
-  assert(axis.ok());
-  return *axis;
-}
-
 Lowering::Lowering(const Graph& graph, const CompileOptions& options, const CpuSettings& settings,
                    const VectorKernels& kernels)
     : graph_(graph),
@@ -40,7 +25,7 @@ Lowering::Lowering(const Graph& graph, const CompileOptions& options, const CpuS
       kernels_(kernels),
       forms_(graph.values.size()),
       reals_(graph.values.size()),
-      absorbed_(graph.nodes.size(), false),
+      absorbed_(find_absorbed(graph, uses_)),
       slots_(graph.values.size()),
       placed_(graph.values.size(), false) {}
 
@@ -71,7 +56,6 @@ Result<Plan> Lowering::run() {
     }
     define(v, a);
   }
-  find_absorbed();
   find_places();
   for (size_t n = 0; n < graph_.nodes.size(); ++n) {
     if (absorbed_[n]) continue;
@@ -111,26 +95,6 @@ Status Lowering::lower_current() {
   return row->lower(*this, *current_);
 }
 
-// A node goes into its reader's expression when both are elementwise, nobody else reads it and it
-// is not repeated there.
-void Lowering::find_absorbed() {
-  std::vector<int> size;  // of what a node's expression holds so far; 0: no expression
-  for (const Node& node : graph_.nodes) {
-    size.push_back(is_elementwise(graph_, node) ? expression_size(node) : 0);
-  }
-  for (size_t n = 0; n < graph_.nodes.size(); ++n) {
-    const Node& node = graph_.nodes[n];
-    if (size[n] == 0) continue;
-    const NodeId reader = single_reader(node);
-    if (reader < 0) continue;
-    const Node& next = graph_.node(reader);
-    int& whole = size[static_cast<size_t>(reader)];
-    if (whole == 0 || !can_join(graph_, node, next) || whole + size[n] > kMaxExpression) continue;
-    whole += size[n];
-    absorbed_[n] = true;
-  }
-}
-
 // What a convolution or an elementwise node makes for one Concat of channels alone can be written
 // right into the result.
 void Lowering::find_places() {
@@ -157,15 +121,13 @@ void Lowering::find_places() {
   }
 }
 
-NodeId Lowering::single_reader(const Node& node) const {
-  if (node.outputs.size() != 1) return -1;
-  const auto v = static_cast<size_t>(node.outputs[0]);
-  if (uses_.output_uses[v] != 0 || uses_.consumers[v].size() != 1) return -1;
-  return uses_.consumers[v][0];
-}
-
 const Node& Lowering::maker(ValueId v) const {
   return graph_.node(uses_.producer[static_cast<size_t>(v)]);
+}
+
+const Node* Lowering::absorbed_maker(ValueId v) const {
+  const NodeId n = uses_.producer[static_cast<size_t>(v)];
+  return n >= 0 && absorbed_[static_cast<size_t>(n)] ? &graph_.node(n) : nullptr;
 }
 
 std::optional<Grid> Lowering::grid(ValueId v) const { return grid_of(graph_.value(v)); }

@@ -10,8 +10,12 @@
 #include "libruntime/core/op.h"
 #include "libruntime/kernels/kernel.h"
 #include "libruntime/kernels/vector_kernels.h"
+#include "libruntime/lower/grid.h"
+#include "libruntime/lower/node_view.h"
 
 namespace mnn::cpu {
+
+inline constexpr std::string_view kDevice = "CPU";  // in reasons
 
 // How the backend was opened.
 struct CpuSettings {
@@ -65,6 +69,10 @@ class Lowering {
   // The elements of a constant as numbers; null when `v` is none, or when its numbers cannot be
   // read (storage, memory), which ends the lowering behind the current node.
   const Tensor* constant(ValueId v);
+  // constant() for what is decoded outside.
+  ReadConstant reader() {
+    return [this](ValueId v) { return constant(v); };
+  }
   // A constant as the weights of a kernel, its numbers as constant() gives them and read only when
   // they must be; they must not outlive the lowering.
   Weights<float> weights(ValueId v);
@@ -127,12 +135,11 @@ class Lowering {
     plan_.packed.insert(plan_.packed.end(), kernel.packed().begin(), kernel.packed().end());
   }
 
-  // The single reader of the node's only output, when nothing else sees that value; -1 otherwise.
-  NodeId single_reader(const Node& node) const;
+  NodeId single_reader(const Node& node) const { return mnn::single_reader(uses_, node); }
   const Node& maker(ValueId v) const;
   bool made_here(ValueId v) const { return uses_.producer[static_cast<size_t>(v)] >= 0; }
-  // Nodes an elementwise expression takes in when its last node is lowered.
-  bool absorbed(NodeId n) const { return absorbed_[static_cast<size_t>(n)]; }
+  // The node that makes `v` inside the expression of the value's reader; null when there is none.
+  const Node* absorbed_maker(ValueId v) const;
 
  private:
   Status lower_node(NodeId n);
@@ -141,7 +148,6 @@ class Lowering {
   Array dequantize_channels(ValueId v);
   void quantize_channels(ValueId v, const Array& a);
   Status store_outputs();
-  void find_absorbed();
   void find_places();
 
   const Graph& graph_;
@@ -153,9 +159,9 @@ class Lowering {
   Plan plan_;
   std::vector<std::vector<Array>> forms_;
   std::map<ValueId, Array> channel_bytes_;
-  std::vector<Tensor> reals_;  // dequantized constants
-  Status unread_;              // why a constant could not be read
-  std::vector<bool> absorbed_;
+  std::vector<Tensor> reals_;         // dequantized constants
+  Status unread_;                     // why a constant could not be read
+  const std::vector<bool> absorbed_;  // per node: an expression computes it with its reader
   // Per value: the Concat whose result it may be written into (-1: none), and its first channel.
   struct Slot {
     NodeId concat = -1;
@@ -180,25 +186,5 @@ struct OpRow {
 };
 // Null when the CPU backend has no kernel for `op`.
 const OpRow* find_row(std::string_view op);
-
-// What both why_not functions and lowerings ask.
-class NodeView : public AttributeReader {
- public:
-  NodeView(const Graph& g, const Node& n) : AttributeReader(n, *find_op(n.op)), graph(g) {}
-  const Graph& graph;
-
-  bool has_input(size_t i) const { return i < node.own_inputs() && node.inputs[i] != kNoValue; }
-  bool has_output(size_t i) const { return i < node.outputs.size() && node.outputs[i] != kNoValue; }
-  const Value& in(size_t i) const { return graph.value(node.inputs[i]); }
-  const Value& out(size_t i = 0) const { return graph.value(node.outputs[i]); }
-  Dims in_dims(size_t i) const { return known_dims(*in(i).type.shape); }
-  Dims out_dims(size_t i = 0) const { return known_dims(*out(i).type.shape); }
-  DType in_type(size_t i) const { return in(i).type.dtype; }
-  bool is_constant(size_t i) const { return has_input(i) && in(i).kind == ValueKind::kConstant; }
-  // The elements of a constant integer input; nullopt when it is absent or computed.
-  std::optional<std::vector<int64_t>> ints(size_t i) const;
-  // The axis in [0, rank) of an attribute that inference has accepted.
-  size_t axis(std::string_view name, size_t rank) const;
-};
 
 }  // namespace mnn::cpu

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "libruntime/kernels/isa/simd_math.h"
-#include "libruntime/kernels/post_op.h"
+#include "libruntime/lower/epilogue.h"
 
 namespace mnn::MNN_ISA {
 

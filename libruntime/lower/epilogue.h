@@ -1,4 +1,5 @@
-// Activations and the residual add that kernels apply while they store.
+// What the kernels of a product apply while they store: activations, the residual add, a factor.
+// Plain, for kernels of any device.
 #pragma once
 
 #include <stdint.h>

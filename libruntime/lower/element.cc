@@ -1,11 +1,12 @@
-// What runs as part of an expression, and as which kernels.
+#include "libruntime/lower/element.h"
+
 #include <algorithm>
 
-#include "libruntime/backends/cpu/element.h"
 #include "libruntime/core/half.h"
 #include "libruntime/core/post_op.h"
+#include "libruntime/lower/grid.h"
 
-namespace mnn::cpu {
+namespace mnn {
 namespace {
 
 constexpr UnaryRow kUnary[] = {
@@ -104,7 +105,9 @@ bool castable(DType from, DType to) {
 
 // One number, constant or computed.
 bool is_number(const Value& v) {
-  return v.type.dtype == DType::kF32 && fixed(v) && product(known_dims(*v.type.shape)) == 1;
+  if (v.type.dtype != DType::kF32 || !fixed(v)) return false;
+  const Dims d = known_dims(*v.type.shape);
+  return std::all_of(d.begin(), d.end(), [](int64_t extent) { return extent == 1; });
 }
 
 }  // namespace
@@ -120,39 +123,6 @@ const BinaryRow* find_binary(std::string_view op) {
     if (row.op == op) return &row;
   }
   return nullptr;
-}
-
-std::optional<Grid> grid_of(const Value& value) {
-  if (!value.quant || value.quant->axis >= 0 || !value.quant->is_plain() ||
-      value.kind == ValueKind::kConstant) {
-    return std::nullopt;
-  }
-  // Signed bytes are the same grid with all numbers raised by 128.
-  const float scale = value.quant->scale_at(0);
-  const auto zero = static_cast<int32_t>(value.quant->zero_point_at(0));
-  if (value.quant->storage == DType::kU8) return Grid{scale, zero};
-  if (value.quant->storage == DType::kI8) return Grid{scale, zero + 128};
-  return std::nullopt;
-}
-
-std::optional<ChannelGrid> channel_grid_of(const Value& value) {
-  if (!value.quant || value.quant->axis != 1 || value.kind == ValueKind::kConstant ||
-      value.type.dtype != DType::kF32 || !value.type.is_static()) {
-    return std::nullopt;
-  }
-  const QuantParams& q = *value.quant;
-  const Dims dims = known_dims(*value.type.shape);
-  if (dims.size() < 3 || !q.is_plain() || q.entries() != dims[1] ||
-      (q.storage != DType::kU8 && q.storage != DType::kI8)) {
-    return std::nullopt;
-  }
-  const int32_t raised = q.storage == DType::kI8 ? 128 : 0;
-  ChannelGrid grid;
-  for (int64_t c = 0; c < q.entries(); ++c) {
-    grid.scales.push_back(q.scale_at(c));
-    grid.zeros.push_back(static_cast<int32_t>(q.zero_point_at(c)) + raised);
-  }
-  return grid;
 }
 
 bool is_element_post_op(const Graph& graph, const Node& node, size_t i) {
@@ -231,4 +201,24 @@ bool can_join(const Graph& graph, const Node& node, const Node& next) {
   return same_dims(v, y);
 }
 
-}  // namespace mnn::cpu
+std::vector<bool> find_absorbed(const Graph& graph, const Uses& uses) {
+  std::vector<bool> absorbed(graph.nodes.size(), false);
+  std::vector<int> size;  // of what a node's expression holds so far; 0: no expression
+  for (const Node& node : graph.nodes) {
+    size.push_back(is_elementwise(graph, node) ? expression_size(node) : 0);
+  }
+  for (size_t n = 0; n < graph.nodes.size(); ++n) {
+    const Node& node = graph.nodes[n];
+    if (size[n] == 0) continue;
+    const NodeId reader = single_reader(uses, node);
+    if (reader < 0) continue;
+    const Node& next = graph.node(reader);
+    int& whole = size[static_cast<size_t>(reader)];
+    if (whole == 0 || !can_join(graph, node, next) || whole + size[n] > kMaxExpression) continue;
+    whole += size[n];
+    absorbed[n] = true;
+  }
+  return absorbed;
+}
+
+}  // namespace mnn
