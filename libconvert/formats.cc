@@ -6,7 +6,7 @@
 
 #include "libconvert/convert.h"
 #include "libconvert/sniff.h"
-#include "libruntime/core/io/npy.h"
+#include "libruntime/core/io/zip.h"
 
 namespace mnn {
 namespace {
