@@ -28,32 +28,31 @@ bool leads_out(std::string_view name) {
 
 struct TypeRow {
   const char *storage, *name;
-  int64_t scalar_type;
   DType dtype;
 };
 constexpr std::array kTypes = std::to_array<TypeRow>({
-    {"FloatStorage", "float32", 6, DType::kF32},
-    {"DoubleStorage", "float64", 7, DType::kF64},
-    {"HalfStorage", "float16", 5, DType::kF16},
-    {"BFloat16Storage", "bfloat16", 15, DType::kBF16},
-    {"LongStorage", "int64", 4, DType::kI64},
-    {"IntStorage", "int32", 3, DType::kI32},
-    {"ShortStorage", "int16", 2, DType::kI16},
-    {"CharStorage", "int8", 1, DType::kI8},
-    {"ByteStorage", "uint8", 0, DType::kU8},
-    {"BoolStorage", "bool", 11, DType::kBool},
-    {"ComplexFloatStorage", "complex64", 9, DType::kC64},
-    {"ComplexDoubleStorage", "complex128", 10, DType::kC128},
-    {"QInt8Storage", "qint8", 12, DType::kI8},
-    {"QUInt8Storage", "quint8", 13, DType::kU8},
-    {"QInt32Storage", "qint32", 14, DType::kI32},
-    {"", "float8_e5m2", 23, DType::kF8E5M2},
-    {"", "float8_e4m3fn", 24, DType::kF8E4M3FN},
-    {"", "float8_e5m2fnuz", 25, DType::kF8E5M2FNUZ},
-    {"", "float8_e4m3fnuz", 26, DType::kF8E4M3FNUZ},
-    {"", "uint16", 27, DType::kU16},
-    {"", "uint32", 28, DType::kU32},
-    {"", "uint64", 29, DType::kU64},
+    {"FloatStorage", "float32", DType::kF32},
+    {"DoubleStorage", "float64", DType::kF64},
+    {"HalfStorage", "float16", DType::kF16},
+    {"BFloat16Storage", "bfloat16", DType::kBF16},
+    {"LongStorage", "int64", DType::kI64},
+    {"IntStorage", "int32", DType::kI32},
+    {"ShortStorage", "int16", DType::kI16},
+    {"CharStorage", "int8", DType::kI8},
+    {"ByteStorage", "uint8", DType::kU8},
+    {"BoolStorage", "bool", DType::kBool},
+    {"ComplexFloatStorage", "complex64", DType::kC64},
+    {"ComplexDoubleStorage", "complex128", DType::kC128},
+    {"QInt8Storage", "qint8", DType::kI8},
+    {"QUInt8Storage", "quint8", DType::kU8},
+    {"QInt32Storage", "qint32", DType::kI32},
+    {"", "float8_e5m2", DType::kF8E5M2},
+    {"", "float8_e4m3fn", DType::kF8E4M3FN},
+    {"", "float8_e5m2fnuz", DType::kF8E5M2FNUZ},
+    {"", "float8_e4m3fnuz", DType::kF8E4M3FNUZ},
+    {"", "uint16", DType::kU16},
+    {"", "uint32", DType::kU32},
+    {"", "uint64", DType::kU64},
 });
 
 bool is_dense(const StridedView& view) {
@@ -190,20 +189,6 @@ std::optional<DType> parse_torch_dtype(std::string_view name) {
   if (name.starts_with("torch.")) name.remove_prefix(6);
   for (const TypeRow& row : kTypes) {
     if (!name.empty() && (name == row.storage || name == row.name)) return row.dtype;
-  }
-  return std::nullopt;
-}
-
-std::optional<DType> dtype_of_scalar_type(int64_t number) {
-  for (const TypeRow& row : kTypes) {
-    if (row.scalar_type == number) return row.dtype;
-  }
-  return std::nullopt;
-}
-
-std::optional<int64_t> scalar_type_of(DType dtype) {
-  for (const TypeRow& row : kTypes) {
-    if (row.dtype == dtype) return row.scalar_type;
   }
   return std::nullopt;
 }

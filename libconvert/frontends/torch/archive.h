@@ -49,10 +49,6 @@ class Storages {
 
 // "FloatStorage" or "float32" of module torch, with or without it.
 std::optional<DType> parse_torch_dtype(std::string_view name);
-// c10::ScalarType: 6 is float, 4 long. Quantized types give the type they are stored in.
-std::optional<DType> dtype_of_scalar_type(int64_t number);
-std::optional<int64_t> scalar_type_of(DType dtype);
-
 // How a tensor lies in its storage: in elements.
 struct StridedView {
   DType dtype = DType::kUndefined;
