@@ -54,8 +54,6 @@ const std::map<std::string_view, std::string_view>& other_names() {
       {"aten::negative", "aten::neg"},
       {"aten::not_equal", "aten::ne"},
       {"aten::subtract", "aten::sub"},
-      {"aten::swapaxes", "aten::transpose"},
-      {"aten::swapdims", "aten::transpose"},
       {"aten::__and__", "aten::bitwise_and"},
       {"aten::__iand__", "aten::bitwise_and"},
       {"aten::__ior__", "aten::bitwise_or"},
@@ -64,17 +62,14 @@ const std::map<std::string_view, std::string_view>& other_names() {
       {"aten::__xor__", "aten::bitwise_xor"},
       {"aten::__lshift__", "aten::bitwise_left_shift"},
       {"aten::__rshift__", "aten::bitwise_right_shift"},
-      {"aten::inverse", "aten::linalg_inv"},
       {"aten::special_erf", "aten::erf"},
       {"aten::special_exp2", "aten::exp2"},
       {"aten::special_expit", "aten::sigmoid"},
       {"aten::special_expm1", "aten::expm1"},
       {"aten::special_log1p", "aten::log1p"},
       {"aten::special_logit", "aten::logit"},
-      {"aten::special_log_softmax", "aten::log_softmax"},
       {"aten::special_logsumexp", "aten::logsumexp"},
       {"aten::special_round", "aten::round"},
-      {"aten::special_softmax", "aten::softmax"},
   };
   return names;
 }

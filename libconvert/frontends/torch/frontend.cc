@@ -21,10 +21,9 @@ bool recognizes(std::span<const std::byte> bytes, const frontend::SourceFiles& s
   return names.ok() && is_program(*names);
 }
 
-Result<ImportedModel> import(frontend::SourceFiles& source, const ImportOptions& options) {
+Result<ImportedModel> import_archive(MappedFile file, const ImportOptions& options) {
   MNN_ASSIGN_OR_RETURN(const int64_t nodes,
                        frontend::int_key(options, kNodesKey, kDefaultNodes, 1, int64_t{1} << 30));
-  MNN_ASSIGN_OR_RETURN(MappedFile file, source.open_main());
   try {
     MNN_ASSIGN_OR_RETURN(
         Program program,
@@ -33,6 +32,11 @@ Result<ImportedModel> import(frontend::SourceFiles& source, const ImportOptions&
   } catch (const std::bad_alloc&) {
     return limit_exceeded("out of memory");
   }
+}
+
+Result<ImportedModel> import(frontend::SourceFiles& source, const ImportOptions& options) {
+  MNN_ASSIGN_OR_RETURN(MappedFile file, source.open_main());
+  return import_archive(std::move(file), options);
 }
 
 std::vector<std::string> operators() {
@@ -55,6 +59,11 @@ Frontend exported_program_frontend() {
           torch::operators,
           {{torch::kModelKey, "The program of an archive that holds several"},
            {torch::kNodesKey, "Most nodes of the graph; default 1048576"}}};
+}
+
+Result<ImportedModel> import_exported_program(std::span<const std::byte> bytes,
+                                              const ImportOptions& options) {
+  return torch::import_archive(MappedFile{bytes, nullptr}, options);
 }
 
 }  // namespace mnn

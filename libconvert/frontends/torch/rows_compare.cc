@@ -81,6 +81,17 @@ void is_close(Call& c) {
   c.give(c.binary("Or", near, c.binary("Equal", a, b)));
 }
 
+// Which elements are among those of a list.
+void is_in(Call& c) {
+  const DType type = c.promoted({"elements", "test_elements"});
+  const ValueId x = c.emit("Unsqueeze", {c.as("elements", type), c.add_ints({-1})});
+  const ValueId list = c.reshape(c.as("test_elements", type), {-1});
+  const ValueId same = c.cast(c.binary("Equal", x, list), DType::kI32);
+  const ValueId some = c.emit("ReduceMax", {same, c.add_ints({-1})}, {{"keepdims", int64_t{0}}});
+  const ValueId in = c.cast(some, DType::kBool);
+  c.give(c.flag("invert") ? c.unary("Not", in) : in);
+}
+
 }  // namespace
 
 std::vector<RowText> compare_rows() {
@@ -125,6 +136,10 @@ std::vector<RowText> compare_rows() {
        masked_fill},
       {"masked_fill.Tensor(Tensor self, Tensor mask, Tensor value) -> Tensor", "Where",
        masked_fill},
+      {"isin.Tensor_Tensor(Tensor elements, Tensor test_elements, *, bool assume_unique=False, "
+       "bool "
+       "invert=False) -> Tensor",
+       "Equal, ReduceMax", is_in},
       {"isnan(Tensor self) -> Tensor", "IsNaN", is_special},
       {"isinf(Tensor self) -> Tensor", "IsInf", is_special},
       {"isposinf(Tensor self) -> Tensor", "IsInf", is_signed_infinity},

@@ -115,6 +115,28 @@ void eye(Call& c) {
   c.give(c.cast(c.emit("EyeLike", {zeros}), type));
 }
 
+// Rows and columns of a triangle's elements, row by row: [2, n].
+void triangle_indices(Call& c) {
+  const int64_t rows = c.integer("row"), columns = c.integer("col"), offset = c.integer("offset");
+  const bool upper = c.op() == "aten::triu_indices";
+  constexpr int64_t kMost = 1 << 14;
+  if (rows < 0 || columns < 0 || rows > kMost || columns > kMost) {
+    return c.fail(invalid("bad number of rows or columns"));
+  }
+  std::vector<int64_t> places, seconds;
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t j = 0; j < columns; ++j) {
+      if (upper ? j - i < offset : j - i > offset) continue;
+      places.push_back(i);
+      seconds.push_back(j);
+    }
+  }
+  const auto n = static_cast<int64_t>(places.size());
+  places.insert(places.end(), seconds.begin(), seconds.end());
+  const ValueId table = c.add_constant(Tensor::ints(places).reshaped({2, n}));
+  c.give(c.cast(table, c.dtype("dtype", DType::kI64)));
+}
+
 // Casts. To the type it has: nothing.
 void to(Call& c) {
   const Arg& a = c.arg("self");
@@ -214,6 +236,10 @@ std::vector<RowText> create_rows() {
        "constant", linspace},
       {"eye(int n, " MNN_FACTORY ") -> Tensor", "EyeLike", eye},
       {"eye.m(int n, int m, " MNN_FACTORY ") -> Tensor", "EyeLike", eye},
+      {"tril_indices(int row, int col, int offset=0, " MNN_FACTORY ") -> Tensor", "constant",
+       triangle_indices},
+      {"triu_indices(int row, int col, int offset=0, " MNN_FACTORY ") -> Tensor", "constant",
+       triangle_indices},
       {"to.dtype(Tensor(a) self, ScalarType dtype, bool non_blocking=False, bool copy=False, "
        "MemoryFormat? memory_format=None) -> Tensor(a)",
        "Cast", to},

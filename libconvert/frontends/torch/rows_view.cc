@@ -125,7 +125,10 @@ void transpose(Call& c) {
   const bool complex = z != nullptr && z->complex;
   const ValueId x = complex ? z->id : c.tensor("self");
   const size_t rank = c.rank(x) - (complex ? 1 : 0);
-  c.give(c.swap_axes(x, c.axis("dim0", rank), c.axis("dim1", rank)), complex);
+  const bool named_axes = c.has_param("axis0");
+  c.give(c.swap_axes(x, c.axis(named_axes ? "axis0" : "dim0", rank),
+                     c.axis(named_axes ? "axis1" : "dim1", rank)),
+         complex);
 }
 
 void transpose_2d(Call& c) {
@@ -364,6 +367,19 @@ void as_strided(Call& c) {
   c.give(c.gather(c.reshape(x, {-1}), table, 0));
 }
 
+// The first elements in another shape; what a larger one would hold is not said.
+void resize(Call& c) {
+  const ValueId x = c.tensor("self");
+  const std::vector<int64_t> size = c.ints("size");
+  const std::optional<int64_t> count = checked_elements(size);
+  const Type& type = c.type_of(x);
+  if (!c.status.ok()) return;
+  if (!count || !type.is_static() || num_elements(*type.shape).value() < *count) {
+    return c.refuse("resize to more elements than there are");
+  }
+  c.give(c.reshape(c.slice(c.reshape(x, {-1}), 0, IntArg{0}, IntArg{*count}), size));
+}
+
 }  // namespace
 
 std::vector<RowText> view_rows() {
@@ -400,6 +416,8 @@ std::vector<RowText> view_rows() {
       {"permute(Tensor(a) self, int[] dims) -> Tensor(a)", "Transpose", permute},
       {"permute_copy(Tensor self, int[] dims) -> Tensor", "Transpose", permute},
       {"transpose.int(Tensor(a) self, int dim0, int dim1) -> Tensor(a)", "Transpose", transpose},
+      {"swapaxes(Tensor(a) self, int axis0, int axis1) -> Tensor(a)", "Transpose", transpose},
+      {"swapdims(Tensor(a) self, int dim0, int dim1) -> Tensor(a)", "Transpose", transpose},
       {"t(Tensor(a) self) -> Tensor(a)", "Transpose", transpose_2d},
       {"numpy_T(Tensor(a) self) -> Tensor(a)", "Transpose", reverse_dims},
       {"mT(Tensor(a) self) -> Tensor(a)", "Transpose", matrix_transpose},
@@ -444,6 +462,8 @@ std::vector<RowText> view_rows() {
        "Transpose, Reshape, Gather", diagonal},
       {"unfold(Tensor(a) self, int dimension, int size, int step) -> Tensor(a)",
        "Gather, Transpose", unfold},
+      {"resize(Tensor self, int[] size, *, MemoryFormat? memory_format=None) -> Tensor",
+       "Slice, Reshape", resize},
       {"as_strided(Tensor(a) self, int[] size, int[] stride, int? storage_offset=None) -> "
        "Tensor(a)",
        "Reshape, Gather", as_strided},
