@@ -6,7 +6,9 @@
 
 #include "apps/common/flags.h"
 #include "apps/common/project_flags.h"
+#include "libruntime/compile/registry.h"
 #include "libruntime/core/io/file.h"
+#include "libruntime/kernels/isa.h"
 
 namespace {
 

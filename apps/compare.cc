@@ -7,6 +7,9 @@
 #include "apps/flows/compare_report.h"
 #include "apps/flows/samples.h"
 #include "apps/flows/tensors.h"
+#include "apps/flows/thumbnail.h"
+#include "libruntime/compile/registry.h"
+#include "libruntime/kernels/isa.h"
 #include "libruntime/session.h"
 
 namespace {
@@ -25,7 +28,7 @@ struct Options {
   ImageOptions base_images;  // the project's
   bool random = false;
   CompareOptions compare;
-  size_t max_layers = 25;
+  size_t max_layers = 25, worst_samples = 5;
 };
 
 // Without models: the project's two on its samples, images made inputs its way. A model of a
@@ -75,6 +78,7 @@ Result<CompareInputs> open_compare_inputs(const Options& o, const LoadedModel& r
     tell_skipped(o.inputs, samples, events);
     inputs.count = samples.names.size();
     inputs.load = samples.load;
+    inputs.names = samples.names;
     return inputs;
   }
   const auto dims = concrete_input_dims(sized);
@@ -126,11 +130,15 @@ Status compare(Options& o) {
       o.ref, o.test,
       o.inputs.empty() ? "random inputs of seed " + std::to_string(o.seed) : o.inputs};
   for (const std::string& r : o.reports) {
-    MNN_RETURN_IF_ERROR(write_compare_report(r, c, o.compare.gate, title));
+    MNN_RETURN_IF_ERROR(
+        write_compare_report(r, c, o.compare.gate, title, o.worst_samples, [&](size_t i) {
+          return i < inputs.names.size() ? thumbnail_html(inputs.names[i]) : std::string();
+        }));
   }
   std::cout << (o.common.json ? compare_json(c, o.compare.gate, title)
-                : is_quiet()  ? verdict_text(c, o.compare.gate)
-                              : compare_text(c, o.compare.gate, title, o.max_layers));
+                : is_quiet()
+                    ? verdict_text(c, o.compare.gate)
+                    : compare_text(c, o.compare.gate, title, o.max_layers, o.worst_samples));
   return judge_comparison(c, o.compare.gate).context(o.test);
 }
 
@@ -175,6 +183,23 @@ int main(int argc, char** argv) {
       ->type_name("N")
       ->check(whole_number(0))
       ->capture_default_str();
+  app.add_option("--worst", o.worst_samples, "Samples to list, worst first")
+      ->type_name("N")
+      ->check(whole_number(0))
+      ->capture_default_str();
+  app.add_option("--metric", o.compare.metrics,
+                 "A figure of the task: argmax, top5, ctc, detections:SPEC (see the manual). "
+                 "Repeatable")
+      ->type_name("NAME[:SPEC]")
+      ->allow_extra_args(false);
+  app.add_option("--min-metric", o.compare.gate.min_metric, "Exit 3 when a --metric is lower")
+      ->type_name("X")
+      ->check(real_number(0, 1));
+  app.add_option("--output-slice", o.compare.output_slices,
+                 "Judge this part of an output by itself, such as output0[:,4:]; default: found. "
+                 "Repeatable")
+      ->type_name("NAME[RANGES]")
+      ->allow_extra_args(false);
   app.add_option("--backend", o.compare.test_backend, "Backend to prefer for TEST")
       ->check(CLI::IsMember(backend_names()));
   app.add_option("--ref-backend", o.compare.ref_backend, "Backend to prefer for REF")

@@ -8,6 +8,7 @@
 #include "apps/flows/check.h"
 #include "apps/flows/model_io.h"
 #include "apps/flows/placement.h"
+#include "libruntime/compile/registry.h"
 #include "libruntime/core/op.h"
 #include "libruntime/core/quant.h"
 #include "libruntime/core/text.h"
@@ -82,7 +83,8 @@ Status print_ops(bool json) {
   std::vector<std::vector<std::string>> rows = {{"operator", "decomposition"}};
   std::map<std::string, std::set<std::string>> runs;
   for (const std::string& backend : backend_names()) {
-    const std::vector<std::string> ops = make_backend(backend)->operators();
+    MNN_ASSIGN_OR_RETURN(const auto opened, open_backend(backend));
+    const std::vector<std::string> ops = opened->operators();
     runs[backend] = {ops.begin(), ops.end()};
     out["backends"][backend] = ops;
     rows[0].push_back(backend);

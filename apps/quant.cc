@@ -21,6 +21,7 @@ struct Options {
   std::string gate, project;
   std::optional<double> min_cosine, min_snr;
   std::optional<int64_t> max_size;
+  std::optional<double> min_sample_snr, min_eval, min_metric;
   int max_layers = 25;
   ImageFlags images;
 };
@@ -28,11 +29,12 @@ struct Options {
 // What -q prints: the figures at the outputs and what was written.
 std::string verdict_text(const QuantOutcome& outcome) {
   std::string text;
-  for (const auto& [name, m] : outcome.report.outputs) {
-    text += "output " + name + ": SNR " + format_number(m.snr_db, 1) + " dB, cosine " +
+  for (const OutputError& o : outcome.report.outputs) {
+    const auto [name, m] = o.worst();
+    text += "output " + name + ": pooled SNR " + format_number(m.snr_db, 1) + " dB, cosine " +
             format_number(m.cosine, 6) + "\n";
   }
-  return text;
+  return text + task_text(outcome.report);
 }
 
 // Takes what the flags left open from the project.
@@ -69,6 +71,9 @@ Status quant(Options& o, const CLI::App& app) {
   }
   if (o.min_cosine) f.thresholds.min_cosine = o.min_cosine;
   if (o.min_snr) f.thresholds.min_snr = o.min_snr;
+  if (o.min_sample_snr) f.thresholds.min_sample_snr = o.min_sample_snr;
+  if (o.min_eval) f.thresholds.min_eval = o.min_eval;
+  if (o.min_metric) f.thresholds.min_metric = o.min_metric;
   if (o.max_size) f.thresholds.max_size = o.max_size;
   f.threads = o.common.threads;
   QuantOutcome outcome;
@@ -91,7 +96,7 @@ Status quant(Options& o, const CLI::App& app) {
   } else {
     std::cout << (is_quiet() ? verdict_text(outcome)
                              : report_text(outcome.report, static_cast<size_t>(o.max_layers),
-                                           color_on_stdout()))
+                                           f.worst_samples, color_on_stdout()))
               << "written: " << outcome.path << " (" << format_bytes(outcome.file_bytes) << ")\n";
   }
   return outcome.verdict.ok() ? Status() : outcome.verdict.context(outcome.path);
@@ -136,15 +141,46 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"auto", "on", "off"}))
       ->capture_default_str();
   app.add_option("--gate", o.gate,
-                 "Thresholds: normal (cosine 0.99, 15 dB) or strict (0.999, 30 dB, "
-                 "and samples that say something)")
+                 "Thresholds: normal (cosine 0.99, 15 dB) or strict (0.999, 30 dB), both with "
+                 "samples that say something")
       ->check(CLI::IsMember({"normal", "strict"}));
-  app.add_option("--min-cosine", o.min_cosine, "Exit 3 when an output's cosine is lower")
+  app.add_option("--min-cosine", o.min_cosine,
+                 "Exit 3 when the cosine of an output's worst slice is lower")
       ->type_name("C")
       ->check(real_number(-1, 1));
-  app.add_option("--min-snr", o.min_snr, "Exit 3 when an output's SNR is lower")
+  app.add_option("--min-snr", o.min_snr, "Exit 3 when the SNR of an output's worst slice is lower")
       ->type_name("DB")
       ->check(real_number(-1000, 1000));
+  app.add_option("--min-sample-snr", o.min_sample_snr,
+                 "Exit 3 when the SNR of the worst held-back sample is lower")
+      ->type_name("DB")
+      ->check(real_number(-1000, 1000));
+  app.add_option("--metric", f.metrics,
+                 "A figure of the task on held-back samples: argmax, top5, ctc, detections:SPEC "
+                 "(see the manual). Repeatable")
+      ->type_name("NAME[:SPEC]")
+      ->allow_extra_args(false);
+  app.add_option("--min-metric", o.min_metric, "Exit 3 when a --metric is lower")
+      ->type_name("X")
+      ->check(real_number(0, 1));
+  app.add_option("--eval", f.eval.command,
+                 "Run CMD REF_DIR TEST_DIR through /bin/sh on the outputs of both models and take "
+                 "the last number it prints")
+      ->type_name("CMD");
+  app.add_option("--min-eval", o.min_eval, "Exit 3 when that number is lower")
+      ->type_name("X")
+      ->check(real_number(-1e9, 1e9));
+  app.add_option("--eval-timeout", f.eval.timeout, "Seconds the program may take")
+      ->type_name("S")
+      ->check(real_number(0.1, 1e6))
+      ->capture_default_str();
+  app.add_flag("--try", f.promote,
+               "Keep the layers that cost most in float until the thresholds are reached");
+  app.add_option("--output-slice", f.output_slices,
+                 "Judge this part of an output by itself, such as output0[:,4:]; default: found. "
+                 "Repeatable")
+      ->type_name("NAME[RANGES]")
+      ->allow_extra_args(false);
   app.add_option("--max-size", o.max_size, "Exit 3 when the file is larger")
       ->type_name("BYTES")
       ->check(whole_number(0))
@@ -161,6 +197,10 @@ int main(int argc, char** argv) {
   app.add_option("--max-layers", o.max_layers, "Rows of the table on the terminal")
       ->type_name("N")
       ->check(whole_number(0, INT_MAX))
+      ->capture_default_str();
+  app.add_option("--worst", f.worst_samples, "Held-back samples to list, worst first")
+      ->type_name("N")
+      ->check(whole_number(0))
       ->capture_default_str();
   add_image_flags(app, o.images);
   add_project_flag(app, c, o.project);

@@ -14,6 +14,8 @@
 #include "apps/flows/samples.h"
 #include "apps/flows/tensors.h"
 #include "apps/flows/top_k.h"
+#include "libruntime/compile/registry.h"
+#include "libruntime/kernels/isa.h"
 #include "libruntime/report/json_text.h"
 
 namespace {

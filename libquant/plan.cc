@@ -5,6 +5,7 @@
 #include <numeric>
 #include <string_view>
 
+#include "libruntime/compile/registry.h"
 #include "libruntime/core/op.h"
 
 namespace mnn {
@@ -31,25 +32,24 @@ bool as_layer(const Graph& g, NodeId id, QuantLayer& layer) {
   if (n.own_inputs() < 2 || !is_float_activation(g, n.inputs[0])) return false;
   if (n.outputs[0] == kNoValue) return false;
   const AttributeReader attributes(n, *find_op(n.op));
+  // The correction of biases takes these as they are.
   if (n.op == "Gemm" &&
-      (attributes.attr_int("transA") != 0 || attributes.attr_float("alpha") != 1.0 ||
-       attributes.attr_float("beta") != 1.0)) {
+      (attributes.attr_int("transA") != 0 || attributes.attr_float("beta") != 1.0)) {
     return false;
   }
+  const Backend& backend = quantization_backend();
   layer = {id, n.inputs[0], kNoValue, kNoValue, n.outputs[0], 0, kNoValue};
   if (!conv && is_float_activation(g, n.inputs[1])) {
     layer.second = n.inputs[1];
-    const Type &a = g.value(layer.input).type, &b = g.value(layer.second).type;
-    return a.shape && b.shape && a.rank() >= 2 && b.rank() >= 2;
+    return !backend.why_not_form(g, n, ComputeForm::kU8xU8);
   }
   const Tensor* weight = float_constant(g, n, 1);
   if (weight == nullptr || weight->elements() == 0) return false;
+  if (backend.why_not_form(g, n, ComputeForm::kU8xS8)) return false;
   layer.weight = n.inputs[1];
   if (conv) {
-    if (weight->rank() < 3 || (transposed && attributes.attr_int("group") != 1)) return false;
     layer.weight_axis = transposed ? 1 : 0;
   } else if (n.op == "MatMul") {
-    if (weight->rank() != 2) return false;
     layer.weight_axis = 1;
     return true;
   } else {
@@ -203,6 +203,11 @@ QuantParams activation_params(double low, double high) {
   const float scale = width > 1e-30 ? static_cast<float>(width / 255.0) : 1.0f;
   return tensor_quant(DType::kU8, scale,
                       static_cast<int32_t>(std::clamp(std::nearbyint(-low / scale), 0.0, 255.0)));
+}
+
+const Backend& quantization_backend() {
+  static const std::unique_ptr<Backend> cpu = std::move(open_backend("cpu")).value();
+  return *cpu;
 }
 
 QuantPlan plan_quantization(const Graph& graph, const std::set<NodeId>& float_nodes,

@@ -4,6 +4,7 @@
 #include <set>
 #include <vector>
 
+#include "libruntime/compile/backend.h"
 #include "libruntime/core/graph.h"
 
 namespace mnn {
@@ -37,6 +38,9 @@ struct QuantPlan {
 // float, and so do the layers of `float_nodes` and the values between layers of `float_values`.
 QuantPlan plan_quantization(const Graph& graph, const std::set<NodeId>& float_nodes = {},
                             const std::set<ValueId>& float_values = {});
+
+// The backend that models are quantized for: it tells what it can compute in bytes.
+const Backend& quantization_backend();
 
 // u8 parameters for real values in [low, high], widened to contain 0 exactly.
 QuantParams activation_params(double low, double high);

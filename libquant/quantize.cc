@@ -3,14 +3,17 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <tuple>
 
 #include "libquant/calibrate/data_check.h"
 #include "libquant/report/islands.h"
 #include "libquant/report/layer_report.h"
 #include "libquant/report/scheme.h"
+#include "libquant/search/promote.h"
 #include "libquant/search/search.h"
 #include "libruntime/core/half.h"
 #include "libruntime/core/quant.h"
+#include "libruntime/core/task_metrics.h"
 #include "libruntime/report/format.h"
 
 namespace mnn {
@@ -104,12 +107,19 @@ std::vector<char> touched_values(const Graph& graph) {
 class Quantizer {
  public:
   Quantizer(const Graph& graph, const QuantOptions& options)
-      : graph_(graph), options_(options), run_{options.threads, options.isa} {}
+      : graph_(graph), options_(options), run_{options.engine} {}
 
   Result<QuantResult> run(const SampleSource& calibration, const SampleSource& holdout) {
     MNN_RETURN_IF_ERROR(verify(graph_));
     const bool import = !options_.import_scheme.empty();
     if (calibration.count == 0 && !import) return usage_error("there is no calibration sample");
+    std::vector<OutputSlice> by_hand;
+    for (const std::string& text : options_.output_slices) {
+      MNN_ASSIGN_OR_RETURN(OutputSlice slice, parse_slice(graph_, text));
+      by_hand.push_back(std::move(slice));
+    }
+    for (const std::string& spec : options_.metrics)
+      MNN_RETURN_IF_ERROR(make_metric(graph_, spec).status());
     const Split split = split_samples(calibration, holdout);
     if (plan_quantization(graph_).layers.empty()) {
       return unsupported("no Conv, Gemm or MatMul with float operands to quantize");
@@ -122,13 +132,16 @@ class Quantizer {
     if (split.holdout.size() > 0) {
       MNN_ASSIGN_OR_RETURN(const auto float_session, open_for_quant(graph_, run_));
       MNN_ASSIGN_OR_RETURN(reference_, run_all(*float_session, split.holdout));
+      MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> sample, split.holdout.load(0));
+      MNN_ASSIGN_OR_RETURN(const Graph bound, bound_to(graph_, sample));
+      MNN_ASSIGN_OR_RETURN(judged_, judged_slices(bound, reference_, by_hand));
     }
     if (import) {
       MNN_ASSIGN_OR_RETURN(solution_, read_scheme(graph_, options_.import_scheme));
     } else {
       MNN_ASSIGN_OR_RETURN(
           SearchResult found,
-          search_recipe({graph_, split.calibration, split.holdout, reference_, options_}));
+          search_recipe({graph_, split.calibration, split.holdout, reference_, judged_, options_}));
       solution_ = std::move(found.best);
       report_.candidates = std::move(found.candidates);
       for (const KeptFloat& kept : found.kept_float) report_.warnings.push_back(reason_of(kept));
@@ -137,8 +150,9 @@ class Quantizer {
           add_fault(std::move(fault));
       }
     }
-    report_.method = solution_.recipe;
     QuantResult result;
+    MNN_RETURN_IF_ERROR(promote(split.holdout));
+    report_.method = solution_.recipe;
     result.scheme_json = scheme_json(graph_, solution_, options_.scheme, options_.calibration_json);
     MNN_RETURN_IF_ERROR(finish(split.holdout, result));
     return result;
@@ -169,6 +183,56 @@ class Quantizer {
     return {};
   }
 
+  // Where the goal is missed: layers go to float until it is reached.
+  Status promote(const SampleSet& holdout) {
+    if (!options_.reached || holdout.size() == 0) return {};
+    const auto reached = [&](const Graph& graph) -> Result<bool> {
+      QuantReport trial;
+      MNN_RETURN_IF_ERROR(measure(graph, holdout, trial));
+      return options_.reached(graph, trial);
+    };
+    const Graph all = annotate(solution_.graph, solution_.plan, solution_.decisions);
+    MNN_ASSIGN_OR_RETURN(const bool enough, reached(all));
+    if (enough) return {};
+    MNN_ASSIGN_OR_RETURN(const std::vector<LayerError> layers, layer_errors(holdout));
+    double macs = 0;
+    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> sample, holdout.load(0));
+    MNN_ASSIGN_OR_RETURN(const std::vector<int64_t> of_nodes, node_macs(graph_, sample));
+    for (const int64_t m : of_nodes) macs += static_cast<double>(m);
+    MNN_ASSIGN_OR_RETURN(
+        PromotionResult found,
+        promote_layers({solution_, layers, macs, reached, [&](int64_t done, int64_t total) {
+                          if (options_.progress) options_.progress("promotions", done, total);
+                        }}));
+    report_.promotions = std::move(found.told);
+    if (!report_.promotions.reached) {
+      report_.warnings.push_back(
+          "the goal is out of reach with half of the MACs in float; nothing was promoted");
+      return {};
+    }
+    const QuantPlan before = solution_.plan;
+    std::tie(solution_.plan, solution_.decisions) =
+        without(solution_.graph, solution_.plan, solution_.decisions, std::move(found.nodes),
+                std::move(found.values));
+    if (solution_.calibration)
+      solution_.calibration = restricted(*solution_.calibration, before, solution_.plan);
+    solution_.recipe += ", " + std::to_string(report_.promotions.layers.size()) + " promoted";
+    // That is the recipe now.
+    QuantReport trial;
+    MNN_RETURN_IF_ERROR(
+        measure(annotate(solution_.graph, solution_.plan, solution_.decisions), holdout, trial));
+    for (TriedRecipe& tried : report_.candidates) tried.chosen = false;
+    report_.candidates.push_back(
+        {solution_.recipe, trial.samples.mean_snr_db(), trial.samples.worst_snr_db(), true});
+    return {};
+  }
+
+  Result<std::vector<LayerError>> layer_errors(const SampleSet& holdout) {
+    return report_layers({solution_.graph, solution_.plan, solution_.decisions, reference_, judged_,
+                          holdout, run_, options_.progress,
+                          solution_.calibration ? &*solution_.calibration : nullptr});
+  }
+
   Status finish(const SampleSet& holdout, QuantResult& result) {
     result.graph = annotate(solution_.graph, solution_.plan, solution_.decisions);
     if (holdout.size() > 0) {
@@ -181,23 +245,14 @@ class Quantizer {
   }
 
   Status measure_result(const Graph& graph, const SampleSet& holdout) {
-    MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(graph, run_));
-    MNN_ASSIGN_OR_RETURN(const auto outputs, run_all(*session, holdout));
-    MNN_ASSIGN_OR_RETURN(const auto errors, output_errors(reference_, outputs));
+    MNN_RETURN_IF_ERROR(measure(graph, holdout, report_));
     const std::vector<char> touched = touched_values(graph);
-    for (size_t o = 0; o < errors.size(); ++o) {
-      const std::string& name = graph_.value(graph_.outputs[o]).name;
-      report_.outputs.emplace_back(name, metrics_of(errors[o]));
-      ErrorMetrics& m = report_.outputs.back().second;
-      m.constant = m.constant || never_changes(reference_, o);
-      if (m.constant && touched[static_cast<size_t>(graph.outputs[o])])
-        add_fault("output " + name +
+    for (size_t o = 0; o < report_.outputs.size(); ++o) {
+      if (report_.outputs[o].whole.constant && touched[static_cast<size_t>(graph.outputs[o])])
+        add_fault("output " + report_.outputs[o].name +
                   " is the same on all held-back samples: its error says nothing");
     }
-    MNN_ASSIGN_OR_RETURN(const std::vector<double> each, sample_snrs_db(reference_, outputs));
-    for (size_t s = 0; s < each.size(); ++s) report_.samples.push_back({holdout.name(s), each[s]});
-    report_.mean_sample_snr_db = mean_of(each);
-    report_.argmax_agreement = argmax_agreement(graph_, reference_, outputs);
+    MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(graph, run_));
     MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> sample, holdout.load(0));
     // Samples may differ in shape: the first is the one to count by.
     std::vector<std::vector<int64_t>> dims;
@@ -211,14 +266,55 @@ class Quantizer {
       if (island.mac_share >= kNotableMacShare) report_.warnings.push_back(warning_of(island));
     }
     if (!options_.layer_report) return {};
-    MNN_ASSIGN_OR_RETURN(
-        report_.layers, report_layers({solution_.graph, solution_.plan, solution_.decisions,
-                                       reference_, holdout, run_, options_.progress,
-                                       solution_.calibration ? &*solution_.calibration : nullptr}));
+    MNN_ASSIGN_OR_RETURN(report_.layers, layer_errors(holdout));
     for (const LayerError& layer : report_.layers) {
       if (layer.isolated.failed || layer.accumulated.failed || layer.contribution.failed) {
         report_.warnings.push_back("layer " + layer.name + ": NaN, infinity or nothing compared");
       }
+    }
+    return {};
+  }
+
+  // Everything about the outputs on the held-back samples.
+  Status measure(const Graph& graph, const SampleSet& holdout, QuantReport& report) const {
+    MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(graph, run_));
+    MNN_ASSIGN_OR_RETURN(const auto outputs, run_all(*session, holdout));
+    MNN_RETURN_IF_ERROR(measure_outputs(outputs, report));
+    SampleErrors& each = report.samples;
+    for (const OutputSlice& slice : judged_.slices) each.slice_names.push_back(slice.name);
+    for (size_t s = 0; s < outputs.size(); ++s) {
+      MNN_ASSIGN_OR_RETURN(const auto errors, slice_errors(judged_, reference_[s], outputs[s]));
+      each.samples.push_back({holdout.name(s), holdout.indices[s], sample_snr_db(judged_, errors),
+                              sample_slice_snrs_db(judged_, errors)});
+    }
+    each.constant = std::all_of(report.outputs.begin(), report.outputs.end(),
+                                [](const OutputError& o) { return o.whole.constant; });
+    report.argmax_agreement = argmax_agreement(graph_, reference_, outputs);
+    for (const std::string& spec : options_.metrics) {
+      MNN_ASSIGN_OR_RETURN(const auto metric, make_metric(graph_, spec));
+      for (size_t s = 0; s < outputs.size(); ++s) {
+        const Status status = metric->add(reference_[s], outputs[s]);
+        if (!status.ok()) return status.context("--metric " + spec);
+      }
+      report.metrics.push_back({spec, metric->value()});
+    }
+    return {};
+  }
+
+  Status measure_outputs(const std::vector<std::vector<Tensor>>& outputs,
+                         QuantReport& report) const {
+    MNN_ASSIGN_OR_RETURN(const auto whole, output_errors(reference_, outputs));
+    MNN_ASSIGN_OR_RETURN(const auto parts, slice_errors(judged_, reference_, outputs));
+    for (size_t o = 0; o < whole.size(); ++o) {
+      OutputError e{graph_.value(graph_.outputs[o]).name, metrics_of(whole[o]), {}};
+      e.whole.constant = e.whole.constant || never_changes(reference_, o);
+      for (size_t i = 0; i < parts.size(); ++i) {
+        const OutputSlice& slice = judged_.slices[i];
+        if (slice.output != o || slice.whole()) continue;
+        e.slices.push_back({slice.name, metrics_of(parts[i])});
+        e.slices.back().metrics.constant |= e.whole.constant;
+      }
+      report.outputs.push_back(std::move(e));
     }
     return {};
   }
@@ -229,6 +325,7 @@ class Quantizer {
   Solution solution_;
   QuantReport report_;
   std::vector<std::vector<Tensor>> reference_;  // float outputs of the held-back samples
+  JudgedSlices judged_;
 };
 
 // The samples as the graph takes them whose border was widened.
@@ -247,17 +344,40 @@ SampleSource in_f32(const SampleSource& source, const HalfBorder& border) {
 
 }  // namespace
 
+SliceError OutputError::worst() const {
+  if (slices.empty()) return {name, whole};
+  return *std::min_element(slices.begin(), slices.end(), [](const auto& a, const auto& b) {
+    if (a.metrics.failed != b.metrics.failed) return a.metrics.failed;
+    return a.metrics.snr_db < b.metrics.snr_db;
+  });
+}
+
 Result<QuantResult> quantize(const Graph& graph, const SampleSource& calibration,
                              const SampleSource& holdout, const QuantOptions& options) {
   if (options.scheme != "int8") return usage_error("scheme " + options.scheme + ": expected int8");
+  QuantOptions own = options;
+  if (own.engine == nullptr) {
+    EngineOptions engine;
+    engine.threads = options.threads;
+    if (!options.isa.empty()) engine.backend_options["cpu"]["isa"] = options.isa;
+    MNN_ASSIGN_OR_RETURN(own.engine, Engine::create(engine));
+  }
   // A model of 16-bit floats is quantized as the f32 model it computes as.
   const HalfStorage storage = half_storage(graph);
   Graph wide = graph;
   MNN_RETURN_IF_ERROR(widen(wide));
   const HalfBorder border = widen_border(wide);
+  QuantOptions inner = own;
+  if (options.reached) {
+    inner.reached = [&](const Graph& quantized, const QuantReport& report) {
+      Graph narrow = quantized;
+      narrow_border(narrow, border);
+      return options.reached(narrow, report);
+    };
+  }
   MNN_ASSIGN_OR_RETURN(
       QuantResult result,
-      Quantizer(wide, options).run(in_f32(calibration, border), in_f32(holdout, border)));
+      Quantizer(wide, inner).run(in_f32(calibration, border), in_f32(holdout, border)));
   narrow_border(result.graph, border);
   MNN_RETURN_IF_ERROR(restore_half(result.graph, storage).status());
   QuantReport& report = result.report;

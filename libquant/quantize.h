@@ -21,11 +21,14 @@ Result<QuantResult> quantize(const Graph& graph, const SampleSource& calibration
 // What a scheme file says about its calibration data.
 Result<std::string> scheme_calibration(const std::string& scheme_text);
 
-// The SNR at all outputs together, or its mean, as the reports print it: "23.41 dB", "exact", and
-// "constant" where no output ever changes, so that being exact says nothing.
-std::string overall_text(const QuantReport& report, double snr_db);
-std::string report_text(const QuantReport& report, size_t max_layers, bool color);
+// Task metrics, the user's program and promotions, a line each.
+std::string task_text(const QuantReport& report);
+std::string report_text(const QuantReport& report, size_t max_layers, size_t worst_samples,
+                        bool color);
 std::string report_json(const QuantReport& report);
-std::string report_html(const QuantReport& report, const std::string& title);  // self-contained
+// Self-contained. `picture` makes a small image of a sample by its position, as HTML; it may be
+// null, and give nothing.
+std::string report_html(const QuantReport& report, const std::string& title, size_t worst_samples,
+                        const std::function<std::string(size_t)>& picture);
 
 }  // namespace mnn

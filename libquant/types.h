@@ -2,13 +2,20 @@
 #pragma once
 
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "libruntime/core/metrics.h"
 #include "libruntime/core/tensor.h"
+#include "libruntime/report/samples.h"
 
 namespace mnn {
+
+class Engine;
+struct Graph;
+struct QuantReport;
 
 enum class CalibrationMethod { kAuto, kMinMax, kPercentile, kKl, kMse };
 enum class WeightScale { kAbsMax, kMse };
@@ -32,7 +39,15 @@ struct QuantOptions {
   OverflowFix overflow_fix = OverflowFix::kAuto;
   int threads = 1;
   std::string isa;
+  // What the many sessions of a search share; null: an engine of its own, of those threads and isa.
+  std::shared_ptr<Engine> engine;
   bool layer_report = true;
+  // Slices to judge their outputs by, "output0[:,4:]", in the place of those that are found.
+  std::vector<std::string> output_slices;
+  // Figures of the task to measure at the outputs beside SNR and cosine (core/task_metrics.h).
+  std::vector<std::string> metrics;
+  // Where given and not true of the result, the layers that cost most go to float until it is.
+  std::function<Result<bool>(const Graph& quantized, const QuantReport& report)> reached;
   // The text of a scheme file: its decisions are taken and nothing is searched; samples are only
   // needed to measure the result.
   std::string import_scheme;
@@ -46,6 +61,7 @@ struct QuantOptions {
 // with the whole prefix quantized. Contribution: at the network's outputs, only this layer
 // quantized.
 struct LayerError {
+  int node = -1;  // of the quantized graph
   std::string name;
   std::vector<std::string> origin;
   std::string op;
@@ -75,18 +91,42 @@ struct FloatConstant {
   int64_t bytes = 0;
 };
 
-// A recipe that was tried. Its figure is the mean over the held-back samples of each one's own SNR
-// at the outputs: not the SNR over all samples that outputs and layers have.
+// A recipe that was tried: the mean and the worst of the held-back samples' own SNRs
+// (sample_snr_db()). The recipe with the most of three parts mean and one part worst is chosen.
 struct TriedRecipe {
   std::string name;
-  double mean_sample_snr_db = 0;
+  double mean_sample_snr_db = 0, worst_sample_snr_db = 0;
   bool chosen = false;
 };
 
-// One held-back sample.
-struct SampleError {
+// A part of an output that is judged by itself.
+struct SliceError {
+  std::string name;  // "output0[:,4:22]"
+  ErrorMetrics metrics;
+};
+
+// A network output over all held-back samples: as a whole, and the slices it is judged by (none:
+// the whole is what is judged).
+struct OutputError {
   std::string name;
-  double snr_db = 0;  // at the outputs
+  ErrorMetrics whole;
+  std::vector<SliceError> slices;
+  // The one with the least SNR, failed ones first; the whole where there are none.
+  SliceError worst() const;
+};
+
+// A figure of the task, such as the share of equal classes.
+struct MetricValue {
+  std::string name;  // as it was asked for
+  double value = 0;
+};
+
+// What it took to reach the goal.
+struct Promotions {
+  bool tried = false, reached = false;
+  std::vector<std::string> layers;  // now in float, the one that cost most first
+  double mac_share = 0;             // of all MACs, in float for that
+  double time = 1;                  // estimated, relative to the model without promotions
 };
 
 struct QuantReport {
@@ -94,13 +134,14 @@ struct QuantReport {
   std::vector<TriedRecipe> candidates;
   size_t calibration_samples = 0, holdout_samples = 0;
   std::string holdout_note;
-  std::vector<std::pair<std::string, ErrorMetrics>>
-      outputs;                       // per network output, over all held-back samples
-  std::vector<SampleError> samples;  // the held-back ones, in their order
-  double mean_sample_snr_db = 0;     // of their figures
-  double argmax_agreement = -1;      // of the first output, where its last axis is classes; else -1
-  std::vector<LayerError> layers;    // worst contribution first
-  double macs = 0;                   // of one run
+  std::vector<OutputError> outputs;
+  SampleErrors samples;  // the held-back ones
+  std::vector<MetricValue> metrics;
+  std::optional<double> eval;  // what a program of the user's said
+  Promotions promotions;
+  double argmax_agreement = -1;    // of the first output, where its last axis is classes; else -1
+  std::vector<LayerError> layers;  // worst contribution first
+  double macs = 0;                 // of one run
   double int8_mac_share = 0;
   std::vector<FloatIsland> islands;
   int64_t bytes_before = 0, bytes_after = 0;   // of the constants

@@ -5,23 +5,15 @@
 #include <unordered_set>
 
 #include "libruntime/compile/plan.h"
+#include "libruntime/compile/plan_cache.h"
 #include "libruntime/core/bind_shapes.h"
 #include "libruntime/core/fold.h"
 #include "libruntime/core/half.h"
-#include "libruntime/thread_pool.h"
 
 namespace mnn {
 namespace {
 
-constexpr size_t kKeptPlans = 4;
-
 using InputDims = std::vector<std::vector<int64_t>>;
-
-std::string join(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text;
-}
 
 // Every state gets bytes of its own to live in; the given graph keeps the initial ones.
 Status own_states(Graph& graph) {
@@ -62,10 +54,6 @@ void copy_bytes(const Tensor& from, Tensor& to) {
 }  // namespace
 
 struct Session::Impl {
-  struct PlanEntry {
-    InputDims dims;
-    std::unique_ptr<Plan> plan;
-  };
   struct State {
     Tensor live, initial;
   };
@@ -77,60 +65,43 @@ struct Session::Impl {
   };
 
   Graph given;
-  Graph base;  // folded as far as open shapes allow; its states are live
+  std::shared_ptr<Engine> engine;
   std::vector<State> states;
   std::vector<Update> updates;
-  std::vector<std::unique_ptr<Backend>> backends;
-  std::unique_ptr<ThreadPool> pool;
   PlanOptions options;
-  std::vector<PlanEntry> plans;  // the most recently used first
-  std::vector<Tensor> inputs;    // of the current plan, as the caller sees them
-  bool profiling = false;
+  // Of the base graph: folded as far as open shapes allow; its states are live.
+  std::optional<PlanCache> plans;
+  std::vector<Tensor> inputs;  // of the current plan, as the caller sees them
 
-  Plan* current() const { return plans.empty() ? nullptr : plans.front().plan.get(); }
+  Plan* current() const { return plans->latest(); }
   std::string input_name(size_t i) const {
     const std::string& name = given.value(given.inputs[i]).name;
     return name.empty() ? "input " + std::to_string(i) : "input '" + name + "'";
   }
 
-  Status open_backends(const SessionOptions& o);
-  Status collect_states();
-  Status collect_updates();
+  Status open_backends(const std::vector<std::string>& names);
+  Status collect_states(Graph& base);
+  Status collect_updates(Graph& base);
   Status apply_updates();
   Status check_type(size_t i, const Tensor& tensor) const;
   Status take_inputs();
 };
 
-Status Session::Impl::open_backends(const SessionOptions& o) {
-  const std::vector<std::string> names = backend_names();
-  std::vector<std::string> wanted = o.backends;
+Status Session::Impl::open_backends(const std::vector<std::string>& names) {
+  std::vector<std::string> wanted = names;
   if (std::find(wanted.begin(), wanted.end(), "reference") == wanted.end()) {
     wanted.emplace_back("reference");
   }
   for (const std::string& name : wanted) {
-    auto backend = make_backend(name);
-    if (backend == nullptr) {
-      return usage_error("there is no backend '" + name + "', expected one of " + join(names));
-    }
-    options.backends.push_back(backend.get());
-    backends.push_back(std::move(backend));
+    MNN_ASSIGN_OR_RETURN(const Backend* backend, engine->backend(name));
+    options.backends.push_back(backend);
     if (name == "reference") break;  // it takes everything: what comes after has nothing to do
   }
-  if (!o.isa.empty()) {
-    const std::vector<std::string> isas = available_isas();
-    if (std::find(isas.begin(), isas.end(), o.isa) == isas.end()) {
-      return usage_error("instruction set '" + o.isa + "' is not one this CPU has: " + join(isas));
-    }
-  }
-  if (o.threads < 0) {
-    return usage_error("expected 0 or more threads, found " + std::to_string(o.threads));
-  }
-  pool = std::make_unique<ThreadPool>(o.threads);
-  options.compile = {pool.get(), o.isa, o.winograd};
+  options.compile = {&engine->pool(), &engine->weights()};
   return {};
 }
 
-Status Session::Impl::collect_states() {
+Status Session::Impl::collect_states(Graph& base) {
   MNN_RETURN_IF_ERROR(own_states(base));
   Status status;
   for_each_value(base, [&](const Value& value) {
@@ -146,7 +117,7 @@ Status Session::Impl::collect_states() {
 }
 
 // What the states become is computed like outputs, behind the graph's own.
-Status Session::Impl::collect_updates() {
+Status Session::Impl::collect_updates(Graph& base) {
   for (const auto& [state, next] : base.updates) {
     Update update{base.outputs.size(), base.value(state).data, {}};
     const Value& from = base.value(next);
@@ -176,25 +147,35 @@ Status Session::Impl::apply_updates() {
   return {};
 }
 
+SessionOptions::SessionOptions() : backends{"cpu"} {}
+
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Session::~Session() = default;
 
 Result<std::unique_ptr<Session>> Session::create(Graph graph, const SessionOptions& options) {
+  MNN_ASSIGN_OR_RETURN(std::shared_ptr<Engine> engine, Engine::create(options));
+  return create(std::move(graph), std::move(engine), options.backends);
+}
+
+Result<std::unique_ptr<Session>> Session::create(Graph graph, std::shared_ptr<Engine> engine,
+                                                 const std::vector<std::string>& backends) {
   MNN_RETURN_IF_ERROR(verify(graph));
   if (!graph.captures.empty()) {
     return invalid("expected a model, found a sub-graph that captures outer values");
   }
   auto impl = std::make_unique<Impl>();
-  MNN_RETURN_IF_ERROR(impl->open_backends(options));
+  impl->engine = std::move(engine);
+  MNN_RETURN_IF_ERROR(impl->open_backends(backends));
   impl->given = std::move(graph);
-  impl->base = impl->given;
+  Graph base = impl->given;
   // The reference computes with the types it finds.
-  const bool fast = impl->backends.size() > 1;
-  MNN_RETURN_IF_ERROR(fast ? widen(impl->base) : widen_constants(impl->base));
-  MNN_ASSIGN_OR_RETURN(const int folded, fold_constants(impl->base));
+  const bool fast = impl->options.backends.size() > 1;
+  MNN_RETURN_IF_ERROR(fast ? widen(base) : widen_constants(base));
+  MNN_ASSIGN_OR_RETURN(const int folded, fold_constants(base));
   (void)folded;
-  MNN_RETURN_IF_ERROR(impl->collect_states());
-  MNN_RETURN_IF_ERROR(impl->collect_updates());
+  MNN_RETURN_IF_ERROR(impl->collect_states(base));
+  MNN_RETURN_IF_ERROR(impl->collect_updates(base));
+  impl->plans.emplace(std::move(base), impl->options, InputMemory::kOwned, 0);
   return std::unique_ptr<Session>(new Session(std::move(impl)));
 }
 
@@ -203,9 +184,10 @@ Result<std::vector<StepInfo>> Session::outline(Graph graph, const InputDims& inp
   MNN_ASSIGN_OR_RETURN(const auto session, create(std::move(graph), options));
   Impl& s = *session->impl_;
   s.options.outline = true;
-  MNN_RETURN_IF_ERROR(bind_inputs(s.base, input_dims));
+  Graph base = s.plans->graph();
+  MNN_RETURN_IF_ERROR(bind_inputs(base, input_dims));
   MNN_ASSIGN_OR_RETURN(const auto plan,
-                       Plan::compile(std::move(s.base), s.options, InputMemory::kFed, 0));
+                       Plan::compile(std::move(base), s.options, InputMemory::kFed, 0));
   std::vector<StepInfo> steps;
   plan->add_steps(steps);
   return steps;
@@ -218,24 +200,12 @@ Status Session::prepare() {
 
 Status Session::prepare(const InputDims& input_dims) {
   Impl& s = *impl_;
-  const auto known = std::find_if(s.plans.begin(), s.plans.end(),
-                                  [&](const auto& entry) { return entry.dims == input_dims; });
-  if (known != s.plans.end()) {
-    if (known == s.plans.begin()) return {};
-    std::rotate(s.plans.begin(), known, known + 1);
-  } else {
-    Graph graph = s.base;
-    MNN_RETURN_IF_ERROR(bind_inputs(graph, input_dims));
-    MNN_ASSIGN_OR_RETURN(std::unique_ptr<Plan> plan,
-                         Plan::compile(std::move(graph), s.options, InputMemory::kOwned, 0));
-    if (s.plans.size() == kKeptPlans) s.plans.pop_back();
-    s.plans.insert(s.plans.begin(), Impl::PlanEntry{input_dims, std::move(plan)});
-  }
-  Plan& plan = *s.current();
-  plan.set_profiling(s.profiling);
+  const Plan* before = s.current();
+  MNN_ASSIGN_OR_RETURN(Plan * plan, s.plans->find(input_dims));
+  if (plan == before) return {};
   s.inputs.clear();
-  for (size_t i = 0; i < plan.input_count(); ++i) {
-    s.inputs.push_back(plan.input(i));
+  for (size_t i = 0; i < plan->input_count(); ++i) {
+    s.inputs.push_back(plan->input(i));
     if (s.inputs.back().defined()) continue;
     // Strings have no place in an arena.
     const Type& type = s.given.value(s.given.inputs[i]).type;
@@ -329,7 +299,7 @@ void Session::reset_states() {
 const Graph& Session::graph() const { return impl_->given; }
 
 const Graph& Session::planned() const {
-  return impl_->current() ? impl_->current()->graph() : impl_->base;
+  return impl_->current() ? impl_->current()->graph() : impl_->plans->graph();
 }
 
 MemoryInfo Session::memory() const {
@@ -339,7 +309,9 @@ MemoryInfo Session::memory() const {
     if (!is_stored(value)) return;
     if (counted.insert(value.data.raw()).second) info.weight_bytes += value.data.bytes();
   });
-  if (impl_->current()) impl_->current()->add_memory(info);
+  PackedBytes packed;
+  if (impl_->current()) impl_->current()->add_memory(info, packed);
+  info.packed_bytes = packed.total();
   return info;
 }
 
@@ -358,10 +330,7 @@ double Session::int8_mac_share() const {
   return counts.all > 0 ? counts.int8 / counts.all : 0;
 }
 
-void Session::set_profiling(bool on) {
-  impl_->profiling = on;
-  if (impl_->current()) impl_->current()->set_profiling(on);
-}
+void Session::set_profiling(bool on) { impl_->plans->set_profiling(on); }
 
 std::vector<StepProfile> Session::profile() const {
   std::vector<StepProfile> profile;

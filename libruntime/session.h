@@ -1,47 +1,32 @@
 // What a program includes to run a model.
 //   auto session = Session::create(std::move(graph), {});
 //   session->prepare(shapes);  fill session->input(i);  session->run();  read session->output(i)
+// Which of it may be used from several threads is told in libruntime/engine.h.
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "libruntime/compile/backend.h"
+#include "libruntime/compile/profile.h"
 #include "libruntime/core/graph.h"
+#include "libruntime/engine.h"
 
 namespace mnn {
 
-struct SessionOptions {
-  std::vector<std::string> backends = {"cpu"};  // in order of preference; reference takes the rest
-  int threads = 1;                              // 0: all the process may use
-  std::string isa;  // "sse41", "avx2", "avx512", "avx512vnni"; "" = best
-  bool winograd = true;
-};
-
-struct MemoryInfo {
-  int64_t arena_bytes = 0;   // planned activations and scratch
-  int64_t weight_bytes = 0;  // constants the file maps
-  int64_t packed_bytes = 0;  // copies in kernel layout
-  bool grows = false;        // shapes that depend on data: the arena is only a lower bound
-};
-
-// The steps inside an If count for the branch with the most, those inside a Loop or Scan once per
-// trip, where the trips can be counted.
-struct MacCounts {
-  double all = 0;
-  double int8 = 0;  // those on int8 kernels
-};
-
-struct StepProfile {
-  StepInfo info;
-  int64_t calls = 0;
-  int64_t total_ns = 0;
+struct SessionOptions : EngineOptions {
+  SessionOptions();
+  std::vector<std::string> backends;  // in order of preference ("cpu"); reference takes the rest
 };
 
 class Session {
  public:
+  // With an engine of its own.
   static Result<std::unique_ptr<Session>> create(Graph graph, const SessionOptions& options);
+  // Sharing an engine; `backends` as in SessionOptions.
+  static Result<std::unique_ptr<Session>> create(Graph graph, std::shared_ptr<Engine> engine,
+                                                 const std::vector<std::string>& backends);
   ~Session();
   // The steps a session would have, node by node and with their estimated cost; nothing is packed
   // or run. Parts whose shapes depend on data are planned for made-up ones, or left out.
@@ -50,7 +35,8 @@ class Session {
                                                const SessionOptions& options);
 
   // Binds the input shapes: one list of dims per graph input. Plans, packs and allocates. A second
-  // call with other shapes plans anew; plans of the last few shapes are kept.
+  // call with other shapes plans anew, with the weights that are packed; plans of the last few
+  // shapes are kept.
   Status prepare(const std::vector<std::vector<int64_t>>& input_dims);
   // When every input shape is static.
   Status prepare();
@@ -81,8 +67,5 @@ class Session {
   explicit Session(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
-
-// The instruction sets this CPU can run, worst first.
-std::vector<std::string> available_isas();
 
 }  // namespace mnn

@@ -52,7 +52,7 @@ class PeakMemory {
 };
 
 Result<BenchModel> open_model(const std::string& path, const BenchSettings& settings,
-                              PeakMemory& memory) {
+                              std::shared_ptr<Engine> engine, PeakMemory& memory) {
   BenchModel m;
   m.path = path;
   memory.start();
@@ -63,7 +63,7 @@ Result<BenchModel> open_model(const std::string& path, const BenchSettings& sett
   const auto in_path = [&](const Status& s) { return s.context(path); };
   const auto dims = concrete_input_dims(loaded.model.graph);
   if (!dims.ok()) return in_path(dims.status());
-  auto session = open_session(loaded.model.graph, settings.threads, settings.isa, settings.backend);
+  auto session = open_session(loaded.model.graph, std::move(engine), settings.backend);
   if (!session.ok()) return in_path(session.status());
   m.session = std::move(session).value();
   const Status prepared = m.session->prepare(*dims);
@@ -103,7 +103,8 @@ Json layer_rows(const Session& session) {
                     {"macs", p.info.macs},
                     {"bytes", p.info.bytes},
                     {"gflops", giga_ops(p)},
-                    {"int8", p.info.int8}});
+                    {"form", form_name(p.info.form)},
+                    {"int8", is_int8(p.info.form)}});
   }
   return rows;
 }
@@ -139,9 +140,10 @@ Json model_json(const BenchModel& m, const BenchSettings& settings) {
 Result<std::vector<BenchModel>> measure(const std::vector<std::string>& paths,
                                         const BenchSettings& settings) {
   std::vector<BenchModel> models;
+  MNN_ASSIGN_OR_RETURN(const auto engine, open_engine(settings.threads, settings.isa));
   PeakMemory memory;
   for (const std::string& path : paths) {
-    MNN_ASSIGN_OR_RETURN(BenchModel m, open_model(path, settings, memory));
+    MNN_ASSIGN_OR_RETURN(BenchModel m, open_model(path, settings, engine, memory));
     models.push_back(std::move(m));
   }
   std::vector<Session*> sessions;
@@ -227,7 +229,7 @@ std::string bench_table(const std::vector<BenchModel>& models) {
 
 std::string layer_table(const BenchModel& model, size_t max_rows) {
   std::vector<std::vector<std::string>> rows = {
-      {"ms", "share", "GFLOP/s", "bytes", "kernel", "backend", "op", "output", "layer"}};
+      {"ms", "share", "GFLOP/s", "bytes", "form", "kernel", "backend", "op", "output", "layer"}};
   std::vector<StepProfile> steps = model.session->profile();
   double total = 0;
   for (const StepProfile& p : steps) total += step_ms(p);
@@ -239,7 +241,8 @@ std::string layer_table(const BenchModel& model, size_t max_rows) {
     rows.push_back({format_number(step_ms(p), 3),
                     total > 0 ? format_number(100 * step_ms(p) / total, 1) + " %" : "",
                     p.info.macs ? format_number(giga_ops(p), 1) : "", format_bytes(p.info.bytes),
-                    p.info.kernel, p.info.backend, p.info.op,
+                    p.info.macs ? std::string(form_name(p.info.form)) : "", p.info.kernel,
+                    p.info.backend, p.info.op,
                     p.info.out_dtype + shape_str(to_shape(p.info.out_dims)),
                     p.info.origin.empty() ? "" : p.info.origin.front()});
   }

@@ -4,13 +4,23 @@
 
 namespace mnn::flows {
 
+Result<std::shared_ptr<Engine>> open_engine(int threads, const std::string& isa) {
+  EngineOptions options;
+  options.threads = threads;
+  if (!isa.empty()) options.backend_options["cpu"]["isa"] = isa;
+  return Engine::create(options);
+}
+
+Result<std::unique_ptr<Session>> open_session(const Graph& graph, std::shared_ptr<Engine> engine,
+                                              const std::string& backend) {
+  return Session::create(graph, std::move(engine),
+                         backend.empty() ? SessionOptions().backends : std::vector{backend});
+}
+
 Result<std::unique_ptr<Session>> open_session(const Graph& graph, int threads,
                                               const std::string& isa, const std::string& backend) {
-  SessionOptions options;
-  options.threads = threads;
-  options.isa = isa;
-  if (!backend.empty()) options.backends = {backend};
-  return Session::create(graph, options);
+  MNN_ASSIGN_OR_RETURN(std::shared_ptr<Engine> engine, open_engine(threads, isa));
+  return open_session(graph, std::move(engine), backend);
 }
 
 namespace {

@@ -9,7 +9,12 @@
 
 namespace mnn::flows {
 
-// A session over a copy of `graph` (weights shared).
+// With that instruction set; empty: the best.
+Result<std::shared_ptr<Engine>> open_engine(int threads, const std::string& isa = {});
+// A session over a copy of `graph` (weights shared); `backend` empty: the default one.
+Result<std::unique_ptr<Session>> open_session(const Graph& graph, std::shared_ptr<Engine> engine,
+                                              const std::string& backend = {});
+// The same with an engine of its own.
 Result<std::unique_ptr<Session>> open_session(const Graph& graph, int threads,
                                               const std::string& isa = {},
                                               const std::string& backend = {});

@@ -6,6 +6,10 @@
 
 #include "apps/flows/check.h"
 #include "apps/flows/diff_match.h"
+#include "libruntime/core/bind_shapes.h"
+#include "libruntime/core/op.h"
+#include "libruntime/core/slices.h"
+#include "libruntime/core/task_metrics.h"
 #include "libruntime/report/format.h"
 
 namespace mnn::flows {
@@ -18,8 +22,11 @@ constexpr int64_t kGroupBytes = int64_t{512} << 20;
 struct Pair {
   ValueId ref, test;
   ComparedTensor* row;
-  std::string stem;
+  std::string stem;  // of its dump; empty: none
   ErrorSums sums;
+  const OutputSlice* slice = nullptr;  // null: the whole tensor
+  bool each = false;                   // keeps the errors of each sample
+  std::vector<ErrorSums> of_sample = {};
 };
 
 // [N, C, …] with C moved to the end, or back.
@@ -45,6 +52,21 @@ Result<Tensor> move_channels(const Tensor& t, bool to_end) {
     }
   }
   return out;
+}
+
+Status add_numbers(Pair& p, const Tensor& ref, const Tensor& test) {
+  ErrorSums own;
+  if (p.slice != nullptr) {
+    MNN_ASSIGN_OR_RETURN(const Tensor r, cut_slice(ref, *p.slice));
+    MNN_ASSIGN_OR_RETURN(const Tensor t, cut_slice(test, *p.slice));
+    p.row->type = r.type_str();
+    MNN_RETURN_IF_ERROR(own.add(r, t));
+  } else {
+    MNN_RETURN_IF_ERROR(own.add(ref, test));
+  }
+  p.sums.merge(own);
+  if (p.each) p.of_sample.push_back(own);
+  return {};
 }
 
 // Adds one sample; keeps the first problem.
@@ -73,7 +95,7 @@ void add_sample(Pair& p, const Tensor& ref, const Tensor& test) {
     if (!identical(ref, test)) p.row->problem = "the strings differ";
     p.sums.count += ref.elements();
   } else {
-    const Status added = p.sums.add(ref, aligned);
+    const Status added = add_numbers(p, ref, aligned);
     if (!added.ok()) p.row->problem = added.message();
   }
 }
@@ -185,9 +207,10 @@ Status run_group(const Graph& ref, const Graph& test, const CompareInputs& input
   }
   const std::vector<size_t> ref_at = expose(ref_graph, ref_values);
   const std::vector<size_t> test_at = expose(test_graph, test_values);
-  auto ref_session = open_session(ref_graph, options.threads, options.isa, options.ref_backend);
+  MNN_ASSIGN_OR_RETURN(const auto engine, open_engine(options.threads, options.isa));
+  auto ref_session = open_session(ref_graph, engine, options.ref_backend);
   if (!ref_session.ok()) return ref_session.status().context(options.ref_name);
-  auto test_session = open_session(test_graph, options.threads, options.isa, options.test_backend);
+  auto test_session = open_session(test_graph, engine, options.test_backend);
   if (!test_session.ok()) return test_session.status().context(options.test_name);
   for (size_t s = 0; s < inputs.count; ++s) {
     MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> given, inputs.load(s));
@@ -208,7 +231,7 @@ Status run_group(const Graph& ref, const Graph& test, const CompareInputs& input
         continue;
       }
       add_sample(pairs[i], r, t);
-      if (options.dump) {
+      if (options.dump && !pairs[i].stem.empty()) {
         MNN_RETURN_IF_ERROR(options.dump("ref", s, pairs[i].stem, r));
         MNN_RETURN_IF_ERROR(options.dump("test", s, pairs[i].stem, t));
       }
@@ -216,6 +239,93 @@ Status run_group(const Graph& ref, const Graph& test, const CompareInputs& input
     step();
   }
   return {};
+}
+
+// How the outputs of `ref` are judged, by its outputs on the first samples.
+Result<JudgedSlices> find_slices(const Graph& ref, const CompareInputs& inputs,
+                                 const CompareOptions& options) {
+  std::vector<OutputSlice> by_hand;
+  for (const std::string& text : options.output_slices) {
+    MNN_ASSIGN_OR_RETURN(OutputSlice slice, parse_slice(ref, text));
+    by_hand.push_back(std::move(slice));
+  }
+  auto session = open_session(ref, options.threads, options.isa, options.ref_backend);
+  if (!session.ok()) return session.status().context(options.ref_name);
+  std::vector<std::vector<Tensor>> reference;
+  Graph bound = ref;
+  for (size_t s = 0; s < std::min(inputs.count, kSliceSamples); ++s) {
+    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> given, inputs.load(s));
+    if (s == 0) {
+      std::vector<std::vector<int64_t>> dims;
+      for (const Tensor& t : given) dims.push_back(t.dims());
+      const Status status = bind_inputs(bound, dims);
+      if (!status.ok()) return status.context(options.ref_name);
+      MNN_RETURN_IF_ERROR(infer_types(bound));
+    }
+    (*session)->reset_states();
+    auto outputs = (*session)->run(given);
+    if (!outputs.ok()) return outputs.status().context(options.ref_name);
+    reference.push_back(std::move(outputs).value());
+  }
+  return judged_slices(bound, reference, by_hand);
+}
+
+// The metrics asked for, from another run of both models.
+Status measure_metrics(const Graph& ref, const Graph& test, const CompareInputs& inputs,
+                       const std::vector<size_t>& test_inputs, const std::vector<int>& test_outputs,
+                       const CompareOptions& options, Comparison& out) {
+  std::vector<std::unique_ptr<TaskMetric>> metrics;
+  for (const std::string& spec : options.metrics) {
+    MNN_ASSIGN_OR_RETURN(auto metric, make_metric(ref, spec));
+    metrics.push_back(std::move(metric));
+  }
+  if (metrics.empty()) return {};
+  if (std::find(test_outputs.begin(), test_outputs.end(), -1) != test_outputs.end())
+    return usage_error("--metric: TEST has not all outputs of REF");
+  MNN_ASSIGN_OR_RETURN(const auto ref_session,
+                       open_session(ref, options.threads, options.isa, options.ref_backend));
+  MNN_ASSIGN_OR_RETURN(const auto test_session,
+                       open_session(test, options.threads, options.isa, options.test_backend));
+  for (size_t s = 0; s < inputs.count; ++s) {
+    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> given, inputs.load(s));
+    std::vector<Tensor> permuted, have;
+    for (const size_t i : test_inputs) permuted.push_back(given[i]);
+    ref_session->reset_states();
+    test_session->reset_states();
+    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> want, ref_session->run(given));
+    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> made, test_session->run(permuted));
+    for (const int o : test_outputs) have.push_back(made[static_cast<size_t>(o)]);
+    for (size_t m = 0; m < metrics.size(); ++m) {
+      const Status status = metrics[m]->add(want, have);
+      if (!status.ok()) return status.context("--metric " + options.metrics[m]);
+    }
+  }
+  for (size_t m = 0; m < metrics.size(); ++m)
+    out.metrics.emplace_back(options.metrics[m], metrics[m]->value());
+  return {};
+}
+
+// The samples one by one, from the pairs that the outputs are judged by.
+SampleErrors sample_errors_of(JudgedSlices judged, const std::vector<const Pair*>& pairs,
+                              const CompareInputs& inputs) {
+  SampleErrors out;
+  judged.sample_power.clear();
+  for (const Pair* p : pairs) {
+    // Without figures of every sample there are none of any.
+    if (p->of_sample.size() != inputs.count) return {};
+    out.slice_names.push_back(p->row->name);
+    judged.sample_power.push_back(p->sums.ref_squared / static_cast<double>(inputs.count));
+  }
+  for (size_t s = 0; s < inputs.count && !pairs.empty(); ++s) {
+    std::vector<ErrorSums> errors;
+    for (const Pair* p : pairs) errors.push_back(p->of_sample[s]);
+    const std::string name = s < inputs.names.size()
+                                 ? inputs.names[s].substr(inputs.names[s].find_last_of('/') + 1)
+                                 : "sample " + std::to_string(s);
+    out.samples.push_back(
+        {name, s, sample_snr_db(judged, errors), sample_slice_snrs_db(judged, errors)});
+  }
+  return out;
 }
 
 // Per layer of `test` the one of `ref` that match_structure() found; kNone without.
@@ -338,11 +448,12 @@ Result<Comparison> compare_models(const Graph& ref, const Graph& test, const Com
     list_unaligned(test_layers, test_done, ref_layers, "test", "REF", out.unaligned);
     if (aligned.empty()) out.notes.emplace_back("no layer is the same in both models");
   }
+  MNN_ASSIGN_OR_RETURN(const JudgedSlices judged, find_slices(ref, inputs, options));
   // Rows get their final addresses before pairs point at them.
   out.layers.resize(aligned.size());
-  out.outputs.resize(ref.outputs.size());
+  out.outputs.reserve(ref.outputs.size() + judged.slices.size());
   std::vector<Layer> stems_of;
-  std::vector<Pair> pairs;
+  std::vector<Pair> pairs, parts;  // parts: what the outputs are judged by
   const Uses ref_uses = index_uses(ref), test_uses = index_uses(test);
   for (size_t i = 0; i < aligned.size(); ++i) {
     const Layer &r = ref_layers[aligned[i].ref], &t = test_layers[aligned[i].test];
@@ -359,7 +470,7 @@ Result<Comparison> compare_models(const Graph& ref, const Graph& test, const Com
     stems_of.push_back({t.name, {}, {}, t.value});
   }
   for (size_t i = 0; i < ref.outputs.size(); ++i) {
-    ComparedTensor& row = out.outputs[i];
+    ComparedTensor& row = out.outputs.emplace_back();
     row.name = ref.value(ref.outputs[i]).name;
     if (test_outputs[i] < 0) {
       row.problem = "TEST has no such output";
@@ -369,9 +480,33 @@ Result<Comparison> compare_models(const Graph& ref, const Graph& test, const Com
     const ValueId t = test.outputs[static_cast<size_t>(test_outputs[i])];
     pairs.push_back({ref.outputs[i], t, &row, {}, {}});
     stems_of.push_back({"output." + row.name, {}, {}, t});
+    for (const OutputSlice& slice : judged.slices) {
+      if (slice.output != i) continue;
+      Pair part = pairs.back();
+      if (!slice.whole()) {
+        part.row = &out.outputs.emplace_back();
+        part.row->name = slice.name;
+        part.row->slice = true;
+        part.slice = &slice;
+      }
+      part.each = true;
+      parts.push_back(part);
+    }
   }
   const std::vector<std::string> stems = layer_stems(stems_of);
   for (size_t i = 0; i < pairs.size(); ++i) pairs[i].stem = stems[i];
+  // A whole output that is judged as such has one pair.
+  std::vector<size_t> judged_pairs;
+  for (const Pair& part : parts) {
+    const auto whole =
+        std::find_if(pairs.begin(), pairs.end(), [&](const Pair& p) { return p.row == part.row; });
+    judged_pairs.push_back(static_cast<size_t>(whole - pairs.begin()));
+    if (whole == pairs.end()) {
+      pairs.push_back(part);
+    } else {
+      whole->each = true;
+    }
+  }
 
   std::vector<std::pair<size_t, size_t>> groups;  // [begin, end)
   for (size_t begin = 0; begin < pairs.size();) {
@@ -392,6 +527,10 @@ Result<Comparison> compare_models(const Graph& ref, const Graph& test, const Com
                                   std::span(pairs).subspan(begin, end - begin), step));
   }
   for (Pair& p : pairs) p.row->metrics = metrics_of(p.sums);
+  std::vector<const Pair*> by;
+  for (const size_t i : judged_pairs) by.push_back(&pairs[i]);
+  out.sample_errors = sample_errors_of(judged, by, inputs);
+  MNN_RETURN_IF_ERROR(measure_metrics(ref, test, inputs, test_inputs, test_outputs, options, out));
   return out;
 }
 
@@ -410,7 +549,7 @@ std::string failure_of(const ComparedTensor& row, const CompareGate& gate) {
 }
 
 CompareGate naming_gate(const CompareGate& gate) {
-  return gate.given() ? gate : CompareGate{kDefaultMinCosine, kDefaultMinSnrDb};
+  return gate.of_layers() ? gate : CompareGate{kDefaultMinCosine, kDefaultMinSnrDb, {}};
 }
 
 const ComparedTensor* first_bad(const Comparison& comparison, const CompareGate& gate) {
@@ -432,6 +571,12 @@ Status judge_comparison(const Comparison& comparison, const CompareGate& gate) {
   for (const ComparedTensor& row : comparison.outputs) {
     const std::string why = failure_of(row, gate);
     if (!why.empty()) return Status(code, "output " + row.name + ": " + why);
+  }
+  for (const auto& [name, value] : comparison.metrics) {
+    if (gate.min_metric && value < *gate.min_metric) {
+      return Status(code, "metric " + name + ": " + format_number(value, 4) + " is below " +
+                              format_number(*gate.min_metric, 4));
+    }
   }
   return {};
 }

@@ -9,6 +9,7 @@
 #include "apps/flows/layers.h"
 #include "apps/flows/model_io.h"
 #include "libruntime/core/metrics.h"
+#include "libruntime/report/samples.h"
 
 namespace mnn::flows {
 
@@ -16,13 +17,17 @@ namespace mnn::flows {
 // what cannot be compared at all fails.
 struct CompareGate {
   std::optional<double> min_cosine, min_snr;
-  bool given() const { return min_cosine || min_snr; }
+  std::optional<double> min_metric = {};  // of every metric
+  bool given() const { return min_cosine || min_snr || min_metric; }
+  bool of_layers() const { return min_cosine || min_snr; }
 };
 inline constexpr double kDefaultMinCosine = 0.99, kDefaultMinSnrDb = 20.0;
 
 struct CompareOptions {
   CompareGate gate;
   bool outputs_only = false;
+  std::vector<std::string> output_slices;  // "output0[:,4:]", in the place of those that are found
+  std::vector<std::string> metrics;        // as core/task_metrics.h takes them
   int threads = 1;
   std::string isa, ref_backend, test_backend;
   std::string ref_name = "REF", test_name = "TEST";  // for messages
@@ -41,6 +46,7 @@ struct ComparedTensor {
   ErrorMetrics metrics;         // over all samples
   std::string problem;          // why it could not be compared; empty: it was
   bool by_structure = false;    // aligned by what computes it, not by its name
+  bool slice = false;           // a part of the output before it (see core/slices.h)
   bool moved_channels = false;  // channels first in one model and last in the other
 };
 
@@ -53,7 +59,9 @@ struct Unaligned {
 
 struct Comparison {
   std::vector<ComparedTensor> layers;   // in TEST's order of execution
-  std::vector<ComparedTensor> outputs;  // in REF's order
+  std::vector<ComparedTensor> outputs;  // in REF's order, each followed by its slices
+  SampleErrors sample_errors;           // at the outputs; exact ones apart, of outputs with numbers
+  std::vector<std::pair<std::string, double>> metrics;
   std::vector<Unaligned> unaligned;
   std::vector<std::string> notes;
   size_t samples = 0;
@@ -63,6 +71,7 @@ struct Comparison {
 struct CompareInputs {
   size_t count = 0;
   std::function<Result<std::vector<Tensor>>(size_t)> load;
+  std::vector<std::string> names = {};  // of the samples
 };
 
 // An error means that a model could not be run; what differs is in the Comparison.

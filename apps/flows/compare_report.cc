@@ -57,6 +57,7 @@ Rows output_rows(const Comparison& c, const CompareGate& gate) {
   for (const ComparedTensor& t : c.outputs) {
     std::vector<std::string> row = row_of(t, gate);
     row.erase(row.begin() + 1);
+    if (t.slice) row[0] = "  slice " + row[0];
     rows.push_back(std::move(row));
   }
   return rows;
@@ -103,6 +104,7 @@ Json tensor_json(const ComparedTensor& t, const CompareGate& gate) {
   out["mse"] = t.metrics.mse;
   out["elements"] = t.metrics.count;
   if (!t.test_op.empty()) out["aligned_by"] = t.by_structure ? "structure" : "name";
+  if (t.test_op.empty()) out["slice"] = t.slice;
   out["channels_moved"] = t.moved_channels;
   const std::string why = failure_of(t, gate);
   out["passed"] = why.empty();
@@ -140,15 +142,19 @@ std::string layer_table(const Comparison& c, const CompareGate& gate) {
   return out + "</table>";
 }
 
-std::string as_html(const Comparison& c, const CompareGate& gate, const CompareTitle& title) {
+std::string as_html(const Comparison& c, const CompareGate& gate, const CompareTitle& title,
+                    size_t worst_samples, const std::function<std::string(size_t)>& picture) {
   Rows facts = {{"REF", title.ref},
                 {"TEST", title.test},
                 {"inputs", title.inputs + ", samples: " + std::to_string(c.samples)},
                 {"layers", alignment_line(c)},
                 {"verdict", verdict_line(c, gate)}};
+  for (const auto& [name, value] : c.metrics)
+    facts.push_back({"metric " + name, format_number(value, 4)});
   for (const std::string& note : c.notes) facts.push_back({"note", note});
   std::string body = "<h1>Comparison</h1>" + html_table({}, facts) + "<h2>Outputs</h2>" +
                      html_table(output_head(), output_rows(c, gate)) +
+                     samples_html(c.sample_errors, worst_samples, picture) +
                      "<h2>Layers, in order of execution</h2>";
   body += layer_table(c, gate);
   if (!c.unaligned.empty()) {
@@ -169,6 +175,15 @@ std::string as_junit(const Comparison& c, const CompareGate& gate) {
     cases.push_back({group, t.name, failure, {}, line});
   };
   for (const ComparedTensor& t : c.outputs) add("outputs", t);
+  for (const auto& [name, value] : c.metrics) {
+    const std::string figure = format_number(value, 4);
+    const bool low = gate.min_metric && value < *gate.min_metric;
+    cases.push_back({"metrics",
+                     name,
+                     low ? figure + " is below " + format_number(*gate.min_metric, 4) : "",
+                     {},
+                     figure});
+  }
   for (const ComparedTensor& t : c.layers) add("layers", t);
   for (const Unaligned& u : c.unaligned) {
     cases.push_back({"unaligned." + u.side, u.name, {}, u.why, {}});
@@ -179,12 +194,16 @@ std::string as_junit(const Comparison& c, const CompareGate& gate) {
 }  // namespace
 
 std::string compare_text(const Comparison& c, const CompareGate& gate, const CompareTitle& title,
-                         size_t max_layers) {
+                         size_t max_layers, size_t worst_samples) {
   std::string out = title.ref + " (REF) and " + title.test + " (TEST) on " + title.inputs +
                     ", samples: " + std::to_string(c.samples) + "\n\n";
   Rows outputs = output_rows(c, gate);
   outputs.insert(outputs.begin(), output_head());
   out += format_table(outputs, {2, 3, 4, 5, 6});
+  const std::string samples = samples_text(c.sample_errors, worst_samples);
+  if (!samples.empty()) out += "\n" + samples;
+  for (const auto& [name, value] : c.metrics)
+    out += "metric " + name + ": " + format_number(value, 4) + "\n";
   if (!c.layers.empty()) {
     const ComparedTensor* bad = first_bad(c, gate);
     // A window that holds the first bad layer.
@@ -230,6 +249,13 @@ std::string compare_json(const Comparison& c, const CompareGate& gate, const Com
   out["min_snr"] = gate.min_snr ? Json(*gate.min_snr) : Json();
   out["outputs"] = Json::array();
   for (const ComparedTensor& t : c.outputs) out["outputs"].push_back(tensor_json(t, gate));
+  const SampleErrors& each = c.sample_errors;
+  out["mean_sample_snr_db"] = each.samples.empty() ? Json() : Json(each.mean_snr_db());
+  out["worst_sample_snr_db"] = each.samples.empty() ? Json() : Json(each.worst_snr_db());
+  out["sample_errors"] = samples_json(each);
+  out["metrics"] = Json::array();
+  for (const auto& [name, value] : c.metrics)
+    out["metrics"].push_back({{"name", name}, {"value", value}});
   out["layers"] = Json::array();
   for (const ComparedTensor& t : c.layers) out["layers"].push_back(tensor_json(t, gate));
   out["unaligned"] = Json::array();
@@ -246,11 +272,12 @@ Status check_compare_report_name(const std::string& path) {
 }
 
 Status write_compare_report(const std::string& path, const Comparison& c, const CompareGate& gate,
-                            const CompareTitle& title) {
+                            const CompareTitle& title, size_t worst_samples,
+                            const std::function<std::string(size_t)>& picture) {
   MNN_RETURN_IF_ERROR(check_compare_report_name(path));
   if (path.ends_with(".json")) return write_file(path, compare_json(c, gate, title));
   if (path.ends_with(".xml")) return write_file(path, as_junit(c, gate));
-  return write_file(path, as_html(c, gate, title));
+  return write_file(path, as_html(c, gate, title, worst_samples, picture));
 }
 
 }  // namespace mnn::flows

@@ -14,12 +14,13 @@ struct CompareTitle {
 
 // At most `max_layers` rows of layers, the first bad one always among them.
 std::string compare_text(const Comparison& c, const CompareGate& gate, const CompareTitle& title,
-                         size_t max_layers);
+                         size_t max_layers, size_t worst_samples);
 std::string compare_json(const Comparison& c, const CompareGate& gate, const CompareTitle& title);
 
 // A usage error unless the name ends in .json, .html or .xml.
 Status check_compare_report_name(const std::string& path);
 Status write_compare_report(const std::string& path, const Comparison& c, const CompareGate& gate,
-                            const CompareTitle& title);
+                            const CompareTitle& title, size_t worst_samples,
+                            const std::function<std::string(size_t)>& picture);
 
 }  // namespace mnn::flows

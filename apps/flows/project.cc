@@ -199,6 +199,9 @@ Result<Project> read_project(const std::string& folder) {
     Reader r(*thresholds, "thresholds.", status);
     r.number("min_cosine", p.thresholds.min_cosine);
     r.number("min_snr", p.thresholds.min_snr);
+    r.number("min_sample_snr", p.thresholds.min_sample_snr);
+    r.number("min_eval", p.thresholds.min_eval);
+    r.number("min_metric", p.thresholds.min_metric);
     r.number("max_size", p.thresholds.max_size);
     r.number("max_ms", p.thresholds.max_ms);
     r.number("max_memory", p.thresholds.max_memory);
@@ -242,6 +245,9 @@ Status write_project(const Project& p) {
   const auto number = [](const auto& value) { return value ? json(*value) : json(); };
   root["thresholds"] = {{"min_cosine", number(p.thresholds.min_cosine)},
                         {"min_snr", number(p.thresholds.min_snr)},
+                        {"min_sample_snr", number(p.thresholds.min_sample_snr)},
+                        {"min_eval", number(p.thresholds.min_eval)},
+                        {"min_metric", number(p.thresholds.min_metric)},
                         {"max_size", number(p.thresholds.max_size)},
                         {"max_ms", number(p.thresholds.max_ms)},
                         {"max_memory", number(p.thresholds.max_memory)},
@@ -251,9 +257,12 @@ Status write_project(const Project& p) {
 }
 
 Result<Thresholds> gate_profile(const std::string& name) {
-  if (name == "normal") return Thresholds{.min_cosine = 0.99, .min_snr = 15.0};
-  if (name == "strict") {
-    return Thresholds{.min_cosine = 0.999, .min_snr = 30.0, .sound_data = true};
+  Thresholds gate;
+  gate.sound_data = true;
+  if (name == "normal" || name == "strict") {
+    gate.min_cosine = name == "normal" ? 0.99 : 0.999;
+    gate.min_snr = name == "normal" ? 15.0 : 30.0;
+    return gate;
   }
   return usage_error("--gate " + name + ": expected normal or strict");
 }

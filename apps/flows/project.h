@@ -12,12 +12,18 @@
 namespace mnn::flows {
 
 struct Thresholds {
-  std::optional<double> min_cosine = {}, min_snr = {};  // at every network output; dB
-  std::optional<int64_t> max_size = {};                 // bytes of the file
-  std::optional<double> max_ms = {};                    // median latency
-  std::optional<int64_t> max_memory = {};  // peak bytes of a process with the model alone
-  std::optional<double> max_ratio = {};    // time over the first model's
-  bool sound_data = false;                 // nothing may be wrong with the samples themselves
+  std::optional<double> min_cosine, min_snr;  // at the worst slice of every network output; dB
+  std::optional<double> min_sample_snr;       // of the worst held-back sample; dB
+  std::optional<double> min_eval;             // of what --eval prints
+  std::optional<double> min_metric;           // of every --metric
+  std::optional<int64_t> max_size;            // bytes of the file
+  std::optional<double> max_ms;               // median latency
+  std::optional<int64_t> max_memory;          // peak bytes of a process with the model alone
+  std::optional<double> max_ratio;            // time over the first model's
+  bool sound_data = false;                    // nothing may be wrong with the samples themselves
+  bool accuracy() const {
+    return min_cosine || min_snr || min_sample_snr || min_eval || min_metric;
+  }
 };
 
 struct Project {
@@ -49,8 +55,8 @@ std::string find_project(const std::string& folder);
 Result<Project> read_project(const std::string& folder);
 Status write_project(const Project& project);
 
-// The gates of --gate: "normal" (cosine 0.99, SNR 15 dB) and "strict" (0.999, 30 dB,
-// sound data).
+// The gates of --gate: "normal" (cosine 0.99, SNR 15 dB) and "strict" (0.999, 30 dB), both with
+// sound data.
 Result<Thresholds> gate_profile(const std::string& name);
 
 }  // namespace mnn::flows

@@ -5,11 +5,12 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "apps/flows/check.h"
 #include "apps/flows/model_io.h"
 #include "apps/flows/quant_junit.h"
 #include "apps/flows/samples.h"
+#include "apps/flows/thumbnail.h"
 #include "libruntime/core/io/file.h"
-#include "libruntime/report/format.h"
 
 namespace mnn::flows {
 namespace {
@@ -21,35 +22,6 @@ Result<CalibrationMethod> parse_method(const std::string& name) {
   if (name == "kl") return CalibrationMethod::kKl;
   if (name == "mse") return CalibrationMethod::kMse;
   return usage_error("--method " + name + ": expected auto, minmax, percentile, kl or mse");
-}
-
-Status judge(const Thresholds& t, const QuantReport& report, int64_t bytes) {
-  for (const auto& [name, m] : report.outputs) {
-    // Never a pass; without a threshold it is a failure of the run.
-    if (m.failed) {
-      return Status(t.min_cosine || t.min_snr ? Code::kThreshold : Code::kInternal,
-                    "output " + name + ": NaN, infinity or nothing compared");
-    }
-    if (t.min_cosine && m.cosine < *t.min_cosine) {
-      return Status(Code::kThreshold, "output " + name + ": cosine " + format_number(m.cosine, 6) +
-                                          " is below " + format_number(*t.min_cosine, 6));
-    }
-    if (t.min_snr && m.snr_db < *t.min_snr) {
-      return Status(Code::kThreshold, "output " + name + ": SNR " + format_number(m.snr_db, 2) +
-                                          " dB is below " + format_number(*t.min_snr, 2) + " dB");
-    }
-  }
-  if (t.max_size && bytes > *t.max_size) {
-    return Status(Code::kThreshold, "the file has " + std::to_string(bytes) + " bytes, more than " +
-                                        std::to_string(*t.max_size));
-  }
-  if (t.sound_data && !report.data_faults.empty()) {
-    const size_t others = report.data_faults.size() - 1;
-    return Status(Code::kThreshold,
-                  "samples: " + report.data_faults[0] +
-                      (others > 0 ? " (and " + std::to_string(others) + " more)" : ""));
-  }
-  return {};
 }
 
 // Which data a model was calibrated with, as JSON: SHA-256 over the samples' own tensors in order,
@@ -89,6 +61,23 @@ Result<std::string> read_text(const std::string& path) {
   return std::string(reinterpret_cast<const char*>(file.bytes.data()), file.bytes.size());
 }
 
+// What the user's program says of `test`, judged on the samples of `report`.
+Result<double> evaluate(const QuantFlow& flow, const Graph& reference, const Graph& test,
+                        const SampleSource& source, const QuantReport& report) {
+  MNN_ASSIGN_OR_RETURN(const auto ref_session, open_session(reference, flow.threads));
+  MNN_ASSIGN_OR_RETURN(const auto test_session, open_session(test, flow.threads));
+  MNN_ASSIGN_OR_RETURN(Evaluation evaluation, Evaluation::create());
+  for (const SampleError& sample : report.samples.samples) {
+    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> inputs, source.load(sample.index));
+    ref_session->reset_states();
+    test_session->reset_states();
+    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> want, ref_session->run(inputs));
+    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> have, test_session->run(inputs));
+    MNN_RETURN_IF_ERROR(evaluation.add(reference, sample.name, want, have));
+  }
+  return evaluation.run(flow.eval);
+}
+
 }  // namespace
 
 Status check_quant_report_name(const std::string& path) {
@@ -106,6 +95,14 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
   if (flow.overflow_fix == "on") options.overflow_fix = OverflowFix::kOn;
   if (flow.overflow_fix == "off") options.overflow_fix = OverflowFix::kOff;
   options.threads = flow.threads;
+  options.output_slices = flow.output_slices;
+  options.metrics = flow.metrics;
+  if (flow.thresholds.min_eval && flow.eval.command.empty())
+    return usage_error("a threshold for --eval needs --eval");
+  if (flow.thresholds.min_metric && flow.metrics.empty())
+    return usage_error("a threshold for --metric needs --metric");
+  if (flow.promote && !flow.thresholds.accuracy())
+    return usage_error("--try needs a goal: --gate or a threshold");
   options.progress = events.progress;
   LoadOptions load;
   load.shapes = flow.shapes;
@@ -131,14 +128,26 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
     const Result<std::string> data = scheme_calibration(options.import_scheme);
     if (!data.ok()) return data.status().context(flow.import_scheme);
     options.calibration_json = *data;
-    if (calibration.count + holdout.count == 0 &&
-        (flow.thresholds.min_cosine || flow.thresholds.min_snr)) {
+    if (calibration.count + holdout.count == 0 && flow.thresholds.accuracy()) {
       return usage_error("accuracy thresholds need samples: --calibration or --holdout");
     }
   } else {
     MNN_ASSIGN_OR_RETURN(options.calibration_json, describe_data(samples, graph));
   }
 
+  const SampleSource& judged_source = holdout.count > 0 ? holdout : calibration;
+  if (flow.promote) {
+    options.reached = [&](const Graph& quantized, const QuantReport& trial) -> Result<bool> {
+      QuantReport report = trial;
+      if (!flow.eval.command.empty()) {
+        MNN_ASSIGN_OR_RETURN(report.eval, evaluate(flow, graph, quantized, judged_source, report));
+      }
+      Thresholds goal = flow.thresholds;
+      goal.max_size.reset();
+      goal.sound_data = false;
+      return verdict_of(judge_quant(goal, report, 0), goal).ok();
+    };
+  }
   const std::string already = quantized_already(graph);
   Result<QuantResult> result = quantize(graph, calibration, holdout, options);
   if (!result.ok()) {
@@ -162,6 +171,10 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
   if (!flow.export_scheme.empty())
     MNN_RETURN_IF_ERROR(write_file(flow.export_scheme, result->scheme_json));
 
+  if (!flow.eval.command.empty() && judged_source.count > 0) {
+    MNN_ASSIGN_OR_RETURN(outcome.report.eval,
+                         evaluate(flow, graph, result->graph, judged_source, outcome.report));
+  }
   LoadedModel out = loaded;
   out.model.graph = std::move(result->graph);
   auto meta = nlohmann::json::parse(
@@ -172,7 +185,8 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
   out.model.metadata_json = meta.dump();
   const std::vector<std::byte> bytes = serialize_model(out.model);
   outcome.file_bytes = static_cast<int64_t>(bytes.size());
-  outcome.verdict = judge(flow.thresholds, outcome.report, outcome.file_bytes);
+  outcome.judgements = judge_quant(flow.thresholds, outcome.report, outcome.file_bytes);
+  outcome.verdict = verdict_of(outcome.judgements, flow.thresholds);
   outcome.path = outcome.verdict.ok() ? flow.output : rejected_path(flow.output);
   MNN_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(outcome.path));
   MNN_RETURN_IF_ERROR(file.append(bytes));
@@ -184,9 +198,11 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
     if (r.ends_with(".json")) {
       text = report_json(outcome.report);
     } else if (r.ends_with(".xml")) {
-      text = quant_junit(outcome.report, flow.thresholds, outcome.file_bytes);
+      text = quant_junit(outcome.report, flow.thresholds, outcome.judgements);
     } else {
-      text = report_html(outcome.report, name);
+      const Samples& judged = flow.holdout.empty() ? samples : held;
+      text = report_html(outcome.report, name, flow.worst_samples,
+                         [&](size_t i) { return thumbnail_html(judged.names[i]); });
     }
     MNN_RETURN_IF_ERROR(write_file(r, text));
   }

@@ -4,8 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "apps/flows/eval_command.h"
 #include "apps/flows/events.h"
 #include "apps/flows/project.h"
+#include "apps/flows/quant_verdict.h"
 #include "libquant/quantize.h"
 
 namespace mnn::flows {
@@ -21,6 +23,11 @@ struct QuantFlow {
   Thresholds thresholds;
   std::vector<std::string> reports;  // .json, .html, .xml (JUnit)
   std::string import_scheme, export_scheme;
+  std::vector<std::string> output_slices;  // "output0[:,4:]"
+  size_t worst_samples = 5;                // that a page lists
+  std::vector<std::string> metrics;        // as core/task_metrics.h takes them
+  EvalCommand eval;
+  bool promote = false;  // layers to float until the accuracy thresholds are reached
   int threads = 1;
 };
 
@@ -29,6 +36,7 @@ struct QuantOutcome {
   std::string path;   // what was written: the output, or OUT.rejected
   std::string stale;  // an output of an earlier run that stays beside OUT.rejected
   int64_t file_bytes = 0;
+  std::vector<Judgement> judgements;
   Status verdict;  // kThreshold when a threshold was missed
 };
 Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events);

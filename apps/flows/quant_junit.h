@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "apps/flows/project.h"
+#include "apps/flows/quant_verdict.h"
 #include "libquant/quantize.h"
 
 namespace mnn::flows {
@@ -12,6 +12,6 @@ namespace mnn::flows {
 // figures are NaN or nothing was compared; when an accuracy threshold was missed, also when its
 // contribution alone misses it.
 std::string quant_junit(const QuantReport& report, const Thresholds& thresholds,
-                        int64_t file_bytes);
+                        const std::vector<Judgement>& judgements);
 
 }  // namespace mnn::flows

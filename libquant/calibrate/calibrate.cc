@@ -35,7 +35,7 @@ Result<Calibration> calibrate_ranges(const Graph& graph, const QuantPlan& plan,
   std::vector<std::string> first(plan.values.size());  // content on the first sample
   std::vector<char> changes(plan.values.size(), 0);
   MNN_RETURN_IF_ERROR(observe(
-      graph, plan.values, samples, {options.threads, options.isa},
+      graph, plan.values, samples, {options.engine},
       [&](size_t v, size_t sample, const Tensor& t) {
         const std::string key = content_key(t);
         changes[v] = changes[v] || (sample > 0 && key != first[v]);
@@ -66,7 +66,7 @@ Status add_histograms(const Graph& graph, const QuantPlan& plan, const SampleSet
                       const QuantOptions& options, Calibration& c) {
   const std::vector<int> entries = channel_entries(plan, c.channels);
   return observe(
-      graph, plan.values, samples, {options.threads, options.isa},
+      graph, plan.values, samples, {options.engine},
       [&](size_t v, size_t, const Tensor& t) {
         c.histograms[static_cast<size_t>(plan.group[v])].add(t.span<float>());
         if (entries[v] >= 0) c.stats[static_cast<size_t>(entries[v])].add_magnitudes(t);

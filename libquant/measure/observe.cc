@@ -23,10 +23,8 @@ int64_t bytes_hint(const Graph& graph, ValueId v) {
 }  // namespace
 
 Result<std::unique_ptr<Session>> open_for_quant(Graph graph, const RunOptions& options) {
-  SessionOptions session;
-  session.threads = options.threads;
-  session.isa = options.isa;
-  return Session::create(std::move(graph), session);
+  if (options.engine == nullptr) return Session::create(std::move(graph), {});
+  return Session::create(std::move(graph), options.engine, {"cpu"});
 }
 
 Result<std::vector<Tensor>> SampleSet::load(size_t i) const {
@@ -135,12 +133,24 @@ ErrorSums merged(const std::vector<ErrorSums>& outputs) {
   return all;
 }
 
-Result<std::vector<double>> sample_snrs_db(const std::vector<std::vector<Tensor>>& reference,
+Result<std::vector<ErrorSums>> slice_errors(const JudgedSlices& judged,
+                                            const std::vector<std::vector<Tensor>>& reference,
+                                            const std::vector<std::vector<Tensor>>& test) {
+  std::vector<ErrorSums> sums(judged.slices.size());
+  for (size_t s = 0; s < reference.size(); ++s) {
+    MNN_ASSIGN_OR_RETURN(const auto errors, slice_errors(judged, reference[s], test[s]));
+    for (size_t i = 0; i < sums.size(); ++i) sums[i].merge(errors[i]);
+  }
+  return sums;
+}
+
+Result<std::vector<double>> sample_snrs_db(const JudgedSlices& judged,
+                                           const std::vector<std::vector<Tensor>>& reference,
                                            const std::vector<std::vector<Tensor>>& test) {
   std::vector<double> all;
   for (size_t s = 0; s < reference.size(); ++s) {
-    MNN_ASSIGN_OR_RETURN(const auto errors, output_errors({reference[s]}, {test[s]}));
-    all.push_back(std::min(overall_snr_db(errors), kExactSnrDb));
+    MNN_ASSIGN_OR_RETURN(const auto errors, slice_errors(judged, reference[s], test[s]));
+    all.push_back(sample_snr_db(judged, errors));
   }
   return all;
 }
@@ -151,17 +161,12 @@ double mean_of(const std::vector<double>& values) {
   return values.empty() ? 0 : sum / static_cast<double>(values.size());
 }
 
-double overall_snr_db(const std::vector<ErrorSums>& outputs) {
-  double noise = 0;
-  int counted = 0;
-  for (const ErrorSums& s : outputs) {
-    const ErrorMetrics m = metrics_of(s);
-    if (m.failed) return -std::numeric_limits<double>::infinity();
-    noise += std::pow(10.0, -m.snr_db / 10.0);
-    ++counted;
-  }
-  return counted == 0 ? -std::numeric_limits<double>::infinity()
-                      : -10.0 * std::log10(noise / counted);
+double worst_of(const std::vector<double>& values) {
+  return values.empty() ? 0 : *std::min_element(values.begin(), values.end());
+}
+
+double score_of(const std::vector<double>& sample_snrs_db) {
+  return 0.75 * mean_of(sample_snrs_db) + 0.25 * worst_of(sample_snrs_db);
 }
 
 }  // namespace mnn

@@ -5,13 +5,13 @@
 #include <memory>
 
 #include "libquant/types.h"
+#include "libruntime/core/slices.h"
 #include "libruntime/session.h"
 
 namespace mnn {
 
 struct RunOptions {
-  int threads = 1;
-  std::string isa;
+  std::shared_ptr<Engine> engine;  // null: each session has its own, of one thread
 };
 
 Result<std::unique_ptr<Session>> open_for_quant(Graph graph, const RunOptions& options);
@@ -50,13 +50,19 @@ bool never_changes(const std::vector<std::vector<Tensor>>& outputs, size_t o);
 // Errors of `test` against `reference`, per output, summed over the samples.
 Result<std::vector<ErrorSums>> output_errors(const std::vector<std::vector<Tensor>>& reference,
                                              const std::vector<std::vector<Tensor>>& test);
-// One figure for a whole network: the SNR of all float outputs, each normalized to its own power,
-// in dB; minus infinity when one failed.
-double overall_snr_db(const std::vector<ErrorSums>& outputs);
-// The same of each sample by itself, exact ones at kExactSnrDb, and their mean.
-Result<std::vector<double>> sample_snrs_db(const std::vector<std::vector<Tensor>>& reference,
+// The same per judged slice.
+Result<std::vector<ErrorSums>> slice_errors(const JudgedSlices& judged,
+                                            const std::vector<std::vector<Tensor>>& reference,
+                                            const std::vector<std::vector<Tensor>>& test);
+// sample_snr_db() of each sample.
+Result<std::vector<double>> sample_snrs_db(const JudgedSlices& judged,
+                                           const std::vector<std::vector<Tensor>>& reference,
                                            const std::vector<std::vector<Tensor>>& test);
 double mean_of(const std::vector<double>& values);
+double worst_of(const std::vector<double>& values);
+// What recipes and promotions are chosen by: three parts the mean of the samples' SNRs and one part
+// the worst of them.
+double score_of(const std::vector<double>& sample_snrs_db);
 ErrorSums merged(const std::vector<ErrorSums>& outputs);
 
 }  // namespace mnn

@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "libquant/plan.h"
 #include "libruntime/compile/backend.h"
 #include "libruntime/compile/subgraphs.h"
 #include "libruntime/core/op.h"
@@ -42,17 +43,13 @@ bool runs_in_int8(const Graph& g, const Node& n) {
 }
 
 std::string why_matrix(const Graph& g, const Node& n) {
-  if (n.op == "ConvTranspose" && AttributeReader(n, *find_op(n.op)).attr_int("group") != 1)
-    return "there is no int8 kernel with groups";
-  const Value& weight = g.value(n.inputs[1]);
-  if (g.value(n.inputs[0]).type.dtype != DType::kF32) return "the input is not f32";
-  const bool computed = weight.kind != ValueKind::kConstant;
-  if (n.op == "MatMul" && !computed && weight.data.rank() != 2) return "the weights are no matrix";
+  const bool computed = g.value(n.inputs[1]).kind != ValueKind::kConstant;
+  const ComputeForm form = computed ? ComputeForm::kU8xU8 : ComputeForm::kU8xS8;
+  if (const auto why = quantization_backend().why_not_form(g, n, form)) return *why;
   if (n.op == "Gemm") {
     const AttributeReader read(n, *find_op(n.op));
-    if (read.attr_int("transA") != 0 || read.attr_float("alpha") != 1.0 ||
-        read.attr_float("beta") != 1.0) {
-      return "alpha, beta or transA is set";
+    if (read.attr_int("transA") != 0 || read.attr_float("beta") != 1.0) {
+      return "beta or transA is set";
     }
   }
   return "it was kept in float";

@@ -73,6 +73,7 @@ class LayerReporter {
       Row row;
       row.output = out;
       LayerError& e = row.error;
+      e.node = static_cast<int>(n);
       e.name = display_name(in_.graph, node);
       e.origin = node.origin;
       e.op = node.op;
@@ -177,12 +178,24 @@ class LayerReporter {
     row.elements += reference.elements();
   }
 
-  Result<std::vector<ErrorSums>> errors_of(Graph graph) {
+  // Runs a few samples: the errors of each.
+  Result<std::vector<std::vector<ErrorSums>>> errors_of(Graph graph) {
     MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(std::move(graph), in_.run));
     MNN_ASSIGN_OR_RETURN(const auto outputs, run_all(*session, few_));
-    const std::vector<std::vector<Tensor>> reference(
-        in_.reference.begin(), in_.reference.begin() + static_cast<long>(few_.size()));
-    return output_errors(reference, outputs);
+    std::vector<std::vector<ErrorSums>> errors;
+    for (size_t s = 0; s < outputs.size(); ++s) {
+      MNN_ASSIGN_OR_RETURN(auto one, slice_errors(in_.judged, in_.reference[s], outputs[s]));
+      errors.push_back(std::move(one));
+    }
+    return errors;
+  }
+
+  // What a change is judged by, as recipes are.
+  Result<double> score(Graph graph) {
+    MNN_ASSIGN_OR_RETURN(const auto errors, errors_of(std::move(graph)));
+    std::vector<double> each;
+    for (const auto& one : errors) each.push_back(sample_snr_db(in_.judged, one));
+    return score_of(each);
   }
 
   Status contributions() {
@@ -197,13 +210,25 @@ class LayerReporter {
                     : annotate_value_only(in_.graph, in_.plan, in_.decisions, row.output);
       auto errors = errors_of(std::move(g));
       if (!errors.ok()) return errors.status().context("layer " + row.error.name);
-      ErrorMetrics m = metrics_of(merged(*errors));
-      m.snr_db = std::min(overall_snr_db(*errors), kExactSnrDb);
+      ErrorMetrics m = contribution_of(*errors);
       m.constant = m.constant || same_outputs;
       row.error.contribution = m;
       row.error.amplified = row.error.isolated.snr_db >= 30.0 && m.snr_db < 20.0;
     }
     return {};
+  }
+
+  // At all outputs together: the SNR of sample_snr_db() over the pooled samples, the cosine of the
+  // worst slice.
+  static ErrorMetrics contribution_of(const std::vector<std::vector<ErrorSums>>& samples) {
+    std::vector<ErrorSums> pooled = samples.at(0);
+    for (size_t s = 1; s < samples.size(); ++s) {
+      for (size_t i = 0; i < pooled.size(); ++i) pooled[i].merge(samples[s][i]);
+    }
+    ErrorMetrics m = metrics_of(merged(pooled));
+    m.snr_db = pooled_snr_db(pooled);
+    for (const ErrorSums& slice : pooled) m.cosine = std::min(m.cosine, metrics_of(slice).cosine);
+    return m;
   }
 
   // One way to treat a row: a name for the reader and the network with it.
@@ -264,8 +289,7 @@ class LayerReporter {
   // What to do about the worst layers: the remedy with the best gain at the network's output, and
   // what keeping the layer in float would gain.
   Status suggest() {
-    MNN_ASSIGN_OR_RETURN(const auto all, errors_of(annotate(in_.graph, in_.plan, in_.decisions)));
-    const double now = overall_snr_db(all);
+    MNN_ASSIGN_OR_RETURN(const double now, score(annotate(in_.graph, in_.plan, in_.decisions)));
     size_t tried = 0;
     for (Row& row : rows_) {
       if (tried >= kTriedLayers || row.error.contribution.snr_db >= kGoodContributionDb) break;
@@ -274,17 +298,17 @@ class LayerReporter {
       std::string best;
       double gain = -INFINITY, in_float = -INFINITY;
       for (Remedy& remedy : remedies(row)) {
-        MNN_ASSIGN_OR_RETURN(const auto errors,
-                             errors_of(annotate(in_.graph, in_.plan, remedy.decisions)));
-        if (overall_snr_db(errors) - now <= gain) continue;
-        gain = overall_snr_db(errors) - now;
+        MNN_ASSIGN_OR_RETURN(const double with,
+                             score(annotate(in_.graph, in_.plan, remedy.decisions)));
+        if (with - now <= gain) continue;
+        gain = with - now;
         best = remedy.name;
       }
       if (row.layer >= 0) {
-        MNN_ASSIGN_OR_RETURN(const auto without,
-                             errors_of(annotate_without(in_.graph, in_.plan, in_.decisions,
-                                                        static_cast<size_t>(row.layer))));
-        in_float = overall_snr_db(without) - now;
+        MNN_ASSIGN_OR_RETURN(const double without,
+                             score(annotate_without(in_.graph, in_.plan, in_.decisions,
+                                                    static_cast<size_t>(row.layer))));
+        in_float = without - now;
       }
       row.error.suggestion = suggestion_text(best, gain, in_float);
     }

@@ -12,6 +12,7 @@ struct LayerReportInput {
   const QuantPlan& plan;
   const QuantDecisions& decisions;
   const std::vector<std::vector<Tensor>>& reference;  // float outputs per held-back sample
+  const JudgedSlices& judged;
   const SampleSet& holdout;
   RunOptions run;
   const std::function<void(const std::string&, int64_t, int64_t)>& progress;

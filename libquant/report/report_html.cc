@@ -16,7 +16,7 @@ std::string fixed(double v, int decimals) {
   return std::isfinite(v) ? text : "–";
 }
 
-// How many constants and samples a page lists.
+// How many constants a page lists.
 constexpr size_t kMostRows = 20;
 
 std::string percent(double share, int decimals) {
@@ -49,29 +49,16 @@ std::string layer_row(const LayerError& e, double total_macs) {
   return row;
 }
 
-std::string samples_html(const QuantReport& r) {
-  if (r.samples.size() < 2) return {};
-  std::vector<SampleError> worst = r.samples;
-  std::stable_sort(worst.begin(), worst.end(),
-                   [](const SampleError& a, const SampleError& b) { return a.snr_db < b.snr_db; });
-  std::string out = "<h2>Held-back samples, worst first</h2><p>The mean of the samples' SNRs is " +
-                    overall_text(r, r.mean_sample_snr_db) +
-                    ".</p><table><tr><th>sample</th><th>SNR</th></tr>";
-  for (size_t i = 0; i < std::min(kMostRows, worst.size()); ++i)
-    out += "<tr><td>" + html_escape(worst[i].name) + "</td><td>" +
-           overall_text(r, worst[i].snr_db) + "</td></tr>";
-  return out + "</table>";
-}
-
 std::string candidates_html(const QuantReport& r) {
   if (r.candidates.size() < 2) return {};
   std::string out =
-      "<h2>Candidates</h2><table><tr><th>method</th><th>mean of the samples' SNRs</th>"
+      "<h2>Candidates</h2><table><tr><th>method</th><th>mean SNR</th><th>worst SNR</th>"
       "<th></th></tr>";
   for (const TriedRecipe& tried : r.candidates) {
     out += "<tr><td>" + html_escape(tried.name) + "</td><td>" +
-           overall_text(r, tried.mean_sample_snr_db) + "</td><td>" +
-           (tried.chosen ? "chosen" : "") + "</td></tr>";
+           r.samples.snr(tried.mean_sample_snr_db) + "</td><td>" +
+           r.samples.snr(tried.worst_sample_snr_db) + "</td><td>" + (tried.chosen ? "chosen" : "") +
+           "</td></tr>";
   }
   return out + "</table>";
 }
@@ -108,7 +95,8 @@ std::string float_html(const QuantReport& r) {
 
 }  // namespace
 
-std::string report_html(const QuantReport& r, const std::string& title) {
+std::string report_html(const QuantReport& r, const std::string& title, size_t worst_samples,
+                        const std::function<std::string(size_t)>& picture) {
   std::string out =
       "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>" +
       html_escape(title) +
@@ -133,16 +121,25 @@ std::string report_html(const QuantReport& r, const std::string& title) {
       (r.argmax_agreement >= 0 ? percent(r.argmax_agreement, 2) + " %" : "–") +
       "</td></tr></table>";
   out +=
-      "<h2>Outputs</h2><table><tr><th>output</th><th>SNR over all samples, dB</th><th>cosine</th>"
-      "<th>MSE</th><th>max abs</th><th>largest</th></tr>";
-  for (const auto& [name, m] : r.outputs) {
+      "<h2>Outputs</h2><p>Slices are the parts of an output that differ in scale; thresholds apply "
+      "to "
+      "the worst.</p><table><tr><th>output</th><th>pooled SNR, dB</th><th>cosine</th>"
+      "<th>MSE</th><th>max abs</th><th>largest</th><th></th></tr>";
+  const auto row = [&](const std::string& name, const ErrorMetrics& m, const char* note) {
     char mse[96];
     std::snprintf(mse, sizeof mse, "%.4g</td><td>%.4g</td><td>%.4g", m.mse, m.max_abs, m.max_ref);
     out += "<tr><td>" + html_escape(name) + "</td><td>" + snr_bar(m) + "</td><td>" +
-           fixed(m.cosine, 6) + "</td><td>" + mse + "</td></tr>";
+           fixed(m.cosine, 6) + "</td><td>" + mse + "</td><td>" + note + "</td></tr>\n";
+  };
+  for (const OutputError& o : r.outputs) {
+    row(o.name, o.whole, "");
+    for (const SliceError& slice : o.slices)
+      row(slice.name, slice.metrics, slice.name == o.worst().name ? "slice, the worst" : "slice");
   }
   out += "</table>";
-  out += samples_html(r) + candidates_html(r) + float_html(r);
+  if (const std::string task = task_text(r); !task.empty())
+    out += "<h2>Task</h2><pre>" + html_escape(task) + "</pre>";
+  out += samples_html(r.samples, worst_samples, picture) + candidates_html(r) + float_html(r);
   if (!r.layers.empty()) {
     out +=
         "<h2>Layers, worst contribution first</h2><p>Contribution: at the network's output, only "

@@ -37,18 +37,37 @@ std::string report_json(const QuantReport& r) {
   for (const TriedRecipe& tried : r.candidates) {
     out["candidates"].push_back({{"method", tried.name},
                                  {"mean_sample_snr_db", number(tried.mean_sample_snr_db)},
+                                 {"worst_sample_snr_db", number(tried.worst_sample_snr_db)},
                                  {"chosen", tried.chosen}});
   }
   out["outputs"] = Json::array();
-  for (const auto& [name, m] : r.outputs) {
-    Json row = {{"name", name}};
-    row.update(metrics(m));
-    out["outputs"].push_back(row);
+  for (const OutputError& o : r.outputs) {
+    Json row = {{"name", o.name}};
+    row.update(metrics(o.whole));
+    row["slices"] = Json::array();
+    for (const SliceError& slice : o.slices) {
+      Json part = {{"name", slice.name}};
+      part.update(metrics(slice.metrics));
+      row["slices"].push_back(std::move(part));
+    }
+    row["worst"] = o.worst().name;
+    out["outputs"].push_back(std::move(row));
   }
-  out["mean_sample_snr_db"] = r.samples.empty() ? Json() : number(r.mean_sample_snr_db);
-  out["samples"] = Json::array();
-  for (const SampleError& sample : r.samples)
-    out["samples"].push_back({{"name", sample.name}, {"snr_db", number(sample.snr_db)}});
+  const bool measured = !r.samples.samples.empty();
+  out["mean_sample_snr_db"] = measured ? number(r.samples.mean_snr_db()) : Json();
+  out["worst_sample_snr_db"] = measured ? number(r.samples.worst_snr_db()) : Json();
+  out["samples"] = samples_json(r.samples);
+  out["metrics"] = Json::array();
+  for (const MetricValue& m : r.metrics)
+    out["metrics"].push_back({{"name", m.name}, {"value", number(m.value)}});
+  out["eval"] = r.eval ? number(*r.eval) : Json();
+  out["promotions"] = Json();
+  if (r.promotions.tried) {
+    out["promotions"] = {{"reached", r.promotions.reached},
+                         {"layers", r.promotions.layers},
+                         {"mac_share", r.promotions.mac_share},
+                         {"time", r.promotions.time}};
+  }
   out["layers"] = Json::array();
   for (const LayerError& e : r.layers) {
     out["layers"].push_back({{"name", e.name},

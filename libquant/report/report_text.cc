@@ -36,14 +36,21 @@ std::string shortened(const std::string& name, size_t width) {
 
 }  // namespace
 
-std::string overall_text(const QuantReport& r, double snr_db) {
-  if (!(snr_db >= kExactSnrDb)) return format("%.2f dB", snr_db);
-  const bool constant = std::all_of(r.outputs.begin(), r.outputs.end(),
-                                    [](const auto& output) { return output.second.constant; });
-  return constant ? "constant" : "exact";
+std::string task_text(const QuantReport& r) {
+  std::string out;
+  for (const MetricValue& m : r.metrics)
+    out += "metric " + m.name + ": " + format_number(m.value, 4) + "\n";
+  if (r.eval) out += "--eval: " + format_number(*r.eval, 4) + "\n";
+  const Promotions& p = r.promotions;
+  if (!p.reached) return out;
+  out += "promoted to float: " + std::to_string(p.layers.size()) + " layers, " +
+         format_percent(p.mac_share, 2) + " % of the MACs, about " + format_number(p.time, 2) +
+         " times the time of the model without:\n";
+  for (const std::string& name : p.layers) out += "  " + name + "\n";
+  return out;
 }
 
-std::string report_text(const QuantReport& r, size_t max_layers, bool color) {
+std::string report_text(const QuantReport& r, size_t max_layers, size_t worst_samples, bool color) {
   auto paint = [&](const char* code, const std::string& text) {
     return color ? "\033[" + std::string(code) + "m" + text + "\033[0m" : text;
   };
@@ -52,11 +59,12 @@ std::string report_text(const QuantReport& r, size_t max_layers, bool color) {
                     std::to_string(r.holdout_samples) + " held-back samples\n";
   if (!r.holdout_note.empty()) out += "  " + r.holdout_note + "\n";
   if (r.candidates.size() > 1) {
-    out += "tried, by the mean of the held-back samples' SNRs:\n";
+    out += "tried, by mean SNR and worst SNR of the held-back samples:\n";
     for (const TriedRecipe& tried : r.candidates) {
-      const std::string snr = overall_text(r, tried.mean_sample_snr_db);
-      out += format("%s %9s  ", tried.chosen ? "  *" : "   ", snr.c_str()) + tried.name +
-             (tried.chosen ? "  (chosen)" : "") + "\n";
+      out += format("%s %9s %9s  ", tried.chosen ? "  *" : "   ",
+                    r.samples.snr(tried.mean_sample_snr_db).c_str(),
+                    r.samples.snr(tried.worst_sample_snr_db).c_str()) +
+             tried.name + (tried.chosen ? "  (chosen)" : "") + "\n";
     }
   }
   out += "int8 share of the MACs " + format_percent(r.int8_mac_share, 1) + " %, constants " +
@@ -64,19 +72,21 @@ std::string report_text(const QuantReport& r, size_t max_layers, bool color) {
          format(" (%.2fx smaller)\n", r.bytes_after ? static_cast<double>(r.bytes_before) /
                                                           static_cast<double>(r.bytes_after)
                                                     : 0.0);
-  for (const auto& [name, m] : r.outputs) {
-    out += "output " + name + ": SNR over all samples " + with_unit(m) +
-           format(", cosine %.6f, max abs %.4g of %.4g\n", m.cosine, m.max_abs, m.max_ref);
+  for (const OutputError& o : r.outputs) {
+    const auto line = [](const std::string& name, const ErrorMetrics& m) {
+      return name + ": pooled SNR " + with_unit(m) +
+             format(", cosine %.6f, max abs %.4g of %.4g", m.cosine, m.max_abs, m.max_ref);
+    };
+    out += "output " + line(o.name, o.whole) + "\n";
+    for (const SliceError& slice : o.slices) {
+      out += "  slice " + line(slice.name, slice.metrics) +
+             (slice.name == o.worst().name ? "  (worst)\n" : "\n");
+    }
   }
-  if (r.samples.size() > 1) {
-    const auto worst = std::min_element(
-        r.samples.begin(), r.samples.end(),
-        [](const SampleError& a, const SampleError& b) { return a.snr_db < b.snr_db; });
-    out += "mean of the samples' SNRs " + overall_text(r, r.mean_sample_snr_db) + ", the worst " +
-           overall_text(r, worst->snr_db) + ": " + worst->name + "\n";
-  }
+  out += samples_text(r.samples, worst_samples);
   if (r.argmax_agreement >= 0)
     out += "argmax agreement " + format_percent(r.argmax_agreement, 2) + " %\n";
+  out += task_text(r);
   if (max_layers == 0) return out;
   for (const FloatIsland& island : r.islands) {
     out += format("in float: %zu ", island.layers.size()) + island.op + " (" +

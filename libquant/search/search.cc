@@ -85,8 +85,7 @@ struct Candidate {
 
 class RecipeSearch {
  public:
-  explicit RecipeSearch(const SearchInput& in)
-      : in_(in), run_{in.options.threads, in.options.isa} {}
+  explicit RecipeSearch(const SearchInput& in) : in_(in), run_{in.options.engine} {}
 
   Result<SearchResult> run() {
     const bool automatic = in_.options.method == CalibrationMethod::kAuto;
@@ -327,8 +326,8 @@ class RecipeSearch {
 
   Status judge(Candidate& c) {
     progress("choosing a recipe", static_cast<int64_t>(candidates_.size()), kMostCandidates);
-    MNN_ASSIGN_OR_RETURN(c.score, mean_snr_db(annotate(c.base->graph, c.base->plan, c.decisions)));
-    candidates_.push_back({c.name, c.score});
+    MNN_ASSIGN_OR_RETURN(c.score,
+                         score(c.name, annotate(c.base->graph, c.base->plan, c.decisions)));
     if (best_.base == nullptr || c.score > best_.score) best_ = c;
     return {};
   }
@@ -358,24 +357,25 @@ class RecipeSearch {
       }
       return without(base.graph, base.plan, best_.decisions, nodes, values);
     };
-    const auto score_without = [&](std::span<const Part> some) {
+    // Listed among the recipes where it has a name.
+    const auto score_without = [&](std::span<const Part> some, const std::string& name) {
       const auto [plan, decisions] = plan_without(some);
-      return mean_snr_db(annotate(base.graph, plan, decisions));
+      return score(name, annotate(base.graph, plan, decisions));
     };
-    MNN_ASSIGN_OR_RETURN(const double in_float, score_without(parts));
-    candidates_.push_back({best_.name + ", float between layers", in_float});
+    MNN_ASSIGN_OR_RETURN(const double in_float,
+                         score_without(parts, best_.name + ", float between layers"));
     if (in_float - best_.score <= kMostLossDb) return {};
     for (size_t i = 0; i < parts.size(); ++i) {
       progress("float between layers", static_cast<int64_t>(i), static_cast<int64_t>(parts.size()));
-      MNN_ASSIGN_OR_RETURN(const double score, score_without(std::span(parts).subspan(i, 1)));
-      parts[i].cost = score - best_.score;
+      MNN_ASSIGN_OR_RETURN(const double one, score_without(std::span(parts).subspan(i, 1), ""));
+      parts[i].cost = one - best_.score;
     }
     std::stable_sort(parts.begin(), parts.end(),
                      [](const Part& a, const Part& b) { return a.cost > b.cost; });
     size_t count = 0;
-    double score = best_.score;
-    while (count < parts.size() && in_float - score > kMostLossDb) {
-      MNN_ASSIGN_OR_RETURN(score, score_without(std::span(parts).first(++count)));
+    double reached = best_.score;
+    while (count < parts.size() && in_float - reached > kMostLossDb) {
+      MNN_ASSIGN_OR_RETURN(reached, score_without(std::span(parts).first(++count), ""));
     }
     for (size_t i = 0; i < count; ++i) {
       const Part& p = parts[i];
@@ -385,7 +385,7 @@ class RecipeSearch {
       result.kept_float.push_back({name, p.cost});
     }
     best_.name += ", " + std::to_string(count) + " in float";
-    candidates_.push_back({best_.name, score});
+    MNN_RETURN_IF_ERROR(score_without(std::span(parts).first(count), best_.name).status());
     std::tie(result.best.plan, result.best.decisions) = plan_without(std::span(parts).first(count));
     result.best.calibration = restricted(base.calibration, base.plan, result.best.plan);
     return {};
@@ -397,12 +397,14 @@ class RecipeSearch {
     return "of " + display_name(g, g.node(maker));
   }
 
-  // The mean of the samples' own SNRs: one sample that flips does not outweigh all others.
-  Result<double> mean_snr_db(Graph graph) {
+  // Runs the held-back samples; a recipe with a name is listed among those tried.
+  Result<double> score(const std::string& name, Graph graph) {
     MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(std::move(graph), run_));
     MNN_ASSIGN_OR_RETURN(const auto outputs, run_all(*session, in_.holdout));
-    MNN_ASSIGN_OR_RETURN(const std::vector<double> each, sample_snrs_db(in_.reference, outputs));
-    return mean_of(each);
+    MNN_ASSIGN_OR_RETURN(const std::vector<double> each,
+                         sample_snrs_db(in_.judged, in_.reference, outputs));
+    if (!name.empty()) candidates_.push_back({name, mean_of(each), worst_of(each)});
+    return score_of(each);
   }
 
   const SearchInput& in_;

@@ -25,6 +25,7 @@ struct SearchInput {
   const SampleSet& calibration;
   const SampleSet& holdout;
   const std::vector<std::vector<Tensor>>& reference;  // float outputs per held-back sample
+  const JudgedSlices& judged;
   const QuantOptions& options;
 };
 

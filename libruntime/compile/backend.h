@@ -1,49 +1,34 @@
-// What a backend is. Partitioning asks why_not(), reports ask cost(); compile() turns a segment
-// into something that runs. Values at a segment's border are dense row-major host tensors of the
-// declared type; layouts, packed weights and quantized storage are private to the backend.
+// What a backend is. Partitioning asks why_not(), the quantizer why_not_form(), reports ask cost();
+// compile() turns a segment into something that runs. Values at a segment's border are dense
+// row-major host tensors of the declared type; layouts, packed weights and quantized storage are
+// private to the backend.
+//
+// A backend belongs to an Engine (libruntime/engine.h) and serves all its sessions: its functions
+// are const and may be called from several threads at once. An executable belongs to one plan of
+// one session; nobody calls it from two threads.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "libruntime/compile/profile.h"
 #include "libruntime/core/graph.h"
 
 namespace mnn {
 
 class ThreadPool;
-
-// One line of a profile: what one step of an executable did.
-struct StepInfo {
-  std::string op;      // "Conv+Relu"
-  std::string kernel;  // "conv_f32_winograd4_avx2"
-  std::string backend;
-  std::vector<std::string> origin;  // source layers
-  std::vector<int64_t> out_dims;
-  std::string out_dtype;  // as stored, "f32", "u8"
-  int64_t macs = 0;
-  int64_t bytes = 0;  // read and written, weights included
-  bool int8 = false;  // its MACs run on an int8 kernel
-  // Of an outline (Session::outline) only: Backend::cost, and why no preferred backend takes it.
-  double seconds = 0;
-  std::string why;
-};
-
-// The backend of steps in an outline whose shapes, and so whose backend, only a run can tell.
-inline constexpr const char* kUnplanned = "unplanned";
-
-// Called by an executable around each step when profiling: step index, nanoseconds.
-using StepTimer = std::function<void(size_t step, int64_t ns)>;
+class WeightsCache;
 
 class Executable {
  public:
   virtual ~Executable() = default;
   // Scratch bytes it needs while it runs, 64-byte aligned; executables of a session share them.
   virtual int64_t workspace_bytes() const { return 0; }
-  virtual int64_t weight_bytes() const { return 0; }  // packed copies it owns
+  // The copies of weights it holds, its own and shared ones.
+  virtual void count_weights(PackedBytes& sum) const { (void)sum; }
   // Called once, before the first run.
   virtual Status bind(std::byte* workspace) {
     (void)workspace;
@@ -61,10 +46,10 @@ class Executable {
 // (type and dims must then agree), else by sharing the tensor.
 Status deliver_output(const Tensor& made, Tensor& out);
 
+// What executables share; neither is null when a backend is called, both outlive the executable.
 struct CompileOptions {
-  ThreadPool* pool = nullptr;  // never null when a backend is called
-  std::string isa;             // empty: the best this CPU has
-  bool winograd = true;
+  ThreadPool* pool = nullptr;
+  WeightsCache* weights = nullptr;  // kernels/weights.h: what is packed once for all sessions
 };
 
 class Backend {
@@ -76,29 +61,28 @@ class Backend {
   virtual std::vector<std::string> operators() const = 0;
   // nullopt: yes. Otherwise the reason why not.
   virtual std::optional<std::string> why_not(const Graph& graph, const Node& node) const = 0;
+  // Why compile() would not compute the products of `node` in `form` once its operands are stored
+  // as the form says (u8xs8: the input on a grid of u8, the constant weights as signed bytes;
+  // u8xu8: both inputs on such grids); nullopt where it would. What the shapes decide is taken to
+  // be well while they are open. Asked of a graph before it is quantized.
+  virtual std::optional<std::string> why_not_form(const Graph& graph, const Node& node,
+                                                  ComputeForm form) const;
   // Estimated seconds of one run of a step, from its operator, MACs and bytes; of one thread,
-  // comparable between backends.
+  // comparable between backends. For reports: a node goes to the first backend of the list the user
+  // gave that takes it, so that where it runs can be told without a model of the machine.
   virtual double cost(const StepInfo& step) const = 0;
   // `segment` has static shapes at its border; its nodes are all supported.
   virtual Result<std::unique_ptr<Executable>> compile(const Graph& segment,
                                                       const CompileOptions& options) const = 0;
 };
 
-std::unique_ptr<Backend> make_reference_backend();
-std::unique_ptr<Backend> make_cpu_backend();
-// Takes only Conv and Gemm (fp32 and int8) and computes them with the reference kernels: proves
-// partition, transfer and fallback.
-std::unique_ptr<Backend> make_test_backend();
-// By name: "cpu", "reference", "test". Null when there is none.
-std::unique_ptr<Backend> make_backend(std::string_view name);
-std::vector<std::string> backend_names();
-
 // MACs of one node for its inferred shapes (OpDef::macs); 0 for operators without
 // multiply-accumulates, when shapes are open or the number does not fit. An If has those of the
 // branch with the most, a Loop or Scan those of its body once per trip.
 int64_t count_macs(const Graph& graph, const Node& node);
 
-// The profile line of one node as far as its graph tells: all but kernel, backend and int8.
+// The profile line of one node as far as its graph tells: all but kernel and backend. Its form is
+// that of plain loops: f32, f64 or i32.
 StepInfo describe_step(const Graph& graph, const Node& node);
 
 }  // namespace mnn

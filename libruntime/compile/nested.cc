@@ -2,17 +2,13 @@
 #include <algorithm>
 #include <chrono>
 
-#include "libruntime/compile/plan.h"
+#include "libruntime/compile/plan_cache.h"
 #include "libruntime/compile/subgraphs.h"
-#include "libruntime/core/bind_shapes.h"
 #include "libruntime/core/control_flow.h"
 #include "libruntime/core/quant.h"
 
 namespace mnn {
 namespace {
-
-// A loop may meet a new shape on every trip; more plans than this are not worth their memory.
-constexpr size_t kKeptPlans = 8;
 
 // What an outline takes for a dimension that depends on data.
 constexpr int64_t kMadeUpDim = 16;
@@ -21,16 +17,6 @@ using Clock = std::chrono::steady_clock;
 
 int64_t elapsed_ns(Clock::time_point start) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count();
-}
-
-// What a body declares of its inner shapes need not hold for what it is fed with.
-void forget_shapes(Graph& graph) {
-  for (Value& value : graph.values) {
-    if (value.kind == ValueKind::kTemporary) value.type.shape.reset();
-  }
-  for (Node& node : graph.nodes) {
-    for (Graph& g : node.subgraphs) forget_shapes(g);
-  }
 }
 
 // A type an outline can plan for.
@@ -80,7 +66,7 @@ class Control : public NestedExecutable {
     for (const Graph& g : node_.subgraphs) {
       Graph body = g;
       append_captures_to_inputs(body);
-      caches_.emplace_back(std::move(body), options, depth);
+      caches_.emplace_back(std::move(body), options, InputMemory::kFed, depth);
     }
     warm(graph);
     for (const ValueId v : node_.outputs) {
@@ -186,7 +172,7 @@ class Control : public NestedExecutable {
 class Late : public NestedExecutable {
  public:
   Late(Graph graph, const PlanOptions& options, int depth)
-      : cache_(std::move(graph), options, depth), outline_(options.outline) {
+      : cache_(std::move(graph), options, InputMemory::kFed, depth), outline_(options.outline) {
     if (!outline_) return;
     std::vector<Type> types;
     for (const ValueId v : cache_.graph().inputs) {
@@ -252,66 +238,6 @@ std::unique_ptr<NestedExecutable> make_control(const Graph& graph, Node node,
 
 std::unique_ptr<NestedExecutable> make_late(Graph graph, const PlanOptions& options, int depth) {
   return std::make_unique<Late>(std::move(graph), options, depth);
-}
-
-Result<Plan*> PlanCache::find(std::span<const Tensor> feeds) {
-  if (feeds.size() != graph_.inputs.size()) {
-    return invalid("expected " + std::to_string(graph_.inputs.size()) + " inputs, found " +
-                   std::to_string(feeds.size()));
-  }
-  for (auto it = entries_.begin(); it != entries_.end(); ++it) {
-    const bool same = std::equal(
-        feeds.begin(), feeds.end(), it->key.begin(),
-        [](const Tensor& t, const Key& k) { return t.dtype() == k.dtype && t.dims() == k.dims; });
-    if (!same) continue;
-    std::rotate(entries_.begin(), it, it + 1);
-    return entries_.front().plan.get();
-  }
-  std::vector<Key> key;
-  for (const Tensor& t : feeds) key.push_back({t.dtype(), t.dims()});
-  return add(std::move(key));
-}
-
-void PlanCache::warm(const std::vector<Type>& types) {
-  if (types.size() != graph_.inputs.size()) return;
-  std::vector<Key> key;
-  for (const Type& type : types) {
-    if (!type.is_static()) return;
-    key.push_back({type.dtype, known_dims(*type.shape)});
-  }
-  (void)add(std::move(key)).ok();
-}
-
-Result<Plan*> PlanCache::add(std::vector<Key> key) {
-  std::vector<std::vector<int64_t>> dims;
-  for (const Key& k : key) dims.push_back(k.dims);
-  auto compile = [&](bool trust) -> Result<std::unique_ptr<Plan>> {
-    Graph graph = graph_;
-    if (!trust) forget_shapes(graph);
-    for (size_t i = 0; i < key.size(); ++i) {
-      Type& type = graph.value(graph.inputs[i]).type;
-      if (type.kind != Type::Kind::kTensor) continue;
-      type.dtype = key[i].dtype;
-      if (!trust) type.shape.reset();
-    }
-    MNN_RETURN_IF_ERROR(bind_inputs(graph, dims));
-    return Plan::compile(std::move(graph), options_, InputMemory::kFed, depth_);
-  };
-  auto plan = compile(true);
-  if (!plan.ok()) {
-    auto again = compile(false);
-    if (!again.ok()) return plan.status();
-    plan = std::move(again);
-  }
-  if (entries_.size() == kKeptPlans) entries_.pop_back();
-  entries_.insert(entries_.begin(), {std::move(key), std::move(plan).value()});
-  if (profiling_) entries_.front().plan->set_profiling(true);
-  return entries_.front().plan.get();
-}
-
-void PlanCache::set_profiling(bool on) {
-  profiling_ = on;
-  for (Entry& entry : entries_) entry.plan->set_profiling(on);
 }
 
 }  // namespace mnn

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "libruntime/compile/partition.h"
+#include "libruntime/compile/plan_cache.h"
 #include "libruntime/core/fold.h"
 #include "libruntime/core/memory_plan.h"
 #include "libruntime/core/op.h"
@@ -309,14 +310,14 @@ Status Plan::run() {
   return {};
 }
 
-void Plan::add_memory(MemoryInfo& info) const {
+void Plan::add_memory(MemoryInfo& info, PackedBytes& packed) const {
   info.arena_bytes += arena_bytes_;
   info.grows |= grows_;
   for (const auto& step : steps_) {
-    info.packed_bytes += step->executable->weight_bytes();
+    step->executable->count_weights(packed);
     if (step->nested == nullptr) continue;
     step->nested->for_each_cache([&](PlanCache& cache) {
-      cache.for_each([&](const Plan& plan) { plan.add_memory(info); });
+      cache.for_each([&](const Plan& plan) { plan.add_memory(info, packed); });
     });
   }
 }
@@ -336,7 +337,7 @@ MacCounts Plan::macs() const {
   for (const auto& step : steps_) {
     for (const StepInfo& info : step->executable->steps()) {
       sum.all += static_cast<double>(info.macs);
-      if (info.int8) sum.int8 += static_cast<double>(info.macs);
+      if (is_int8(info.form)) sum.int8 += static_cast<double>(info.macs);
     }
     if (step->nested == nullptr) continue;
     const MacCounts inside = step->nested->macs();

@@ -7,7 +7,6 @@
 
 #include "libruntime/compile/backend.h"
 #include "libruntime/compile/legalize.h"
-#include "libruntime/session.h"
 
 namespace mnn {
 
@@ -45,8 +44,8 @@ class Plan {
   const Tensor& output(size_t i) const { return outputs_[i]; }
 
   const Graph& graph() const { return graph_; }
-  // Adds what this plan and the plans inside it take.
-  void add_memory(MemoryInfo& info) const;
+  // Adds what this plan and the plans inside it take; packed weights to `packed`.
+  void add_memory(MemoryInfo& info, PackedBytes& packed) const;
   void add_steps(std::vector<StepInfo>& steps) const;
   MacCounts macs() const;
   void set_profiling(bool on);
@@ -88,42 +87,7 @@ class Plan {
   bool profiling_ = false;
 };
 
-// Plans of one graph for the shapes it was last run with, made on demand.
-class PlanCache {
- public:
-  PlanCache(Graph graph, const PlanOptions& options, int depth)
-      : graph_(std::move(graph)), options_(options), depth_(depth) {}
-
-  // The plan for inputs of these shapes.
-  Result<Plan*> find(std::span<const Tensor> feeds);
-  // The same ahead of time, from types; nothing happens when they are open or the plan fails.
-  void warm(const std::vector<Type>& types);
-  const Graph& graph() const { return graph_; }
-  template <typename F>
-  void for_each(F&& f) const {
-    for (const Entry& entry : entries_) f(*entry.plan);
-  }
-  // The plan last used; null when there is none yet.
-  const Plan* latest() const { return entries_.empty() ? nullptr : entries_.front().plan.get(); }
-  void set_profiling(bool on);
-
- private:
-  struct Key {
-    DType dtype;
-    std::vector<int64_t> dims;
-  };
-  struct Entry {
-    std::vector<Key> key;
-    std::unique_ptr<Plan> plan;
-  };
-  Result<Plan*> add(std::vector<Key> key);
-
-  Graph graph_;
-  const PlanOptions& options_;
-  const int depth_;
-  std::vector<Entry> entries_;  // the most recently used first
-  bool profiling_ = false;
-};
+class PlanCache;
 
 // An executable whose work is done by plans.
 class NestedExecutable : public Executable {

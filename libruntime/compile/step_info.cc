@@ -19,7 +19,33 @@ bool picks(const Node& node) {
   return has_traits(node.op, kMoves) && !node.inputs.empty() && node.outputs.size() == 1;
 }
 
+ComputeForm plain_form(DType dtype) {
+  if (dtype == DType::kF64) return ComputeForm::kF64;
+  return is_float(dtype) ? ComputeForm::kF32 : ComputeForm::kI32;
+}
+
 }  // namespace
+
+std::string_view form_name(ComputeForm form) {
+  switch (form) {
+    case ComputeForm::kNone: return "none";
+    case ComputeForm::kF32: return "f32";
+    case ComputeForm::kF64: return "f64";
+    case ComputeForm::kI32: return "i32";
+    case ComputeForm::kU8xS8: return "u8xs8";
+    case ComputeForm::kU8xU8: return "u8xu8";
+  }
+  return "";
+}
+
+std::optional<std::string> Backend::why_not_form(const Graph& graph, const Node& node,
+                                                 ComputeForm form) const {
+  if (auto why = why_not(graph, node)) return why;
+  const ValueId v = node.outputs.empty() ? kNoValue : node.outputs[0];
+  if (v != kNoValue && plain_form(graph.value(v).type.dtype) == form) return std::nullopt;
+  return "backend " + name() + " does not compute " + node.op + " in " +
+         std::string(form_name(form));
+}
 
 StepInfo describe_step(const Graph& graph, const Node& node) {
   StepInfo info;
@@ -41,6 +67,7 @@ StepInfo describe_step(const Graph& graph, const Node& node) {
     if (v == kNoValue) continue;
     const Value& value = graph.value(v);
     if (value.type.is_static()) info.out_dims = known_dims(*value.type.shape);
+    if (info.macs > 0) info.form = plain_form(value.type.dtype);
     info.out_dtype = dtype_name(value.quant ? value.quant->storage : value.type.dtype);
     break;
   }

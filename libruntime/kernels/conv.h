@@ -1,6 +1,7 @@
-// Convolutions on channels-last data. Weights are given in ONNX order and packed at once; the
-// caller's copies may be freed after a make function has returned. Where the weights are null, they
-// come with each run in KernelArgs::b, in the same order, and the bias in KernelArgs::bias.
+// Convolutions on channels-last data. Weights are given in ONNX order and packed at once, unless
+// KernelOptions::weights has them packed already; the caller's copies may be freed after a make
+// function has returned. Where there are no weights, they come with each run in KernelArgs::b, in
+// the same order, and the bias in KernelArgs::bias.
 #pragma once
 
 #include <optional>
@@ -28,7 +29,7 @@ struct ConvGeometry {
 };
 
 // weights [oc, ic / groups, kd, kh, kw]; bias [oc] or null. x, residual, y: float.
-Result<MatrixKernelPtr> make_conv_f32(const ConvGeometry& geometry, const float* weights,
+Result<MatrixKernelPtr> make_conv_f32(const ConvGeometry& geometry, const Weights<float>& weights,
                                       const float* bias, const Epilogue& epilogue,
                                       const KernelOptions& options);
 
@@ -37,8 +38,9 @@ constexpr int64_t kMostTransposedStrides = 4096;
 
 // Transposed convolution: weights [ic, oc / groups, kd, kh, kw] as in ONNX; pads and strides are
 // the attributes of ConvTranspose, od, oh and ow its output size.
-Result<MatrixKernelPtr> make_conv_transpose_f32(const ConvGeometry& geometry, const float* weights,
-                                                const float* bias, const Epilogue& epilogue,
+Result<MatrixKernelPtr> make_conv_transpose_f32(const ConvGeometry& geometry,
+                                                const Weights<float>& weights, const float* bias,
+                                                const Epilogue& epilogue,
                                                 const KernelOptions& options);
 
 // real = (q - zero_point) * scale, q an unsigned byte. Signed models add 128 to both.
@@ -63,20 +65,24 @@ struct ConvQuant {
   QuantU8 residual;  // of a kU8 residual
 };
 
+// Why bytes of that geometry, whatever the weights, have no kernel here; nullopt when they have
+// one, and then the make function below fails for nothing but what it is given (scales, memory).
+std::optional<std::string> why_not_int8(const ConvGeometry& geometry, bool transposed);
+
 // u8 activations, s8 weights [oc, ic / groups, kh, kw], real bias [oc] or null. With acc the exact
 // int32 sum of (x - zero_point) * w, all in float without contraction:
 //   v = before(float(acc) * (in_scale * weight_scale) + bias) [+ (r - r_zp) * r_scale], v =
 //   after(v), q = saturate(round_half_even(v * (1 / out_scale)) + out_zp)
 // The bytes are the same for any number of parts, and on every instruction set with the activations
 // kNone, kRelu, kClip, kLeakyRelu, kHardSigmoid, kHardSwish; with others to within rounding.
-Result<MatrixKernelPtr> make_conv_int8(const ConvGeometry& geometry, const int8_t* weights,
+Result<MatrixKernelPtr> make_conv_int8(const ConvGeometry& geometry, const Weights<int8_t>& weights,
                                        const float* bias, const ConvQuant& quant,
                                        const Epilogue& epilogue, const KernelOptions& options);
 
 // Transposed, without groups: weights [ic, oc, kh, kw] and geometry as of make_conv_transpose_f32,
 // the rest as above.
 Result<MatrixKernelPtr> make_conv_transpose_int8(const ConvGeometry& geometry,
-                                                 const int8_t* weights, const float* bias,
+                                                 const Weights<int8_t>& weights, const float* bias,
                                                  const ConvQuant& quant, const Epilogue& epilogue,
                                                  const KernelOptions& options);
 

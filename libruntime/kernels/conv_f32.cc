@@ -4,7 +4,7 @@
 
 namespace mnn {
 
-Result<MatrixKernelPtr> make_conv_f32(const ConvGeometry& geometry, const float* weights,
+Result<MatrixKernelPtr> make_conv_f32(const ConvGeometry& geometry, const Weights<float>& weights,
                                       const float* bias, const Epilogue& epilogue,
                                       const KernelOptions& options) {
   MNN_ASSIGN_OR_RETURN(const KernelTable* table, find_kernels(options.isa));
@@ -16,11 +16,11 @@ Result<MatrixKernelPtr> make_conv_f32(const ConvGeometry& geometry, const float*
   }
   const bool depthwise = g.groups > 1 && g.groups == g.ic;
   if (depthwise && !g.deep())
-    return make_depthwise_f32(g, {}, weights, bias, epilogue, *table, options.threads);
+    return make_depthwise_f32(g, {}, weights, bias, epilogue, *table, options);
   if (depthwise && weights)
-    return make_depthwise_3d_f32(g, weights, bias, epilogue, *table, options.threads);
+    return make_depthwise_3d_f32(g, weights, bias, epilogue, *table, options);
   if (options.winograd && weights && !g.deep() && prefer_winograd(g))
-    return make_winograd_f32(g, weights, bias, epilogue, *table, options.threads);
+    return make_winograd_f32(g, weights, bias, epilogue, *table, options);
   DirectGrid grid;
   grid.qd = g.od;
   grid.qh = g.oh;
@@ -36,7 +36,7 @@ Result<MatrixKernelPtr> make_conv_f32(const ConvGeometry& geometry, const float*
   const int64_t inputs = g.ic / g.groups, volume = g.kd * g.kh * g.kw;
   WeightView view{g.oc, 0, inputs * volume, volume, {}};
   for (int64_t tap = 0; tap < volume; ++tap) view.taps.push_back(tap);
-  kernel->set_weights(view, weights, bias);
+  MNN_RETURN_IF_ERROR(kernel->set_weights(view, weights, bias, options.weights));
   return MatrixKernelPtr(std::move(kernel));
 }
 

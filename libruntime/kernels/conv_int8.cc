@@ -19,10 +19,10 @@ constexpr int64_t kBufferBytes = 96 * 1024;        // of a block's input, to sta
 constexpr int64_t kLargeBufferBytes = 192 * 1024;  // with weights that do not stay there anyway
 constexpr int64_t kChunkBytes = 16 * 1024;         // of it used at a time, to stay in L1
 constexpr int64_t kSmallWeights = 192 * 1024;      // weights up to this stay in L2
-constexpr int64_t kMostBuffer = int64_t{1} << 28;
+constexpr int64_t kMostBuffer = int64_t{1} << 28;  // what why_not_int8 allows
 constexpr int64_t kTileRows = 6;
 
-class DirectConvInt8 final : public MatrixKernel {
+class DirectConvInt8 final : public Int8Kernel {
  public:
   DirectConvInt8(const ConvGeometry& g, const KernelTable& table, bool bytes,
                  const ConvQuant& quant, const Int8Epilogue& epilogue)
@@ -51,15 +51,11 @@ class DirectConvInt8 final : public MatrixKernel {
     buffer_width_ = (g_.ow - 1) * g_.stride_w + (g_.kw - 1) * g_.dilation_w + 1;
   }
 
-  // Chooses blocks and panels; fails when the buffer would be out of proportion.
-  Status plan(int threads) {
+  // Chooses blocks and panels.
+  void plan(int threads) {
     const int64_t outputs = g_.oc / g_.groups;
     const int64_t span = (g_.kh - 1) * g_.dilation_h + 1;
-    row_bytes_ = buffer_width_;
-    int64_t least = 0;
-    if (checked_mul(&row_bytes_, g_.ic * element_)) least = row_bytes_;
-    if (least == 0 || !checked_mul(&least, std::max(span, g_.stride_h)) || least > kMostBuffer)
-      return unsupported("int8 convolution whose window covers more than 256 MiB of input");
+    row_bytes_ = buffer_width_ * g_.ic * element_;
     const int64_t weight_bytes = runs_ * k_ * 4 * outputs;
     const bool small_weights = weight_bytes <= kSmallWeights;
     const int64_t fit =
@@ -93,53 +89,39 @@ class DirectConvInt8 final : public MatrixKernel {
         in_place_ ? 0 : round_up(((block_rows_ - 1) * g_.stride_h + span) * row_bytes_ + 64, 64);
     pointer_bytes_ = round_up(runs_ * chunk_ * 8, 64);
     part_scratch_ = buffer_bytes_ + pointer_bytes_;
+  }
+
+  // Panels, then the sum of every column.
+  Status pack(const Weights<int8_t>& weights, const float* bias, const ConvQuant& quant,
+              WeightsCache* cache) {
+    const int64_t columns = padded_columns(panels_, table_.lanes), cells = columns * runs_ * k_;
+    const bool filled = panels_.back().width == panels_.back().vectors * table_.lanes;
+    const auto pack = [&](int32_t* packed) -> Status {
+      MNN_ASSIGN_OR_RETURN(const auto elements, weights.read());
+      pack_columns(elements.get(), packed, packed + cells);
+      return {};
+    };
+    MNN_ASSIGN_OR_RETURN(packed_,
+                         keep<int32_t>(cache, weights.id(),
+                                       layout_of(table_, bytes_ ? "int8 bytes" : "int8 words",
+                                                 {panels_.front().vectors, filled, g_.oc, g_.groups,
+                                                  group_inputs_, g_.kh, g_.kw, run_}),
+                                       cells + columns, pack));
+    AlignedBuffer<int32_t> start(columns);
+    // With int16 the zero point is taken off the inputs already.
+    for (int64_t i = 0; bytes_ && i < columns; ++i) start[i] = -packed_[cells + i] * zero_;
+    MNN_ASSIGN_OR_RETURN(start_, keep(cache, start));
+    Int8Columns made(columns, epilogue_.y_per_channel);
+    for (const Panel& p : panels_)
+      for (int64_t j = 0; j < p.width; ++j)
+        made.set(p.column + j, quant, quant.in.scale, bias, p.n0 + j);
+    MNN_RETURN_IF_ERROR(keep_columns(cache, made));
     y_offset_ = AlignedBuffer<int64_t>(chunk_);
     for (int64_t r = 0; r < chunk_; ++r) y_offset_[r] = r * g_.y_pixel_stride;
     return {};
   }
 
-  void pack(const int8_t* weights, const float* bias, const ConvQuant& quant) {
-    const int64_t columns = padded_columns(panels_, table_.lanes), depth = runs_ * k_;
-    packed_ = AlignedBuffer<int32_t>(columns * depth);
-    start_ = AlignedBuffer<int32_t>(columns);
-    scale_ = AlignedBuffer<float>(columns);
-    bias_ = AlignedBuffer<float>(columns);
-    if (epilogue_.y_per_channel) y_grids_.allocate(columns);
-    const int64_t area = g_.kh * g_.kw;
-    for (const Panel& p : panels_) {
-      const int64_t nr = int64_t{p.vectors} * table_.lanes;
-      int32_t* out = packed_.data() + p.column * depth;
-      for (int64_t j = 0; j < p.width; ++j) {
-        const int64_t o = p.n0 + j;
-        int64_t sum = 0;
-        for (int64_t run = 0; run < runs_; ++run) {
-          int32_t* cell = out + run * k_ * nr + j;
-          int64_t in_group = 0;
-          for (int64_t tap = run * run_; tap < (run + 1) * run_; ++tap) {
-            const int8_t* w = weights + o * group_inputs_ * area + tap;
-            for (int64_t c = 0; c < group_inputs_; ++c, w += area) {
-              sum += *w;
-              put(cell, in_group, *w);
-              if (++in_group < group_) continue;
-              in_group = 0;
-              cell += nr;
-            }
-          }
-        }
-        // With int16 the zero point is taken off the inputs already.
-        if (bytes_) start_[p.column + j] = static_cast<int32_t>(-sum * zero_);
-        scale_[p.column + j] = quant.in.scale * quant.weight_scales[o];
-        if (bias) bias_[p.column + j] = bias[o];
-        if (epilogue_.y_per_channel) y_grids_.set(p.column + j, output_grid(quant, o));
-      }
-    }
-  }
-
   const char* name() const override { return name_.c_str(); }
-  int64_t packed_bytes() const override {
-    return packed_.bytes() + start_.bytes() + scale_.bytes() + bias_.bytes() + y_grids_.bytes() +
-           y_offset_.bytes();
-  }
   int64_t scratch_bytes() const override { return part_scratch_ * parts(); }
   int parts() const override { return split_.parts(); }
 
@@ -160,6 +142,33 @@ class DirectConvInt8 final : public MatrixKernel {
   }
 
  private:
+  void pack_columns(const int8_t* weights, int32_t* packed, int32_t* sums) const {
+    const int64_t area = g_.kh * g_.kw;
+    for (const Panel& p : panels_) {
+      const int64_t nr = int64_t{p.vectors} * table_.lanes;
+      int32_t* out = packed + p.column * runs_ * k_;
+      for (int64_t j = 0; j < p.width; ++j) {
+        const int64_t o = p.n0 + j;
+        int32_t sum = 0;
+        for (int64_t run = 0; run < runs_; ++run) {
+          int32_t* cell = out + run * k_ * nr + j;
+          int64_t in_group = 0;
+          for (int64_t tap = run * run_; tap < (run + 1) * run_; ++tap) {
+            const int8_t* w = weights + o * group_inputs_ * area + tap;
+            for (int64_t c = 0; c < group_inputs_; ++c, w += area) {
+              sum += *w;
+              put(cell, in_group, *w);
+              if (++in_group < group_) continue;
+              in_group = 0;
+              cell += nr;
+            }
+          }
+        }
+        sums[p.column + j] = sum;
+      }
+    }
+  }
+
   void put(int32_t* cell, int64_t index, int8_t w) const {
     if (bytes_) {
       reinterpret_cast<int8_t*>(cell)[index] = w;
@@ -274,12 +283,12 @@ class DirectConvInt8 final : public MatrixKernel {
                  const TileInt8& shared) const {
     TileInt8 t = shared;
     t.a_offset = p.a_offset * element_;
-    t.w = packed_.data() + p.column * runs_ * k_;
-    t.start = start_.data() + p.column;
-    t.scale = scale_.data() + p.column;
-    t.bias = bias_.data() + p.column;
-    t.y_inverse = y_grids_.inverse(p.column);
-    t.y_zero = y_grids_.zero(p.column);
+    t.w = packed_ + p.column * runs_ * k_;
+    t.start = start_ + p.column;
+    t.scale = scale_ + p.column;
+    t.bias = bias_ + p.column;
+    t.y_inverse = y_inverse(p.column);
+    t.y_zero = y_zero(p.column);
     t.y = static_cast<std::byte*>(t.y) + p.n0 * epilogue_.y_bytes;
     if (t.residual)
       t.residual = static_cast<const std::byte*>(t.residual) + p.n0 * epilogue_.residual_bytes;
@@ -306,40 +315,41 @@ class DirectConvInt8 final : public MatrixKernel {
   int64_t buffer_bytes_ = 0, pointer_bytes_ = 0, part_scratch_ = 0;
   std::vector<Panel> panels_;
   Split split_;
-  AlignedBuffer<int32_t> packed_, start_;
+  const int32_t *packed_ = nullptr, *start_ = nullptr;
   AlignedBuffer<int64_t> y_offset_;  // of the rows of a chunk
-  AlignedBuffer<float> scale_, bias_;
-  ChannelGrids y_grids_;
 };
 
 }  // namespace
 
-Result<MatrixKernelPtr> make_conv_int8(const ConvGeometry& geometry, const int8_t* weights,
+Result<MatrixKernelPtr> make_conv_int8(const ConvGeometry& geometry, const Weights<int8_t>& weights,
                                        const float* bias, const ConvQuant& quant,
                                        const Epilogue& epilogue, const KernelOptions& options) {
   MNN_ASSIGN_OR_RETURN(const KernelTable* table, find_kernels(options.isa));
   MNN_ASSIGN_OR_RETURN(const ConvGeometry g, check_geometry(geometry, 1));
-  if (g.deep()) return unsupported("convolution of bytes in three dimensions");
+  if (const auto why = why_not_int8(g, false)) return unsupported(*why);
   MNN_ASSIGN_OR_RETURN(const Int8Epilogue e,
                        plan_int8(g, bias, quant, epilogue, g.ic / g.groups * g.kh * g.kw));
   if (g.groups > 1 && g.groups == g.ic)
-    return make_depthwise_int8(g, weights, bias, quant, e, *table, options.threads);
-  const bool bytes = !table->pairs_saturate || fit_in_pairs(g, weights);
-  if (options.winograd) {
-    const int tile = winograd_int8_tile(g, weights, quant.in.zero_point, bytes, *table);
-    if (tile > 0)
-      return make_winograd_int8(g, tile, weights, bias, quant, e, *table, options.threads);
+    return make_depthwise_int8(g, weights, bias, quant, e, *table, options);
+  bool bytes = true;
+  if (table->pairs_saturate) {
+    MNN_ASSIGN_OR_RETURN(const auto elements, weights.read());
+    bytes = fit_in_pairs(g, elements.get());
+    const int tile = options.winograd
+                         ? winograd_int8_tile(g, elements.get(), quant.in.zero_point, bytes, *table)
+                         : 0;
+    if (tile > 0) return make_winograd_int8(g, tile, weights, bias, quant, e, *table, options);
   }
   auto kernel = std::make_unique<DirectConvInt8>(g, *table, bytes, quant, e);
-  MNN_RETURN_IF_ERROR(kernel->plan(options.threads));
-  kernel->pack(weights, bias, quant);
+  kernel->plan(options.threads);
+  MNN_RETURN_IF_ERROR(kernel->pack(weights, bias, quant, options.weights));
   return MatrixKernelPtr(std::move(kernel));
 }
 
-Result<MatrixKernelPtr> make_gemm_int8(const GemmGeometry& geometry, const int8_t* b,
+Result<MatrixKernelPtr> make_gemm_int8(const GemmGeometry& geometry, const Weights<int8_t>& b,
                                        const float* bias, const ConvQuant& quant,
                                        const Epilogue& epilogue, const KernelOptions& options) {
-  GemmGeometry g = geometry;
+  const GemmGeometry& g = geometry;
   if (g.batch != 1 || g.alpha != 1) return invalid("int8 product with a batch or a factor");
   ConvGeometry c;
   c.iw = c.ow = g.m;
@@ -351,11 +361,15 @@ Result<MatrixKernelPtr> make_gemm_int8(const GemmGeometry& geometry, const int8_
   const int64_t stride = g.b_stride ? g.b_stride : (g.b_transposed ? g.k : g.n);
   if (stride < (g.b_transposed ? g.k : g.n))
     return invalid("matrix row strides must not be below the row");
-  AlignedBuffer<int8_t> weights(g.n * g.k);
-  for (int64_t n = 0; n < g.n; ++n)
-    for (int64_t k = 0; k < g.k; ++k)
-      weights[n * g.k + k] = b[g.b_transposed ? n * stride + k : k * stride + n];
-  return make_conv_int8(c, weights.data(), bias, quant, epilogue, options);
+  if (g.b_transposed && stride == g.k) return make_conv_int8(c, b, bias, quant, epilogue, options);
+  const auto turn = [n = g.n, k = g.k, row = g.b_transposed ? stride : 1,
+                     column = g.b_transposed ? 1 : stride](const int8_t* from, int8_t* to) {
+    for (int64_t i = 0; i < n; ++i)
+      for (int64_t j = 0; j < k; ++j) *to++ = from[i * row + j * column];
+  };
+  const Weights<int8_t> turned =
+      b.derived(layout_name("turned", {g.n, g.k, g.b_transposed, stride}), g.n * g.k, turn);
+  return make_conv_int8(c, turned, bias, quant, epilogue, options);
 }
 
 }  // namespace mnn

@@ -15,16 +15,16 @@ namespace {
 
 class ClassConvTransposeF32 final : public MatrixKernel {
  public:
-  static Result<MatrixKernelPtr> make(const ConvGeometry& g, const float* weights,
+  static Result<MatrixKernelPtr> make(const ConvGeometry& g, const Weights<float>& weights,
                                       const float* bias, const Epilogue& epilogue,
-                                      const KernelTable& table, int threads) {
+                                      const KernelTable& table, const KernelOptions& options) {
     auto made = std::make_unique<ClassConvTransposeF32>(table);
     for (int64_t pz = 0; pz < std::min(g.stride_d, g.od); ++pz)
       for (int64_t py = 0; py < std::min(g.stride_h, g.oh); ++py)
         for (int64_t px = 0; px < std::min(g.stride_w, g.ow); ++px) {
           const OutputGrid grid{g.oh, g.ow, py, px, g.stride_h, g.stride_w};
           MNN_RETURN_IF_ERROR(
-              made->add_class(g, pz, grid, weights, bias, epilogue, table, threads));
+              made->add_class(g, pz, grid, weights, bias, epilogue, table, options));
         }
     return MatrixKernelPtr(std::move(made));
   }
@@ -32,7 +32,6 @@ class ClassConvTransposeF32 final : public MatrixKernel {
       : name_(std::string("conv_transpose_f32_") + table.isa) {}
 
   const char* name() const override { return name_.c_str(); }
-  int64_t packed_bytes() const override { return packed_bytes_; }
   int64_t scratch_bytes() const override { return weight_floats_ * 4 + scratch_bytes_ * parts_; }
   int phases() const override { return weight_floats_ > 0 ? 2 : 1; }
   int parts() const override { return parts_; }
@@ -71,9 +70,9 @@ class ClassConvTransposeF32 final : public MatrixKernel {
   }
 
   // Output slices pz, pz + stride_d, … and their pixels of `grid`.
-  Status add_class(const ConvGeometry& g, int64_t pz, const OutputGrid& grid, const float* weights,
-                   const float* bias, const Epilogue& epilogue, const KernelTable& table,
-                   int threads) {
+  Status add_class(const ConvGeometry& g, int64_t pz, const OutputGrid& grid,
+                   const Weights<float>& weights, const float* bias, const Epilogue& epilogue,
+                   const KernelTable& table, const KernelOptions& options) {
     const auto slices = taps_of(pz, g.pad_front, g.kd, g.dilation_d, g.stride_d);
     const auto rows = taps_of(grid.first_h, g.pad_top, g.kh, g.dilation_h, g.stride_h);
     const auto columns = taps_of(grid.first_w, g.pad_left, g.kw, g.dilation_w, g.stride_w);
@@ -93,15 +92,20 @@ class ClassConvTransposeF32 final : public MatrixKernel {
       unit.pad_left = -columns.back().offset;
       unit.oh = qh;
       unit.ow = qw;
-      std::vector<float> turned;
-      for (int64_t c = 0; c < g.ic; ++c)
-        for (size_t y = rows.size(); y-- > 0;)
-          for (size_t x = columns.size(); x-- > 0;)
-            turned.push_back(weights[c * area + rows[y].k * g.kw + columns[x].k]);
-      MNN_ASSIGN_OR_RETURN(
-          MatrixKernelPtr kernel,
-          make_depthwise_f32(unit, grid, turned.data(), bias, epilogue, table, threads));
-      packed_bytes_ += kernel->packed_bytes();
+      std::vector<int64_t> taps;
+      for (size_t y = rows.size(); y-- > 0;)
+        for (size_t x = columns.size(); x-- > 0;) taps.push_back(rows[y].k * g.kw + columns[x].k);
+      std::string how = layout_name("taps", {g.ic, area});
+      for (const int64_t tap : taps) how += " " + std::to_string(tap);
+      const auto turn = [taps, area, channels = g.ic](const float* from, float* to) {
+        for (int64_t c = 0; c < channels; ++c)
+          for (const int64_t tap : taps) *to++ = from[c * area + tap];
+      };
+      const Weights<float> turned =
+          weights.derived(how, g.ic * static_cast<int64_t>(taps.size()), turn);
+      MNN_ASSIGN_OR_RETURN(MatrixKernelPtr kernel,
+                           make_depthwise_f32(unit, grid, turned, bias, epilogue, table, options));
+      keep_all(kernel->packed());
       scratch_bytes_ = std::max(scratch_bytes_, kernel->scratch_bytes());
       parts_ = std::max(parts_, kernel->parts());
       classes_.push_back(std::move(kernel));
@@ -125,10 +129,11 @@ class ClassConvTransposeF32 final : public MatrixKernel {
     direct.y_step_h = grid.step_h;
     direct.y_step_w = grid.step_w;
     auto kernel =
-        std::make_unique<DirectConvF32>(unit, std::move(direct), table, epilogue, threads);
-    kernel->set_weights({outputs, inputs * outputs * area, area, outputs * area, kernel_tap},
-                        weights, bias);
-    packed_bytes_ += kernel->packed_bytes();
+        std::make_unique<DirectConvF32>(unit, std::move(direct), table, epilogue, options.threads);
+    MNN_RETURN_IF_ERROR(
+        kernel->set_weights({outputs, inputs * outputs * area, area, outputs * area, kernel_tap},
+                            weights, bias, options.weights));
+    keep_all(kernel->packed());
     parts_ = std::max(parts_, kernel->parts());
     if (weights) {
       scratch_bytes_ = std::max(scratch_bytes_, kernel->scratch_bytes());
@@ -144,47 +149,51 @@ class ClassConvTransposeF32 final : public MatrixKernel {
   std::vector<MatrixKernelPtr> classes_;
   std::vector<std::unique_ptr<DirectConvF32>> computed_;  // classes whose weights come with runs
   std::string name_;
-  int64_t packed_bytes_ = 0, scratch_bytes_ = 0;  // scratch: of one part
-  int64_t weight_floats_ = 0;                     // of computed_, packed
+  int64_t scratch_bytes_ = 0;  // of one part
+  int64_t weight_floats_ = 0;  // of computed_, packed
   int parts_ = 1;
 };
 
 class RowConvTransposeF32 final : public MatrixKernel {
  public:
-  static Result<MatrixKernelPtr> make(const ConvGeometry& g, const float* weights,
+  static Result<MatrixKernelPtr> make(const ConvGeometry& g, const Weights<float>& weights,
                                       const float* bias, const Epilogue& epilogue,
-                                      const KernelTable& table, int threads) {
+                                      const KernelTable& table, const KernelOptions& options) {
     // The product of one input row: columns are kernel row, kernel column, output channel.
     ConvGeometry row;
     row.iw = row.ow = g.iw;
     row.ic = g.ic;
     row.oc = g.kh * g.kw * g.oc;
     row.x_pixel_stride = g.x_pixel_stride;
-    const int64_t area = g.kh * g.kw;
-    std::vector<float> packed(static_cast<size_t>(row.oc * g.ic));
-    for (int64_t c = 0; c < g.ic; ++c)
-      for (int64_t o = 0; o < g.oc; ++o)
-        for (int64_t tap = 0; tap < area; ++tap)
-          packed[static_cast<size_t>((tap * g.oc + o) * g.ic + c)] =
-              weights[(c * g.oc + o) * area + tap];
-    KernelOptions options;
-    options.isa = table.isa;
-    MNN_ASSIGN_OR_RETURN(MatrixKernelPtr product,
-                         make_conv_f32(row, packed.data(), nullptr, {}, options));
-    return MatrixKernelPtr(std::make_unique<RowConvTransposeF32>(g, std::move(product), bias,
-                                                                 epilogue, table, threads));
+    const auto turn = [ic = g.ic, oc = g.oc, area = g.kh * g.kw](const float* from, float* to) {
+      for (int64_t c = 0; c < ic; ++c)
+        for (int64_t o = 0; o < oc; ++o)
+          for (int64_t tap = 0; tap < area; ++tap)
+            to[(tap * oc + o) * ic + c] = from[(c * oc + o) * area + tap];
+    };
+    KernelOptions own = options;
+    own.isa = table.isa;
+    own.threads = 1;
+    const Weights<float> turned =
+        weights.derived(layout_name("rows", {g.ic, g.oc, g.kh * g.kw}), row.oc * g.ic, turn);
+    MNN_ASSIGN_OR_RETURN(MatrixKernelPtr product, make_conv_f32(row, turned, nullptr, {}, own));
+    auto made = std::make_unique<RowConvTransposeF32>(g, std::move(product), epilogue, table,
+                                                      options.threads);
+    AlignedBuffer<float> line(g.ow * g.oc);
+    for (int64_t i = 0; bias && i < g.ow * g.oc; ++i) line[i] = bias[i % g.oc];
+    MNN_ASSIGN_OR_RETURN(made->bias_, made->keep(options.weights, line));
+    return MatrixKernelPtr(std::move(made));
   }
 
-  RowConvTransposeF32(const ConvGeometry& g, MatrixKernelPtr product, const float* bias,
-                      const Epilogue& epilogue, const KernelTable& table, int threads)
+  RowConvTransposeF32(const ConvGeometry& g, MatrixKernelPtr product, const Epilogue& epilogue,
+                      const KernelTable& table, int threads)
       : g_(g), product_(std::move(product)), table_(table), epilogue_(epilogue) {
     name_ = std::string("conv_transpose_f32_rows_") + table.isa;
     post_ = plan_epilogue({});
     post_.before_pass = epilogue.before.kind != Activation::kNone;
     post_.residual_pass = epilogue.residual;
     post_.after_pass = epilogue.after.kind != Activation::kNone;
-    bias_ = AlignedBuffer<float>(g.ow * g.oc);
-    for (int64_t i = 0; bias && i < g.ow * g.oc; ++i) bias_[i] = bias[i % g.oc];
+    keep_all(product_->packed());
     const int64_t rows = g.n * g.oh, row_macs = g.iw * g.ic * g.kh * g.kw * g.oc;
     parts_ = split_work(rows * 6, 1, g.n * g.ih * row_macs, threads).parts();
     // Input rows that meet in one output row.
@@ -196,7 +205,6 @@ class RowConvTransposeF32 final : public MatrixKernel {
   }
 
   const char* name() const override { return name_.c_str(); }
-  int64_t packed_bytes() const override { return product_->packed_bytes() + bias_.bytes(); }
   int64_t scratch_bytes() const override { return part_scratch_ * parts_; }
   int parts() const override { return parts_; }
 
@@ -219,7 +227,7 @@ class RowConvTransposeF32 final : public MatrixKernel {
         product.y = ring + next % ring_ * g_.iw * taps_;
         product_->run(0, 0, product);
       }
-      std::memcpy(sum, bias_.data(), static_cast<size_t>(g_.ow * g_.oc) * sizeof(float));
+      std::memcpy(sum, bias_, static_cast<size_t>(g_.ow * g_.oc) * sizeof(float));
       for (int64_t iy = first; iy < end; ++iy) {
         const int64_t reach_down = oy + g_.pad_top - iy * g_.stride_h;
         if (reach_down % g_.dilation_h != 0) continue;
@@ -276,13 +284,14 @@ class RowConvTransposeF32 final : public MatrixKernel {
   std::string name_;
   int64_t ring_ = 1, taps_ = 0, ring_bytes_ = 0, sum_bytes_ = 0, part_scratch_ = 0;
   int parts_ = 1;
-  AlignedBuffer<float> bias_;  // one output row
+  const float* bias_ = nullptr;  // one output row
 };
 
 }  // namespace
 
-Result<MatrixKernelPtr> make_conv_transpose_f32(const ConvGeometry& geometry, const float* weights,
-                                                const float* bias, const Epilogue& epilogue,
+Result<MatrixKernelPtr> make_conv_transpose_f32(const ConvGeometry& geometry,
+                                                const Weights<float>& weights, const float* bias,
+                                                const Epilogue& epilogue,
                                                 const KernelOptions& options) {
   MNN_ASSIGN_OR_RETURN(const KernelTable* table, find_kernels(options.isa));
   MNN_ASSIGN_OR_RETURN(const ConvGeometry g, check_geometry(geometry, 4));
@@ -294,8 +303,8 @@ Result<MatrixKernelPtr> make_conv_transpose_f32(const ConvGeometry& geometry, co
   // Tiles that would be less than half full.
   const bool few = weights && !g.deep() && g.groups == 1 &&
                    g.oc * 2 <= int64_t{table->vectors_f32} * table->lanes;
-  return few ? RowConvTransposeF32::make(g, weights, bias, epilogue, *table, options.threads)
-             : ClassConvTransposeF32::make(g, weights, bias, epilogue, *table, options.threads);
+  return few ? RowConvTransposeF32::make(g, weights, bias, epilogue, *table, options)
+             : ClassConvTransposeF32::make(g, weights, bias, epilogue, *table, options);
 }
 
 }  // namespace mnn

@@ -11,28 +11,17 @@
 namespace mnn {
 namespace {
 
-class ConvTransposeInt8 final : public MatrixKernel {
+class ConvTransposeInt8 final : public Int8Kernel {
  public:
-  ConvTransposeInt8(const ConvGeometry& g, const int8_t* weights, const float* bias,
-                    const ConvQuant& quant, const Int8Epilogue& epilogue, const KernelTable& table,
-                    int threads)
+  ConvTransposeInt8(const ConvGeometry& g, const ConvQuant& quant, const Int8Epilogue& epilogue,
+                    const KernelTable& table, int threads)
       : g_(g), table_(table), epilogue_(epilogue), zero_(quant.in.zero_point) {
     name_ = std::string("conv_transpose_int8_") + table.isa;
     taps_ = g.kh * g.kw * g.oc;
     k_ = ceil_div(g.ic, fours() ? 4 : 2);
     panels_ = split_columns(taps_, 1, 0, table.lanes, tiles().vectors);
     columns_ = padded_columns(panels_, table.lanes);
-    pack(weights);
     dense_ = g.y_pixel_stride == g.oc;
-    const int64_t row = dense_ ? g.ow * g.oc : g.oc;
-    scale_ = AlignedBuffer<float>(round_up(row, table.lanes));
-    bias_ = AlignedBuffer<float>(round_up(row, table.lanes));
-    if (epilogue.y_per_channel) y_grids_.allocate(round_up(row, table.lanes));
-    for (int64_t i = 0; i < row; ++i) {
-      scale_[i] = quant.in.scale * quant.weight_scales[i % g.oc];
-      if (bias) bias_[i] = bias[i % g.oc];
-      if (epilogue.y_per_channel) y_grids_.set(i, output_grid(quant, i % g.oc));
-    }
     const int64_t rows = g.n * g.oh, row_macs = g.iw * g.ic * taps_;
     parts_ = split_work(rows * 6, 1, g.n * g.ih * row_macs / 2, threads).parts();
     // Input rows that meet in one output row.
@@ -45,10 +34,30 @@ class ConvTransposeInt8 final : public MatrixKernel {
     part_scratch_ = ring_bytes_ + sum_bytes_ + a_bytes_ + 2 * pointer_bytes_;
   }
 
-  const char* name() const override { return name_.c_str(); }
-  int64_t packed_bytes() const override {
-    return packed_.bytes() + start_.bytes() + scale_.bytes() + bias_.bytes() + y_grids_.bytes();
+  // Panels, then the sum of every column.
+  Status pack(const Weights<int8_t>& weights, const float* bias, const ConvQuant& quant,
+              WeightsCache* cache) {
+    const int64_t cells = columns_ * k_;
+    const auto pack = [&](int32_t* packed) -> Status {
+      MNN_ASSIGN_OR_RETURN(const auto elements, weights.read());
+      pack_columns(elements.get(), packed, packed + cells);
+      return {};
+    };
+    MNN_ASSIGN_OR_RETURN(
+        packed_, keep<int32_t>(cache, weights.id(),
+                               layout_of(table_, fours() ? "int8 rows bytes" : "int8 rows words",
+                                         {panels_.front().vectors, g_.ic, g_.oc, g_.kh * g_.kw}),
+                               cells + columns_, pack));
+    AlignedBuffer<int32_t> start(columns_);
+    for (int64_t i = 0; fours() && i < columns_; ++i) start[i] = -packed_[cells + i] * zero_;
+    MNN_ASSIGN_OR_RETURN(start_, keep(cache, start));
+    const int64_t row = dense_ ? g_.ow * g_.oc : g_.oc;
+    Int8Columns made(round_up(row, table_.lanes), epilogue_.y_per_channel);
+    for (int64_t i = 0; i < row; ++i) made.set(i, quant, quant.in.scale, bias, i % g_.oc);
+    return keep_columns(cache, made);
   }
+
+  const char* name() const override { return name_.c_str(); }
   int64_t scratch_bytes() const override { return part_scratch_ * parts_; }
   int parts() const override { return parts_; }
 
@@ -99,26 +108,24 @@ class ConvTransposeInt8 final : public MatrixKernel {
   const Int8Tiles& tiles() const { return fours() ? table_.bytes_int8 : table_.words_int8; }
 
   // Columns are kernel row, kernel column, output channel.
-  void pack(const int8_t* weights) {
-    packed_ = AlignedBuffer<int32_t>(columns_ * k_);
-    start_ = AlignedBuffer<int32_t>(columns_);
+  void pack_columns(const int8_t* weights, int32_t* packed, int32_t* sums) const {
     const int64_t area = g_.kh * g_.kw;
     for (const Panel& p : panels_) {
       const int64_t nr = int64_t{p.vectors} * table_.lanes;
       for (int64_t j = 0; j < p.width; ++j) {
         const int64_t tap = (p.n0 + j) / g_.oc, o = (p.n0 + j) % g_.oc;
-        int64_t sum = 0;
+        int32_t sum = 0;
         for (int64_t c = 0; c < g_.ic; ++c) {
           const int8_t w = weights[(c * g_.oc + o) * area + tap];
           sum += w;
-          int32_t* cell = packed_.data() + p.column * k_ + c / (fours() ? 4 : 2) * nr + j;
+          int32_t* cell = packed + p.column * k_ + c / (fours() ? 4 : 2) * nr + j;
           if (fours()) {
             reinterpret_cast<int8_t*>(cell)[c % 4] = w;
           } else {
             reinterpret_cast<int16_t*>(cell)[c % 2] = w;
           }
         }
-        if (fours()) start_[p.column + j] = static_cast<int32_t>(-sum * zero_);
+        sums[p.column + j] = sum;
       }
     }
   }
@@ -139,8 +146,8 @@ class ConvTransposeInt8 final : public MatrixKernel {
     t.k = k_;
     t.post = &epilogue_.post;
     for (const Panel& p : panels_) {
-      t.w = packed_.data() + p.column * k_;
-      t.start = start_.data() + p.column;
+      t.w = packed_ + p.column * k_;
+      t.start = start_ + p.column;
       t.sums = sums + p.column;
       t.n = p.width;
       const auto* tile = tiles().tile[p.vectors];
@@ -175,10 +182,10 @@ class ConvTransposeInt8 final : public MatrixKernel {
     f.width = g_.oc;
     f.n = dense_ ? g_.ow * g_.oc : g_.oc;
     f.y_stride = g_.y_pixel_stride;
-    f.scale = scale_.data();
-    f.bias = bias_.data();
-    f.y_inverse = y_grids_.inverse(0);
-    f.y_zero = y_grids_.zero(0);
+    f.scale = scale_;
+    f.bias = bias_;
+    f.y_inverse = y_inverse(0);
+    f.y_zero = y_zero(0);
     f.y = static_cast<std::byte*>(args.y) + at * epilogue_.y_bytes;
     if (epilogue_.post.residual != ByteOrFloat::kNone)
       f.residual = static_cast<const std::byte*>(args.residual) + at * epilogue_.residual_bytes;
@@ -196,29 +203,24 @@ class ConvTransposeInt8 final : public MatrixKernel {
   int64_t ring_bytes_ = 0, sum_bytes_ = 0, a_bytes_ = 0, pointer_bytes_ = 0, part_scratch_ = 0;
   int parts_ = 1;
   std::vector<Panel> panels_;
-  AlignedBuffer<int32_t> packed_, start_;
-  AlignedBuffer<float> scale_, bias_;  // of an output row, or of a pixel where rows have gaps
-  ChannelGrids y_grids_;
+  // Scales and bias: of an output row, or of a pixel where rows have gaps.
+  const int32_t *packed_ = nullptr, *start_ = nullptr;
 };
 
 }  // namespace
 
 Result<MatrixKernelPtr> make_conv_transpose_int8(const ConvGeometry& geometry,
-                                                 const int8_t* weights, const float* bias,
+                                                 const Weights<int8_t>& weights, const float* bias,
                                                  const ConvQuant& quant, const Epilogue& epilogue,
                                                  const KernelOptions& options) {
   MNN_ASSIGN_OR_RETURN(const KernelTable* table, find_kernels(options.isa));
   MNN_ASSIGN_OR_RETURN(const ConvGeometry g, check_geometry(geometry, 4));
-  if (g.deep()) return unsupported("convolution of bytes in three dimensions");
-  if (g.groups != 1) return unsupported("transposed int8 convolution with groups");
-  int64_t row = g.iw * 4;
-  if (!checked_mul(&row, g.kh * g.kw) || !checked_mul(&row, g.oc + 64) ||
-      !checked_mul(&row, (g.kh - 1) * g.dilation_h / g.stride_h + 1) || row > (int64_t{1} << 30))
-    return unsupported("transposed int8 convolution with rows of more than 1 GiB of sums");
+  if (const auto why = why_not_int8(g, true)) return unsupported(*why);
   MNN_ASSIGN_OR_RETURN(const Int8Epilogue e,
                        plan_int8(g, bias, quant, epilogue, g.ic * g.kh * g.kw));
-  return MatrixKernelPtr(
-      std::make_unique<ConvTransposeInt8>(g, weights, bias, quant, e, *table, options.threads));
+  auto kernel = std::make_unique<ConvTransposeInt8>(g, quant, e, *table, options.threads);
+  MNN_RETURN_IF_ERROR(kernel->pack(weights, bias, quant, options.weights));
+  return MatrixKernelPtr(std::move(kernel));
 }
 
 }  // namespace mnn

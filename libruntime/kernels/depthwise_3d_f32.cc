@@ -25,23 +25,29 @@ class Depthwise3dF32 final : public MatrixKernel {
     part_scratch_ = sum_bytes_;
   }
 
-  Status pack(const float* weights, const float* bias) {
-    bias_ = AlignedBuffer<float>(g_.oc);
-    if (bias) std::copy_n(bias, g_.oc, bias_.data());
+  Status pack(const Weights<float>& weights, const float* bias, KernelOptions options) {
+    AlignedBuffer<float> own(g_.oc);
+    if (bias) std::copy_n(bias, g_.oc, own.data());
+    MNN_ASSIGN_OR_RETURN(bias_, keep(options.weights, own));
     ConvGeometry slice = g_;
     slice.n = slice.id = slice.od = slice.kd = 1;
-    const int64_t area = g_.kh * g_.kw;
-    std::vector<float> own(static_cast<size_t>(g_.oc * area));
+    options.threads = 1;
+    const int64_t area = g_.kh * g_.kw, oc = g_.oc, kd = g_.kd;
     Epilogue add;
     add.residual = true;
-    for (int64_t kz = 0; kz < g_.kd; ++kz) {
-      for (int64_t c = 0; c < g_.oc; ++c)
-        std::copy_n(weights + (c * g_.kd + kz) * area, area, own.data() + c * area);
+    for (int64_t kz = 0; kz < kd; ++kz) {
+      const auto one = [=](const float* from, float* to) {
+        for (int64_t c = 0; c < oc; ++c)
+          std::copy_n(from + (c * kd + kz) * area, area, to + c * area);
+      };
+      const Weights<float> taps =
+          weights.derived(layout_name("slice", {kz, kd, area, oc}), oc * area, one);
       MNN_ASSIGN_OR_RETURN(MatrixKernelPtr first,
-                           make_depthwise_f32(slice, {}, own.data(), bias_.data(), {}, table_, 1));
+                           make_depthwise_f32(slice, {}, taps, bias_, {}, table_, options));
       MNN_ASSIGN_OR_RETURN(MatrixKernelPtr more,
-                           make_depthwise_f32(slice, {}, own.data(), nullptr, add, table_, 1));
-      packed_bytes_ += first->packed_bytes() + more->packed_bytes();
+                           make_depthwise_f32(slice, {}, taps, nullptr, add, table_, options));
+      keep_all(first->packed());
+      keep_all(more->packed());
       part_scratch_ = std::max(part_scratch_, sum_bytes_ + round_up(first->scratch_bytes(), 64));
       first_.push_back(std::move(first));
       more_.push_back(std::move(more));
@@ -50,7 +56,6 @@ class Depthwise3dF32 final : public MatrixKernel {
   }
 
   const char* name() const override { return name_.c_str(); }
-  int64_t packed_bytes() const override { return packed_bytes_ + bias_.bytes(); }
   int64_t scratch_bytes() const override { return part_scratch_ * parts_; }
   int parts() const override { return parts_; }
 
@@ -82,7 +87,7 @@ class Depthwise3dF32 final : public MatrixKernel {
   void finish(bool any, const float* residual, float* sum, float* y) const {
     const bool dense = g_.y_pixel_stride == g_.oc;
     for (int64_t p = 0; p < g_.oh * g_.ow && !any; ++p)
-      std::copy_n(bias_.data(), g_.oc, sum + p * g_.y_pixel_stride);
+      std::copy_n(bias_, g_.oc, sum + p * g_.y_pixel_stride);
     if (!post_.any_pass()) return;
     const int64_t pieces = dense ? 1 : g_.oh * g_.ow, n = dense ? g_.oh * g_.ow * g_.oc : g_.oc;
     for (int64_t p = 0; p < pieces; ++p) {
@@ -98,18 +103,19 @@ class Depthwise3dF32 final : public MatrixKernel {
   TilePost post_;
   std::string name_;
   std::vector<MatrixKernelPtr> first_, more_;  // per kernel slice: with the bias, adding to y
-  AlignedBuffer<float> bias_;
-  int64_t packed_bytes_ = 0, sum_bytes_ = 0, part_scratch_ = 0;
+  const float* bias_ = nullptr;
+  int64_t sum_bytes_ = 0, part_scratch_ = 0;
   int parts_ = 1;
 };
 
 }  // namespace
 
-Result<MatrixKernelPtr> make_depthwise_3d_f32(const ConvGeometry& g, const float* weights,
+Result<MatrixKernelPtr> make_depthwise_3d_f32(const ConvGeometry& g, const Weights<float>& weights,
                                               const float* bias, const Epilogue& epilogue,
-                                              const KernelTable& table, int threads) {
-  auto kernel = std::make_unique<Depthwise3dF32>(g, epilogue, table, threads);
-  MNN_RETURN_IF_ERROR(kernel->pack(weights, bias));
+                                              const KernelTable& table,
+                                              const KernelOptions& options) {
+  auto kernel = std::make_unique<Depthwise3dF32>(g, epilogue, table, options.threads);
+  MNN_RETURN_IF_ERROR(kernel->pack(weights, bias, options));
   return MatrixKernelPtr(std::move(kernel));
 }
 

@@ -12,9 +12,9 @@ constexpr int64_t kBlockBytes = 128 * 1024;  // input of the rows that are worke
 
 class DepthwiseConvF32 final : public MatrixKernel {
  public:
-  DepthwiseConvF32(const ConvGeometry& g, const OutputGrid& grid, const float* weights,
-                   const float* bias, const Epilogue& epilogue, const KernelTable& table,
-                   int threads)
+  // `computed`: weights come with each run.
+  DepthwiseConvF32(const ConvGeometry& g, const OutputGrid& grid, bool computed,
+                   const Epilogue& epilogue, const KernelTable& table, int threads)
       : g_(g), grid_(grid), table_(table), epilogue_(epilogue), post_(plan_epilogue(epilogue)) {
     if (grid_.ow == 0) {
       grid_.oh = g.oh;
@@ -24,11 +24,7 @@ class DepthwiseConvF32 final : public MatrixKernel {
     multiplier_ = g.oc / g.ic;
     const int64_t area = g.kh * g.kw;
     channels_ = round_up(g.oc, std::max<int64_t>(kChannelGrain, table.lanes));
-    computed_ = weights == nullptr;
-    if (!computed_) {
-      packed_ = AlignedBuffer<float>(channels_ * (area + 1));
-      pack(weights, bias, packed_.data());
-    }
+    computed_ = computed;
     const int64_t rows = g.n * g.oh;
     const Split split =
         split_work(rows >= 12 ? rows * 6 : 1, rows >= 12 ? 1 : ceil_div(g.oc, kChannelGrain),
@@ -42,22 +38,42 @@ class DepthwiseConvF32 final : public MatrixKernel {
     weight_bytes_ = computed_ ? round_up(channels_ * (area + 1) * 4, 64) : 0;
   }
 
+  Status pack(const Weights<float>& weights, const float* bias, WeightsCache* cache) {
+    const int64_t area = g_.kh * g_.kw;
+    const auto pack = [&](float* packed) -> Status {
+      MNN_ASSIGN_OR_RETURN(const auto elements, weights.read());
+      pack_taps(elements.get(), packed);
+      return {};
+    };
+    MNN_ASSIGN_OR_RETURN(packed_,
+                         keep<float>(cache, weights.id(),
+                                     layout_of(table_, "f32 depthwise", {channels_, g_.oc, area}),
+                                     channels_ * area, pack));
+    AlignedBuffer<float> own(channels_);
+    if (bias) std::copy_n(bias, g_.oc, own.data());
+    MNN_ASSIGN_OR_RETURN(bias_, keep(cache, own));
+    return {};
+  }
+
   const char* name() const override { return name_.c_str(); }
-  int64_t packed_bytes() const override { return packed_.bytes(); }
   int64_t scratch_bytes() const override { return weight_bytes_ + part_scratch_ * parts_; }
   int phases() const override { return computed_ ? 2 : 1; }
   int parts() const override { return parts_; }
 
   void run(int phase, int part, const KernelArgs& args) const override {
-    const float* packed = packed_.data();
+    const float *packed = packed_, *bias = bias_;
     if (computed_) {
       auto* own = reinterpret_cast<float*>(args.scratch);
-      packed = own;
+      float* own_bias = own + channels_ * g_.kh * g_.kw;
       if (phase == 0) {
-        if (part == 0)
-          pack(static_cast<const float*>(args.b), static_cast<const float*>(args.bias), own);
+        if (part > 0) return;
+        std::fill_n(own, channels_ * (g_.kh * g_.kw + 1), 0.0f);
+        pack_taps(static_cast<const float*>(args.b), own);
+        if (args.bias) std::copy_n(static_cast<const float*>(args.bias), g_.oc, own_bias);
         return;
       }
+      packed = own;
+      bias = own_bias;
     }
     const Range rows = by_rows_ ? piece(g_.n * g_.oh, parts_, part) : Range{0, g_.n * g_.oh};
     const Range channels = by_rows_ ? Range{0, g_.oc} : piece(g_.oc, parts_, part, kChannelGrain);
@@ -81,7 +97,7 @@ class DepthwiseConvF32 final : public MatrixKernel {
     d.y_stride = grid_.step_w * g_.y_pixel_stride;
     d.y_row_stride = grid_.step_h * y_row;
     d.w = packed + channels.begin * g_.kh * g_.kw;
-    d.bias = packed + channels_ * g_.kh * g_.kw + channels.begin;
+    d.bias = bias + channels.begin;
     d.channels = channels.size();
     d.low = post_.low;
     d.high = post_.high;
@@ -116,14 +132,12 @@ class DepthwiseConvF32 final : public MatrixKernel {
   }
 
  private:
-  // Taps of whole registers of channels, then the bias; zeros behind the last channel.
-  void pack(const float* weights, const float* bias, float* packed) const {
+  // Taps of whole registers of channels into zeroed memory.
+  void pack_taps(const float* weights, float* packed) const {
     const int64_t area = g_.kh * g_.kw, lanes = table_.lanes;
-    std::fill_n(packed, channels_ * (area + 1), 0.0f);
     for (int64_t c = 0; c < g_.oc; ++c) {
       float* w = packed + c / lanes * area * lanes + c % lanes;
       for (int64_t tap = 0; tap < area; ++tap) w[tap * lanes] = weights[c * area + tap];
-      if (bias) packed[channels_ * area + c] = bias[c];
     }
   }
 
@@ -154,17 +168,19 @@ class DepthwiseConvF32 final : public MatrixKernel {
   bool by_rows_ = false;
   bool computed_ = false;  // weights come with each run
   int64_t channels_ = 0, weight_bytes_ = 0;
-  AlignedBuffer<float> packed_;
+  const float *packed_ = nullptr, *bias_ = nullptr;
 };
 
 }  // namespace
 
 Result<MatrixKernelPtr> make_depthwise_f32(const ConvGeometry& g, const OutputGrid& grid,
-                                           const float* weights, const float* bias,
+                                           const Weights<float>& weights, const float* bias,
                                            const Epilogue& epilogue, const KernelTable& table,
-                                           int threads) {
-  return MatrixKernelPtr(
-      std::make_unique<DepthwiseConvF32>(g, grid, weights, bias, epilogue, table, threads));
+                                           const KernelOptions& options) {
+  auto kernel =
+      std::make_unique<DepthwiseConvF32>(g, grid, !weights, epilogue, table, options.threads);
+  if (weights) MNN_RETURN_IF_ERROR(kernel->pack(weights, bias, options.weights));
+  return MatrixKernelPtr(std::move(kernel));
 }
 
 }  // namespace mnn

@@ -15,16 +15,14 @@ constexpr int64_t kGrain = 16;               // groups are cut at multiples of i
 constexpr int64_t kBlockBytes = 128 * 1024;  // input that all groups pass over before more, in L2
 constexpr int64_t kRingBytes = 16 * 1024;    // to stay in L1
 
-class DepthwiseConvInt8 final : public MatrixKernel {
+class DepthwiseConvInt8 final : public Int8Kernel {
  public:
-  DepthwiseConvInt8(const ConvGeometry& g, const int8_t* weights, const float* bias,
-                    const ConvQuant& quant, const Int8Epilogue& epilogue, const KernelTable& table,
+  DepthwiseConvInt8(const ConvGeometry& g, const Int8Epilogue& epilogue, const KernelTable& table,
                     int threads)
       : g_(g), table_(table), epilogue_(epilogue) {
     name_ = std::string("conv_int8_depthwise_") + table.isa;
     multiplier_ = g.oc / g.ic;
     make_blocks();
-    pack(weights, bias, quant);
     width_ = (g.ow - 1) * g.stride_w + (g.kw - 1) * g.dilation_w + 1;
     const int64_t rows = g.n * g.oh, groups = static_cast<int64_t>(groups_.size());
     const Split split = split_work(rows >= 12 ? rows * 6 : 1, rows >= 12 ? 1 : groups,
@@ -42,11 +40,41 @@ class DepthwiseConvInt8 final : public MatrixKernel {
     part_scratch_ = pointer_bytes_ + round_up(ring_ * row_bytes, 64);
   }
 
-  const char* name() const override { return name_.c_str(); }
-  int64_t packed_bytes() const override {
-    return packed_.bytes() + start_.bytes() + scale_.bytes() + bias_.bytes() + pads_.bytes() +
-           y_grids_.bytes();
+  Status pack(const Weights<int8_t>& weights, const float* bias, const ConvQuant& quant,
+              WeightsCache* cache) {
+    pads_ = AlignedBuffer<uint8_t>(g_.oc);
+    for (int64_t c = 0; c < g_.oc; ++c) {
+      const int zero =
+          quant.in_zero_points ? quant.in_zero_points[c / multiplier_] : quant.in.zero_point;
+      pads_[c] = static_cast<uint8_t>(zero);
+    }
+    // In int32 cells: the weights, then what the zero points take off them.
+    const int64_t cells = slots_ * depthwise_int8_taps(g_.kh, g_.kw);
+    std::string layout = layout_of(table_, "int8 depthwise", {residual(), g_.oc, g_.kh, g_.kw});
+    layout.append(reinterpret_cast<const char*>(pads_.data()), static_cast<size_t>(g_.oc));
+    const auto pack = [&](int32_t* packed) -> Status {
+      MNN_ASSIGN_OR_RETURN(const auto elements, weights.read());
+      pack_blocks(elements.get(), reinterpret_cast<int16_t*>(packed), packed + cells);
+      return {};
+    };
+    MNN_ASSIGN_OR_RETURN(const int32_t* packed, keep<int32_t>(cache, weights.id(), layout,
+                                                              cells + slots_ * (g_.kh + 1), pack));
+    packed_ = reinterpret_cast<const int16_t*>(packed);
+    start_ = packed + cells;
+    const bool plain = table_.depthwise_int8_plain && epilogue_.post.plain != PlainPost::kNone;
+    Int8Columns made(slots_, epilogue_.y_per_channel);
+    for (const Group& group : groups_)
+      for (const Block& b : group.blocks)
+        for (int64_t i = 0; i < b.channels; ++i) {
+          const int64_t c = plain && b.channels == width_of(b) ? channel_at(b, i) : b.channel + i;
+          const float in_scale =
+              quant.in_scales ? quant.in_scales[c / multiplier_] : quant.in.scale;
+          made.set(b.slot + i, quant, in_scale, bias, c);
+        }
+    return keep_columns(cache, made);
   }
+
+  const char* name() const override { return name_.c_str(); }
   int64_t scratch_bytes() const override { return part_scratch_ * parts_; }
   int parts() const override { return parts_; }
 
@@ -107,45 +135,30 @@ class DepthwiseConvInt8 final : public MatrixKernel {
     }
   }
 
-  void pack(const int8_t* weights, const float* bias, const ConvQuant& quant) {
-    const int64_t taps = depthwise_int8_taps(g_.kh, g_.kw);
-    packed_ = AlignedBuffer<int16_t>(slots_ * taps * 2);
-    start_ = AlignedBuffer<int32_t>(slots_ * (g_.kh + 1));
-    scale_ = AlignedBuffer<float>(slots_);
-    bias_ = AlignedBuffer<float>(slots_);
-    pads_ = AlignedBuffer<uint8_t>(g_.oc);
-    if (epilogue_.y_per_channel) y_grids_.allocate(slots_);
-    const auto zero_of = [&](int64_t c) {
-      return quant.in_zero_points ? quant.in_zero_points[c / multiplier_] : quant.in.zero_point;
-    };
-    for (int64_t c = 0; c < g_.oc; ++c) pads_[c] = static_cast<uint8_t>(zero_of(c));
-    const bool plain = table_.depthwise_int8_plain && epilogue_.post.plain != PlainPost::kNone;
+  // The weights of all blocks as pairs of int16, `start` behind them.
+  void pack_blocks(const int8_t* weights, int16_t* packed, int32_t* start) const {
     for (const Group& group : groups_)
       for (const Block& b : group.blocks) {
         const int64_t width = width_of(b);
-        const auto channel_at = [&](int64_t i) {
-          return b.channel + (b.wide ? table_.depthwise_int8_order[i] : i);
-        };
         for (int64_t i = 0; i < width; ++i) {
-          const int64_t c = channel_at(i);
-          if (c < g_.oc) pack_channel(b, i, weights + c * g_.kh * g_.kw, zero_of(c));
-        }
-        for (int64_t i = 0; i < b.channels; ++i) {
-          const int64_t c = plain && b.channels == width ? channel_at(i) : b.channel + i;
-          const float in_scale =
-              quant.in_scales ? quant.in_scales[c / multiplier_] : quant.in.scale;
-          scale_[b.slot + i] = in_scale * quant.weight_scales[c];
-          if (bias) bias_[b.slot + i] = bias[c];
-          if (epilogue_.y_per_channel) y_grids_.set(b.slot + i, output_grid(quant, c));
+          const int64_t c = channel_at(b, i);
+          if (c < g_.oc) pack_channel(b, i, weights + c * g_.kh * g_.kw, packed, start);
         }
       }
   }
 
+  // The channel at position `i` of a block's weights.
+  int64_t channel_at(const Block& b, int64_t i) const {
+    return b.channel + (b.wide ? table_.depthwise_int8_order[i] : i);
+  }
+
   // The weights of one channel, at position `at` of its block.
-  void pack_channel(const Block& b, int64_t at, const int8_t* weights, int zero) {
+  void pack_channel(const Block& b, int64_t at, const int8_t* weights, int16_t* packed,
+                    int32_t* starts) const {
     const int64_t width = width_of(b), kh = g_.kh, kw = g_.kw;
-    int16_t* out = packed_.data() + b.slot * depthwise_int8_taps(kh, kw) * 2 + at * 2;
-    int32_t* start = start_.data() + b.slot * (kh + 1) + at;
+    int16_t* out = packed + b.slot * depthwise_int8_taps(kh, kw) * 2 + at * 2;
+    int32_t* start = starts + b.slot * (kh + 1) + at;
+    const int zero = pads_.data()[channel_at(b, at)];
     int32_t sum = 0;
     for (int64_t ky = 0; ky < kh; ++ky) {
       const int8_t* w = weights + ky * kw;
@@ -199,12 +212,12 @@ class DepthwiseConvInt8 final : public MatrixKernel {
       d.x_end = end - top;
       for (const Block& b : group.blocks) {
         d.x_offset = b.channel - group.channels.begin;
-        d.w = packed_.data() + b.slot * depthwise_int8_taps(g_.kh, g_.kw) * 2;
-        d.start = start_.data() + b.slot * (g_.kh + 1);
-        d.scale = scale_.data() + b.slot;
-        d.bias = bias_.data() + b.slot;
-        d.y_inverse = y_grids_.inverse(b.slot);
-        d.y_zero = y_grids_.zero(b.slot);
+        d.w = packed_ + b.slot * depthwise_int8_taps(g_.kh, g_.kw) * 2;
+        d.start = start_ + b.slot * (g_.kh + 1);
+        d.scale = scale_ + b.slot;
+        d.bias = bias_ + b.slot;
+        d.y_inverse = y_inverse(b.slot);
+        d.y_zero = y_zero(b.slot);
         d.channels = b.channels;
         d.wide = b.wide;
         const int64_t at = row * g_.ow * d.y_stride + b.channel;
@@ -265,21 +278,20 @@ class DepthwiseConvInt8 final : public MatrixKernel {
   bool by_rows_ = false;
   std::vector<Group> groups_;
   int64_t slots_ = 0;
-  AlignedBuffer<int16_t> packed_;
-  AlignedBuffer<int32_t> start_;
-  AlignedBuffer<float> scale_, bias_;
-  AlignedBuffer<uint8_t> pads_;
-  ChannelGrids y_grids_;
+  const int16_t* packed_ = nullptr;
+  const int32_t* start_ = nullptr;
+  AlignedBuffer<uint8_t> pads_;  // the zero point of each channel
 };
 
 }  // namespace
 
-Result<MatrixKernelPtr> make_depthwise_int8(const ConvGeometry& g, const int8_t* weights,
+Result<MatrixKernelPtr> make_depthwise_int8(const ConvGeometry& g, const Weights<int8_t>& weights,
                                             const float* bias, const ConvQuant& quant,
                                             const Int8Epilogue& epilogue, const KernelTable& table,
-                                            int threads) {
-  return MatrixKernelPtr(
-      std::make_unique<DepthwiseConvInt8>(g, weights, bias, quant, epilogue, table, threads));
+                                            const KernelOptions& options) {
+  auto kernel = std::make_unique<DepthwiseConvInt8>(g, epilogue, table, options.threads);
+  MNN_RETURN_IF_ERROR(kernel->pack(weights, bias, quant, options.weights));
+  return MatrixKernelPtr(std::move(kernel));
 }
 
 }  // namespace mnn

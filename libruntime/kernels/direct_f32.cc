@@ -63,20 +63,39 @@ int64_t DirectConvF32::columns() const {
   return dots_ ? g_.oc : padded_columns(panels_, table_.lanes);
 }
 
-int64_t DirectConvF32::weight_floats() const {
-  const int64_t depth = dots_ ? runs_ * round_up(k_, table_.lanes) : runs_ * k_;
-  return columns() * (depth + 1);
+int64_t DirectConvF32::depth() const {
+  return dots_ ? runs_ * round_up(k_, table_.lanes) : runs_ * k_;
 }
 
-void DirectConvF32::set_weights(const WeightView& view, const float* weights, const float* bias) {
+// All that pack_columns asks.
+std::string DirectConvF32::layout() const {
+  std::string text = layout_of(table_, dots_ ? "f32 dots" : "f32 panels",
+                               {panels_.front().vectors, static_cast<int64_t>(panels_.size()),
+                                g_.oc, g_.groups, group_inputs_, run_, view_.outputs,
+                                view_.group_stride, view_.output_stride, view_.input_stride});
+  for (const int64_t tap : view_.taps) text += " " + std::to_string(tap);
+  return text;
+}
+
+Status DirectConvF32::set_weights(const WeightView& view, const Weights<float>& weights,
+                                  const float* bias, WeightsCache* cache) {
   view_ = view;
-  computed_ = weights == nullptr;
+  computed_ = !weights;
   taps_inside_ = view.input_stride == static_cast<int64_t>(view.taps.size());
   for (size_t tap = 0; tap < view.taps.size(); ++tap)
     taps_inside_ = taps_inside_ && view.taps[tap] == static_cast<int64_t>(tap);
-  if (computed_) return;
-  packed_ = AlignedBuffer<float>(weight_floats());
-  pack(weights, bias, packed_.data(), 0, 1);
+  if (computed_) return {};
+  const auto pack = [&](float* packed) -> Status {
+    MNN_ASSIGN_OR_RETURN(const auto elements, weights.read());
+    pack_columns(elements.get(), packed, 0, 1);
+    return {};
+  };
+  MNN_ASSIGN_OR_RETURN(packed_,
+                       keep<float>(cache, weights.id(), layout(), columns() * depth(), pack));
+  AlignedBuffer<float> own(columns());
+  pack_bias(bias, own.data(), 0, 1);
+  MNN_ASSIGN_OR_RETURN(bias_, keep(cache, own));
+  return {};
 }
 
 // Run after run, each filled up to whole registers.
@@ -123,36 +142,49 @@ void DirectConvF32::pack_panel(const float* weights, const Panel& p, float* w) c
   }
 }
 
-void DirectConvF32::pack(const float* weights, const float* bias, float* packed, int part,
-                         int parts) const {
-  const int64_t all = columns(), depth = runs_ * k_;
-  float* end = packed + weight_floats() - all;
+void DirectConvF32::pack_columns(const float* weights, float* packed, int part, int parts) const {
   if (dots_) {
     const Range outputs = piece(g_.oc, parts, part);
-    for (int64_t o = outputs.begin; o < outputs.end; ++o) {
-      pack_dot(weights, o, packed);
-      end[o] = bias ? bias[o] : 0.0f;
-    }
+    for (int64_t o = outputs.begin; o < outputs.end; ++o) pack_dot(weights, o, packed);
     return;
   }
   const Range panels = piece(static_cast<int64_t>(panels_.size()), parts, part);
   for (int64_t i = panels.begin; i < panels.end; ++i) {
     const Panel& p = panels_[static_cast<size_t>(i)];
-    pack_panel(weights, p, packed + p.column * depth);
-    for (int64_t j = 0; j < int64_t{p.vectors} * table_.lanes; ++j)
-      end[p.column + j] = bias && j < p.width ? bias[p.n0 + j] : 0.0f;
+    pack_panel(weights, p, packed + p.column * depth());
   }
 }
 
+void DirectConvF32::pack_bias(const float* bias, float* packed, int part, int parts) const {
+  if (dots_) {
+    const Range outputs = piece(g_.oc, parts, part);
+    for (int64_t o = outputs.begin; o < outputs.end; ++o) packed[o] = bias ? bias[o] : 0.0f;
+    return;
+  }
+  const Range panels = piece(static_cast<int64_t>(panels_.size()), parts, part);
+  for (int64_t i = panels.begin; i < panels.end; ++i) {
+    const Panel& p = panels_[static_cast<size_t>(i)];
+    for (int64_t j = 0; j < int64_t{p.vectors} * table_.lanes; ++j)
+      packed[p.column + j] = bias && j < p.width ? bias[p.n0 + j] : 0.0f;
+  }
+}
+
+void DirectConvF32::pack(const float* weights, const float* bias, float* packed, int part,
+                         int parts) const {
+  pack_columns(weights, packed, part, parts);
+  pack_bias(bias, packed + columns() * depth(), part, parts);
+}
+
 void DirectConvF32::run(int phase, int part, const KernelArgs& args) const {
-  if (!computed_) return run_packed(packed_.data(), part, args);
+  if (!computed_) return run_packed(packed_, bias_, part, args);
   auto* packed = reinterpret_cast<float*>(args.scratch + part_scratch_ * parts());
   if (phase == 1) return run_packed(packed, part, args);
   pack(static_cast<const float*>(args.b), static_cast<const float*>(args.bias), packed, part,
        parts());
 }
 
-void DirectConvF32::run_packed(const float* packed, int part, const KernelArgs& args) const {
+void DirectConvF32::run_packed(const float* packed, const float* bias, int part,
+                               const KernelArgs& args) const {
   const Range rows = piece(m_, split_.rows, part / split_.panels, kTileRows);
   const Range panels =
       piece(static_cast<int64_t>(panels_.size()), split_.panels, part % split_.panels);
@@ -167,15 +199,16 @@ void DirectConvF32::run_packed(const float* packed, int part, const KernelArgs& 
     block.begin += rows.begin;
     block.end += rows.begin;
     point(block, static_cast<const float*>(args.x), pointers, y_offset, copies);
-    if (dots_) run_dots(block.size(), pointers, y_offset, packed, args);
+    if (dots_) run_dots(block.size(), pointers, y_offset, packed, bias, args);
     for (int64_t p = panels.begin; p < panels.end && !dots_; ++p)
-      run_panel(panels_[static_cast<size_t>(p)], block.size(), pointers, y_offset, packed, args);
+      run_panel(panels_[static_cast<size_t>(p)], block.size(), pointers, y_offset, packed, bias,
+                args);
     if (post_.any_pass()) finish(y_offset, block.size(), panels, args);
   }
 }
 
 void DirectConvF32::run_dots(int64_t rows, const float* const* pointers, const int64_t* y_offset,
-                             const float* packed, const KernelArgs& args) const {
+                             const float* packed, const float* bias, const KernelArgs& args) const {
   TileF32 t;
   t.a = pointers;
   t.a_tap_stride = block_;
@@ -183,7 +216,7 @@ void DirectConvF32::run_dots(int64_t rows, const float* const* pointers, const i
   t.k = k_;
   t.w = packed;
   t.w_stride = runs_ * round_up(k_, table_.lanes);
-  t.bias = packed + g_.oc * t.w_stride;
+  t.bias = bias;
   t.y_offset = y_offset;
   t.y = static_cast<float*>(args.y);
   if (post_.add_residual) t.residual = static_cast<const float*>(args.residual);
@@ -194,27 +227,32 @@ void DirectConvF32::run_dots(int64_t rows, const float* const* pointers, const i
 }
 
 void DirectConvF32::run_panel(const Panel& p, int64_t rows, const float* const* pointers,
-                              const int64_t* y_offset, const float* packed,
+                              const int64_t* y_offset, const float* packed, const float* bias,
                               const KernelArgs& args) const {
   TileF32 t;
   t.a_tap_stride = block_;
   t.a_offset = p.a_offset;
   t.taps = runs_;
   t.k = k_;
-  t.w = packed + p.column * runs_ * k_;
   t.w_stride = int64_t{p.vectors} * table_.lanes;
-  t.bias = packed + columns() * runs_ * k_ + p.column;
-  t.y = static_cast<float*>(args.y) + p.n0;
-  if (post_.add_residual) t.residual = static_cast<const float*>(args.residual) + p.n0;
   t.low = post_.low;
   t.high = post_.high;
-  t.n = p.width;
-  const auto* tile = table_.tile_f32[p.vectors];
-  for_tiles(rows, table_.rows_f32[p.vectors], [&](int64_t first, int64_t count) {
-    t.a = pointers + first;
-    t.y_offset = y_offset + first;
-    tile[count](t);
-  });
+  const int wide = tile_vectors_f32(table_, p.vectors, m_);
+  for (int v = 0; v < p.vectors; v += wide) {
+    const int vectors = std::min(wide, p.vectors - v);
+    const int64_t at = int64_t{v} * table_.lanes;
+    t.w = packed + p.column * runs_ * k_ + at;
+    t.bias = bias + p.column + at;
+    t.y = static_cast<float*>(args.y) + p.n0 + at;
+    if (post_.add_residual) t.residual = static_cast<const float*>(args.residual) + p.n0 + at;
+    t.n = std::min(p.width - at, int64_t{vectors} * table_.lanes);
+    const auto* tile = table_.tile_f32[vectors];
+    for_tiles(rows, table_.rows_f32[vectors], [&](int64_t first, int64_t count) {
+      t.a = pointers + first;
+      t.y_offset = y_offset + first;
+      tile[count](t);
+    });
+  }
 }
 
 void DirectConvF32::finish(const int64_t* y_offset, int64_t rows, const Range& panels,

@@ -42,17 +42,20 @@ class DirectConvF32 final : public MatrixKernel {
   // `g` has passed check_geometry; its kernel size, dilations and pads are not used.
   DirectConvF32(const ConvGeometry& g, DirectGrid grid, const KernelTable& table,
                 const Epilogue& epilogue, int threads);
-  // What every run uses. `weights` null: they come with each run.
-  void set_weights(const WeightView& view, const float* weights, const float* bias);
+  // What every run uses. `weights` none: they come with each run.
+  Status set_weights(const WeightView& view, const Weights<float>& weights, const float* bias,
+                     WeightsCache* cache);
 
-  // Packed weights and bias in floats, and making them; the parts may run at once.
-  int64_t weight_floats() const;
+  // Of weights that come with a run: packed weights and bias in floats, and making them; the parts
+  // may run at once.
+  int64_t weight_floats() const { return columns() * (depth() + 1); }
   void pack(const float* weights, const float* bias, float* packed, int part, int parts) const;
   // A run with what pack has made.
-  void run_packed(const float* packed, int part, const KernelArgs& args) const;
+  void run_packed(const float* packed, int part, const KernelArgs& args) const {
+    run_packed(packed, packed + columns() * depth(), part, args);
+  }
 
   const char* name() const override { return name_.c_str(); }
-  int64_t packed_bytes() const override { return packed_.bytes(); }
   int64_t scratch_bytes() const override {
     return part_scratch_ * parts() + (computed_ ? weight_floats() * 4 : 0);
   }
@@ -64,12 +67,18 @@ class DirectConvF32 final : public MatrixKernel {
  private:
   int64_t block_rows(int64_t pixel_bytes, int64_t weight_bytes) const;
   int64_t columns() const;  // of the packed weights
+  int64_t depth() const;    // floats of a column
+  std::string layout() const;
+  void pack_columns(const float* weights, float* packed, int part, int parts) const;
+  void pack_bias(const float* bias, float* packed, int part, int parts) const;
+  void run_packed(const float* packed, const float* bias, int part, const KernelArgs& args) const;
   void pack_dot(const float* weights, int64_t o, float* packed) const;
   void pack_panel(const float* weights, const Panel& p, float* w) const;
   void run_dots(int64_t rows, const float* const* pointers, const int64_t* y_offset,
-                const float* packed, const KernelArgs& args) const;
+                const float* packed, const float* bias, const KernelArgs& args) const;
   void run_panel(const Panel& p, int64_t rows, const float* const* pointers,
-                 const int64_t* y_offset, const float* packed, const KernelArgs& args) const;
+                 const int64_t* y_offset, const float* packed, const float* bias,
+                 const KernelArgs& args) const;
   void finish(const int64_t* y_offset, int64_t rows, const Range& panels,
               const KernelArgs& args) const;
   void point(const Range& block, const float* x, const float** pointers, int64_t* y_offset,
@@ -93,16 +102,18 @@ class DirectConvF32 final : public MatrixKernel {
   std::vector<Panel> panels_;
   Split split_;
   WeightView view_;
-  AlignedBuffer<float> packed_, zeros_;  // weights, then the bias
+  const float *packed_ = nullptr, *bias_ = nullptr;
+  AlignedBuffer<float> zeros_;
   int64_t pointer_bytes_ = 0, copy_bytes_ = 0, part_scratch_ = 0;
 };
 
 // Whether Winograd is expected to beat the direct kernel on this geometry.
 bool prefer_winograd(const ConvGeometry& checked);
 // 3x3, stride 1, one group.
-Result<MatrixKernelPtr> make_winograd_f32(const ConvGeometry& checked, const float* weights,
-                                          const float* bias, const Epilogue& epilogue,
-                                          const KernelTable& table, int threads);
+Result<MatrixKernelPtr> make_winograd_f32(const ConvGeometry& checked,
+                                          const Weights<float>& weights, const float* bias,
+                                          const Epilogue& epilogue, const KernelTable& table,
+                                          const KernelOptions& options);
 
 // Where pixel (oy, ox) of a result goes in a wider one of oh x ow pixels (0: it is the whole).
 struct OutputGrid {
@@ -110,14 +121,15 @@ struct OutputGrid {
   int64_t first_h = 0, first_w = 0, step_h = 1, step_w = 1;
 };
 
-// y = x * w per channel; needs groups == ic. `weights` null: they come with each run.
+// y = x * w per channel; needs groups == ic. `weights` none: they come with each run.
 Result<MatrixKernelPtr> make_depthwise_f32(const ConvGeometry& checked, const OutputGrid& grid,
-                                           const float* weights, const float* bias,
+                                           const Weights<float>& weights, const float* bias,
                                            const Epilogue& epilogue, const KernelTable& table,
-                                           int threads);
+                                           const KernelOptions& options);
 // The same in three dimensions, for constant weights.
-Result<MatrixKernelPtr> make_depthwise_3d_f32(const ConvGeometry& checked, const float* weights,
-                                              const float* bias, const Epilogue& epilogue,
-                                              const KernelTable& table, int threads);
+Result<MatrixKernelPtr> make_depthwise_3d_f32(const ConvGeometry& checked,
+                                              const Weights<float>& weights, const float* bias,
+                                              const Epilogue& epilogue, const KernelTable& table,
+                                              const KernelOptions& options);
 
 }  // namespace mnn

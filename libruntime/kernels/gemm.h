@@ -22,7 +22,7 @@ struct GemmGeometry {
 };
 
 // B constant: `b` is packed now (batched: one matrix per distinct offset). bias [n] or null.
-Result<MatrixKernelPtr> make_gemm_f32(const GemmGeometry& geometry, const float* b,
+Result<MatrixKernelPtr> make_gemm_f32(const GemmGeometry& geometry, const Weights<float>& b,
                                       const float* bias, const Epilogue& epilogue,
                                       const KernelOptions& options);
 
@@ -34,21 +34,25 @@ Result<MatrixKernelPtr> make_matmul_f32(const GemmGeometry& geometry, const floa
 Result<MatrixKernelPtr> make_matmul_f64(const GemmGeometry& geometry, double alpha,
                                         const KernelOptions& options);
 
+// Products that make_matmul_int8 and make_matmul_integer sum exactly, at most.
+inline constexpr int64_t kMostByteProducts = 32896;  // times 255 times 255 stays below 2^31
+
 // A on the grid quant.in and B on the grid `b`, both u8 and computed: B comes with each run and is
-// packed into scratch. The sum of (a - a_zero) * (b - b_zero) is exact, so k is at most 32896; the
-// rest is as in make_conv_int8 with b.scale * alpha, alpha above 0, in the place of weight_scales.
+// packed into scratch. The sum of (a - a_zero) * (b - b_zero) is exact, so k is at most
+// kMostByteProducts; the rest is as in make_conv_int8 with b.scale * alpha, alpha above 0, in the
+// place of weight_scales.
 Result<MatrixKernelPtr> make_matmul_int8(const GemmGeometry& geometry, const QuantU8& b,
                                          const float* bias, const ConvQuant& quant,
                                          const Epilogue& epilogue, const KernelOptions& options);
 
 // Both u8, B comes with each run, C int32: the sum of (a - x_zero) * (b - b_zero), exact, with the
-// zero points of KernelArgs. k is at most 32896, alpha must be 1.
+// zero points of KernelArgs. k is at most kMostByteProducts, alpha must be 1.
 Result<MatrixKernelPtr> make_matmul_integer(const GemmGeometry& geometry,
                                             const KernelOptions& options);
 
 // A u8, B s8 constant, weight_scales [n]; formulas and limits as in make_conv_int8. alpha and batch
 // must be 1.
-Result<MatrixKernelPtr> make_gemm_int8(const GemmGeometry& geometry, const int8_t* b,
+Result<MatrixKernelPtr> make_gemm_int8(const GemmGeometry& geometry, const Weights<int8_t>& b,
                                        const float* bias, const ConvQuant& quant,
                                        const Epilogue& epilogue, const KernelOptions& options);
 

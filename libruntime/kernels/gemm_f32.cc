@@ -17,27 +17,31 @@ constexpr int64_t kLeastRowsToPack = 16;
 
 class BatchedGemmF32 final : public MatrixKernel {
  public:
-  // `b` null: B comes with each run.
-  BatchedGemmF32(const GemmGeometry& g, const KernelTable& table, const float* b, const float* bias,
+  // `constant`: B is packed; else it comes with each run.
+  BatchedGemmF32(const GemmGeometry& g, const KernelTable& table, bool constant,
                  const Epilogue& epilogue, const KernelOptions& options)
       : g_(g), table_(table), epilogue_(epilogue), post_(plan_epilogue(epilogue)) {
-    name_ = std::string(b ? "gemm_f32_" : "matmul_f32_") + table.isa;
+    name_ = std::string(constant ? "gemm_f32_" : "matmul_f32_") + table.isa;
     panels_ = split_columns(g.n, 1, 0, table.lanes, panel_vectors_f32(table, g.m));
-    const int64_t columns = padded_columns(panels_, table.lanes);
+    columns_ = padded_columns(panels_, table.lanes);
     units_ = g.batch * static_cast<int64_t>(panels_.size());
     split_ = split_work(g.m, units_, saturating_macs(), options.threads);
-    bias_ = AlignedBuffer<float>(columns);
-    if (bias) std::copy_n(bias, g.n, bias_.data());
-    in_place_ = !b && !g.b_transposed && g.alpha == 1 && g.m < kLeastRowsToPack;
-    if (b) pack_constant(b, columns);
+    in_place_ = !constant && !g.b_transposed && g.alpha == 1 && g.m < kLeastRowsToPack;
     const int64_t widest = int64_t{panels_.front().vectors} * table.lanes;
-    panel_bytes_ = b ? 0 : round_up(g.k * widest * 4, 64);
+    panel_bytes_ = constant ? 0 : round_up(g.k * widest * 4, 64);
     rows_block_ = std::min<int64_t>(g.m, kRowsBlock);
     part_scratch_ = panel_bytes_ + 2 * round_up(rows_block_ * 8, 64);
   }
 
+  // `b` none: it comes with each run.
+  Status pack(const Weights<float>& b, const float* bias, WeightsCache* cache) {
+    AlignedBuffer<float> own(columns_);
+    if (bias) std::copy_n(bias, g_.n, own.data());
+    MNN_ASSIGN_OR_RETURN(bias_, keep(cache, own));
+    return b ? pack_constant(b, cache) : Status();
+  }
+
   const char* name() const override { return name_.c_str(); }
-  int64_t packed_bytes() const override { return packed_.bytes() + bias_.bytes(); }
   int64_t scratch_bytes() const override { return part_scratch_ * parts(); }
   int parts() const override { return split_.parts(); }
 
@@ -70,16 +74,28 @@ class BatchedGemmF32 final : public MatrixKernel {
     return checked_mul(&macs, g_.batch) ? macs : std::numeric_limits<int64_t>::max();
   }
 
-  void pack_constant(const float* b, int64_t columns) {
+  Status pack_constant(const Weights<float>& b, WeightsCache* cache) {
     std::map<int64_t, int64_t> slots;
     for (const int64_t offset : g_.b_offsets) {
       const auto [it, fresh] = slots.try_emplace(offset, static_cast<int64_t>(slots.size()));
       slot_.push_back(it->second);
     }
-    packed_ = AlignedBuffer<float>(static_cast<int64_t>(slots.size()) * columns * g_.k);
-    for (const auto& [offset, slot] : slots)
-      for (const Panel& p : panels_)
-        pack_panel(p, b + offset, packed_.data() + (slot * columns + p.column) * g_.k);
+    std::string layout =
+        layout_of(table_, "f32 matrices",
+                  {panels_.front().vectors, g_.n, g_.k, g_.b_transposed, g_.b_stride});
+    layout.append(reinterpret_cast<const char*>(&g_.alpha), sizeof(g_.alpha));
+    for (const auto& [offset, slot] : slots) layout += " " + std::to_string(offset);
+    const auto pack = [&](float* packed) -> Status {
+      MNN_ASSIGN_OR_RETURN(const auto elements, b.read());
+      for (const auto& [offset, slot] : slots)
+        for (const Panel& p : panels_)
+          pack_panel(p, elements.get() + offset, packed + (slot * columns_ + p.column) * g_.k);
+      return {};
+    };
+    MNN_ASSIGN_OR_RETURN(packed_,
+                         keep<float>(cache, b.id(), layout,
+                                     static_cast<int64_t>(slots.size()) * columns_ * g_.k, pack));
+    return {};
   }
 
   void pack_panel(const Panel& p, const float* b, float* out) const {
@@ -94,7 +110,7 @@ class BatchedGemmF32 final : public MatrixKernel {
 
   const float* panel(const Panel& p, size_t item, const float* b, float* scratch,
                      int64_t* stride) const {
-    if (!slot_.empty()) return packed_.data() + (slot_[item] * bias_.size() + p.column) * g_.k;
+    if (!slot_.empty()) return packed_ + (slot_[item] * columns_ + p.column) * g_.k;
     b += g_.b_offsets[item];
     if (in_place_ && p.width == *stride) {
       *stride = g_.b_stride;
@@ -109,10 +125,10 @@ class BatchedGemmF32 final : public MatrixKernel {
     const float* a = static_cast<const float*>(args.x) + g_.a_offsets[item];
     t.taps = 1;
     t.k = g_.k;
-    t.bias = bias_.data() + p.column;
     t.low = post_.low;
     t.high = post_.high;
-    t.n = p.width;
+    const float* w = t.w;
+    const int wide = tile_vectors_f32(table_, p.vectors, g_.m);
     const int64_t blocks = ceil_div(rows.size(), rows_block_);
     for (int64_t i = 0; i < blocks; ++i) {
       const Range block = piece(rows.size(), blocks, i);
@@ -122,14 +138,21 @@ class BatchedGemmF32 final : public MatrixKernel {
       float* y = static_cast<float*>(args.y) + at;
       const float* residual =
           epilogue_.residual ? static_cast<const float*>(args.residual) + at : nullptr;
-      t.y = y;
-      t.residual = post_.add_residual ? residual : nullptr;
-      const auto* tile = table_.tile_f32[p.vectors];
-      for_tiles(block.size(), table_.rows_f32[p.vectors], [&](int64_t first, int64_t count) {
-        t.a = pointers + first;
-        t.y_offset = y_offset + first;
-        tile[count](t);
-      });
+      for (int v = 0; v < p.vectors; v += wide) {
+        const int vectors = std::min(wide, p.vectors - v);
+        const int64_t column = int64_t{v} * table_.lanes;
+        t.w = w + column;
+        t.bias = bias_ + p.column + column;
+        t.y = y + column;
+        t.residual = post_.add_residual ? residual + column : nullptr;
+        t.n = std::min(p.width - column, int64_t{vectors} * table_.lanes);
+        const auto* tile = table_.tile_f32[vectors];
+        for_tiles(block.size(), table_.rows_f32[vectors], [&](int64_t first, int64_t count) {
+          t.a = pointers + first;
+          t.y_offset = y_offset + first;
+          tile[count](t);
+        });
+      }
       if (!post_.any_pass()) continue;
       for (int64_t r = 0; r < block.size(); ++r)
         run_post_pass(table_, epilogue_, post_, residual ? residual + y_offset[r] : nullptr,
@@ -143,43 +166,59 @@ class BatchedGemmF32 final : public MatrixKernel {
   TilePost post_;
   std::string name_;
   std::vector<Panel> panels_;
-  int64_t units_ = 0, rows_block_ = 0, panel_bytes_ = 0, part_scratch_ = 0;
+  int64_t columns_ = 0, units_ = 0, rows_block_ = 0, panel_bytes_ = 0, part_scratch_ = 0;
   bool in_place_ = false;
   Split split_;
   std::vector<int64_t> slot_;  // packed matrix of each batch item
-  AlignedBuffer<float> packed_, bias_;
+  const float *packed_ = nullptr, *bias_ = nullptr;
 };
+
+// B as the weights of a 1x1 convolution: [n, k], times alpha.
+Weights<float> as_weights(const GemmGeometry& g, const Weights<float>& b) {
+  if (g.b_transposed && g.alpha == 1 && g.b_stride == g.k && g.b_offsets[0] == 0) return b;
+  std::string how = layout_name("times", {g.n, g.k, g.b_transposed, g.b_stride, g.b_offsets[0]});
+  how.append(reinterpret_cast<const char*>(&g.alpha), sizeof(g.alpha));
+  return b.derived(how, g.n * g.k,
+                   [n = g.n, k = g.k, alpha = g.alpha, at = g.b_offsets[0],
+                    row = g.b_transposed ? g.b_stride : 1,
+                    column = g.b_transposed ? 1 : g.b_stride](const float* from, float* to) {
+                     for (int64_t i = 0; i < n; ++i)
+                       for (int64_t j = 0; j < k; ++j)
+                         *to++ = alpha * from[at + i * row + j * column];
+                   });
+}
+
+Result<MatrixKernelPtr> make_batched(const GemmGeometry& g, const KernelTable& table,
+                                     const Weights<float>& b, const float* bias,
+                                     const Epilogue& epilogue, const KernelOptions& options) {
+  auto kernel = std::make_unique<BatchedGemmF32>(g, table, static_cast<bool>(b), epilogue, options);
+  MNN_RETURN_IF_ERROR(kernel->pack(b, bias, options.weights));
+  return MatrixKernelPtr(std::move(kernel));
+}
 
 }  // namespace
 
-Result<MatrixKernelPtr> make_gemm_f32(const GemmGeometry& geometry, const float* b,
+Result<MatrixKernelPtr> make_gemm_f32(const GemmGeometry& geometry, const Weights<float>& b,
                                       const float* bias, const Epilogue& epilogue,
                                       const KernelOptions& options) {
   MNN_ASSIGN_OR_RETURN(const KernelTable* table, find_kernels(options.isa));
   MNN_ASSIGN_OR_RETURN(const GemmGeometry g, check_product(geometry));
-  if (g.batch > 1)
-    return MatrixKernelPtr(std::make_unique<BatchedGemmF32>(g, *table, b, bias, epilogue, options));
+  if (g.batch > 1) return make_batched(g, *table, b, bias, epilogue, options);
   // As a 1x1 convolution over m pixels.
-  AlignedBuffer<float> weights(g.n * g.k);
-  for (int64_t n = 0; n < g.n; ++n)
-    for (int64_t k = 0; k < g.k; ++k)
-      weights[n * g.k + k] =
-          g.alpha * b[g.b_offsets[0] + (g.b_transposed ? n * g.b_stride + k : k * g.b_stride + n)];
   ConvGeometry c;
   c.iw = c.ow = g.m;
   c.ic = g.k;
   c.oc = g.n;
   c.x_pixel_stride = g.a_stride;
   c.y_pixel_stride = g.c_stride;
-  return make_conv_f32(c, weights.data(), bias, epilogue, options);
+  return make_conv_f32(c, as_weights(g, b), bias, epilogue, options);
 }
 
 Result<MatrixKernelPtr> make_matmul_f32(const GemmGeometry& geometry, const float* bias,
                                         const Epilogue& epilogue, const KernelOptions& options) {
   MNN_ASSIGN_OR_RETURN(const KernelTable* table, find_kernels(options.isa));
   MNN_ASSIGN_OR_RETURN(const GemmGeometry g, check_product(geometry));
-  return MatrixKernelPtr(
-      std::make_unique<BatchedGemmF32>(g, *table, nullptr, bias, epilogue, options));
+  return make_batched(g, *table, nullptr, bias, epilogue, options);
 }
 
 }  // namespace mnn

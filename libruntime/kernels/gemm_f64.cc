@@ -22,7 +22,6 @@ class MatmulF64 final : public MatrixKernel {
   }
 
   const char* name() const override { return name_.c_str(); }
-  int64_t packed_bytes() const override { return 0; }
   int64_t scratch_bytes() const override { return part_scratch_ * parts(); }
   int parts() const override { return split_.parts(); }
 

@@ -9,6 +9,16 @@
 namespace mnn {
 namespace {
 
+constexpr int64_t kMostSumBytes = int64_t{1} << 30;
+constexpr int64_t kMostWindowBytes = int64_t{1} << 28;
+
+std::optional<std::string> sum_too_long(int64_t depth) {
+  constexpr int64_t kMostProducts = 65793;  // times 255 times 128 stays below 2^31
+  if (depth <= kMostProducts) return std::nullopt;
+  return "int8 product over " + std::to_string(depth) + " inputs, at most " +
+         std::to_string(kMostProducts);
+}
+
 bool is_clamp(const PostOp& op) { return op.kind <= Activation::kClip; }
 
 // Magnitudes that outputs stay below.
@@ -71,22 +81,57 @@ QuantU8 output_grid(const ConvQuant& quant, int64_t channel) {
   return grid;
 }
 
-void ChannelGrids::allocate(int64_t channels) {
-  inverse_ = AlignedBuffer<float>(channels);
-  zero_ = AlignedBuffer<int32_t>(channels);
+Int8Columns::Int8Columns(int64_t columns, bool y_per_channel) : scale(columns), bias(columns) {
+  if (!y_per_channel) return;
+  y_inverse = AlignedBuffer<float>(columns);
+  y_zero = AlignedBuffer<int32_t>(columns);
 }
 
-void ChannelGrids::set(int64_t at, const QuantU8& grid) {
-  inverse_[at] = 1.0f / grid.scale;
-  zero_[at] = grid.zero_point;
+void Int8Columns::set(int64_t at, const ConvQuant& quant, float in_scale, const float* b,
+                      int64_t o) {
+  scale[at] = in_scale * quant.weight_scales[o];
+  if (b) bias[at] = b[o];
+  if (y_inverse.size() == 0) return;
+  const QuantU8 grid = output_grid(quant, o);
+  y_inverse[at] = 1.0f / grid.scale;
+  y_zero[at] = grid.zero_point;
+}
+
+Status Int8Kernel::keep_columns(WeightsCache* cache, const Int8Columns& made) {
+  MNN_ASSIGN_OR_RETURN(scale_, keep(cache, made.scale));
+  MNN_ASSIGN_OR_RETURN(bias_, keep(cache, made.bias));
+  if (made.y_inverse.size() == 0) return {};
+  MNN_ASSIGN_OR_RETURN(y_inverse_, keep(cache, made.y_inverse));
+  MNN_ASSIGN_OR_RETURN(y_zero_, keep(cache, made.y_zero));
+  return {};
+}
+
+std::optional<std::string> why_not_int8(const ConvGeometry& g, bool transposed) {
+  if (g.deep()) return "convolution of bytes in three dimensions";
+  if (transposed) {
+    if (g.groups != 1) return "transposed int8 convolution with groups";
+    int64_t row = g.iw * 4;
+    if (!checked_mul(&row, g.kh * g.kw) || !checked_mul(&row, g.oc + 64) ||
+        !checked_mul(&row, (g.kh - 1) * g.dilation_h / g.stride_h + 1) || row > kMostSumBytes)
+      return "transposed int8 convolution with rows of more than 1 GiB of sums";
+  }
+  if (auto why = sum_too_long(g.ic / g.groups * g.kh * g.kw)) return why;
+  if (transposed || (g.groups > 1 && g.groups == g.ic)) return std::nullopt;
+  // The rows under a kernel, as int16.
+  const bool row_alone = g.kh == 1 && g.stride_h == 1;
+  int64_t window = row_alone && g.kw == 1 && g.stride_w == 1
+                       ? 1
+                       : (g.ow - 1) * g.stride_w + (g.kw - 1) * g.dilation_w + 1;
+  if (!checked_mul(&window, g.ic * 2) ||
+      !checked_mul(&window, std::max((g.kh - 1) * g.dilation_h + 1, g.stride_h)) ||
+      window > kMostWindowBytes)
+    return "int8 convolution whose window covers more than 256 MiB of input";
+  return std::nullopt;
 }
 
 Result<Int8Epilogue> plan_int8(const ConvGeometry& g, const float* bias, const ConvQuant& quant,
                                const Epilogue& epilogue, int64_t depth) {
-  constexpr int64_t kMostProducts = 65793;  // times 255 times 128 stays below 2^31
-  if (depth > kMostProducts)
-    return unsupported("int8 product over " + std::to_string(depth) + " inputs, at most " +
-                       std::to_string(kMostProducts));
+  if (const auto why = sum_too_long(depth)) return unsupported(*why);
   if ((quant.in_scales || quant.in_zero_points) && (g.groups != g.ic || g.groups == 1))
     return invalid("input scales per channel need a depthwise convolution");
   for (int64_t c = 0; c < g.ic; ++c) {

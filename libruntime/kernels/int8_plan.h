@@ -20,20 +20,30 @@ Status check_grid(const char* what, const QuantU8& grid);
 // The grid of an output channel; quant.out is set.
 QuantU8 output_grid(const ConvQuant& quant, int64_t channel);
 
-// Output grids per channel as kernels read them; null pointers while nothing is allocated.
-class ChannelGrids {
- public:
-  void allocate(int64_t channels);
-  void set(int64_t at, const QuantU8& grid);
-  const float* inverse(int64_t at) const {
-    return inverse_.data() ? inverse_.data() + at : nullptr;
+// The constants of requantization of a kernel's columns, while they are put together.
+struct Int8Columns {
+  Int8Columns(int64_t columns, bool y_per_channel);
+  // Column `at` makes output channel `o` from inputs of that scale; bias [oc] or null.
+  void set(int64_t at, const ConvQuant& quant, float in_scale, const float* bias, int64_t o);
+
+  AlignedBuffer<float> scale, bias, y_inverse;
+  AlignedBuffer<int32_t> y_zero;  // as y_inverse: empty without grids per channel
+};
+
+// A kernel that stores through an Int8Epilogue.
+class Int8Kernel : public MatrixKernel {
+ protected:
+  Status keep_columns(WeightsCache* cache, const Int8Columns& made);
+  const float* y_inverse(int64_t column) const {
+    return y_inverse_ ? y_inverse_ + column : nullptr;
   }
-  const int32_t* zero(int64_t at) const { return zero_.data() ? zero_.data() + at : nullptr; }
-  int64_t bytes() const { return inverse_.bytes() + zero_.bytes(); }
+  const int32_t* y_zero(int64_t column) const { return y_zero_ ? y_zero_ + column : nullptr; }
+
+  const float *scale_ = nullptr, *bias_ = nullptr;
 
  private:
-  AlignedBuffer<float> inverse_;
-  AlignedBuffer<int32_t> zero_;
+  const float* y_inverse_ = nullptr;
+  const int32_t* y_zero_ = nullptr;
 };
 
 // Fails on scales that are not positive and zero points that are no bytes. `depth` products are
@@ -44,19 +54,19 @@ Result<Int8Epilogue> plan_int8(const ConvGeometry& g, const float* bias, const C
 // Whether the weights of every output channel are such that byte products by pairs are exact.
 bool fit_in_pairs(const ConvGeometry& g, const int8_t* weights);
 
-Result<MatrixKernelPtr> make_depthwise_int8(const ConvGeometry& g, const int8_t* weights,
+Result<MatrixKernelPtr> make_depthwise_int8(const ConvGeometry& g, const Weights<int8_t>& weights,
                                             const float* bias, const ConvQuant& quant,
                                             const Int8Epilogue& epilogue, const KernelTable& table,
-                                            int threads);
+                                            const KernelOptions& options);
 
 // Outputs along a side of the Winograd tile that is best for the convolution: 4, 2, or 0 where the
 // direct kernel is, because of its shape, the instruction set, or weights whose sums would not fit.
 // `bytes`: the direct kernel multiplies bytes, not int16.
 int winograd_int8_tile(const ConvGeometry& g, const int8_t* weights, int zero, bool bytes,
                        const KernelTable& table);
-MatrixKernelPtr make_winograd_int8(const ConvGeometry& g, int tile, const int8_t* weights,
-                                   const float* bias, const ConvQuant& quant,
-                                   const Int8Epilogue& epilogue, const KernelTable& table,
-                                   int threads);
+Result<MatrixKernelPtr> make_winograd_int8(const ConvGeometry& g, int tile,
+                                           const Weights<int8_t>& weights, const float* bias,
+                                           const ConvQuant& quant, const Int8Epilogue& epilogue,
+                                           const KernelTable& table, const KernelOptions& options);
 
 }  // namespace mnn

@@ -15,12 +15,11 @@
 namespace mnn {
 namespace {
 
-constexpr int64_t kMostProducts = 32896;  // times 255 times 255 stays below 2^31
 constexpr int64_t kBlockBytes = 16 * 1024;
 constexpr int64_t kTileRows = 6;
 constexpr int64_t kMostRows = 96;
 
-class MatMulInt8 final : public MatrixKernel {
+class MatMulInt8 final : public Int8Kernel {
  public:
   // Sums, with the zero points of each run.
   MatMulInt8(const GemmGeometry& g, const KernelTable& table, int threads)
@@ -30,7 +29,7 @@ class MatMulInt8 final : public MatrixKernel {
   }
 
   MatMulInt8(const GemmGeometry& g, const KernelTable& table, const ConvQuant& quant,
-             const QuantU8& b, const float* bias, const Int8Epilogue& epilogue, int threads)
+             const QuantU8& b, const Int8Epilogue& epilogue, int threads)
       : g_(g),
         table_(table),
         epilogue_(epilogue),
@@ -38,22 +37,17 @@ class MatMulInt8 final : public MatrixKernel {
         b_zero_(b.zero_point) {
     name_ = std::string("matmul_int8_") + table.isa;
     plan(threads);
-    scale_ = AlignedBuffer<float>(columns_);
-    bias_ = AlignedBuffer<float>(columns_);
-    if (epilogue.y_per_channel) y_grids_.allocate(columns_);
-    for (const Panel& p : panels_) {
-      for (int64_t j = 0; j < p.width; ++j) {
-        scale_[p.column + j] = quant.in.scale * quant.weight_scales[p.n0 + j];
-        if (bias) bias_[p.column + j] = bias[p.n0 + j];
-        if (epilogue.y_per_channel) y_grids_.set(p.column + j, output_grid(quant, p.n0 + j));
-      }
-    }
+  }
+
+  Status pack(const float* bias, const ConvQuant& quant, WeightsCache* cache) {
+    Int8Columns made(columns_, epilogue_.y_per_channel);
+    for (const Panel& p : panels_)
+      for (int64_t j = 0; j < p.width; ++j)
+        made.set(p.column + j, quant, quant.in.scale, bias, p.n0 + j);
+    return keep_columns(cache, made);
   }
 
   const char* name() const override { return name_.c_str(); }
-  int64_t packed_bytes() const override {
-    return scale_.bytes() + bias_.bytes() + y_grids_.bytes();
-  }
   int64_t scratch_bytes() const override { return part_scratch_ * parts(); }
   int parts() const override { return split_.parts(); }
 
@@ -214,10 +208,10 @@ class MatMulInt8 final : public MatrixKernel {
         run_sums(p, rows, static_cast<int32_t*>(args.y) + at, s, t);
         continue;
       }
-      t.scale = scale_.data() + p.column;
-      t.bias = bias_.data() + p.column;
-      t.y_inverse = y_grids_.inverse(p.column);
-      t.y_zero = y_grids_.zero(p.column);
+      t.scale = scale_ + p.column;
+      t.bias = bias_ + p.column;
+      t.y_inverse = y_inverse(p.column);
+      t.y_zero = y_zero(p.column);
       t.y = static_cast<std::byte*>(args.y) + at * epilogue_.y_bytes;
       if (epilogue_.post.residual != ByteOrFloat::kNone)
         t.residual = static_cast<const std::byte*>(args.residual) + at * epilogue_.residual_bytes;
@@ -264,8 +258,6 @@ class MatMulInt8 final : public MatrixKernel {
   int64_t b_bytes_ = 0, turned_bytes_ = 0, start_bytes_ = 0, a_bytes_ = 0, row_bytes_ = 0;
   int64_t sum_bytes_ = 0, part_scratch_ = 0;
   Split split_;
-  AlignedBuffer<float> scale_, bias_;
-  ChannelGrids y_grids_;
 };
 
 }  // namespace
@@ -275,9 +267,9 @@ Result<MatrixKernelPtr> make_matmul_int8(const GemmGeometry& geometry, const Qua
                                          const Epilogue& epilogue, const KernelOptions& options) {
   MNN_ASSIGN_OR_RETURN(const KernelTable* table, find_kernels(options.isa));
   MNN_ASSIGN_OR_RETURN(const GemmGeometry g, check_product(geometry));
-  if (g.k > kMostProducts)
+  if (g.k > kMostByteProducts)
     return unsupported("int8 product over " + std::to_string(g.k) + " inputs, at most " +
-                       std::to_string(kMostProducts));
+                       std::to_string(kMostByteProducts));
   MNN_RETURN_IF_ERROR(check_grid("second input", b));
   if (!(g.alpha > 0)) return unsupported("int8 product with a factor that is not positive");
   ConvGeometry c;
@@ -288,16 +280,18 @@ Result<MatrixKernelPtr> make_matmul_int8(const GemmGeometry& geometry, const Qua
   all.weight_scales = scales.data();
   // Differences from zero points reach 255, twice what weights do.
   MNN_ASSIGN_OR_RETURN(const Int8Epilogue e, plan_int8(c, bias, all, epilogue, 2 * g.k));
-  return MatrixKernelPtr(std::make_unique<MatMulInt8>(g, *table, all, b, bias, e, options.threads));
+  auto kernel = std::make_unique<MatMulInt8>(g, *table, all, b, e, options.threads);
+  MNN_RETURN_IF_ERROR(kernel->pack(bias, all, options.weights));
+  return MatrixKernelPtr(std::move(kernel));
 }
 
 Result<MatrixKernelPtr> make_matmul_integer(const GemmGeometry& geometry,
                                             const KernelOptions& options) {
   MNN_ASSIGN_OR_RETURN(const KernelTable* table, find_kernels(options.isa));
   MNN_ASSIGN_OR_RETURN(const GemmGeometry g, check_product(geometry));
-  if (g.k > kMostProducts)
+  if (g.k > kMostByteProducts)
     return unsupported("integer product over " + std::to_string(g.k) + " inputs, at most " +
-                       std::to_string(kMostProducts));
+                       std::to_string(kMostByteProducts));
   if (g.alpha != 1) return unsupported("integer product with a factor");
   return MatrixKernelPtr(std::make_unique<MatMulInt8>(g, *table, options.threads));
 }

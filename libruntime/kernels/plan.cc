@@ -40,10 +40,21 @@ int64_t padded_columns(std::span<const Panel> panels, int lanes) {
 }
 
 int panel_vectors_f32(const KernelTable& table, int64_t m) {
-  int best = table.vectors_f32;
-  for (int v = best + 1; v <= kMaxVectors; ++v)
+  for (int v = table.vectors_f32 + 1; v <= kMaxVectors; ++v)
+    if (m <= table.rows_f32[v]) return kMaxVectors;
+  return table.vectors_f32;
+}
+
+int tile_vectors_f32(const KernelTable& table, int vectors, int64_t m) {
+  int best = std::min(vectors, table.vectors_f32);
+  for (int v = best + 1; v <= vectors; ++v)
     if (m <= table.rows_f32[v]) best = v;
   return best;
+}
+
+std::string layout_of(const KernelTable& table, std::string_view name,
+                      std::initializer_list<int64_t> numbers) {
+  return layout_name(std::string(table.isa) + " " + std::string(name), numbers);
 }
 
 Split split_work(int64_t m, int64_t panels, int64_t macs, int threads) {

@@ -3,39 +3,14 @@
 #pragma once
 
 #include <cstdlib>
-#include <memory>
-#include <new>
 #include <span>
 #include <vector>
 
+#include "libruntime/kernels/aligned_buffer.h"
 #include "libruntime/kernels/kernel.h"
 #include "libruntime/kernels/kernel_table.h"
 
 namespace mnn {
-
-// Zeroed memory on a 64-byte boundary, with 64 bytes to spare behind the end.
-template <typename T>
-class AlignedBuffer {
- public:
-  AlignedBuffer() = default;
-  explicit AlignedBuffer(int64_t count) : count_(count) {
-    data_.reset(static_cast<T*>(
-        ::operator new (static_cast<size_t>(count) * sizeof(T) + 64, std::align_val_t{64})));
-    __builtin_memset(data_.get(), 0, static_cast<size_t>(count) * sizeof(T) + 64);
-  }
-  T* data() { return data_.get(); }
-  const T* data() const { return data_.get(); }
-  T& operator[](int64_t i) { return data_.get()[i]; }
-  int64_t size() const { return count_; }
-  int64_t bytes() const { return count_ * static_cast<int64_t>(sizeof(T)); }
-
- private:
-  struct Free {
-    void operator()(T* p) const { ::operator delete (p, std::align_val_t{64}); }
-  };
-  std::unique_ptr<T, Free> data_;
-  int64_t count_ = 0;
-};
 
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 inline int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
@@ -75,8 +50,16 @@ std::vector<Panel> split_columns(int64_t n, int64_t groups, int64_t group_inputs
                                  int max_vectors);
 int64_t padded_columns(std::span<const Panel> panels, int lanes);
 
-// Most registers a panel should have for `m` rows of C.
+// Most registers a panel should have for `m` rows of C. Weights thus have two layouts: wide panels
+// for a row or a few, narrow ones for all other m.
 int panel_vectors_f32(const KernelTable& table, int64_t m);
+// Registers across a tile of `m` rows on a panel of `vectors`; such tiles lie side by side on it.
+int tile_vectors_f32(const KernelTable& table, int vectors, int64_t m);
+
+// A layout of packed weights as text, for WeightsCache: what it is called, the kernels that read
+// it, and the numbers that tell it from others of that name.
+std::string layout_of(const KernelTable& table, std::string_view name,
+                      std::initializer_list<int64_t> numbers);
 
 // Rows [0, m) times panels [0, n) for `parts` threads: rows x panels pieces.
 struct Split {

@@ -1,6 +1,7 @@
 // Winograd convolution for 3x3 kernels of stride 1. A block of output tiles is transformed, then
 // one product per frequency with the tiles as rows, then the results are transformed back; a
-// block's transforms stay in cache.
+// block's transforms stay in cache. The transformed weights depend on the size of the map in one
+// bit, the size of the tile.
 #include <algorithm>
 
 #include "libruntime/kernels/direct_f32.h"
@@ -18,8 +19,8 @@ constexpr int64_t kLargeMap = 20;
 
 class WinogradConvF32 final : public MatrixKernel {
  public:
-  WinogradConvF32(const ConvGeometry& g, const float* weights, const float* bias,
-                  const Epilogue& epilogue, const KernelTable& table, int threads)
+  WinogradConvF32(const ConvGeometry& g, const Epilogue& epilogue, const KernelTable& table,
+                  int threads)
       : g_(g), table_(table), epilogue_(epilogue), post_(plan_epilogue(epilogue)) {
     out_ = std::min(g.oh, g.ow) >= kLargeMap ? 4 : 2;
     in_ = out_ + 2;
@@ -42,13 +43,25 @@ class WinogradConvF32 final : public MatrixKernel {
     pointer_bytes_ = round_up(std::max(frequencies_, block_) * 8, 64);
     part_scratch_ = transforms + 2 * pointer_bytes_;
     zeros_ = AlignedBuffer<float>(columns_ + inputs_);
-    bias_ = AlignedBuffer<float>(columns_);
-    if (bias) std::copy_n(bias, g.oc, bias_.data());
-    pack(weights);
+  }
+
+  Status pack(const Weights<float>& weights, const float* bias, WeightsCache* cache) {
+    const auto pack = [&](float* packed) -> Status {
+      MNN_ASSIGN_OR_RETURN(const auto elements, weights.read());
+      transform_weights(elements.get(), packed);
+      return {};
+    };
+    MNN_ASSIGN_OR_RETURN(packed_, keep<float>(cache, weights.id(),
+                                              layout_of(table_, "f32 winograd",
+                                                        {out_, table_.vectors_f32, g_.ic, g_.oc}),
+                                              frequencies_ * g_.ic * columns_, pack));
+    AlignedBuffer<float> own(columns_);
+    if (bias) std::copy_n(bias, g_.oc, own.data());
+    MNN_ASSIGN_OR_RETURN(bias_, keep(cache, own));
+    return {};
   }
 
   const char* name() const override { return name_.c_str(); }
-  int64_t packed_bytes() const override { return packed_.bytes() + bias_.bytes(); }
   int64_t scratch_bytes() const override { return part_scratch_ * parts_; }
   int parts() const override { return parts_; }
 
@@ -77,7 +90,7 @@ class WinogradConvF32 final : public MatrixKernel {
 
  private:
   // Transforms in double: G w G^T, frequency by frequency.
-  void pack(const float* weights) {
+  void transform_weights(const float* weights, float* packed) const {
     static constexpr double kG2[4][3] = {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
     static constexpr double kG4[6][3] = {{1.0 / 4, 0, 0},
                                          {-1.0 / 6, -1.0 / 6, -1.0 / 6},
@@ -86,7 +99,6 @@ class WinogradConvF32 final : public MatrixKernel {
                                          {1.0 / 24, -1.0 / 12, 1.0 / 6},
                                          {0, 0, 1}};
     const auto* g = out_ == 4 ? kG4 : kG2;
-    packed_ = AlignedBuffer<float>(frequencies_ * g_.ic * columns_);
     for (const Panel& p : panels_) {
       const int64_t nr = int64_t{p.vectors} * table_.lanes;
       for (int64_t j = 0; j < p.width; ++j)
@@ -98,7 +110,7 @@ class WinogradConvF32 final : public MatrixKernel {
               line[x] = g[y][0] * w[x] + g[y][1] * w[3 + x] + g[y][2] * w[6 + x];
             for (int64_t x = 0; x < in_; ++x) {
               const double value = line[0] * g[x][0] + line[1] * g[x][1] + line[2] * g[x][2];
-              packed_[(y * in_ + x) * g_.ic * columns_ + p.column * g_.ic + c * nr + j] =
+              packed[(y * in_ + x) * g_.ic * columns_ + p.column * g_.ic + c * nr + j] =
                   static_cast<float>(value);
             }
           }
@@ -138,7 +150,7 @@ class WinogradConvF32 final : public MatrixKernel {
     t.high = __builtin_inff();
     for (const Panel& p : panels_) {
       const int64_t nr = int64_t{p.vectors} * table_.lanes;
-      t.w = packed_.data() + (f * columns_ + p.column) * g_.ic;
+      t.w = packed_ + (f * columns_ + p.column) * g_.ic;
       t.w_stride = nr;
       t.y = m + p.column;
       t.n = nr;
@@ -155,7 +167,7 @@ class WinogradConvF32 final : public MatrixKernel {
     const int64_t ys = g_.y_pixel_stride;
     WinogradOutput t;
     t.m_frequency = block_ * columns_;
-    t.bias = bias_.data();
+    t.bias = bias_;
     t.y_step = ys;
     t.y_row_step = g_.ow * ys;
     t.channels = g_.oc;
@@ -195,7 +207,8 @@ class WinogradConvF32 final : public MatrixKernel {
   int64_t inputs_ = 0, columns_ = 0;  // channels as stored, rounded up to registers
   int parts_ = 1;
   std::vector<Panel> panels_;
-  AlignedBuffer<float> packed_, bias_, zeros_;
+  const float *packed_ = nullptr, *bias_ = nullptr;
+  AlignedBuffer<float> zeros_;
   int64_t pointer_bytes_ = 0, part_scratch_ = 0;
 };
 
@@ -208,11 +221,12 @@ bool prefer_winograd(const ConvGeometry& g) {
          g.oc >= kLeastChannels && std::min(g.oh, g.ow) >= kLeastMap;
 }
 
-Result<MatrixKernelPtr> make_winograd_f32(const ConvGeometry& g, const float* weights,
+Result<MatrixKernelPtr> make_winograd_f32(const ConvGeometry& g, const Weights<float>& weights,
                                           const float* bias, const Epilogue& epilogue,
-                                          const KernelTable& table, int threads) {
-  return MatrixKernelPtr(
-      std::make_unique<WinogradConvF32>(g, weights, bias, epilogue, table, threads));
+                                          const KernelTable& table, const KernelOptions& options) {
+  auto kernel = std::make_unique<WinogradConvF32>(g, epilogue, table, options.threads);
+  MNN_RETURN_IF_ERROR(kernel->pack(weights, bias, options.weights));
+  return MatrixKernelPtr(std::move(kernel));
 }
 
 }  // namespace mnn

@@ -60,11 +60,10 @@ int64_t estimate(const ConvGeometry& g, int64_t out, bool bytes, int64_t words) 
   return cycles;
 }
 
-class WinogradConvInt8 final : public MatrixKernel {
+class WinogradConvInt8 final : public Int8Kernel {
  public:
-  WinogradConvInt8(const ConvGeometry& g, int64_t out, const int8_t* weights, const float* bias,
-                   const ConvQuant& quant, const Int8Epilogue& epilogue, const KernelTable& table,
-                   int threads)
+  WinogradConvInt8(const ConvGeometry& g, int64_t out, const ConvQuant& quant,
+                   const Int8Epilogue& epilogue, const KernelTable& table, int threads)
       : g_(g), table_(table), epilogue_(epilogue), zero_(quant.in.zero_point), out_(out) {
     in_ = out_ + 2;
     frequencies_ = in_ * in_;
@@ -91,13 +90,30 @@ class WinogradConvInt8 final : public MatrixKernel {
     part_scratch_ = v_bytes_ + m_bytes_ + 2 * pointer_bytes_;
     pads_ = AlignedBuffer<uint8_t>(inputs_);
     std::fill_n(pads_.data(), inputs_, static_cast<uint8_t>(zero_));
-    pack(weights, bias, quant);
+    start_ = AlignedBuffer<int32_t>(int64_t{kMaxVectors} * table_.lanes);
+  }
+
+  Status pack(const Weights<int8_t>& weights, const float* bias, const ConvQuant& quant,
+              WeightsCache* cache) {
+    const int64_t columns = padded_columns(panels_, table_.lanes);
+    const auto pack = [&](int16_t* packed) -> Status {
+      MNN_ASSIGN_OR_RETURN(const auto elements, weights.read());
+      transform_weights(elements.get(), packed);
+      return {};
+    };
+    MNN_ASSIGN_OR_RETURN(packed_,
+                         keep<int16_t>(cache, weights.id(),
+                                       layout_of(table_, "int8 winograd",
+                                                 {out_, table_.words_int8.vectors, g_.ic, g_.oc}),
+                                       frequencies_ * groups_ * 2 * columns, pack));
+    Int8Columns made(columns, epilogue_.y_per_channel);
+    for (const Panel& p : panels_)
+      for (int64_t j = 0; j < p.width; ++j)
+        made.set(p.column + j, quant, quant.in.scale, bias, p.n0 + j);
+    return keep_columns(cache, made);
   }
 
   const char* name() const override { return name_.c_str(); }
-  int64_t packed_bytes() const override {
-    return packed_.bytes() + scale_.bytes() + bias_.bytes() + start_.bytes() + y_grids_.bytes();
-  }
   int64_t scratch_bytes() const override { return part_scratch_ * parts(); }
   int parts() const override { return split_.parts(); }
 
@@ -126,22 +142,13 @@ class WinogradConvInt8 final : public MatrixKernel {
   }
 
  private:
-  void pack(const int8_t* weights, const float* bias, const ConvQuant& quant) {
+  void transform_weights(const int8_t* weights, int16_t* packed) const {
     const auto* g = out_ == 4 ? kG4 : kG2;
-    const int64_t columns = padded_columns(panels_, table_.lanes);
-    packed_ = AlignedBuffer<int16_t>(frequencies_ * groups_ * 2 * columns);
-    scale_ = AlignedBuffer<float>(columns);
-    bias_ = AlignedBuffer<float>(columns);
-    if (epilogue_.y_per_channel) y_grids_.allocate(columns);
-    start_ = AlignedBuffer<int32_t>(int64_t{kMaxVectors} * table_.lanes);
     for (const Panel& p : panels_) {
       const int64_t nr = int64_t{p.vectors} * table_.lanes;
-      int16_t* panel = packed_.data() + p.column * groups_ * 2 * frequencies_;
+      int16_t* panel = packed + p.column * groups_ * 2 * frequencies_;
       for (int64_t j = 0; j < p.width; ++j) {
         const int64_t o = p.n0 + j;
-        scale_[p.column + j] = quant.in.scale * quant.weight_scales[o];
-        if (bias) bias_[p.column + j] = bias[o];
-        if (epilogue_.y_per_channel) y_grids_.set(p.column + j, output_grid(quant, o));
         for (int64_t c = 0; c < g_.ic; ++c) {
           const int8_t* w = weights + (o * g_.ic + c) * 9;
           int16_t* cell = panel + ((c / 2) * nr + j) * 2 + c % 2;
@@ -194,8 +201,7 @@ class WinogradConvInt8 final : public MatrixKernel {
       pointers[i] = reinterpret_cast<const uint8_t*>(v + i * inputs_);
       offsets[i] = i * nr;
     }
-    const auto* w =
-        reinterpret_cast<const int32_t*>(packed_.data()) + p.column * groups_ * frequencies_;
+    const auto* w = reinterpret_cast<const int32_t*>(packed_) + p.column * groups_ * frequencies_;
     const auto* tile = table_.words_int8.tile[p.vectors];
     for (int64_t f = 0; f < frequencies_; ++f) {
       t.a_offset = f * block_ * inputs_ * 2;
@@ -214,10 +220,10 @@ class WinogradConvInt8 final : public MatrixKernel {
     const int64_t ys = g_.y_pixel_stride, nr = int64_t{p.vectors} * table_.lanes;
     WinogradOutputInt8 t;
     t.m_frequency = m_frequency_;
-    t.scale = scale_.data() + p.column;
-    t.bias = bias_.data() + p.column;
-    t.y_inverse = y_grids_.inverse(p.column);
-    t.y_zero = y_grids_.zero(p.column);
+    t.scale = scale_ + p.column;
+    t.bias = bias_ + p.column;
+    t.y_inverse = y_inverse(p.column);
+    t.y_zero = y_zero(p.column);
     t.y_step = ys;
     t.y_row_step = g_.ow * ys;
     t.channels = p.width;
@@ -248,11 +254,9 @@ class WinogradConvInt8 final : public MatrixKernel {
   int64_t v_bytes_ = 0, m_bytes_ = 0, pointer_bytes_ = 0, part_scratch_ = 0;
   Split split_;
   std::vector<Panel> panels_;
-  AlignedBuffer<int16_t> packed_;
-  AlignedBuffer<float> scale_, bias_;
-  AlignedBuffer<int32_t> start_;
+  const int16_t* packed_ = nullptr;
+  AlignedBuffer<int32_t> start_;  // zeros
   AlignedBuffer<uint8_t> pads_;
-  ChannelGrids y_grids_;
 };
 
 }  // namespace
@@ -277,12 +281,14 @@ int winograd_int8_tile(const ConvGeometry& g, const int8_t* weights, int zero, b
   return tile;
 }
 
-MatrixKernelPtr make_winograd_int8(const ConvGeometry& g, int tile, const int8_t* weights,
-                                   const float* bias, const ConvQuant& quant,
-                                   const Int8Epilogue& epilogue, const KernelTable& table,
-                                   int threads) {
-  return std::make_unique<WinogradConvInt8>(g, tile, weights, bias, quant, epilogue, table,
-                                            threads);
+Result<MatrixKernelPtr> make_winograd_int8(const ConvGeometry& g, int tile,
+                                           const Weights<int8_t>& weights, const float* bias,
+                                           const ConvQuant& quant, const Int8Epilogue& epilogue,
+                                           const KernelTable& table, const KernelOptions& options) {
+  auto kernel =
+      std::make_unique<WinogradConvInt8>(g, tile, quant, epilogue, table, options.threads);
+  MNN_RETURN_IF_ERROR(kernel->pack(weights, bias, quant, options.weights));
+  return MatrixKernelPtr(std::move(kernel));
 }
 
 }  // namespace mnn

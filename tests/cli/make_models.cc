@@ -92,6 +92,14 @@ class ModelBuilder {
       }
     }
   }
+  void numbers(const std::string& name, const std::vector<int64_t>& dims,
+               const std::vector<float>& values) {
+    auto* t = model_.mutable_graph()->add_initializer();
+    t->set_name(name);
+    t->set_data_type(kFloat);
+    for (const int64_t d : dims) t->add_dims(d);
+    for (const float v : values) t->add_float_data(v);
+  }
   void integers(const std::string& name, const std::vector<int64_t>& values) {
     auto* t = model_.mutable_graph()->add_initializer();
     t->set_name(name);
@@ -230,6 +238,28 @@ ModelBuilder wide_channels() {
   m.node("Mul", "swish", {"l1", "s1"}, "a1");
   m.node("Conv", "head", {"a1", "w2"}, "c2");
   m.node("GlobalAveragePool", "pool", {"c2"}, "y");
+  return m;
+}
+
+// Boxes in hundreds of pixels and scores below one in one output, from features of which the boxes
+// read a loud channel and the scores the quiet ones: on one grid the scores die.
+ModelBuilder two_units() {
+  ModelBuilder m(13);
+  m.input("x", {"1", "3", "16", "16"});
+  m.output("y", {"1", "5", "16", "16"});
+  m.numbers("w1", {4, 3, 1, 1},
+            {300, -200, 250, 0.5f, -0.4f, 0.3f, -0.3f, 0.6f, 0.2f, 0.4f, 0.3f, -0.6f});
+  m.numbers("w2", {2, 4, 1, 1}, {0.8f, 0.1f, 0.1f, 0.1f, 0.6f, 0.2f, 0.1f, 0.3f});
+  m.numbers("w3", {3, 4, 1, 1}, {0, 4, -3, 2, 0, -2, 5, 1, 0, 3, 1, -4});
+  m.numbers("b3", {3}, {-2, -1.5f, -2});
+  m.weights("w0", {3, 3, 3, 3}, 1.2f);
+  ModelBuilder::ints(m.node("Conv", "first", {"x", "w0"}, "c0"), "pads", {1, 1, 1, 1});
+  m.node("Conv", "stem", {"c0", "w1"}, "c1");
+  m.node("Relu", "stem_relu", {"c1"}, "a1");
+  m.node("Conv", "box_head", {"a1", "w2"}, "boxes");
+  m.node("Conv", "score_head", {"a1", "w3", "b3"}, "logits");
+  m.node("Sigmoid", "score", {"logits"}, "scores");
+  ModelBuilder::number(m.node("Concat", "join", {"boxes", "scores"}, "y"), "axis", 1);
   return m;
 }
 
@@ -399,6 +429,7 @@ int main(int argc, char** argv) {
   std::ofstream(dir + "/text.onnx") << "this is no model\n";
   wide_channels().write(dir + "/wide_channels.onnx");
   recurrent().write(dir + "/recurrent.onnx");
+  two_units().write(dir + "/two_units.onnx");
   const std::vector<int64_t> image = {1, 3, 16, 16};
   const bool written = write_samples(dir + "/samples", 8, image) &&
                        write_samples(dir + "/black", 8, image, 0) &&

@@ -5,9 +5,11 @@
 #include <cmath>
 #include <cstring>
 
+#include "libruntime/compile/registry.h"
 #include "libruntime/core/op.h"
 #include "libruntime/core/text.h"
-#include "libruntime/session.h"
+#include "libruntime/kernels/isa.h"
+#include "libruntime/kernels/weights.h"
 #include "libruntime/thread_pool.h"
 
 namespace mnn::testing {
@@ -51,16 +53,17 @@ CpuRun run_on_cpu(Graph graph, int threads, const std::string& isa, float range)
   EXPECT_TRUE(expected.ok()) << expected.status().message();
   if (!expected.ok()) return run;
   run.expected = *expected;
-  const auto backend = make_cpu_backend();
+  BackendSettings settings;
+  if (!isa.empty()) settings["isa"] = isa;
+  const auto backend = std::move(open_backend("cpu", settings)).value();
   for (const Node& node : graph.nodes) {
     const auto reason = backend->why_not(graph, node);
     EXPECT_FALSE(reason.has_value()) << node.op << ": " << *reason;
     if (reason) return run;
   }
   ThreadPool pool(threads);
-  CompileOptions options;
-  options.pool = &pool;
-  options.isa = isa;
+  WeightsCache weights;
+  const CompileOptions options = {&pool, &weights};
   Result<std::unique_ptr<Executable>> made = backend->compile(graph, options);
   EXPECT_TRUE(made.ok()) << made.status().message();
   if (!made.ok()) return run;

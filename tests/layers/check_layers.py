@@ -16,7 +16,10 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
 ALLOWED = {
     "libruntime/core": ["libruntime/core/"],
     "libruntime/report": ["libruntime/core/", "libruntime/report/"],
-    "libruntime/kernels": ["libruntime/core/", "libruntime/kernels/", "libruntime/session.h"],
+    "libruntime/kernels": ["libruntime/core/", "libruntime/kernels/"],
+    "libruntime/compile": ["libruntime/core/", "libruntime/compile/", "libruntime/process_limits.h"],
+    "libruntime/backends": ["libruntime/core/", "libruntime/compile/", "libruntime/kernels/",
+                            "libruntime/backends/", "libruntime/thread_pool.h"],
     "libruntime": ["libruntime/"],
     "libconvert/passes": ["libruntime/core/", "libconvert/passes/", "libconvert/convert.h"],
     "libconvert": ["libruntime/core/", "libconvert/"],

@@ -1,17 +1,24 @@
 // Runs every operator case on everything that can run it and compares the results.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cctype>
 #include <cmath>
 #include <functional>
+#include <map>
 #include <set>
 
-#include "libruntime/compile/backend.h"
+#include "libruntime/compile/partition.h"
+#include "libruntime/compile/registry.h"
 #include "libruntime/core/builder.h"
 #include "libruntime/core/io/mnn_file.h"
 #include "libruntime/core/op.h"
+#include "libruntime/core/quant.h"
 #include "libruntime/core/text.h"
+#include "libruntime/kernels/isa.h"
+#include "libruntime/kernels/weights.h"
 #include "libruntime/session.h"
+#include "libruntime/thread_pool.h"
 #include "tests/ops/op_case.h"
 #include "tests/test_data.h"
 
@@ -33,7 +40,7 @@ struct Runner {
 Result<std::vector<Tensor>> run_session(const Graph& graph, std::span<const Tensor> inputs,
                                         const std::string& isa) {
   SessionOptions options;
-  options.isa = isa;
+  if (!isa.empty()) options.backend_options["cpu"]["isa"] = isa;
   MNN_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, Session::create(graph, options));
   return session->run(inputs);
 }
@@ -373,12 +380,10 @@ TEST(OpTable, EveryOperatorHasACaseThatSucceeds) {
   }
 }
 
-// Operators that the CPU backend runs in some case: without a case that its kernel takes, the
-// comparison above would hold the reference against itself.
-TEST(OpTable, EveryCpuOperatorHasACaseThatTheCpuRuns) {
-  const auto cpu = make_backend("cpu");
-  ASSERT_NE(cpu, nullptr);
-  std::set<std::string> ran;
+// Calls f(case, planned graph) for every case that runs, as it is and with all inputs but the first
+// as constants.
+template <typename F>
+void for_each_planned(F&& f) {
   for (const OpCase& c : all_cases()) {
     const Result<Graph> graph = c.graph();
     if (!graph.ok() || !c.error.empty() || !c.has_data()) continue;
@@ -389,13 +394,81 @@ TEST(OpTable, EveryCpuOperatorHasACaseThatTheCpuRuns) {
                                    std::pair(with_constants(*graph, inputs), first)}) {
       const auto session = Session::create(g, {});
       if (!session.ok() || !(*session)->run(feeds).ok()) continue;
-      // The session's first backend takes what it can.
-      const Graph& planned = (*session)->planned();
-      for (const Node& node : planned.nodes) {
-        if (!cpu->why_not(planned, node)) ran.insert(node.op);
-      }
+      f(c, (*session)->planned());
     }
   }
+}
+
+// A node of a planned graph by itself, its operands stored as the int8 form says where they can be.
+Result<Graph> stored_for(const Graph& graph, NodeId id, ComputeForm form) {
+  Segment segment;
+  segment.nodes = {id};
+  for (const ValueId v : graph.node(id).inputs) {
+    if (v == kNoValue || graph.value(v).kind == ValueKind::kConstant) continue;
+    if (std::ranges::find(segment.inputs, v) == segment.inputs.end()) segment.inputs.push_back(v);
+  }
+  for (const ValueId v : graph.node(id).outputs) {
+    if (v != kNoValue) segment.outputs.push_back(v);
+  }
+  Graph alone = extract(graph, segment);
+  const Node& node = alone.nodes[0];
+  for (size_t i = 0; i < std::min<size_t>(2, node.own_inputs()); ++i) {
+    if (node.inputs[i] == kNoValue) continue;
+    Value& value = alone.value(node.inputs[i]);
+    if (value.type.dtype != DType::kF32 || value.quant) continue;
+    const bool constant = value.kind == ValueKind::kConstant;
+    if (!constant && (i == 0 || form == ComputeForm::kU8xU8)) {
+      value.quant = tensor_quant(DType::kU8, 0.05f, 128);
+    } else if (constant && i == 1 && form == ComputeForm::kU8xS8) {
+      const QuantParams params = tensor_quant(DType::kI8, 0.1f, 0);
+      MNN_ASSIGN_OR_RETURN(value.data, quantize_tensor(value.data, params));
+      value.quant = params;
+    }
+  }
+  return alone;
+}
+
+// Whether what a backend says of its int8 kernels is what it does.
+TEST(OpTable, TheCpuComputesInTheFormsItSays) {
+  const auto cpu = std::move(open_backend("cpu")).value();
+  ThreadPool pool(1);
+  WeightsCache weights;
+  std::map<ComputeForm, int> picked;
+  for_each_planned([&](const OpCase& c, const Graph& planned) {
+    for (size_t n = 0; n < planned.nodes.size(); ++n) {
+      const Node& node = planned.nodes[n];
+      if (cpu->why_not(planned, node)) continue;
+      for (const ComputeForm form : {ComputeForm::kU8xS8, ComputeForm::kU8xU8}) {
+        const auto alone = stored_for(planned, static_cast<NodeId>(n), form);
+        ASSERT_TRUE(alone.ok()) << c.name << ": " << alone.status().message();
+        if (cpu->why_not(*alone, alone->nodes[0])) continue;
+        const auto made = cpu->compile(*alone, {&pool, &weights});
+        ASSERT_TRUE(made.ok()) << c.name << ": " << made.status().message();
+        const std::vector<StepInfo> steps = (*made)->steps();
+        const bool found = std::ranges::any_of(
+            steps, [&](const StepInfo& step) { return step.macs > 0 && step.form == form; });
+        const auto why = cpu->why_not_form(planned, node, form);
+        EXPECT_EQ(found, !why.has_value())
+            << c.name << ": " << node.op << " in " << form_name(form) << ": " << why.value_or("");
+        picked[form] += found;
+      }
+    }
+  });
+  EXPECT_GT(picked[ComputeForm::kU8xS8], 20);
+  EXPECT_GT(picked[ComputeForm::kU8xU8], 10);
+}
+
+// Operators that the CPU backend runs in some case: without a case that its kernel takes, the
+// comparison above would hold the reference against itself.
+TEST(OpTable, EveryCpuOperatorHasACaseThatTheCpuRuns) {
+  const auto cpu = std::move(open_backend("cpu")).value();
+  std::set<std::string> ran;
+  // The session's first backend takes what it can.
+  for_each_planned([&](const OpCase&, const Graph& planned) {
+    for (const Node& node : planned.nodes) {
+      if (!cpu->why_not(planned, node)) ran.insert(node.op);
+    }
+  });
   for (const std::string& op : cpu->operators()) {
     EXPECT_TRUE(ran.contains(op)) << "no case in tests/ops/*.txt runs " << op << " on the CPU";
   }

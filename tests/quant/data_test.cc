@@ -98,7 +98,7 @@ TEST(Data, EmptyImagesAreNamedAndNothingIsCalledExact) {
                       "what layer mask makes, read by first, is 0 in every calibration sample: its "
                       "range says nothing"),
             r.data_faults.end());
-  for (const std::string& report : {report_text(r, 9, false), report_html(r, "m")}) {
+  for (const std::string& report : {report_text(r, 9, 5, false), report_html(r, "m", 5, nullptr)}) {
     EXPECT_EQ(report.find("exact"), std::string::npos) << report;
     EXPECT_NE(report.find("constant"), std::string::npos);
   }
@@ -123,7 +123,7 @@ TEST(Data, OutputsThatNothingQuantizedMakes) {
   text.replace(text.rfind("}"), 1, "  n = Neg(m)\n}");
   const auto r = quantize(typed_graph(text), source_of(noise(8)), source_of(noise(3, "held")), o);
   ASSERT_TRUE(r.ok()) << r.status().message();
-  EXPECT_TRUE(r->report.outputs[1].second.constant);
+  EXPECT_TRUE(r->report.outputs[1].whole.constant);
   EXPECT_EQ(r->report.data_faults, Faults());
 }
 

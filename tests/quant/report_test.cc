@@ -14,7 +14,7 @@ QuantReport sample_report() {
   QuantReport r;
   r.scheme = "int8";
   r.method = "minmax";
-  r.candidates = {{"minmax", 20.5, true}, {"kl", -INFINITY, false}};
+  r.candidates = {{"minmax", 20.5, 12, true}, {"kl", -INFINITY, -INFINITY, false}};
   LayerError e;
   e.name = "layer <1> & \"two\"";
   e.op = "Conv+Relu";
@@ -26,7 +26,7 @@ QuantReport sample_report() {
   e.amplified = true;
   e.suggestion = "in float: +1.00 dB at the output";
   r.layers = {e, e, e};
-  r.outputs = {{"y", e.contribution}};
+  r.outputs = {{"y", e.contribution, {}}};
   return r;
 }
 
@@ -41,7 +41,7 @@ TEST(Report, JsonIsValidAndHasNoNaN) {
 }
 
 TEST(Report, HtmlStandsAloneAndEscapes) {
-  const std::string html = report_html(sample_report(), "a<b");
+  const std::string html = report_html(sample_report(), "a<b", 5, nullptr);
   EXPECT_EQ(html.find("http"), std::string::npos);
   EXPECT_EQ(html.find("layer <1>"), std::string::npos);
   EXPECT_NE(html.find("layer &lt;1&gt; &amp; &quot;two&quot;"), std::string::npos);
@@ -49,7 +49,7 @@ TEST(Report, HtmlStandsAloneAndEscapes) {
 }
 
 TEST(Report, TextMarksAndLimits) {
-  const std::string text = report_text(sample_report(), 2, false);
+  const std::string text = report_text(sample_report(), 2, 5, false);
   EXPECT_NE(text.find("[amplified]"), std::string::npos);
   EXPECT_NE(text.find("FAIL"), std::string::npos);
   EXPECT_NE(text.find("and 1 more"), std::string::npos);
@@ -59,12 +59,12 @@ TEST(Report, TextMarksAndLimits) {
 TEST(Report, TextTakesNamesOfAnyLength) {
   QuantReport r = sample_report();
   const std::string name(3000, 'n');
-  r.outputs[0].first = name;
+  r.outputs[0].name = name;
   r.islands = {{name, name, 0.5, 0, {name}}};
   r.candidates[0].name = name;
   r.layers[0].name = std::string(100, 'a') + "\xc3\xa4" + std::string(46, 'b');
-  const std::string text = report_text(r, 2, false);
-  EXPECT_NE(text.find("output " + name + ": SNR over all samples 12.0 dB, "), std::string::npos);
+  const std::string text = report_text(r, 2, 5, false);
+  EXPECT_NE(text.find("output " + name + ": pooled SNR 12.0 dB, "), std::string::npos);
   EXPECT_NE(
       text.find("in float: 1 " + name + " (50.00 % of the MACs, 0 B of constants): " + name + "\n"),
       std::string::npos);
@@ -99,9 +99,9 @@ TEST(Report, SharesAndConstantsDoNotMislead) {
   island.layers = {"lstm"};
   r.islands = {island};
   r.float_constants = {{"W", "lstm", "LSTM", 12345}};
-  r.samples = {{"a.png", 31}, {"b.png", 12}};
-  r.mean_sample_snr_db = 21.5;
-  const std::string text = report_text(r, 9, false), html = report_html(r, "m");
+  r.samples.slice_names = {"y"};
+  r.samples.samples = {{"a.png", 0, 31, {31}}, {"b.png", 1, 12, {12}}};
+  const std::string text = report_text(r, 9, 1, false), html = report_html(r, "m", 5, nullptr);
   for (const std::string& report : {text, html}) {
     EXPECT_EQ(report.find("100.0"), std::string::npos);
     EXPECT_NE(report.find("constant"), std::string::npos);
@@ -116,12 +116,42 @@ TEST(Report, SharesAndConstantsDoNotMislead) {
   EXPECT_NE(text.find("in float: 1 LSTM (0.02 % of the MACs, 12.3 kB of constants)"),
             std::string::npos)
       << text;
-  EXPECT_NE(text.find("the worst 12.00 dB: b.png"), std::string::npos) << text;
+  EXPECT_NE(text.find("mean SNR 21.50 dB, worst SNR 12.00 dB"), std::string::npos) << text;
   const auto j = nlohmann::json::parse(report_json(r));
   EXPECT_EQ(j["float_islands"][0]["constant_bytes"], 12345);
   EXPECT_EQ(j["float_constants"][0]["layer"], "lstm");
   EXPECT_EQ(j["samples"][1]["name"], "b.png");
   EXPECT_TRUE(j["layers"][1]["isolated"]["constant"].get<bool>());
+}
+
+// What thresholds are held against is the worst slice, and every form names it.
+TEST(Report, TheWorstSliceStandsBesideTheWhole) {
+  QuantReport r = sample_report();
+  SliceError good, bad;
+  good.name = "y[0:4]";
+  good.metrics.snr_db = 40;
+  bad.name = "y[4:22]";
+  bad.metrics.snr_db = 9;
+  r.outputs[0].slices = {good, bad};
+  r.samples.slice_names = {"y[0:4]", "y[4:22]"};
+  r.samples.samples = {{"a", 0, 14, {40, 11}}, {"b", 1, 9, {41, 6}}};
+  EXPECT_EQ(r.outputs[0].worst().name, "y[4:22]");
+  const std::string text = report_text(r, 0, 1, false);
+  EXPECT_NE(text.find("slice y[4:22]: pooled SNR 9.0 dB"), std::string::npos) << text;
+  EXPECT_NE(text.find("(worst)"), std::string::npos) << text;
+  EXPECT_NE(text.find("b  y[0:4] 41.00 dB, y[4:22] 6.00 dB"), std::string::npos) << text;
+  EXPECT_NE(text.find("and 1 better ones"), std::string::npos) << text;
+  const std::string html =
+      report_html(r, "m", 1, [](size_t i) { return "<img " + std::to_string(i) + ">"; });
+  EXPECT_NE(html.find("slice, the worst"), std::string::npos);
+  EXPECT_NE(html.find("<img 1>"), std::string::npos);
+  EXPECT_EQ(html.find("<img 0>"), std::string::npos);
+  const auto j = nlohmann::json::parse(report_json(r));
+  EXPECT_EQ(j["outputs"][0]["worst"], "y[4:22]");
+  EXPECT_EQ(j["outputs"][0]["slices"][1]["snr_db"], 9);
+  EXPECT_EQ(j["samples"][1]["slices"][1]["snr_db"], 6);
+  r.outputs[0].slices[0].metrics.failed = true;
+  EXPECT_EQ(r.outputs[0].worst().name, "y[0:4]");
 }
 
 // Scores of classes are compared by the best class; an axis of boxes or of space is not.

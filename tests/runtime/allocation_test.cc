@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "libruntime/compile/plan.h"
+#include "libruntime/kernels/weights.h"
 #include "libruntime/thread_pool.h"
 #include "tests/runtime/graphs.h"
 
@@ -122,10 +123,11 @@ TEST(Allocation, NoneInRunOfAStaticPlan) {
   ASSERT_TRUE(sort_nodes(graph).ok());
   ThreadPool pool(2);
   const OneOpBackend neg("Neg"), abs("Abs");
-  const auto reference = make_reference_backend();
+  const auto reference = std::move(open_backend("reference")).value();
   PlanOptions options;
   options.backends = {&neg, &abs, reference.get()};
-  options.compile.pool = &pool;
+  WeightsCache weights;
+  options.compile = {&pool, &weights};
   graph.outputs.pop_back();
   const auto plan = Plan::compile(graph, options, InputMemory::kOwned, 0);
   ASSERT_TRUE(plan.ok()) << plan.status().message();
@@ -139,7 +141,8 @@ TEST(Allocation, NoneInRunOfAStaticPlan) {
   EXPECT_EQ(allocations.load() - before, 0);
   EXPECT_EQ((*plan)->output(0).data<float>()[191], 2.0f);
   MemoryInfo info;
-  (*plan)->add_memory(info);
+  PackedBytes packed;
+  (*plan)->add_memory(info, packed);
   EXPECT_FALSE(info.grows);
   const int64_t counted = allocations.load();
   EXPECT_GT(counted, 0);
@@ -195,14 +198,16 @@ TEST(Allocation, BuffersAreShared) {
   graph.outputs = {v};
   ThreadPool pool(1);
   const OneOpBackend neg("Neg"), abs("Abs");
-  const auto reference = make_reference_backend();
+  const auto reference = std::move(open_backend("reference")).value();
   PlanOptions options;
   options.backends = {&neg, &abs, reference.get()};
-  options.compile.pool = &pool;
+  WeightsCache weights;
+  options.compile = {&pool, &weights};
   const auto plan = Plan::compile(graph, options, InputMemory::kOwned, 0);
   ASSERT_TRUE(plan.ok()) << plan.status().message();
   MemoryInfo info;
-  (*plan)->add_memory(info);
+  PackedBytes packed;
+  (*plan)->add_memory(info, packed);
   // Input, output, two in turn, scratch.
   EXPECT_LE(info.arena_bytes, 5 * 4096);
   std::vector<StepInfo> steps;

@@ -1,5 +1,7 @@
 #include "libruntime/compile/backend.h"
 
+#include "libruntime/compile/registry.h"
+#include "libruntime/kernels/isa.h"
 #include "tests/runtime/graphs.h"
 
 namespace mnn {
@@ -120,19 +122,52 @@ TEST(Macs, OpenOrHugeShapesGiveZero) {
 }
 
 TEST(Backends, AreFoundByName) {
+  register_test_backend();
+  register_test_backend();  // no second one
+  EXPECT_EQ(backend_names(), (std::vector<std::string>{"cpu", "reference", "test"}));
   for (const std::string& name : backend_names()) {
-    const auto backend = make_backend(name);
-    ASSERT_NE(backend, nullptr);
-    EXPECT_EQ(backend->name(), name);
-    EXPECT_FALSE(backend->device().empty());
+    const auto backend = open_backend(name);
+    ASSERT_TRUE(backend.ok()) << backend.status().message();
+    EXPECT_EQ((*backend)->name(), name);
+    EXPECT_FALSE((*backend)->device().empty());
+    EXPECT_FALSE((*find_backend(name))->summary.empty());
   }
-  EXPECT_EQ(make_backend("warp"), nullptr);
+}
+
+std::string why_not_opened(const std::string& name, const BackendSettings& settings) {
+  const auto backend = open_backend(name, settings);
+  if (backend.ok()) return "";
+  EXPECT_EQ(backend.status().code(), Code::kUsage);
+  return backend.status().message();
+}
+
+TEST(Backends, RefuseWhatTheyDoNotKnow) {
+  EXPECT_EQ(why_not_opened("cpu", {{"isa", available_isas().front()}, {"winograd", "off"}}), "");
+  EXPECT_EQ(why_not_opened("warp", {}),
+            "there is no backend 'warp', expected one of cpu, reference, test");
+  EXPECT_EQ(why_not_opened("referense", {}),
+            "there is no backend 'referense', did you mean 'reference'?");
+  EXPECT_EQ(why_not_opened("cpu", {{"winogard", "on"}}),
+            "there is no option of backend cpu 'winogard', did you mean 'winograd'?");
+  EXPECT_EQ(why_not_opened("cpu", {{"colour", "red"}}),
+            "there is no option of backend cpu 'colour', expected one of isa, winograd");
+  EXPECT_EQ(why_not_opened("cpu", {{"winograd", "maybe"}}),
+            "backend cpu: option winograd: expected on or off, found 'maybe'");
+  EXPECT_EQ(why_not_opened("reference", {{"isa", "avx2"}}),
+            "there is no option of backend reference 'isa', it has none");
+  EXPECT_NE(why_not_opened("cpu", {{"isa", "z80"}}), "");
 }
 
 TEST(Backends, SayWhyNot) {
+  register_test_backend();
   const Graph graph = graph_of("graph g(x: f32[2]) -> (y) {\n y: f32[2] = Neg(x)\n}");
-  EXPECT_EQ(make_test_backend()->why_not(graph, graph.nodes[0]), "takes Conv and Gemm, not Neg");
-  EXPECT_EQ(make_reference_backend()->why_not(graph, graph.nodes[0]), std::nullopt);
+  const auto test = std::move(open_backend("test")).value();
+  const auto reference = std::move(open_backend("reference")).value();
+  EXPECT_EQ(test->why_not(graph, graph.nodes[0]), "takes Conv and Gemm, not Neg");
+  EXPECT_EQ(reference->why_not(graph, graph.nodes[0]), std::nullopt);
+  EXPECT_EQ(reference->why_not_form(graph, graph.nodes[0], ComputeForm::kF32), std::nullopt);
+  EXPECT_EQ(reference->why_not_form(graph, graph.nodes[0], ComputeForm::kU8xS8),
+            "backend reference does not compute Neg in u8xs8");
 }
 
 TEST(Steps, AreDescribedInSourceNames) {

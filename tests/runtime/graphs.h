@@ -11,6 +11,7 @@
 #include "libruntime/core/op.h"
 #include "libruntime/core/text.h"
 #include "libruntime/session.h"
+#include "tests/runtime/test_backend.h"
 
 namespace mnn {
 
@@ -27,6 +28,7 @@ inline Tensor tensor_of(std::string_view text) {
 }
 
 inline std::unique_ptr<Session> session_of(Graph graph, SessionOptions options = {}) {
+  register_test_backend();
   auto session = Session::create(std::move(graph), options);
   EXPECT_TRUE(session.ok()) << session.status().message();
   return session.ok() ? std::move(session).value() : nullptr;
@@ -71,6 +73,7 @@ inline void expect_like_reference(const Graph& graph, const std::vector<Tensor>&
 
 // The backends every behaviour is tested with.
 inline std::vector<SessionOptions> all_options() {
+  register_test_backend();
   std::vector<SessionOptions> all;
   for (const char* name : {"cpu", "test", "reference"}) {
     SessionOptions options;

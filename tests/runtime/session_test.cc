@@ -111,7 +111,7 @@ TEST(Session, RefusesUnknownBackends) {
   const auto session = Session::create(graph_of(kMlp), options);
   EXPECT_EQ(session.status().code(), Code::kUsage);
   options.backends = {"reference"};
-  options.isa = "z80";
+  options.backend_options["cpu"]["isa"] = "z80";
   EXPECT_EQ(Session::create(graph_of(kMlp), options).status().code(), Code::kUsage);
 }
 

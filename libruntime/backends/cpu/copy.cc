@@ -138,7 +138,7 @@ Result<Array> Lowering::copy(const Array& a, const Order& order) {
     to.strides = dense_strides(a.dims, order);
     const StridedCopy plan(a, to, kernels_);
     plan.run(from.raw() + a.offset * a.item_bytes(), moved.raw(), 0, 1);
-    plan_.weight_bytes += moved.bytes();
+    plan_.moved.push_back(moved);
     to.storage = constant_array(std::move(moved)).storage;
     return to;
   }

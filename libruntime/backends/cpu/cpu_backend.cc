@@ -1,4 +1,5 @@
-// The CPU backend: which nodes it takes, what they cost, and compiling a segment.
+#include "libruntime/backends/cpu/cpu_backend.h"
+
 #include <algorithm>
 #include <string>
 
@@ -48,9 +49,10 @@ std::optional<std::string> check_value(const Value& v) {
 
 class CpuBackend : public Backend {
  public:
+  explicit CpuBackend(CpuSettings settings) : settings_(std::move(settings)) {}
   std::string name() const override { return "cpu"; }
   std::string device() const override {
-    const Result<const KernelTable*> table = find_kernels("");
+    const Result<const KernelTable*> table = find_kernels(settings_.isa);
     return table.ok() ? "CPU, " + std::string((*table)->isa) : "CPU";
   }
 
@@ -88,6 +90,20 @@ class CpuBackend : public Backend {
     return row->why_not(graph, node);
   }
 
+  std::optional<std::string> why_not_form(const Graph& graph, const Node& node,
+                                          ComputeForm form) const override {
+    const OpRow* row = find_row(node.op);
+    const WhyNotFormFn bytes = row == nullptr ? nullptr : row->why_not_form;
+    if (is_int8(form)) {
+      if (node.outputs.empty() || node.outputs[0] == kNoValue) return "nobody wants its output";
+      return bytes ? bytes(graph, node, form) : "there is no int8 kernel for " + node.op;
+    }
+    if (form == ComputeForm::kI32 && bytes && !why_not(graph, node)) {
+      return "its products are taken as bytes";
+    }
+    return Backend::why_not_form(graph, node, form);
+  }
+
   // A roofline: arithmetic at a fraction of what one core can do, memory at some GB/s, and a
   // microsecond for the step.
   double cost(const StepInfo& step) const override {
@@ -98,19 +114,43 @@ class CpuBackend : public Backend {
 
   Result<std::unique_ptr<Executable>> compile(const Graph& segment,
                                               const CompileOptions& options) const override {
-    MNN_ASSIGN_OR_RETURN(const KernelTable* table, find_kernels(options.isa));
+    MNN_ASSIGN_OR_RETURN(const KernelTable* table, find_kernels(settings_.isa));
     const VectorKernels* kernels = find_vector_kernels(table->isa);
     if (kernels == nullptr)
       return internal_error("no vector kernels for " + std::string(table->isa));
-    Lowering lowering(segment, options, table->isa, *kernels);
+    Lowering lowering(segment, options, {table->isa, settings_.winograd}, *kernels);
     MNN_ASSIGN_OR_RETURN(Plan plan, lowering.run());
     return make_executable(std::move(plan), options.pool);
   }
+
+ private:
+  const CpuSettings settings_;
 };
+
+Result<std::unique_ptr<Backend>> open_cpu(const BackendSettings& settings) {
+  CpuSettings own;
+  for (const auto& [key, value] : settings) {
+    if (key == "isa") {
+      own.isa = value;
+    } else if (value == "on" || value == "off") {
+      own.winograd = value == "on";
+    } else {
+      return usage_error("option " + key + ": expected on or off, found '" + value + "'");
+    }
+  }
+  if (!own.isa.empty()) MNN_RETURN_IF_ERROR(find_kernels(own.isa).status());
+  return std::unique_ptr<Backend>(std::make_unique<CpuBackend>(std::move(own)));
+}
 
 }  // namespace
 }  // namespace cpu
 
-std::unique_ptr<Backend> make_cpu_backend() { return std::make_unique<cpu::CpuBackend>(); }
+BackendRow cpu_backend_row() {
+  return {"cpu",
+          "vector kernels for the instruction set of this CPU",
+          {{"isa", "an instruction set this CPU has; by default the best"},
+           {"winograd", "on or off: convolutions by Winograd's method where they are faster"}},
+          cpu::open_cpu};
+}
 
 }  // namespace mnn

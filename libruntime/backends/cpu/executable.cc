@@ -18,7 +18,10 @@ class CpuExecutable : public Executable {
   CpuExecutable(Plan plan, ThreadPool* pool) : plan_(std::move(plan)), pool_(pool) { place(); }
 
   int64_t workspace_bytes() const override { return workspace_bytes_; }
-  int64_t weight_bytes() const override { return plan_.weight_bytes; }
+  void count_weights(PackedBytes& sum) const override {
+    for (const PackedPtr& block : plan_.packed) sum.add(block.get(), block->bytes());
+    for (const Tensor& t : plan_.moved) sum.add(t.raw(), t.bytes());
+  }
 
   Status bind(std::byte* workspace) override {
     for (size_t s = 0; s < plan_.storages.size(); ++s) {

@@ -227,8 +227,9 @@ int64_t row_step(const Array& a) { return a.dims[2] == 1 ? a.dims[3] : a.strides
 Status add_product(Lowering& l, const Node& node, const GemmGeometry& g, const Array& a,
                    const Array& b, const Array& y) {
   MNN_ASSIGN_OR_RETURN(MatrixKernelPtr kernel, make_matmul_f32(g, nullptr, {}, l.kernel_options()));
-  add_matrix_step(l, node, std::move(kernel), a, &b, nullptr, y, false, 0, {});
+  add_matrix_step(l, node, std::move(kernel), a, &b, nullptr, y, ComputeForm::kF32, 0, {});
   l.last_step().info.macs = g.batch * g.m * g.n * g.k;
+  l.last_step().info.form = ComputeForm::kF32;
   return {};
 }
 

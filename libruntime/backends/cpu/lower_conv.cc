@@ -110,6 +110,24 @@ Result<ConvGeometry> geometry_of(const NodeView& n, bool transposed) {
   return g;
 }
 
+// The form is u8 x s8; of a graph that is not quantized yet, or is.
+std::optional<std::string> why_not_bytes(const Graph& graph, const Node& node, ComputeForm form) {
+  const NodeView n(graph, node);
+  const bool transposed = node.op == "ConvTranspose";
+  if (form != ComputeForm::kU8xS8) return "there is no int8 kernel for computed weights";
+  if (n.in_type(0) != DType::kF32) return "the input is not f32";
+  if (auto why = why_not_constant(n, 1, "the weights")) return why;
+  if (n.has_input(2)) {
+    if (auto why = why_not_constant(n, 2, "the bias")) return why;
+  }
+  if (transposed && n.attr_int("group") != 1) return "there is no int8 kernel with groups";
+  if (!n.in(0).type.is_static() || !n.out().type.is_static()) return std::nullopt;
+  if (auto why = check_post_ops(graph, node)) return why;
+  const Result<ConvGeometry> g = geometry_of(n, transposed);
+  if (!g.ok()) return g.status().message();
+  return why_not_int8(*g, transposed);
+}
+
 // Weights or bias are computed: both come with each run.
 Status lower_computed(Lowering& l, const Node& node, ConvGeometry g, bool transposed) {
   const NodeView n(l.graph(), node);
@@ -130,8 +148,8 @@ Status lower_computed(Lowering& l, const Node& node, ConvGeometry g, bool transp
   const auto make = transposed ? make_conv_transpose_f32 : make_conv_f32;
   MNN_ASSIGN_OR_RETURN(MatrixKernelPtr kernel,
                        make(g, nullptr, nullptr, part.epilogue, l.kernel_options()));
-  add_matrix_step(l, node, std::move(kernel), x, &w, residual ? &*residual : nullptr, y, false, 0,
-                  part.epilogue, bias ? &*bias : nullptr);
+  add_matrix_step(l, node, std::move(kernel), x, &w, residual ? &*residual : nullptr, y,
+                  ComputeForm::kF32, 0, part.epilogue, bias ? &*bias : nullptr);
   return l.finish(node, y, part.count);
 }
 
@@ -156,7 +174,7 @@ Status lower_conv_any(Lowering& l, const Node& node, bool transposed) {
   const std::optional<ChannelGrid> in_channels =
       depthwise && l.channel_bytes(xv) ? l.channel_grid(xv) : std::nullopt;
   std::optional<ByteWeights> bytes;
-  if (transposed ? in_grid && g.groups == 1 : in_grid || in_channels)
+  if ((in_grid || in_channels) && !why_not_bytes(l.graph(), node, ComputeForm::kU8xS8))
     bytes = byte_weights(l, node.inputs[1], transposed ? 1 : 0);
   if (bytes) {
     ByteOutput out(l, node, 1);
@@ -189,24 +207,17 @@ Status lower_conv_any(Lowering& l, const Node& node, bool transposed) {
                                    : output_of(l, yv, part, store_bytes ? out_grid : std::nullopt);
     g.y_pixel_stride = *pixel_stride(y);
     const auto make = transposed ? make_conv_transpose_int8 : make_conv_int8;
-    Result<MatrixKernelPtr> kernel =
-        make(g, bytes->values.data<int8_t>(), bias, quant, part.epilogue, l.kernel_options());
-    if (kernel.ok()) {
-      add_matrix_step(l, node, std::move(kernel).value(), x, nullptr,
-                      residual ? &*residual : nullptr, y, true, bytes->values.bytes(),
-                      part.epilogue);
-      if (out.channels()) {
-        l.define_channel_bytes(yv, y);
-        return {};
-      }
-      return l.finish(node, y, part.count);
+    MNN_ASSIGN_OR_RETURN(MatrixKernelPtr kernel,
+                         make(g, bytes->weights(), bias, quant, part.epilogue, l.kernel_options()));
+    add_matrix_step(l, node, std::move(kernel), x, nullptr, residual ? &*residual : nullptr, y,
+                    ComputeForm::kU8xS8, bytes->values.bytes(), part.epilogue);
+    if (out.channels()) {
+      l.define_channel_bytes(yv, y);
+      return {};
     }
-    // Sums too long for int32: float after all.
-    if (kernel.status().code() != Code::kUnsupported) return kernel.status();
+    return l.finish(node, y, part.count);
   }
   const FusedPart part = fuse(l, node, from, false, false);
-  const Tensor* weights = l.constant(node.inputs[1]);
-  if (weights == nullptr) return internal_error("the weights cannot be read");
   MNN_ASSIGN_OR_RETURN(const Array x, image(l, xv, false));
   g.x_pixel_stride = *pixel_stride(x);
   std::optional<Array> residual;
@@ -217,9 +228,9 @@ Status lower_conv_any(Lowering& l, const Node& node, bool transposed) {
   g.y_pixel_stride = *pixel_stride(y);
   const auto make = transposed ? make_conv_transpose_f32 : make_conv_f32;
   MNN_ASSIGN_OR_RETURN(MatrixKernelPtr kernel,
-                       make(g, weights->data<float>(), bias, part.epilogue, l.kernel_options()));
-  add_matrix_step(l, node, std::move(kernel), x, nullptr, residual ? &*residual : nullptr, y, false,
-                  weights->bytes(), part.epilogue);
+                       make(g, l.weights(node.inputs[1]), bias, part.epilogue, l.kernel_options()));
+  add_matrix_step(l, node, std::move(kernel), x, nullptr, residual ? &*residual : nullptr, y,
+                  ComputeForm::kF32, product(l.dims(node.inputs[1])) * 4, part.epilogue);
   return l.finish(node, y, part.count);
 }
 
@@ -227,8 +238,8 @@ Status lower_conv(Lowering& l, const Node& node) { return lower_conv_any(l, node
 Status lower_conv_transpose(Lowering& l, const Node& node) { return lower_conv_any(l, node, true); }
 
 constexpr OpRow kRows[] = {
-    {"Conv", supports_conv, lower_conv},
-    {"ConvTranspose", supports_conv, lower_conv_transpose},
+    {"Conv", supports_conv, lower_conv, true, why_not_bytes},
+    {"ConvTranspose", supports_conv, lower_conv_transpose, true, why_not_bytes},
 };
 
 }  // namespace

@@ -12,7 +12,6 @@
 namespace mnn::cpu {
 namespace {
 
-constexpr int64_t kLongestSum = 32896;              // of make_matmul_integer
 constexpr int64_t kMostColumns = int64_t{1} << 32;  // bytes of a ConvInteger
 
 // ---- MatMulInteger ----
@@ -20,7 +19,7 @@ constexpr int64_t kMostColumns = int64_t{1} << 32;  // bytes of a ConvInteger
 std::optional<std::string> supports_matmul_integer(const Graph& graph, const Node& node) {
   const NodeView n(graph, node);
   if (n.in(0).type.rank() < 2 || n.in(1).type.rank() < 2) return "a vector";
-  if (n.in_dims(0).back() > kLongestSum) return "a long sum";
+  if (n.in_dims(0).back() > kMostByteProducts) return "a long sum";
   for (size_t i = 2; i < 4; ++i) {
     if (n.has_input(i) && product(n.in_dims(i)) != 1) return "a zero point per row or column";
   }
@@ -82,7 +81,7 @@ Status add_product(Lowering& l, const GemmGeometry& g, const Array& a, const Arr
   const Array out[] = {y};
   Step& step = l.add_step(kernel->name(), in, out, 0, nullptr);
   step.info.macs = g.batch * g.m * g.n * g.k;
-  step.info.int8 = true;
+  step.info.form = ComputeForm::kU8xU8;
   step.phases = kernel->phases();
   step.parts = kernel->parts();
   const int scratch = l.add_scratch(kernel->scratch_bytes());
@@ -130,7 +129,7 @@ std::optional<std::string> supports_conv_integer(const Graph& graph, const Node&
   if (w.size() != 4) return "not two spatial axes";
   if (n.attr_int("group") != 1) return "groups";
   if (!n.is_constant(1)) return "weights are not constant";
-  if (product(std::span(w).subspan(1)) > kLongestSum) return "a long sum";
+  if (product(std::span(w).subspan(1)) > kMostByteProducts) return "a long sum";
   if (product(n.out_dims()) / w[0] > kMostColumns / product(std::span(w).subspan(1))) {
     return "columns too large";
   }
@@ -212,6 +211,14 @@ Status lower_conv_integer(Lowering& l, const Node& node) {
   return l.finish(node, y);
 }
 
+// Their operands are bytes already.
+std::optional<std::string> why_not_integer_form(const Graph& graph, const Node& node,
+                                                ComputeForm form) {
+  if (form != ComputeForm::kU8xU8) return "both operands are taken as computed bytes";
+  return node.op == "MatMulInteger" ? supports_matmul_integer(graph, node)
+                                    : supports_conv_integer(graph, node);
+}
+
 // ---- DynamicQuantizeLinear ----
 
 std::optional<std::string> supports_dynamic_quantize(const Graph&, const Node&) {
@@ -253,8 +260,8 @@ Status lower_dynamic_quantize(Lowering& l, const Node& node) {
 }
 
 constexpr OpRow kRows[] = {
-    {"MatMulInteger", supports_matmul_integer, lower_matmul_integer},
-    {"ConvInteger", supports_conv_integer, lower_conv_integer},
+    {"MatMulInteger", supports_matmul_integer, lower_matmul_integer, true, why_not_integer_form},
+    {"ConvInteger", supports_conv_integer, lower_conv_integer, true, why_not_integer_form},
     {"DynamicQuantizeLinear", supports_dynamic_quantize, lower_dynamic_quantize},
 };
 

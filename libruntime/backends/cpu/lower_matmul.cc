@@ -105,19 +105,53 @@ Result<std::optional<Array>> byte_residual(Lowering& l, const FusedPart& part, c
   return std::optional<Array>(residual);
 }
 
+// Of both int8 forms; of a graph that is not quantized yet, or is.
+std::optional<std::string> why_not_bytes(const Graph& graph, const Node& node, ComputeForm form) {
+  const NodeView n(graph, node);
+  for (size_t i = 0; i < 2; ++i) {
+    if (n.in_type(i) != DType::kF32)
+      return i == 0 ? "the input is not f32" : "the weights are not f32";
+    if (!n.in(i).type.shape) return "the rank is not known";
+  }
+  if (n.in(0).type.rank() < 2) return "the input is no matrix";
+  const double alpha = node.op == "Gemm" ? n.attr_float("alpha") : 1.0;
+  const bool turned = node.op == "Gemm" && n.attr_int("transB") != 0;
+  if (n.in(0).type.is_static() && n.out().type.is_static()) {
+    if (auto why = check_post_ops(graph, node)) return why;
+  }
+  const Shape& b = *n.in(1).type.shape;
+  if (form == ComputeForm::kU8xS8) {
+    if (auto why = why_not_constant(n, 1, "the weights")) return why;
+    if (n.is_constant(0)) return "the input is constant";
+    if (b.size() != 2) return "the weights are no matrix";
+    if (alpha != 1.0) return "alpha is set";
+    if (!n.in(1).type.is_static()) return std::nullopt;
+    ConvGeometry g;
+    g.ic = n.in_dims(1)[turned ? 1 : 0];
+    return why_not_int8(g, false);
+  }
+  if (n.is_constant(0) || n.is_constant(1)) return "an input is constant";
+  if (b.size() < 2) return "the second input is no matrix";
+  if (!(alpha > 0)) return "alpha is not positive";
+  const Dim& depth = b[b.size() - (turned ? 1 : 2)];
+  if (depth.known() && depth.value() > kMostByteProducts) {
+    return "a sum of more than " + std::to_string(kMostByteProducts) + " products";
+  }
+  return std::nullopt;
+}
+
 // x [m, k] bytes times a constant; false when it is no product for the int8 kernel.
 Result<bool> try_int8(Lowering& l, const Node& node, const Product& p, const Dims& result) {
   const ValueId yv = node.outputs[0];
   const auto in_grid = l.grid(p.a), out_grid = l.grid(yv);
   const Dims b_dims = l.dims(p.b);
-  if (!in_grid || b_dims.size() != 2 || p.alpha != 1 || l.dims(p.a).size() < 2) return false;
+  if (!in_grid || why_not_bytes(l.graph(), node, ComputeForm::kU8xS8)) return false;
   const auto weights = byte_weights(l, p.b, p.b_transposed ? 0 : 1);
   if (!weights) return false;
   MNN_ASSIGN_OR_RETURN(Array x, row_matrix(l, p.a, p.a_transposed, true));
   std::optional<Array> flat = as_rows(x);
   if (!flat) {
-    if (p.a_transposed) return false;
-    MNN_ASSIGN_OR_RETURN(x, l.stored(p.a, row_major(x.rank())));
+    MNN_ASSIGN_OR_RETURN(x, l.copy(x, row_major(x.rank())));
     flat = as_rows(x);
   }
   ByteOutput out(l, node, result.size() - 1);
@@ -134,15 +168,12 @@ Result<bool> try_int8(Lowering& l, const Node& node, const Product& p, const Dim
   out.put(quant);
   const Order order = row_major(result.size());
   MNN_ASSIGN_OR_RETURN(const auto residual, byte_residual(l, part, order, quant));
-  Result<MatrixKernelPtr> kernel = make_gemm_int8(g, weights->values.data<int8_t>(), p.bias_data(),
-                                                  quant, part.epilogue, l.kernel_options());
-  if (!kernel.ok()) {
-    if (kernel.status().code() == Code::kUnsupported) return false;
-    return kernel.status();
-  }
+  MNN_ASSIGN_OR_RETURN(MatrixKernelPtr kernel,
+                       make_gemm_int8(g, weights->weights(), p.bias_data(), quant, part.epilogue,
+                                      l.kernel_options()));
   const Array y = l.allocate(DType::kF32, result, order, out.stored() ? out_grid : std::nullopt);
-  add_matrix_step(l, node, std::move(kernel).value(), *flat, nullptr,
-                  residual ? &*residual : nullptr, y, true, weights->values.bytes(), part.epilogue);
+  add_matrix_step(l, node, std::move(kernel), *flat, nullptr, residual ? &*residual : nullptr, y,
+                  ComputeForm::kU8xS8, weights->values.bytes(), part.epilogue);
   MNN_RETURN_IF_ERROR(l.finish(node, y, part.count));
   return true;
 }
@@ -220,8 +251,7 @@ Status place_b(Lowering& l, const Product& p, const Dims& batch, bool bytes, Ope
 // Both operands bytes, both computed; false when it is no product for the int8 kernel.
 Result<bool> try_int8_both(Lowering& l, const Node& node, const Product& p, const Dims& result) {
   const auto a_grid = l.grid(p.a), b_grid = l.grid(p.b), out_grid = l.grid(node.outputs[0]);
-  if (!a_grid || !b_grid || l.constant(p.a) || l.constant(p.b) || !(p.alpha > 0)) return false;
-  if (l.dims(p.a).size() < 2 || l.dims(p.b).size() < 2) return false;
+  if (!a_grid || !b_grid || why_not_bytes(l.graph(), node, ComputeForm::kU8xU8)) return false;
   Operands o;
   Dims batch;
   MNN_RETURN_IF_ERROR(place_a(l, p, result, true, o, batch));
@@ -233,15 +263,12 @@ Result<bool> try_int8_both(Lowering& l, const Node& node, const Product& p, cons
   out.put(quant);
   const Order order = row_major(result.size());
   MNN_ASSIGN_OR_RETURN(const auto residual, byte_residual(l, part, order, quant));
-  Result<MatrixKernelPtr> kernel = make_matmul_int8(o.g, quant_of(*b_grid), p.bias_data(), quant,
-                                                    part.epilogue, l.kernel_options());
-  if (!kernel.ok()) {
-    if (kernel.status().code() == Code::kUnsupported) return false;
-    return kernel.status();
-  }
+  MNN_ASSIGN_OR_RETURN(MatrixKernelPtr kernel,
+                       make_matmul_int8(o.g, quant_of(*b_grid), p.bias_data(), quant, part.epilogue,
+                                        l.kernel_options()));
   const Array y = l.allocate(DType::kF32, result, order, out.stored() ? out_grid : std::nullopt);
-  add_matrix_step(l, node, std::move(kernel).value(), o.a, &*o.b, residual ? &*residual : nullptr,
-                  y, true, 0, part.epilogue);
+  add_matrix_step(l, node, std::move(kernel), o.a, &*o.b, residual ? &*residual : nullptr, y,
+                  ComputeForm::kU8xU8, 0, part.epilogue);
   MNN_RETURN_IF_ERROR(l.finish(node, y, part.count));
   return true;
 }
@@ -256,7 +283,7 @@ Status lower_product_f64(Lowering& l, const Node& node, const Product& p, double
   MNN_RETURN_IF_ERROR(place_b(l, p, batch, false, o));
   MNN_ASSIGN_OR_RETURN(MatrixKernelPtr kernel, make_matmul_f64(o.g, alpha, l.kernel_options()));
   const Array y = l.allocate(DType::kF64, result, row_major(result.size()));
-  add_matrix_step(l, node, std::move(kernel), o.a, &*o.b, nullptr, y, false, 0, {});
+  add_matrix_step(l, node, std::move(kernel), o.a, &*o.b, nullptr, y, ComputeForm::kF64, 0, {});
   if (c != kNoValue) {
     MNN_ASSIGN_OR_RETURN(const Array added, l.real(c));
     const Array wide = broadcast_to(added, result);
@@ -294,7 +321,7 @@ Status lower_product(Lowering& l, const Node& node, const Product& p) {
   }
   MatrixKernelPtr kernel;
   int64_t weight_bytes = 0;
-  if (const Tensor* t = l.constant(p.b)) {
+  if (l.graph().value(p.b).kind == ValueKind::kConstant) {
     const Dims b_dims = l.dims(p.b);
     o.g.b_transposed = p.b_transposed;
     if (o.g.batch > 1) {
@@ -304,8 +331,8 @@ Status lower_product(Lowering& l, const Node& node, const Product& p) {
       if (all.rank() == 1) all = with_trailing_one(all);
       o.g.b_offsets = batch_offsets(all, batch);
     }
-    weight_bytes = t->bytes();
-    MNN_ASSIGN_OR_RETURN(kernel, make_gemm_f32(o.g, t->data<float>(), p.bias_data(), part.epilogue,
+    weight_bytes = product(b_dims) * 4;
+    MNN_ASSIGN_OR_RETURN(kernel, make_gemm_f32(o.g, l.weights(p.b), p.bias_data(), part.epilogue,
                                                l.kernel_options()));
   } else {
     MNN_RETURN_IF_ERROR(place_b(l, p, batch, false, o));
@@ -314,7 +341,8 @@ Status lower_product(Lowering& l, const Node& node, const Product& p) {
   }
   const Array y = l.allocate(DType::kF32, result, order);
   add_matrix_step(l, node, std::move(kernel), o.a, o.b ? &*o.b : nullptr,
-                  residual ? &*residual : nullptr, y, false, weight_bytes, part.epilogue);
+                  residual ? &*residual : nullptr, y, ComputeForm::kF32, weight_bytes,
+                  part.epilogue);
   return l.finish(node, y, part.count);
 }
 
@@ -365,8 +393,8 @@ Status lower_gemm(Lowering& l, const Node& node) {
 }
 
 constexpr OpRow kRows[] = {
-    {"MatMul", supports_matmul, lower_matmul},
-    {"Gemm", supports_gemm, lower_gemm},
+    {"MatMul", supports_matmul, lower_matmul, true, why_not_bytes},
+    {"Gemm", supports_gemm, lower_gemm, true, why_not_bytes},
 };
 
 }  // namespace

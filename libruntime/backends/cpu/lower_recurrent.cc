@@ -276,19 +276,22 @@ Sizes sizes_of(const NodeView& n, const RecurrentAttributes& a, int threads) {
 }
 
 // Rows of W or R [directions, gates * hidden, columns] in the order of `sums`' columns.
-std::vector<float> reordered(const Sizes& s, const float* w, int64_t columns) {
-  std::vector<float> out;
-  out.reserve(static_cast<size_t>(s.directions * s.rows() * columns));
+void reorder(const Sizes& s, const float* w, int64_t columns, float* out) {
   for (int64_t d = 0; d < s.directions; ++d) {
     for (int part = 0; part < s.parts; ++part) {
       const Range units = s.units(part);
       for (int64_t g = 0; g < s.gates; ++g) {
         const float* from = w + (d * s.rows() + g * s.hidden) * columns;
-        out.insert(out.end(), from + units.begin * columns, from + units.end * columns);
+        out = std::copy(from + units.begin * columns, from + units.end * columns, out);
       }
     }
   }
-  return out;
+}
+
+Weights<float> reordered(const Sizes& s, const Weights<float>& w, int64_t columns) {
+  return w.derived(layout_name("by part", {s.directions, s.parts, s.gates, s.hidden, columns}),
+                   s.directions * s.rows() * columns,
+                   [s, columns](const float* from, float* to) { reorder(s, from, columns, to); });
 }
 
 // Biases of the input product, in that order: both of B, but for a candidate that adds its
@@ -304,27 +307,27 @@ std::vector<float> input_bias(const Sizes& s, const float* b) {
       }
     }
   }
-  return reordered(s, sum.data(), 1);
+  std::vector<float> ordered(sum.size());
+  reorder(s, sum.data(), 1, ordered.data());
+  return ordered;
 }
 
 Status add_input_product(Lowering& l, const Node& node, const Sizes& s, const Array& sums) {
   const NodeView n(l.graph(), node);
   MNN_ASSIGN_OR_RETURN(const Array x, l.real(node.inputs[kX], row_major(3)));
-  const Tensor* w = l.constant(node.inputs[kW]);
   const Tensor* b = n.has_input(kB) ? l.constant(node.inputs[kB]) : nullptr;
-  if (w == nullptr || (n.has_input(kB) && b == nullptr)) {
-    return internal_error("the weights cannot be read");
-  }
+  if (n.has_input(kB) && b == nullptr) return internal_error("the bias cannot be read");
   GemmGeometry g;
   g.m = s.steps * s.batch;
   g.k = s.features;
   g.n = s.directions * s.rows();
   g.b_transposed = true;
-  const std::vector<float> weights = reordered(s, w->data<float>(), s.features);
+  const Weights<float> weights = reordered(s, l.weights(node.inputs[kW]), s.features);
   const std::vector<float> bias = input_bias(s, b != nullptr ? b->data<float>() : nullptr);
   MNN_ASSIGN_OR_RETURN(MatrixKernelPtr kernel,
-                       make_gemm_f32(g, weights.data(), bias.data(), {}, l.kernel_options()));
-  add_matrix_step(l, node, std::move(kernel), x, nullptr, nullptr, sums, false, w->bytes(), {});
+                       make_gemm_f32(g, weights, bias.data(), {}, l.kernel_options()));
+  add_matrix_step(l, node, std::move(kernel), x, nullptr, nullptr, sums, ComputeForm::kF32,
+                  g.n * g.k * 4, {});
   l.last_step().info.macs = g.m * g.k * g.n;
   return {};
 }
@@ -332,10 +335,8 @@ Status add_input_product(Lowering& l, const Node& node, const Sizes& s, const Ar
 Result<std::vector<Cell>> make_cells(Lowering& l, const Node& node, const Sizes& s,
                                      int64_t* scratch) {
   const NodeView n(l.graph(), node);
-  const Tensor* r = l.constant(node.inputs[kR]);
   const Tensor* b = n.has_input(kB) ? l.constant(node.inputs[kB]) : nullptr;
-  if (r == nullptr) return internal_error("the weights cannot be read");
-  const std::vector<float> weights = reordered(s, r->data<float>(), s.hidden);
+  const Weights<float> weights = reordered(s, l.weights(node.inputs[kR]), s.hidden);
   KernelOptions options = l.kernel_options();
   options.threads = 1;
   std::vector<Cell> cells;
@@ -343,7 +344,7 @@ Result<std::vector<Cell>> make_cells(Lowering& l, const Node& node, const Sizes&
     for (int part = 0; part < s.parts; ++part) {
       const Range units = s.units(part);
       const int64_t count = units.end - units.begin;
-      const float* from = weights.data() + (d * s.rows() + s.gates * units.begin) * s.hidden;
+      const int64_t from = (d * s.rows() + s.gates * units.begin) * s.hidden;
       auto make = [&](int64_t first, int64_t outputs, int64_t row,
                       const float* bias) -> Result<std::shared_ptr<const MatrixKernel>> {
         GemmGeometry g;
@@ -355,10 +356,13 @@ Result<std::vector<Cell>> make_cells(Lowering& l, const Node& node, const Sizes&
         if (s.batch_first && bias == nullptr) g.c_stride *= s.steps;
         Epilogue epilogue;
         epilogue.residual = bias == nullptr;
-        MNN_ASSIGN_OR_RETURN(MatrixKernelPtr made,
-                             make_gemm_f32(g, from + first * s.hidden, bias, epilogue, options));
+        const int64_t at = from + first * s.hidden, size = outputs * s.hidden;
+        const Weights<float> own = weights.derived(
+            layout_name("rows", {at, size}), size,
+            [at, size](const float* all, float* to) { std::copy_n(all + at, size, to); });
+        MNN_ASSIGN_OR_RETURN(MatrixKernelPtr made, make_gemm_f32(g, own, bias, epilogue, options));
         *scratch = std::max(*scratch, made->scratch_bytes());
-        l.count_weights(made->packed_bytes());
+        l.count_weights(*made);
         return std::shared_ptr<const MatrixKernel>(std::move(made));
       };
       Cell cell;
@@ -425,6 +429,7 @@ Status lower_recurrent(Lowering& l, const Node& node) {
   step.parts = s.parts;
   step.phases = recurrence.phases();
   step.info.macs = s.steps * s.batch * s.directions * s.rows() * s.hidden;
+  step.info.form = ComputeForm::kF32;
   if (a.scratch_bytes > 0) a.scratch = l.add_scratch(a.scratch_bytes * s.parts);
   l.last_step().run = [recurrence, a](const Run& run, int phase, int part) {
     recurrence.run(run, a, phase, part);

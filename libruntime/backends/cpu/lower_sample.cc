@@ -196,15 +196,18 @@ Status lower_deform_conv(Lowering& l, const Node& node) {
   if (weights == nullptr || (n.has_input(3) && bias == nullptr)) {
     return internal_error("the weights cannot be read");
   }
-  std::vector<float> turned(static_cast<size_t>(weights->elements()));  // taps before channels
-  for (int64_t o = 0; o < w[0]; ++o) {
-    for (int64_t i = 0; i < inner; ++i) {
-      for (int64_t t = 0; t < c.taps; ++t) {
-        turned[static_cast<size_t>((o * c.taps + t) * inner + i)] =
-            weights->data<float>()[(o * inner + i) * c.taps + t];
+  const auto turn = [outputs = w[0], inner, taps = c.taps](const float* from, float* to) {
+    for (int64_t o = 0; o < outputs; ++o) {
+      for (int64_t i = 0; i < inner; ++i) {
+        for (int64_t t = 0; t < taps; ++t) {
+          to[(o * taps + t) * inner + i] = from[(o * inner + i) * taps + t];
+        }
       }
     }
-  }
+  };
+  const Weights<float> turned =  // taps before channels
+      l.weights(node.inputs[1])
+          .derived(layout_name("taps first", {w[0], inner, c.taps}), product(w), turn);
   ConvGeometry g;
   g.iw = g.ow = pixels;
   g.ic = c.taps * c.channels;
@@ -217,10 +220,10 @@ Status lower_deform_conv(Lowering& l, const Node& node) {
   }
   const Array y = l.allocate(DType::kF32, y_dims, channels_last(4));
   MNN_ASSIGN_OR_RETURN(MatrixKernelPtr kernel,
-                       make_conv_f32(g, turned.data(), bias ? bias->data<float>() : nullptr,
-                                     part.epilogue, l.kernel_options()));
+                       make_conv_f32(g, turned, bias ? bias->data<float>() : nullptr, part.epilogue,
+                                     l.kernel_options()));
   add_matrix_step(l, node, std::move(kernel), c.columns, nullptr, residual ? &*residual : nullptr,
-                  y, false, weights->bytes(), part.epilogue);
+                  y, ComputeForm::kF32, product(w) * 4, part.epilogue);
   return l.finish(node, y, part.count);
 }
 

@@ -30,13 +30,13 @@ size_t NodeView::axis(std::string_view name, size_t rank) const {
   return *axis;
 }
 
-Lowering::Lowering(const Graph& graph, const CompileOptions& options, std::string isa,
+Lowering::Lowering(const Graph& graph, const CompileOptions& options, const CpuSettings& settings,
                    const VectorKernels& kernels)
     : graph_(graph),
       uses_(index_uses(graph)),
-      isa_(std::move(isa)),
-      winograd_(options.winograd),
+      settings_(settings),
       threads_(options.pool->threads()),
+      weights_(*options.weights),
       kernels_(kernels),
       forms_(graph.values.size()),
       reals_(graph.values.size()),
@@ -46,9 +46,10 @@ Lowering::Lowering(const Graph& graph, const CompileOptions& options, std::strin
 
 KernelOptions Lowering::kernel_options() const {
   KernelOptions options;
-  options.isa = isa_;
+  options.isa = settings_.isa;
   options.threads = threads_;
-  options.winograd = winograd_;
+  options.winograd = settings_.winograd;
+  options.weights = &weights_;
   return options;
 }
 
@@ -191,6 +192,40 @@ const Tensor* Lowering::constant(ValueId v) {
     real = std::move(t).value();
   }
   return &real;
+}
+
+WeightId Lowering::weight_id(ValueId v) const {
+  const Value& value = graph_.value(v);
+  const WeightId id = weights_.identify(value.data);
+  std::string how = value.data.type_str();
+  if (value.quant) {
+    const QuantParams& q = *value.quant;
+    how += layout_name(dtype_name(value.type.dtype),
+                       {static_cast<int64_t>(q.storage), q.axis, q.group, q.super_group});
+    for (const Tensor* t :
+         {&q.scale, &q.zero_point, &q.offset, &q.super_scale, &q.super_offset, &q.codebook}) {
+      how += "|";
+      if (!t->defined()) continue;
+      const WeightId part = weights_.identify(*t);
+      how += t->type_str();
+      how.append(reinterpret_cast<const char*>(&part), sizeof(part));
+    }
+    if (q.rotation) {
+      const WeightId part = weights_.identify(q.rotation->signs);
+      how += layout_name("rotated", {q.rotation->axis, q.rotation->block});
+      how.append(reinterpret_cast<const char*>(&part), sizeof(part));
+    }
+  }
+  return id.derived(how);
+}
+
+Weights<float> Lowering::weights(ValueId v) {
+  using Elements = Weights<float>::Elements;
+  return {weight_id(v), [this, v]() -> Result<Elements> {
+            const Tensor* t = constant(v);
+            if (t == nullptr) return unread_.ok() ? internal_error("no constant") : unread_;
+            return Elements(Elements(), t->data<float>());
+          }};
 }
 
 const Array& Lowering::stored(ValueId v) {

@@ -13,9 +13,15 @@
 
 namespace mnn::cpu {
 
+// How the backend was opened.
+struct CpuSettings {
+  std::string isa;  // empty: find_kernels chooses
+  bool winograd = true;
+};
+
 class Lowering {
  public:
-  Lowering(const Graph& graph, const CompileOptions& options, std::string isa,
+  Lowering(const Graph& graph, const CompileOptions& options, const CpuSettings& settings,
            const VectorKernels& kernels);
 
   // All of it: inputs, nodes, outputs.
@@ -59,6 +65,11 @@ class Lowering {
   // The elements of a constant as numbers; null when `v` is none, or when its numbers cannot be
   // read (storage, memory), which ends the lowering behind the current node.
   const Tensor* constant(ValueId v);
+  // A constant as the weights of a kernel, its numbers as constant() gives them and read only when
+  // they must be; they must not outlive the lowering.
+  Weights<float> weights(ValueId v);
+  // What a constant's bytes and the way they are read are known by.
+  WeightId weight_id(ValueId v) const;
 
   // Room for `dims` elements, dense in `order`.
   Array allocate(DType dtype, const Dims& dims, const Order& order,
@@ -111,8 +122,10 @@ class Lowering {
   // Gives the output's forms to a value that has the same elements (an alias).
   Status define_view(const Node& node, Array view);
 
-  // Weights packed by a kernel, for the report.
-  void count_weights(int64_t bytes) { plan_.weight_bytes += bytes; }
+  // What a kernel has packed, for the report.
+  void count_weights(const MatrixKernel& kernel) {
+    plan_.packed.insert(plan_.packed.end(), kernel.packed().begin(), kernel.packed().end());
+  }
 
   // The single reader of the node's only output, when nothing else sees that value; -1 otherwise.
   NodeId single_reader(const Node& node) const;
@@ -133,9 +146,9 @@ class Lowering {
 
   const Graph& graph_;
   const Uses uses_;
-  const std::string isa_;
-  const bool winograd_;
+  const CpuSettings settings_;
   const int threads_;
+  WeightsCache& weights_;
   const VectorKernels& kernels_;
   Plan plan_;
   std::vector<std::vector<Array>> forms_;
@@ -155,12 +168,15 @@ class Lowering {
 };
 
 using WhyNotFn = std::optional<std::string> (*)(const Graph&, const Node&);
+// Backend::why_not_form for an int8 form.
+using WhyNotFormFn = std::optional<std::string> (*)(const Graph&, const Node&, ComputeForm);
 using LowerFn = Status (*)(Lowering&, const Node&);
 struct OpRow {
   std::string_view op;
   WhyNotFn why_not;
   LowerFn lower;
-  bool needs_first = true;  // nodes whose first output nobody wants are not for it
+  bool needs_first = true;              // nodes whose first output nobody wants are not for it
+  WhyNotFormFn why_not_form = nullptr;  // null: it has no int8 kernel
 };
 // Null when the CPU backend has no kernel for `op`.
 const OpRow* find_row(std::string_view op);

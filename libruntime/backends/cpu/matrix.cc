@@ -143,6 +143,7 @@ std::optional<ByteWeights> byte_weights(const Lowering& l, ValueId weights, int 
     shifted = shifted || q.zero_point_at(q.axis >= 0 ? o : 0) != 0.0f;
   }
   w.values = v.data;
+  w.id = l.weight_id(weights).derived("bytes");
   if (q.storage == DType::kI8 && !shifted) return w;
   // Narrower codes widen; what lies around a zero point goes around 0 where a signed byte holds it.
   Result<Tensor> moved = Tensor::allocate(DType::kI8, dims);
@@ -161,6 +162,12 @@ std::optional<ByteWeights> byte_weights(const Lowering& l, ValueId weights, int 
   }
   w.values = *moved;
   return w;
+}
+
+std::optional<std::string> why_not_constant(const NodeView& n, size_t input, const char* what) {
+  if (!n.is_constant(input)) return std::string(what) + " are not constant";
+  if (n.in_type(input) != DType::kF32) return std::string(what) + " are not f32";
+  return std::nullopt;
 }
 
 QuantU8 quant_of(const Grid& grid) { return {grid.scale, grid.zero}; }
@@ -217,11 +224,11 @@ std::vector<int64_t> batch_offsets(const Array& a, const Dims& batch) {
 }
 
 void add_matrix_step(Lowering& l, const Node& node, MatrixKernelPtr kernel, const Array& x,
-                     const Array* b, const Array* residual, const Array& y, bool int8,
+                     const Array* b, const Array* residual, const Array& y, ComputeForm form,
                      int64_t weight_bytes, const Epilogue& epilogue, const Array* bias) {
   const bool early_residual = epilogue.before.kind == Activation::kNone;
   std::shared_ptr<const MatrixKernel> k = std::move(kernel);
-  l.count_weights(k->packed_bytes());
+  l.count_weights(*k);
   std::vector<Array> in = {x};
   if (b != nullptr) in.push_back(*b);
   if (residual != nullptr) in.push_back(*residual);
@@ -230,7 +237,7 @@ void add_matrix_step(Lowering& l, const Node& node, MatrixKernelPtr kernel, cons
   Step& step = l.add_step(k->name(), in, out, 0, nullptr);
   step.info.bytes += weight_bytes;
   step.info.macs = count_macs(l.graph(), node);
-  step.info.int8 = int8;
+  step.info.form = step.info.macs > 0 ? form : ComputeForm::kNone;
   step.phases = k->phases();
   step.parts = k->parts();
   // An activation in front of the residual may be applied to y before the residual is read.

@@ -24,10 +24,19 @@ std::optional<std::string> check_post_ops(const Graph& graph, const Node& node);
 
 // Symmetric signed weights of a quantized constant: one scale per index of `axis` or one for all.
 struct ByteWeights {
-  Tensor values;              // i8
+  Tensor values;  // i8
+  WeightId id;
+  Weights<int8_t> weights() const {
+    using Elements = Weights<int8_t>::Elements;
+    return {id,
+            [t = values]() { return Result<Elements>(Elements(Elements(), t.data<int8_t>())); }};
+  }
   std::vector<float> scales;  // one per output
 };
 std::optional<ByteWeights> byte_weights(const Lowering& l, ValueId weights, int axis);
+
+// What quantized byte kernels ask of weights before they are quantized; `what`: "weights".
+std::optional<std::string> why_not_constant(const NodeView& n, size_t input, const char* what);
 
 QuantU8 quant_of(const Grid& grid);
 
@@ -59,7 +68,7 @@ std::vector<int64_t> batch_offsets(const Array& a, const Dims& batch);
 
 // A step that runs `kernel` on x (and b, the residual and a computed bias) into y.
 void add_matrix_step(Lowering& l, const Node& node, MatrixKernelPtr kernel, const Array& x,
-                     const Array* b, const Array* residual, const Array& y, bool int8,
+                     const Array* b, const Array* residual, const Array& y, ComputeForm form,
                      int64_t weight_bytes, const Epilogue& epilogue, const Array* bias = nullptr);
 
 }  // namespace mnn::cpu

@@ -8,6 +8,7 @@
 
 #include "libruntime/backends/cpu/array.h"
 #include "libruntime/compile/backend.h"
+#include "libruntime/kernels/weights.h"
 
 namespace mnn::cpu {
 
@@ -52,7 +53,8 @@ struct Step {
 struct Plan {
   std::vector<Storage> storages;
   std::vector<Step> steps;
-  int64_t weight_bytes = 0;  // packed by kernels or made for them
+  std::vector<PackedPtr> packed;  // what its kernels have packed
+  std::vector<Tensor> moved;      // constants that were written out in another order
 };
 
 // Places the plan's storages and wraps it all up.

@@ -20,7 +20,7 @@ class Interpreter : public Executable {
       const Value& value = graph_.values[v];
       if (!is_stored(value)) continue;
       MNN_ASSIGN_OR_RETURN(values_[v], constant_as_real(value));
-      if (value.quant) dequantized_bytes_ += values_[v].bytes();
+      if (value.quant) dequantized_.push_back(v);
     }
     // A temporary is dropped after its last reader.
     std::vector<size_t> last(values_.size(), graph_.nodes.size());
@@ -43,7 +43,9 @@ class Interpreter : public Executable {
     return {};
   }
 
-  int64_t weight_bytes() const override { return dequantized_bytes_; }
+  void count_weights(PackedBytes& sum) const override {
+    for (const size_t v : dequantized_) sum.add(values_[v].raw(), values_[v].bytes());
+  }
   void set_timer(StepTimer timer) override { timer_ = std::move(timer); }
 
   Status run(std::span<const Tensor> in, std::span<Tensor> out) override {
@@ -137,7 +139,7 @@ class Interpreter : public Executable {
   const std::string backend_;
   std::vector<Tensor> values_;
   std::vector<std::vector<size_t>> dropped_;  // values not needed after each node
-  int64_t dequantized_bytes_ = 0;
+  std::vector<size_t> dequantized_;           // constants with floats of their own
   StepTimer timer_;
 };
 

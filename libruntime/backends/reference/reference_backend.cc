@@ -1,4 +1,6 @@
 // Takes everything the op table can compute: the last resort, and the judge of the others.
+#include "libruntime/backends/reference/reference_backend.h"
+
 #include "libruntime/backends/reference/interpreter.h"
 #include "libruntime/core/op.h"
 
@@ -44,6 +46,11 @@ class ReferenceBackend : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_reference_backend() { return std::make_unique<ReferenceBackend>(); }
+BackendRow reference_backend_row() {
+  return {
+      "reference", "plain loops for every operator, one thread", {}, [](const BackendSettings&) {
+        return Result<std::unique_ptr<Backend>>(std::make_unique<ReferenceBackend>());
+      }};
+}
 
 }  // namespace mnn

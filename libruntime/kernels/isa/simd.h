@@ -8,13 +8,33 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// MNN_XSIMD: the words are xsimd's. x86 has intrinsics beside them, AArch64 has not yet
+// (MNN_SIMD_GENERIC there for what xsimd does not say).
 #if !defined(MNN_SIMD_GENERIC)
+#define MNN_XSIMD
 #include <immintrin.h>
+#elif defined(__aarch64__) && MNN_VECTOR_BYTES == 16
+#define MNN_XSIMD
+#endif
+#if defined(MNN_XSIMD)
+#include <xsimd/xsimd.hpp>
 #endif
 
 #define MNN_INLINE inline __attribute__((always_inline))
 
 namespace mnn::MNN_ISA {
+
+#if defined(MNN_XSIMD)
+#if defined(__aarch64__)
+using Arch = xsimd::neon64;
+#elif MNN_VECTOR_BYTES == 64
+using Arch = xsimd::avx512f;
+#elif MNN_VECTOR_BYTES == 32
+using Arch = xsimd::fma3<xsimd::avx2>;
+#else
+using Arch = xsimd::sse4_1;
+#endif
+#endif
 
 constexpr int kLanes = MNN_VECTOR_BYTES / 4;  // floats or int32 in a register
 
@@ -39,9 +59,6 @@ static MNN_INLINE VF to_float(VI v) { return __builtin_convertvector(v, VF); }
 
 #if defined(MNN_SIMD_GENERIC)
 
-static MNN_INLINE VF splat(float x) { return x - VF{}; }
-static MNN_INLINE VI splat_int(int32_t x) { return x - VI{}; }
-static MNN_INLINE VF madd(VF a, VF b, VF c) { return a * b + c; }
 // Either operand NaN: the second, as the x86 instructions do.
 static MNN_INLINE VF vmax(VF a, VF b) { return a > b ? a : b; }
 static MNN_INLINE VF vmin(VF a, VF b) { return a < b ? a : b; }
@@ -53,6 +70,13 @@ static MNN_INLINE VF load_tail(const float* p, int n) {
 static MNN_INLINE void store_tail(float* p, VF v, int n) {
   __builtin_memcpy(p, &v, static_cast<size_t>(n) * 4);
 }
+
+#endif
+#if !defined(MNN_XSIMD)
+
+static MNN_INLINE VF splat(float x) { return x - VF{}; }
+static MNN_INLINE VI splat_int(int32_t x) { return x - VI{}; }
+static MNN_INLINE VF madd(VF a, VF b, VF c) { return a * b + c; }
 // Nearest, ties to even; |v| < 2^31.
 static MNN_INLINE VI round_to_int(VF v) {
   VI r;
@@ -64,13 +88,38 @@ static MNN_INLINE VF vsqrt(VF v) {
   return v;
 }
 
-#elif MNN_VECTOR_BYTES == 64
+#else
 
-static MNN_INLINE VF splat(float x) { return _mm512_set1_ps(x); }
-static MNN_INLINE VI splat_int(int32_t x) { return reinterpret_cast<VI>(_mm512_set1_epi32(x)); }
-static MNN_INLINE VF madd(VF a, VF b, VF c) { return _mm512_fmadd_ps(a, b, c); }
-static MNN_INLINE VF vmax(VF a, VF b) { return _mm512_max_ps(a, b); }
-static MNN_INLINE VF vmin(VF a, VF b) { return _mm512_min_ps(a, b); }
+// Words that xsimd has are its batches; what lacks them there is written in intrinsics.
+using FloatBatch = xsimd::batch<float, Arch>;
+using IntBatch = xsimd::batch<int32_t, Arch>;
+static MNN_INLINE FloatBatch batch(VF v) { return FloatBatch(v); }
+static MNN_INLINE VF vector(const FloatBatch& b) { return b.data; }
+static MNN_INLINE VI vector(const IntBatch& b) { return reinterpret_cast<VI>(b.data); }
+
+static MNN_INLINE VF splat(float x) { return vector(FloatBatch(x)); }
+static MNN_INLINE VI splat_int(int32_t x) { return vector(IntBatch(x)); }
+// One rounding where the set has a fused multiply-add, else two. xsimd 8 has none for AVX-512.
+static MNN_INLINE VF madd(VF a, VF b, VF c) {
+#if MNN_VECTOR_BYTES == 64
+  return _mm512_fmadd_ps(a, b, c);
+#else
+  return vector(xsimd::fma(batch(a), batch(b), batch(c)));
+#endif
+}
+// Nearest, ties to even; |v| < 2^31.
+static MNN_INLINE VI round_to_int(VF v) { return vector(xsimd::nearbyint_as_int(batch(v))); }
+static MNN_INLINE VF vsqrt(VF v) { return vector(xsimd::sqrt(batch(v))); }
+
+#endif
+#if !defined(MNN_SIMD_GENERIC)
+
+// Either operand NaN: the second.
+static MNN_INLINE VF vmax(VF a, VF b) { return vector(xsimd::max(batch(a), batch(b))); }
+static MNN_INLINE VF vmin(VF a, VF b) { return vector(xsimd::min(batch(a), batch(b))); }
+
+#if MNN_VECTOR_BYTES == 64
+
 static MNN_INLINE __mmask16 tail_mask(int n) { return static_cast<__mmask16>((1u << n) - 1); }
 static MNN_INLINE VF load_tail(const float* p, int n) {
   return _mm512_maskz_loadu_ps(tail_mask(n), p);
@@ -78,16 +127,9 @@ static MNN_INLINE VF load_tail(const float* p, int n) {
 static MNN_INLINE void store_tail(float* p, VF v, int n) {
   _mm512_mask_storeu_ps(p, tail_mask(n), v);
 }
-static MNN_INLINE VI round_to_int(VF v) { return reinterpret_cast<VI>(_mm512_cvtps_epi32(v)); }
-static MNN_INLINE VF vsqrt(VF v) { return _mm512_sqrt_ps(v); }
 
 #elif MNN_VECTOR_BYTES == 32
 
-static MNN_INLINE VF splat(float x) { return _mm256_set1_ps(x); }
-static MNN_INLINE VI splat_int(int32_t x) { return reinterpret_cast<VI>(_mm256_set1_epi32(x)); }
-static MNN_INLINE VF madd(VF a, VF b, VF c) { return _mm256_fmadd_ps(a, b, c); }
-static MNN_INLINE VF vmax(VF a, VF b) { return _mm256_max_ps(a, b); }
-static MNN_INLINE VF vmin(VF a, VF b) { return _mm256_min_ps(a, b); }
 static MNN_INLINE __m256i tail_mask(int n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
@@ -109,16 +151,9 @@ static MNN_INLINE void store_tail(float* p, VF v, int n) {
   }
   if (n & 1) _mm_store_ss(p, rest);
 }
-static MNN_INLINE VI round_to_int(VF v) { return reinterpret_cast<VI>(_mm256_cvtps_epi32(v)); }
-static MNN_INLINE VF vsqrt(VF v) { return _mm256_sqrt_ps(v); }
 
 #else
 
-static MNN_INLINE VF splat(float x) { return _mm_set1_ps(x); }
-static MNN_INLINE VI splat_int(int32_t x) { return reinterpret_cast<VI>(_mm_set1_epi32(x)); }
-static MNN_INLINE VF madd(VF a, VF b, VF c) { return a * b + c; }
-static MNN_INLINE VF vmax(VF a, VF b) { return _mm_max_ps(a, b); }
-static MNN_INLINE VF vmin(VF a, VF b) { return _mm_min_ps(a, b); }
 static MNN_INLINE VF load_tail(const float* p, int n) {
   VF v{};
   for (int i = 0; i < n; ++i) v[i] = p[i];
@@ -127,9 +162,8 @@ static MNN_INLINE VF load_tail(const float* p, int n) {
 static MNN_INLINE void store_tail(float* p, VF v, int n) {
   for (int i = 0; i < n; ++i) p[i] = v[i];
 }
-static MNN_INLINE VI round_to_int(VF v) { return reinterpret_cast<VI>(_mm_cvtps_epi32(v)); }
-static MNN_INLINE VF vsqrt(VF v) { return _mm_sqrt_ps(v); }
 
+#endif
 #endif
 
 // kLanes bytes as int32. In words of its own, because GCC 12 converts element by element.

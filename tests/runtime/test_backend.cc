@@ -1,4 +1,5 @@
-// A backend that takes only Conv and Gemm: proves partition, transfer and fallback.
+#include "tests/runtime/test_backend.h"
+
 #include "libruntime/backends/reference/interpreter.h"
 
 namespace mnn {
@@ -32,6 +33,11 @@ class TestBackend : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_test_backend() { return std::make_unique<TestBackend>(); }
+void register_test_backend() {
+  register_backend(
+      {"test", "reference kernels for Conv and Gemm alone", {}, [](const BackendSettings&) {
+         return Result<std::unique_ptr<Backend>>(std::make_unique<TestBackend>());
+       }});
+}
 
 }  // namespace mnn
