@@ -412,6 +412,18 @@ case("tril_indices", 3, 4, 1)
 case("triu_indices", 3, 3)
 case("resize", T(2, 3), [2, 2], same=lambda x, s: x.flatten()[:4].reshape(2, 2))
 case("sym_is_contiguous", T(2, 3), same=lambda x: True)
+case("istft", torch.stft(T(2, 24), 8, 4, window=torch.hann_window(8), return_complex=True), 8, 4, None, torch.hann_window(8))
+case("add.Tensor", torch.view_as_complex(T(4, 2)), torch.view_as_complex(T(4, 2)), alpha=2)
+case("unsqueeze", torch.view_as_complex(T(4, 2)), -1)
+case("slice.Tensor", torch.view_as_complex(T(4, 2)), 0, 1, 3)
+E = 4
+mha = [T(3 * E, E), T(3 * E), T(E, E), T(E)]
+x = T(2, 3, E)
+case("_native_multi_head_attention", x, x, x, E, 2, *mha, None, True, True)
+case("_native_multi_head_attention", T(2, 3, E), T(2, 3, E), T(2, 3, E), E, 2, *mha, None, False, keep=1)
+rest = [P(E), T(E), P(E), T(E), T(6, E), T(6), T(E, 6), T(E)]
+case("_transformer_encoder_layer_fwd", x, E, 2, *mha, True, False, 1e-5, *rest)
+case("_transformer_encoder_layer_fwd", x, E, 2, *mha, False, True, 1e-5, *rest)
 # What these hold is not said: dims and type count.
 case("empty.memory_format", [2, 3])
 case("empty_strided", [2, 3], [3, 1])

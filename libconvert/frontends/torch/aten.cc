@@ -10,10 +10,11 @@ namespace mnn::torch {
 namespace {
 
 using Families = std::vector<RowText> (*)();
-constexpr Families kFamilies[] = {
-    pointwise_rows, activation_rows, compare_rows, reduce_rows, view_rows, join_rows, create_rows,
-    index_rows,     scatter_rows,    matmul_rows,  conv_rows,   pool_rows, norm_rows, resize_rows,
-    recurrent_rows, embedding_rows,  complex_rows, scalar_rows, misc_rows};
+constexpr Families kFamilies[] = {pointwise_rows, activation_rows, compare_rows,     reduce_rows,
+                                  view_rows,      join_rows,       create_rows,      index_rows,
+                                  scatter_rows,   matmul_rows,     transformer_rows, conv_rows,
+                                  pool_rows,      norm_rows,       resize_rows,      recurrent_rows,
+                                  embedding_rows, complex_rows,    scalar_rows,      misc_rows};
 
 std::vector<AtenRow> build_table() {
   std::vector<AtenRow> rows;

@@ -121,6 +121,7 @@ std::vector<RowText> create_rows();
 std::vector<RowText> index_rows();
 std::vector<RowText> scatter_rows();
 std::vector<RowText> matmul_rows();
+std::vector<RowText> transformer_rows();
 std::vector<RowText> conv_rows();
 std::vector<RowText> pool_rows();
 std::vector<RowText> norm_rows();

@@ -1,4 +1,5 @@
 // Complex numbers (a last dim of two) and Fourier transforms.
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -194,6 +195,64 @@ void stft(Call& c) {
   c.give(y, c.none("return_complex") || c.flag("return_complex"));
 }
 
+// What stft took apart: frames are transformed back, windowed, added where they overlap and divided
+// by what the windows add up to.
+void istft(Call& c) {
+  const Operand in = operand(c);
+  if (!in.complex || in.rank < 2 || in.rank > 3)
+    return c.fail(invalid("expected [*, frequencies, frames]"));
+  const int64_t n = c.integer("n_fft");
+  const int64_t hop = c.none("hop_length") ? n / 4 : c.integer("hop_length");
+  const int64_t width = c.none("win_length") ? n : c.integer("win_length");
+  const bool centred = c.flag("center");
+  const ValueId z = in.rank == 2 ? c.expand_dims(in.id, {0}) : in.id;
+  const int64_t frequencies = c.known_dim(z, 1), frames = c.known_dim(z, 2);
+  if (!c.status.ok()) return;
+  constexpr int64_t kMost = 1 << 13;
+  if (n < 1 || n > kMost || hop < 1 || width < 1 || width > n || frequencies != n / 2 + 1 ||
+      frames < 1) {
+    return c.refuse("istft with these lengths");
+  }
+  if (c.flag("return_complex")) return c.refuse("istft to complex numbers");
+  const DType type = c.dtype_of(z);
+  // [N, frames, n]
+  ValueId y = c.emit("DFT",
+                     {c.transpose(z, {0, 2, 1, 3}), c.add_constant(Tensor::scalar(n)),
+                      c.add_constant(Tensor::scalar(int64_t{2}))},
+                     {{"inverse", int64_t{1}}, {"onesided", int64_t{1}}});
+  y = c.squeeze(y, {3});
+  if (c.flag("normalized")) y = scaled(c, y, std::sqrt(static_cast<double>(n)));
+  ValueId window =
+      c.none("window") ? c.filled({IntArg{width}}, c.number(1, type)) : c.tensor("window");
+  if (width < n) {
+    const int64_t before = (n - width) / 2;
+    window = c.emit("Pad", {window, c.add_ints({before, n - width - before}), c.number(0, type),
+                            c.add_ints({0})});
+  }
+  // Overlapping frames are added by a transposed convolution with the identity.
+  std::vector<float> identity(static_cast<size_t>(n * n), 0);
+  for (int64_t i = 0; i < n; ++i) identity[static_cast<size_t>(i * n + i)] = 1;
+  const ValueId w = c.cast(c.add_constant(Tensor::of<float>({n, 1, n}, identity)), type);
+  const auto overlapped = [&](ValueId v) {  // [N, frames, n] -> [N, length]
+    const ValueId sum =
+        c.emit("ConvTranspose", {c.transpose(v, {0, 2, 1}), w},
+               {{"kernel_shape", std::vector<int64_t>{n}}, {"strides", std::vector<int64_t>{hop}}});
+    return c.squeeze(sum, {1});
+  };
+  const ValueId squares = c.binary("Mul", window, window);
+  const ValueId envelope = overlapped(c.expand(squares, c.add_ints({1, frames, n})));
+  y = overlapped(c.binary("Mul", y, window));
+  const int64_t whole = n + hop * (frames - 1);
+  const int64_t begin = centred ? n / 2 : 0;
+  int64_t end = centred ? whole - n / 2 : whole;
+  const int64_t wanted = c.none("length") ? end - begin : c.integer("length");
+  if (!c.none("length")) end = std::min(whole, begin + wanted);
+  const auto cut = [&](ValueId v) { return c.slice(v, 1, IntArg{begin}, IntArg{end}); };
+  y = c.binary("Div", cut(y), cut(envelope));
+  if (end - begin < wanted) y = resized(c, y, 1, wanted);
+  c.give(in.rank == 2 ? c.squeeze(y, {0}) : y);
+}
+
 }  // namespace
 
 std::vector<RowText> complex_rows() {
@@ -218,6 +277,10 @@ std::vector<RowText> complex_rows() {
        fft_core},
       {"_fft_c2r(Tensor self, int[] dim, int normalization, int last_dim_size) -> Tensor", "DFT",
        fft_c2r},
+      {"istft(Tensor self, int n_fft, int? hop_length=None, int? win_length=None, Tensor? "
+       "window=None, bool center=True, bool normalized=False, bool? onesided=None, int? "
+       "length=None, bool return_complex=False) -> Tensor",
+       "DFT, Mul, ConvTranspose, Div", istft},
       {"stft(Tensor self, int n_fft, int? hop_length=None, int? win_length=None, Tensor? "
        "window=None, bool normalized=False, bool? onesided=None, bool? return_complex=None, bool? "
        "align_to_window=None) -> Tensor",

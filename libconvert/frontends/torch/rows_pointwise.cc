@@ -134,8 +134,25 @@ void nan_to_num(Call& c) {
   c.give(c.where(infinite(false), bound("neginf", -most), y));
 }
 
+// Real numbers with a last dim of zeros beside them.
+ValueId as_complex(Call& c, std::string_view name) {
+  const TensorArg* t = c.arg(name).get<TensorArg>();
+  if (t != nullptr && t->complex) return t->id;
+  const ValueId re = c.emit("Unsqueeze", {c.as(name, DType::kF32), c.add_ints({-1})});
+  return c.concat({re, c.binary("Mul", re, c.number(0, DType::kF32))}, -1);
+}
+bool is_complex(Call& c, std::string_view name) {
+  const TensorArg* t = c.arg(name).get<TensorArg>();
+  return t != nullptr && t->complex;
+}
+
 // self + alpha * other
 void add(Call& c) {
+  if (is_complex(c, "self") || is_complex(c, "other")) {
+    ValueId b = as_complex(c, "other");
+    if (c.real("alpha") != 1) b = c.binary("Mul", b, c.number(c.real("alpha"), c.dtype_of(b)));
+    return c.give(c.binary(c.form(), as_complex(c, "self"), b), true);
+  }
   const DType type = c.promoted({"self", "other"});
   const bool subtract = c.form() == "Sub";
   const ValueId a = c.as("self", type);

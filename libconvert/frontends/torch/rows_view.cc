@@ -170,32 +170,41 @@ void movedim(Call& c) {
   c.give(c.transpose(x, perm));
 }
 
+// A complex tensor is a real one with a last dim of two, which views leave alone.
+struct Viewed {
+  ValueId id;
+  bool complex;
+  size_t rank;  // without that dim
+};
+Viewed viewed(Call& c) {
+  const TensorArg* t = c.arg("self").get<TensorArg>();
+  const bool complex = t != nullptr && t->complex;
+  const ValueId id = complex ? t->id : c.tensor("self");
+  return {id, complex, c.rank(id) - (complex ? 1 : 0)};
+}
+
 // Only dims of size 1 go.
 void squeeze(Call& c) {
-  const ValueId x = c.tensor("self");
-  const size_t rank = c.rank(x);
-  std::vector<int64_t> axes = c.has_param("dim") ? c.axes("dim", rank) : identity(rank);
-  if (rank == 0) axes.clear();
-  std::erase_if(axes, [&](int64_t a) { return !c.dim(x, static_cast<size_t>(a)).is(1); });
-  c.give(c.squeeze(x, axes));
+  const Viewed x = viewed(c);
+  std::vector<int64_t> axes = c.has_param("dim") ? c.axes("dim", x.rank) : identity(x.rank);
+  if (x.rank == 0) axes.clear();
+  std::erase_if(axes, [&](int64_t a) { return !c.dim(x.id, static_cast<size_t>(a)).is(1); });
+  c.give(c.squeeze(x.id, axes), x.complex);
 }
 
 void unsqueeze(Call& c) {
-  const ValueId x = c.tensor("self");
-  c.give(c.expand_dims(x, {c.axis("dim", c.rank(x) + 1)}));
+  const Viewed x = viewed(c);
+  c.give(c.expand_dims(x.id, {c.axis("dim", x.rank + 1)}), x.complex);
 }
 
 void select(Call& c) {
-  const ValueId x = c.tensor("self");
-  const int64_t axis = c.axis("dim", c.rank(x));
-  c.give(c.select(x, axis, c.int_arg("index")));
+  const Viewed x = viewed(c);
+  c.give(c.select(x.id, c.axis("dim", x.rank), c.int_arg("index")), x.complex);
 }
 
 void slice(Call& c) {
-  const TensorArg* z = c.arg("self").get<TensorArg>();
-  const bool complex = z != nullptr && z->complex;
-  const ValueId x = complex ? z->id : c.tensor("self");
-  const int64_t axis = c.axis("dim", c.rank(x) - (complex ? 1 : 0));
+  const auto [x, complex, rank] = viewed(c);
+  const int64_t axis = c.axis("dim", rank);
   constexpr int64_t kEnd = std::numeric_limits<int64_t>::max();
   const IntArg start = c.none("start") ? IntArg{0} : c.int_arg("start");
   const IntArg end = c.none("end") ? IntArg{kEnd} : c.int_arg("end");
