@@ -3,11 +3,13 @@
 #include "libconvert/frontends/caffe/frontend.h"
 #include "libconvert/frontends/onnx/frontend.h"
 #include "libconvert/frontends/tflite/frontend.h"
+#include "libconvert/frontends/torch/frontend.h"
 
 namespace mnn {
 
 const std::vector<Frontend>& frontends() {
-  static const std::vector<Frontend> all = {onnx_frontend(), tflite_frontend(), caffe_frontend()};
+  static const std::vector<Frontend> all = {onnx_frontend(), tflite_frontend(), caffe_frontend(),
+                                            exported_program_frontend()};
   return all;
 }
 

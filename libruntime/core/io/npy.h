@@ -22,7 +22,5 @@ Result<std::map<std::string, Tensor>> read_npz(const std::string& path,
                                                int64_t max_bytes = int64_t{8} << 30);
 Result<std::map<std::string, Tensor>> parse_npz(std::span<const std::byte> bytes,
                                                 int64_t max_bytes = int64_t{8} << 30);
-// The names of a zip archive's entries, in the order of its directory.
-Result<std::vector<std::string>> zip_names(std::span<const std::byte> bytes);
 
 }  // namespace mnn
