@@ -243,11 +243,11 @@ Result<ImportedModel> import(frontend::SourceFiles& source, const ImportOptions&
   std::string stem = source.path().substr(source.path().rfind('/') + 1);
   stem = stem.substr(0, stem.rfind('.')) + ".caffemodel";
   Result<MappedFile> weights = source.open(stem);
-  if (!weights.ok()) {
-    return Status(
-        weights.status().code(),
-        weights.status().message() + "; --import weights=FILE names the weights of this network");
+  if (weights.status().code() == Code::kNotAccessible) {
+    return not_accessible(weights.status().message() +
+                          "; --import weights=FILE names the weights of this network");
   }
+  MNN_RETURN_IF_ERROR(weights.status());
   return read_model(text.bytes, weights->bytes, stem, options);
 }
 
