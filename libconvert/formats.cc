@@ -30,7 +30,6 @@ template <const char* const& Ending>
 bool zip_with(Bytes bytes, const std::string&) {
   return any_ends(zipped(bytes), Ending);
 }
-constexpr const char* kTorchCode = "/constants.pkl";
 constexpr const char* kTorchData = "/data.pkl";
 constexpr const char* kKerasWeights = "model.weights.h5";
 constexpr const char* kOnnxFile = ".onnx";
@@ -204,9 +203,6 @@ const std::vector<KnownFormat>& known_formats() {
       {Kind::kModel, "a PyTorch exported program (.pt2)", is_exported_program,
        "in Python: torch.onnx.export(torch.export.load(\"FILE\"), (), \"model.onnx\", "
        "dynamo=True)"},
-      {Kind::kModel, "a TorchScript model", zip_with<kTorchCode>,
-       "in Python: torch.onnx.export(torch.jit.load(\"FILE\"), example_inputs, \"model.onnx\", "
-       "dynamo=False)"},
       {Kind::kModel, "a PyTorch checkpoint (.pt), which holds weights or pickled objects",
        zip_with<kTorchData>, kTorchAdvice},
       {Kind::kModel, "a PyTorch checkpoint (.pt) of before 1.6", is_legacy_torch, kTorchAdvice},

@@ -1,6 +1,6 @@
 // The mapping table of ATen: a row per operator and overload with its schema, and what it becomes.
-// Both doors call it: the ExportedProgram reader names overloads, the TorchScript reader leaves them
-// to the arguments.
+// Both doors call it: the ExportedProgram reader names overloads, the TorchScript reader leaves
+// them to the arguments.
 #pragma once
 
 #include <optional>
@@ -30,13 +30,13 @@ struct Param {
   std::string name;
   ParamKind kind = ParamKind::kTensor;
   bool list = false;
-  bool optional = false;          // None is taken: "Tensor?", "int[]?"
-  bool optional_items = false;    // "Tensor?[]"
-  bool keyword_only = false;      // after "*"
-  bool written = false;           // "Tensor(a!)": the operator works in place
-  bool view = false;              // "Tensor(a)": the result is a view of it
-  int64_t list_size = 0;          // "int[2]": one number stands for so many; 0: a list of any length
-  std::optional<Arg> fallback;    // the default
+  bool optional = false;        // None is taken: "Tensor?", "int[]?"
+  bool optional_items = false;  // "Tensor?[]"
+  bool keyword_only = false;    // after "*"
+  bool written = false;         // "Tensor(a!)": the operator works in place
+  bool view = false;            // "Tensor(a)": the result is a view of it
+  int64_t list_size = 0;        // "int[2]": one number stands for so many; 0: a list of any length
+  std::optional<Arg> fallback;  // the default
 };
 
 struct Schema {
@@ -49,7 +49,7 @@ struct Schema {
 class Call;
 struct AtenRow {
   Schema schema;
-  std::string form;         // what it becomes, for the lists: "Conv", "Sigmoid, Mul"
+  std::string form;  // what it becomes, for the lists: "Conv", "Sigmoid, Mul"
   void (*lower)(Call& call);
 };
 // All rows, by name and in the order in which overloads are tried.
