@@ -72,6 +72,18 @@ TEST(CpuInt8, MovesAndPools) {
               0.02);
 }
 
+// Bytes are picked as bytes.
+TEST(CpuInt8, PickedElements) {
+  for (const char* body :
+       {"const i: i64[1,2,3,2] = 0 1 5 3 2 0 4 4 1 2 3 0\ny@ = GatherElements(x, i) {axis=2}",
+        "const i: i64[2,2] = 0 3 0 7\ny@ = GatherND(x, i)",
+        "const i: i64[3] = 5 0 5\ny@ = Gather(x, i) {axis=2}"}) {
+    std::string text = body;
+    text.replace(text.find('@'), 1, kQ);
+    check_steps(graph("f32[1,8,6,10]", text), 0.02);
+  }
+}
+
 TEST(CpuInt8, OtherGridsOfOneView) {
   check_steps(graph("f32[2,3,4]",
                     "const s: i64[2] = 6 4\n"

@@ -43,6 +43,14 @@ Result<Array> row_major_of(Lowering& l, ValueId v) {
   return l.real(v, row_major(l.dims(v).size()));
 }
 
+// What a node picks elements from, on the grid of its result: then bytes are picked.
+Result<Array> picked_data(Lowering& l, const Node& node) {
+  const auto grid = node.fused.empty() ? l.grid(node.outputs[0]) : std::nullopt;
+  MNN_ASSIGN_OR_RETURN(Array x, l.on_grid(node.inputs[0], grid));
+  if (is_dense(x, row_major(x.rank()))) return x;
+  return l.copy(x, row_major(x.rank()));
+}
+
 // ---- along one axis ----
 
 // The elements of `dims` (indices, or updates) one row of the last axis at a time, and where each
@@ -82,9 +90,9 @@ std::optional<std::string> supports_gather_elements(const Graph& graph, const No
 
 Status lower_gather_elements(Lowering& l, const Node& node) {
   const NodeView n(l.graph(), node);
-  MNN_ASSIGN_OR_RETURN(const Array x, row_major_of(l, node.inputs[0]));
+  MNN_ASSIGN_OR_RETURN(const Array x, picked_data(l, node));
   MNN_ASSIGN_OR_RETURN(const Array at, row_major_of(l, node.inputs[1]));
-  const Array y = l.allocate(x.dtype, at.dims, row_major(at.rank()));
+  const Array y = l.allocate(x.dtype, at.dims, row_major(at.rank()), x.grid);
   const RowWalk walk{at.dims, dense_strides(x.dims, row_major(x.rank())), n.axis("axis", x.rank())};
   const int64_t extent = x.dims[walk.axis], stride = walk.strides[walk.axis];
   const Array in[] = {x, at}, out[] = {y};
@@ -245,10 +253,10 @@ std::optional<std::string> supports_gather_nd(const Graph& graph, const Node& no
 
 Status lower_gather_nd(Lowering& l, const Node& node) {
   const NodeView n(l.graph(), node);
-  MNN_ASSIGN_OR_RETURN(const Array x, row_major_of(l, node.inputs[0]));
+  MNN_ASSIGN_OR_RETURN(const Array x, picked_data(l, node));
   MNN_ASSIGN_OR_RETURN(const Array at, row_major_of(l, node.inputs[1]));
   const Dims dims = l.dims(node.outputs[0]);
-  const Array y = l.allocate(x.dtype, dims, row_major(dims.size()));
+  const Array y = l.allocate(x.dtype, dims, row_major(dims.size()), x.grid);
   const Tuples tuples = tuples_of(x.dims, at, static_cast<size_t>(n.attr_int("batch_dims")));
   const Array in[] = {x, at}, out[] = {y};
   Step& step = l.add_step("gather_nd", in, out, y.bytes() / 8 + tuples.count, nullptr);
