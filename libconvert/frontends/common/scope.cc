@@ -1,6 +1,7 @@
 #include "libconvert/frontends/common/scope.h"
 
 #include <algorithm>
+#include <memory>
 
 namespace mnn::frontend {
 namespace {
@@ -181,19 +182,21 @@ Status add_subgraphs(Scope& scope, SourceNode& node, size_t count, int max_depth
     subgraphs.push_back(std::make_unique<Subgraph>(scope));
     MNN_RETURN_IF_ERROR(read(g, subgraphs.back()->scope));
   }
-  attach_subgraphs(node, subgraphs);
+  std::vector<Subgraph*> parts;
+  for (const auto& subgraph : subgraphs) parts.push_back(subgraph.get());
+  attach_subgraphs(node, parts);
   return {};
 }
 
-void attach_subgraphs(SourceNode& node, std::vector<std::unique_ptr<Subgraph>>& subgraphs) {
-  for (const auto& subgraph : subgraphs) {
+void attach_subgraphs(SourceNode& node, std::span<Subgraph* const> subgraphs) {
+  for (Subgraph* subgraph : subgraphs) {
     for (const auto& [outer, inner] : subgraph->scope.captured) {
       if (std::ranges::find(node.captures, outer) == node.captures.end()) {
         node.captures.push_back(outer);
       }
     }
   }
-  for (const auto& subgraph : subgraphs) {
+  for (Subgraph* subgraph : subgraphs) {
     const auto& captured = subgraph->scope.captured;
     const std::map<ValueId, ValueId> inside(captured.begin(), captured.end());
     Graph& graph = subgraph->graph;

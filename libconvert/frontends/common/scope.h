@@ -4,8 +4,8 @@
 
 #include <functional>
 #include <map>
-#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -82,7 +82,7 @@ Status add_subgraphs(Scope& scope, SourceNode& node, size_t count, int max_depth
                      const std::function<Status(size_t index, Scope& inside)>& read);
 
 // The same of sub-graphs that were read side by side: they move into the node.
-void attach_subgraphs(SourceNode& node, std::vector<std::unique_ptr<Subgraph>>& subgraphs);
+void attach_subgraphs(SourceNode& node, std::span<Subgraph* const> subgraphs);
 
 // How deep functions may call each other.
 inline constexpr int kMaxCallDepth = 100;

@@ -145,6 +145,25 @@ class Interpreter {
   Result<ScriptValue> find_global(const std::string& name);
 
   // control_flow.cc
+  struct Branch;
+  class Merger;
+  // A variable that a loop hands from round to round.
+  struct Carried {
+    std::string name;
+    ValueId initial = kNoValue;
+    Type type;
+    std::optional<SymbolicNumber::Kind> number;  // of those that are numbers
+  };
+  Status inside(Branch& branch, const std::function<Status()>& what);
+  Result<ValueId> value_in(Branch& branch, const ScriptValue& value, DType number);
+  Status append_with(const std::string& op, std::vector<ValueId> inputs,
+                     std::vector<ValueId> outputs, std::vector<std::unique_ptr<Branch>>& branches);
+  Status merge_branches(Branch& a, Branch& b, Merger& merger, Frame& frame);
+  Status merge_containers(Branch& a, Branch& b, Merger& merger);
+  // False when the types of `carried` had to be widened: it is to be read again.
+  Result<bool> read_loop(const Stmt& stmt, const ScriptValue* trips, Frame& frame,
+                         std::vector<Carried>& carried);
+  Result<ValueId> outer_scalar(const ScriptValue& value, DType dtype);
   Status exec_if(const Stmt& stmt, const ScriptValue& value, Frame& frame, Flow& flow);
   // A loop whose rounds are known in a run only; `trips` is null of `while`.
   Status exec_loop(const Stmt& stmt, const ScriptValue* trips, Frame& frame);
