@@ -318,15 +318,20 @@ void Interpreter::guess_input(const std::string& op, const std::vector<ScriptVal
     hints_.dtypes.emplace(*name, row.dtype);
     retry_ = true;
   }
-  for (const ArgumentRank& row : kArgumentRanks) {
-    if (row.op != op) continue;
-    const std::string* name = input(0);
-    if (name == nullptr || hints_.ranks.contains(*name)) continue;
-    const Result<TensorArg> tensor = read(*as<TensorRef>(args[0]));
-    if (!tensor.ok() || type_of(*tensor).shape) continue;
-    hints_.ranks.emplace(*name, row.rank);
-    retry_ = true;
+  const std::string* name = input(0);
+  if (name == nullptr || hints_.ranks.contains(*name)) return;
+  const Result<TensorArg> tensor = read(*as<TensorRef>(args[0]));
+  if (!tensor.ok() || type_of(*tensor).shape) return;
+  const auto row = std::ranges::find(kArgumentRanks, op, &ArgumentRank::op);
+  std::optional<size_t> rank;
+  if (row != kArgumentRanks.end()) rank = row->rank;
+  if (op == "aten::_convolution" || op == "aten::convolution") {
+    const Result<std::optional<Shape>> weight = shape_of(args.size() > 1 ? args[1] : None{});
+    if (weight.ok() && *weight) rank = (*weight)->size();
   }
+  if (!rank) return;
+  hints_.ranks.emplace(*name, *rank);
+  retry_ = true;
 }
 
 void Interpreter::follow_input(const std::string& op, const std::vector<Arg>& args,
@@ -391,7 +396,7 @@ Result<std::vector<ScriptValue>> Interpreter::results_of(const Resolved& resolve
     const auto* made = results.empty() ? nullptr : results[0].get<TensorArg>();
     if (target == nullptr || made == nullptr)
       return unsupported("an in-place operator on no tensor");
-    MNN_RETURN_IF_ERROR(write(*target, *made, call.origin));
+    MNN_RETURN_IF_ERROR(write(*target, *made));
     values.push_back(args[0]);
     return values;
   }

@@ -296,7 +296,7 @@ Status Interpreter::merge_branches(Branch& a, Branch& b, Merger& merger, Frame& 
     const auto* tensor = as<TensorRef>(merged);
     if (tensor == nullptr) return unsupported("a tensor that only one branch of an `if` changes");
     MNN_ASSIGN_OR_RETURN(const TensorArg value, read(*tensor));
-    MNN_RETURN_IF_ERROR(write(ref, value, origin("if")));
+    MNN_RETURN_IF_ERROR(write(ref, value));
   }
   return {};
 }

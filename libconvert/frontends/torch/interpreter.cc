@@ -68,13 +68,13 @@ Result<TensorArg> Interpreter::read(const TensorRef& ref) {
   return inner;
 }
 
-Status Interpreter::write(const TensorRef& ref, TensorArg value, const std::string& origin) {
+Status Interpreter::write(const TensorRef& ref, TensorArg value) {
   Level& level = *levels_.back();
   if (ref.level == static_cast<int>(levels_.size()) - 1) {
-    return level.tensors.write(ref.id, value, origin);
+    return level.tensors.write(ref.id, value);
   }
   MNN_RETURN_IF_ERROR(read(ref).status());
-  return level.tensors.write(level.inside.at(ref), value, origin);
+  return level.tensors.write(level.inside.at(ref), value);
 }
 
 void Interpreter::touch(ListValue& list) {

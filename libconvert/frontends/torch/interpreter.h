@@ -71,7 +71,7 @@ class Interpreter {
   ObjectValue* add_object() { return &objects_.emplace_back(); }
   // The content of a tensor in the graph being built.
   Result<TensorArg> read(const TensorRef& ref);
-  Status write(const TensorRef& ref, TensorArg value, const std::string& origin);
+  Status write(const TensorRef& ref, TensorArg value);
   Result<ScriptValue> attribute(ObjectValue& object, const std::string& name);
   void set_attribute(ObjectValue& object, const std::string& name, ScriptValue value);
   void touch(ListValue& list);  // before a change of its items

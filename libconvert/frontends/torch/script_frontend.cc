@@ -291,11 +291,7 @@ Result<ImportedModel> read_model(const MappedFile& file, const ImportOptions& op
 
 Result<ImportedModel> import(SourceFiles& source, const ImportOptions& options) {
   MNN_ASSIGN_OR_RETURN(const MappedFile file, source.open_main());
-  try {
-    return read_model(file, options);
-  } catch (const std::bad_alloc&) {
-    return limit_exceeded("out of memory");
-  }
+  return import_torchscript(file, options);
 }
 
 }  // namespace
@@ -312,6 +308,14 @@ Frontend torchscript_frontend() {
            {torch::kMethodKey, "The method that is converted; default forward"},
            {torch::kShapesKey, "Of a traced model: dynamic (default), or traced for its example's"},
            {torch::kNodesKey, "Most nodes once calls are unfolded; default 1048576"}}};
+}
+
+Result<ImportedModel> import_torchscript(const MappedFile& file, const ImportOptions& options) {
+  try {
+    return torch::read_model(file, options);
+  } catch (const std::bad_alloc&) {
+    return limit_exceeded("out of memory");
+  }
 }
 
 }  // namespace mnn

@@ -6,5 +6,7 @@
 namespace mnn {
 
 Frontend torchscript_frontend();
+// The same of a file in memory, for fuzzing and tests.
+Result<ImportedModel> import_torchscript(const MappedFile& file, const ImportOptions& options = {});
 
 }  // namespace mnn

@@ -43,12 +43,13 @@ Status ScriptProgram::read() {
   if (archive_.has("constants.pkl")) {
     MNN_ASSIGN_OR_RETURN(constants_, read_pickle(archive_, "constants.pkl", "constants/"));
   }
-  // Only what the example looked like is of use: an archive without is as good.
-  Result<Pickle> traced = read_pickle(archive_, "traced_inputs.pkl", "traced_inputs/");
-  if (traced.ok()) {
-    traced_pickle_ = std::move(traced).value();
-    traced_ = traced_pickle_.root->find("forward");
-  }
+  if (!archive_.has("traced_inputs.pkl")) return {};
+  // Of the example only the shapes are of use, and writers leave its storages out.
+  MNN_ASSIGN_OR_RETURN(const MappedFile traced, archive_.read("traced_inputs.pkl"));
+  Result<Pickle> example = parse_pickle(traced.bytes, nullptr);
+  if (!example.ok()) return {};
+  traced_pickle_ = std::move(example).value();
+  traced_ = traced_pickle_.root->find("forward");
   return {};
 }
 
