@@ -35,12 +35,6 @@ constexpr const char* kKerasWeights = "model.weights.h5";
 constexpr const char* kOnnxFile = ".onnx";
 constexpr const char* kNumpyFile = ".npy";
 
-bool is_exported_program(Bytes bytes, const std::string&) {
-  const std::vector<std::string> names = zipped(bytes);
-  return any_ends(names, "serialized_exported_program.json") ||
-         any_ends(names, "models/model.json") || any_ends(names, "archive_format");
-}
-
 template <const char* const& Name>
 bool folder_with(Bytes, const std::string& path) {
   std::error_code ec;
@@ -200,9 +194,6 @@ const std::vector<KnownFormat>& known_formats() {
       {Kind::kModel, "an RKNN model", magic<kRknn, 0>, kFromSource},
 
       {Kind::kModel, "a Keras 3 model", zip_with<kKerasWeights>, kKerasAdvice},
-      {Kind::kModel, "a PyTorch exported program (.pt2)", is_exported_program,
-       "in Python: torch.onnx.export(torch.export.load(\"FILE\"), (), \"model.onnx\", "
-       "dynamo=True)"},
       {Kind::kModel, "a PyTorch checkpoint (.pt), which holds weights or pickled objects",
        zip_with<kTorchData>, kTorchAdvice},
       {Kind::kModel, "a PyTorch checkpoint (.pt) of before 1.6", is_legacy_torch, kTorchAdvice},

@@ -1,12 +1,14 @@
 // Every front end, in the order they are asked.
 #include "libconvert/convert.h"
 #include "libconvert/frontends/onnx/frontend.h"
+#include "libconvert/frontends/torch/frontend.h"
 #include "libconvert/frontends/torch/script_frontend.h"
 
 namespace mnn {
 
 const std::vector<Frontend>& frontends() {
-  static const std::vector<Frontend> all = {onnx_frontend(), torchscript_frontend()};
+  static const std::vector<Frontend> all = {onnx_frontend(), exported_program_frontend(),
+                                            torchscript_frontend()};
   return all;
 }
 

@@ -43,7 +43,13 @@ using ListArg = std::vector<Arg>;
 struct Arg {
   std::variant<None, TensorArg, IntArg, FloatArg, BoolArg, std::string, DType, ListArg> data;
 
-  Arg() = default;
+  Arg();
+  // Not inline: GCC 12 takes the unused alternatives of a moved variant for uninitialized.
+  Arg(const Arg& other);
+  Arg(Arg&& other) noexcept;
+  Arg& operator=(const Arg& other);
+  Arg& operator=(Arg&& other) noexcept;
+  ~Arg();
   Arg(None) {}                                      // NOLINT: implicit on purpose, as all below
   Arg(TensorArg t) : data(t) {}                     // NOLINT
   Arg(IntArg n) : data(n) {}                        // NOLINT

@@ -11,10 +11,9 @@ namespace {
 
 using Families = std::vector<RowText> (*)();
 constexpr Families kFamilies[] = {
-    pointwise_rows, activation_rows, compare_rows, reduce_rows, view_rows,      join_rows,
-    create_rows,    index_rows,      scatter_rows, matmul_rows, conv_rows,      pool_rows,
-    norm_rows,      resize_rows,     recurrent_rows, embedding_rows, complex_rows, scalar_rows,
-    misc_rows};
+    pointwise_rows, activation_rows, compare_rows, reduce_rows, view_rows, join_rows, create_rows,
+    index_rows,     scatter_rows,    matmul_rows,  conv_rows,   pool_rows, norm_rows, resize_rows,
+    recurrent_rows, embedding_rows,  complex_rows, scalar_rows, misc_rows};
 
 std::vector<AtenRow> build_table() {
   std::vector<AtenRow> rows;
@@ -80,8 +79,7 @@ const std::map<std::string_view, std::string_view>& other_names() {
   return names;
 }
 
-using Range = std::pair<std::vector<AtenRow>::const_iterator,
-                        std::vector<AtenRow>::const_iterator>;
+using Range = std::pair<std::vector<AtenRow>::const_iterator, std::vector<AtenRow>::const_iterator>;
 Range rows_named(std::string_view op) {
   const auto found = std::ranges::equal_range(
       aten_rows(), op, {}, [](const AtenRow& r) -> std::string_view { return r.schema.name; });
@@ -116,11 +114,10 @@ std::string overloads_text(const Range& rows) {
 }  // namespace
 
 DType dtype_of_scalar_type(int64_t number) {
-  constexpr DType kTypes[] = {
-      DType::kU8,        DType::kI8,    DType::kI16, DType::kI32,       DType::kI64,
-      DType::kF16,       DType::kF32,   DType::kF64, DType::kUndefined, DType::kC64,
-      DType::kC128,      DType::kBool,  DType::kI8,  DType::kU8,        DType::kI32,
-      DType::kBF16};
+  constexpr DType kTypes[] = {DType::kU8,        DType::kI8,  DType::kI16,  DType::kI32,
+                              DType::kI64,       DType::kF16, DType::kF32,  DType::kF64,
+                              DType::kUndefined, DType::kC64, DType::kC128, DType::kBool,
+                              DType::kI8,        DType::kU8,  DType::kI32,  DType::kBF16};
   constexpr int64_t kU16 = 27, kU32 = 28, kU64 = 29, kE5M2 = 23, kE4M3 = 24;
   if (number >= 0 && number < static_cast<int64_t>(std::size(kTypes))) {
     return kTypes[static_cast<size_t>(number)];
@@ -140,6 +137,14 @@ const std::vector<AtenRow>& aten_rows() {
   return rows;
 }
 
+const AtenRow* row_named(std::string_view op, std::string_view overload) {
+  const Range rows = find_rows(op).first;
+  for (auto row = rows.first; row != rows.second; ++row) {
+    if (row->schema.overload == (overload == "default" ? "" : overload)) return &*row;
+  }
+  return nullptr;
+}
+
 bool has_operator(std::string_view op) {
   const Range rows = find_rows(op).first;
   return rows.first != rows.second;
@@ -150,8 +155,8 @@ Result<Resolved> resolve_call(const AtenCall& call) {
   if (rows.first == rows.second) {
     return unsupported("operator " + call.op + " is not supported");
   }
-  const bool any_overload = call.overload.empty() || call.overload == "out" ||
-                            call.overload.ends_with("_out");
+  const bool any_overload =
+      call.overload.empty() || call.overload == "out" || call.overload.ends_with("_out");
   const std::string wanted = call.overload == "default" ? "" : call.overload;
   const bool out = std::ranges::any_of(call.kwargs, [](const auto& k) { return k.first == "out"; });
   Status why;

@@ -73,6 +73,9 @@ struct Resolved {
   std::vector<Arg> values;  // one per parameter, defaults filled in
 };
 Result<Resolved> resolve_call(const AtenCall& call);
+// The row of exactly this overload ("default" or empty: the one without a name); null when there is
+// none.
+const AtenRow* row_named(std::string_view op, std::string_view overload);
 // Whether any overload of the operator (its in-place and out variants included) has a row.
 bool has_operator(std::string_view op);
 

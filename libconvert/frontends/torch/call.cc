@@ -186,8 +186,7 @@ Dim Call::dim(ValueId id, size_t axis) const {
 int64_t Call::known_dim(ValueId id, size_t axis) {
   const Dim d = dim(id, axis);
   if (d.known()) return d.value();
-  refuse("dim " + std::to_string(axis) +
-         " must be known; give the inputs' shapes with --shape");
+  refuse("dim " + std::to_string(axis) + " must be known; give the inputs' shapes with --shape");
   return 1;
 }
 
@@ -342,8 +341,7 @@ ValueId Call::reduce(std::string_view op, ValueId x, const std::vector<int64_t>&
   return emit(op, {x, add_ints(axes)}, {{"keepdims", int64_t{keepdims}}});
 }
 
-ValueId Call::slice(ValueId x, int64_t axis, const IntArg& start, const IntArg& end,
-                    int64_t step) {
+ValueId Call::slice(ValueId x, int64_t axis, const IntArg& start, const IntArg& end, int64_t step) {
   return emit("Slice", {x, list_of({start}), list_of({end}), add_ints({axis}), add_ints({step})});
 }
 

@@ -36,15 +36,13 @@ void elu(Call& c) {
   const double alpha = c.real("alpha"), scale = c.real("scale"), inner = c.real("input_scale");
   if (scale == 1 && inner == 1) return c.give(c.emit("Elu", {x}, {{"alpha", alpha}}));
   const DType type = c.dtype_of(x);
-  const ValueId below = c.emit("Elu", {c.binary("Mul", x, c.number(inner, type))},
-                               {{"alpha", alpha * scale}});
+  const ValueId below =
+      c.emit("Elu", {c.binary("Mul", x, c.number(inner, type))}, {{"alpha", alpha * scale}});
   const ValueId above = c.binary("Mul", x, c.number(scale, type));
   c.give(c.where(c.binary("Greater", x, c.number(0, type)), above, below));
 }
 
-void celu(Call& c) {
-  c.give(c.emit("Celu", {c.tensor("self")}, {{"alpha", c.real("alpha")}}));
-}
+void celu(Call& c) { c.give(c.emit("Celu", {c.tensor("self")}, {{"alpha", c.real("alpha")}})); }
 
 // One slope, or one a channel (dim 1).
 void prelu(Call& c) {
@@ -140,8 +138,9 @@ void safe_softmax(Call& c) {
 void dropout(Call& c) {
   const bool native = c.has_param("train") && c.op() == "aten::native_dropout";
   if (c.flag("train") && c.real("p") != 0) {
-    return c.refuse("the model was exported for training (dropout is active); call eval() before "
-                    "the export");
+    return c.refuse(
+        "the model was exported for training (dropout is active); call eval() before "
+        "the export");
   }
   const ValueId x = c.tensor("input");
   c.give(x);
@@ -171,8 +170,7 @@ std::vector<RowText> activation_rows() {
       {"_prelu_kernel(Tensor self, Tensor weight) -> Tensor", "PRelu",
        [](Call& c) { c.give(c.binary("PRelu", c.tensor("self"), c.tensor("weight"))); }},
       {"gelu(Tensor self, *, str approximate=\"none\") -> Tensor", "Gelu", gelu},
-      {"softplus(Tensor self, Scalar beta=1, Scalar threshold=20) -> Tensor", "Softplus",
-       softplus},
+      {"softplus(Tensor self, Scalar beta=1, Scalar threshold=20) -> Tensor", "Softplus", softplus},
       {"log_sigmoid(Tensor self) -> Tensor", "Neg, Softplus", log_sigmoid},
       {"log_sigmoid_forward(Tensor self) -> (Tensor output, Tensor buffer)", "Neg, Softplus",
        log_sigmoid_forward},
@@ -185,8 +183,8 @@ std::vector<RowText> activation_rows() {
       {"glu(Tensor self, int dim=-1) -> Tensor", "Split, Sigmoid, Mul", glu},
       {"softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor", "Softmax", softmax},
       {"_softmax(Tensor self, int dim, bool half_to_float) -> Tensor", "Softmax", softmax},
-      {"_safe_softmax(Tensor self, int dim, ScalarType? dtype=None) -> Tensor",
-       "Softmax", safe_softmax},
+      {"_safe_softmax(Tensor self, int dim, ScalarType? dtype=None) -> Tensor", "Softmax",
+       safe_softmax},
       {"log_softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor", "LogSoftmax",
        softmax},
       {"_log_softmax(Tensor self, int dim, bool half_to_float) -> Tensor", "LogSoftmax", softmax},

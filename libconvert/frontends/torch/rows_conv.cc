@@ -35,7 +35,8 @@ void convolve(Call& c, Geometry g, std::vector<int64_t> pads = {}) {
     pads = g.padding;
     pads.insert(pads.end(), g.padding.begin(), g.padding.end());
   }
-  Call::Attributes attributes = {{"dilations", g.dilation}, {"group", g.groups}, {"pads", pads}, {"strides", g.stride}};
+  Call::Attributes attributes = {
+      {"dilations", g.dilation}, {"group", g.groups}, {"pads", pads}, {"strides", g.stride}};
   std::vector<int64_t> kernel;
   for (size_t i = 0; i < spatial; ++i) kernel.push_back(c.known_dim(w, i + 2));
   attributes["kernel_shape"] = kernel;
@@ -49,7 +50,8 @@ void convolve(Call& c, Geometry g, std::vector<int64_t> pads = {}) {
 }
 
 void conv(Call& c) {
-  Geometry g{c.ints("stride"), c.ints("padding"), c.ints("dilation"), {}, c.integer("groups"), false};
+  Geometry g{
+      c.ints("stride"), c.ints("padding"), c.ints("dilation"), {}, c.integer("groups"), false};
   convolve(c, std::move(g));
 }
 
@@ -72,22 +74,24 @@ void conv_padding(Call& c) {
 }
 
 void conv_transpose(Call& c) {
-  Geometry g{c.ints("stride"), c.ints("padding"), c.ints("dilation"), c.ints("output_padding"),
-             c.integer("groups"), true};
+  Geometry g{c.ints("stride"),         c.ints("padding"),   c.ints("dilation"),
+             c.ints("output_padding"), c.integer("groups"), true};
   convolve(c, std::move(g));
 }
 
 void convolution(Call& c) {
-  Geometry g{c.ints("stride"), c.ints("padding"), c.ints("dilation"), c.ints("output_padding"),
-             c.integer("groups"), c.flag("transposed")};
+  Geometry g{c.ints("stride"),         c.ints("padding"),   c.ints("dilation"),
+             c.ints("output_padding"), c.integer("groups"), c.flag("transposed")};
   convolve(c, std::move(g));
 }
 
 // Time-major convolution: [T, N, C] with a weight [k, C, K].
 void conv_tbc(Call& c) {
-  const ValueId x = c.transpose(c.tensor("self"), {1, 2, 0}), w = c.transpose(c.tensor("weight"), {2, 1, 0});
+  const ValueId x = c.transpose(c.tensor("self"), {1, 2, 0}),
+                w = c.transpose(c.tensor("weight"), {2, 1, 0});
   const int64_t pad = c.integer("pad");
-  const ValueId y = c.emit("Conv", {x, w, c.tensor("bias")}, {{"pads", std::vector<int64_t>{pad, pad}}});
+  const ValueId y =
+      c.emit("Conv", {x, w, c.tensor("bias")}, {{"pads", std::vector<int64_t>{pad, pad}}});
   c.give(c.transpose(y, {2, 0, 1}));
 }
 
@@ -133,8 +137,8 @@ std::vector<RowText> conv_rows() {
        "padding, int[] dilation, bool transposed, int[] output_padding, int groups, bool "
        "benchmark, bool deterministic, bool cudnn_enabled) -> Tensor",
        "Conv; ConvTranspose", convolution},
-      {"conv_tbc(Tensor self, Tensor weight, Tensor bias, int pad=0) -> Tensor",
-       "Transpose, Conv", conv_tbc},
+      {"conv_tbc(Tensor self, Tensor weight, Tensor bias, int pad=0) -> Tensor", "Transpose, Conv",
+       conv_tbc},
   };
 }
 

@@ -68,9 +68,7 @@ void copy(Call& c) {
   c.give(c.expand(c.as("src", c.dtype_of(x)), c.list_of(c.sizes(x))));
 }
 
-void scalar_tensor(Call& c) {
-  c.give(scalar(c, "s", c.dtype("dtype", DType::kF32)));
-}
+void scalar_tensor(Call& c) { c.give(scalar(c, "s", c.dtype("dtype", DType::kF32))); }
 
 void arange(Call& c) {
   std::vector<std::string_view> names = {"end"};
@@ -81,7 +79,8 @@ void arange(Call& c) {
   if (inner == DType::kBool) inner = DType::kI64;
   const DType type = c.dtype("dtype", inner);
   // Numbers are counted in their own type, then cast.
-  const DType with = kind_of(inner) == TypeKind::kFloat && type != DType::kF64 ? DType::kF32 : inner;
+  const DType with =
+      kind_of(inner) == TypeKind::kFloat && type != DType::kF64 ? DType::kF32 : inner;
   const auto operand = [&](std::string_view name, double fallback) {
     return c.has_param(name) ? c.as(name, with) : c.number(fallback, with);
   };
@@ -211,8 +210,7 @@ std::vector<RowText> create_rows() {
        "Range", arange},
       {"linspace(Scalar start, Scalar end, int steps, " MNN_FACTORY ") -> Tensor", "constant",
        linspace},
-      {"logspace(Scalar start, Scalar end, int steps, float base=10.0, " MNN_FACTORY
-       ") -> Tensor",
+      {"logspace(Scalar start, Scalar end, int steps, float base=10.0, " MNN_FACTORY ") -> Tensor",
        "constant", linspace},
       {"eye(int n, " MNN_FACTORY ") -> Tensor", "EyeLike", eye},
       {"eye.m(int n, int m, " MNN_FACTORY ") -> Tensor", "EyeLike", eye},

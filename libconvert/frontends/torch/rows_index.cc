@@ -23,9 +23,7 @@ void gather(Call& c) {
   c.give(c.emit("GatherElements", {x, index}, {{"axis", c.axis("dim", c.rank(x))}}));
 }
 
-void take(Call& c) {
-  c.give(c.gather(c.reshape(c.tensor("self"), {-1}), c.tensor("index"), 0));
-}
+void take(Call& c) { c.give(c.gather(c.reshape(c.tensor("self"), {-1}), c.tensor("index"), 0)); }
 
 void take_along_dim(Call& c) {
   ValueId x = c.tensor("self"), index = c.tensor("indices");
@@ -66,7 +64,8 @@ void nonzero_numpy(Call& c) {
 void masked_select(Call& c) {
   const ValueId x = c.tensor("self"), mask = c.tensor("mask");
   const ValueId wide = c.expand(x, c.shape_of(mask)), place = c.expand(mask, c.shape_of(x));
-  c.give(c.emit("Compress", {c.reshape(wide, {-1}), c.reshape(place, {-1})}, {{"axis", int64_t{0}}}));
+  c.give(
+      c.emit("Compress", {c.reshape(wide, {-1}), c.reshape(place, {-1})}, {{"axis", int64_t{0}}}));
 }
 
 // What index and index_put have in common. Indices (masks are places of what is true) come to the
@@ -149,7 +148,8 @@ void index(Call& c) {
   if (absent + 1 == static_cast<int64_t>(given.size())) {
     const auto at = std::ranges::find_if(given, [](ValueId v) { return v != kNoValue; });
     const DType type = c.dtype_of(*at);
-    if (type != DType::kBool && type != DType::kU8) return c.give(c.gather(x, *at, at - given.begin()));
+    if (type != DType::kBool && type != DType::kU8)
+      return c.give(c.gather(x, *at, at - given.begin()));
   }
   const std::optional<Advanced> a = advanced_indices(c, x, "indices");
   if (!a) return;
@@ -187,13 +187,15 @@ void index_put(Call& c) {
   const ValueId target = c.emit("GatherND", {data, a->places});
   const std::vector<int64_t> there = back_in_place(a->common, a->front, rank);
   std::vector<int64_t> back(there.size());
-  for (size_t i = 0; i < there.size(); ++i) back[static_cast<size_t>(there[i])] = static_cast<int64_t>(i);
+  for (size_t i = 0; i < there.size(); ++i)
+    back[static_cast<size_t>(there[i])] = static_cast<int64_t>(i);
   const ValueId shape = c.shape_of(c.transpose(target, there));
   const ValueId updates = c.transpose(c.expand(values, shape), back);
   const ValueId y = c.emit("ScatterND", {data, a->places, updates},
                            {{"reduction", std::string(add ? "add" : "none")}});
   std::vector<int64_t> inverse(a->perm.size());
-  for (size_t i = 0; i < a->perm.size(); ++i) inverse[static_cast<size_t>(a->perm[i])] = static_cast<int64_t>(i);
+  for (size_t i = 0; i < a->perm.size(); ++i)
+    inverse[static_cast<size_t>(a->perm[i])] = static_cast<int64_t>(i);
   c.give(c.transpose(y, inverse));
 }
 
@@ -203,8 +205,10 @@ void masked_scatter(Call& c) {
   // The n-th true place gets the n-th element of the source.
   const ValueId flat_mask = c.reshape(mask, {-1});
   const ValueId source = c.reshape(c.as("source", c.dtype_of(x)), {-1});
-  const ValueId count = c.emit("CumSum", {c.cast(flat_mask, DType::kI64), c.add_constant(Tensor::scalar(int64_t{0}))});
-  const ValueId place = c.binary("Max", c.binary("Sub", count, c.number(1, DType::kI64)), c.number(0, DType::kI64));
+  const ValueId count = c.emit(
+      "CumSum", {c.cast(flat_mask, DType::kI64), c.add_constant(Tensor::scalar(int64_t{0}))});
+  const ValueId place =
+      c.binary("Max", c.binary("Sub", count, c.number(1, DType::kI64)), c.number(0, DType::kI64));
   const ValueId taken = c.emit("Reshape", {c.gather(source, place, 0), c.shape_of(x)});
   c.give(c.where(mask, taken, x));
 }
@@ -224,8 +228,7 @@ std::vector<RowText> index_rows() {
       {"argwhere(Tensor self) -> Tensor", "NonZero, Transpose", nonzero},
       {"masked_select(Tensor self, Tensor mask) -> Tensor", "Compress", masked_select},
       {"index.Tensor(Tensor self, Tensor?[] indices) -> Tensor", "Gather, GatherND", index},
-      {"_unsafe_index.Tensor(Tensor self, Tensor?[] indices) -> Tensor", "Gather, GatherND",
-       index},
+      {"_unsafe_index.Tensor(Tensor self, Tensor?[] indices) -> Tensor", "Gather, GatherND", index},
       {"index_put(Tensor self, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor",
        "ScatterND, Where", index_put},
       {"_unsafe_index_put(Tensor self, Tensor?[] indices, Tensor values, bool accumulate=False) "

@@ -53,7 +53,8 @@ void stack_as(Call& c) {
       if (rank == 0) p = c.expand_dims(p, {0});
       axis = rank < 2 ? 0 : 1;
     } else if (c.op() == "aten::vstack") {
-      if (rank < 2) p = c.expand_dims(p, rank == 0 ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0});
+      if (rank < 2)
+        p = c.expand_dims(p, rank == 0 ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0});
     } else {
       if (rank == 0) p = c.expand_dims(p, {0, 1, 2});
       if (rank == 1) p = c.expand_dims(p, {0, 2});
@@ -70,7 +71,8 @@ void repeat(Call& c) {
   const std::vector<IntArg> repeats = c.int_args(c.has_param("repeats") ? "repeats" : "dims");
   const size_t rank = c.rank(x);
   std::vector<IntArg> all = repeats;
-  if (c.op() == "aten::tile" && all.size() < rank) all.insert(all.begin(), rank - all.size(), IntArg{1});
+  if (c.op() == "aten::tile" && all.size() < rank)
+    all.insert(all.begin(), rank - all.size(), IntArg{1});
   if (all.size() < rank) return c.fail(invalid("fewer repeats than dims"));
   std::vector<int64_t> fresh(all.size() - rank);
   std::iota(fresh.begin(), fresh.end(), 0);
@@ -109,12 +111,14 @@ void repeat_interleave_tensor(Call& c) {
   Result<std::vector<int64_t>> counts = constant->to_ints();
   if (!counts.ok()) return c.fail(counts.status());
   const int64_t n = c.known_dim(x, static_cast<size_t>(axis));
-  if (counts->size() == 1) counts->assign(static_cast<size_t>(std::max<int64_t>(n, 0)), (*counts)[0]);
+  if (counts->size() == 1)
+    counts->assign(static_cast<size_t>(std::max<int64_t>(n, 0)), (*counts)[0]);
   std::vector<int64_t> places;
   constexpr size_t kMost = size_t{1} << 26;
   for (size_t i = 0; i < counts->size(); ++i) {
     if ((*counts)[i] < 0) return c.fail(invalid("a negative repeat"));
-    if (static_cast<uint64_t>((*counts)[i]) > kMost - places.size()) return c.refuse("too many elements");
+    if (static_cast<uint64_t>((*counts)[i]) > kMost - places.size())
+      return c.refuse("too many elements");
     places.insert(places.end(), static_cast<size_t>((*counts)[i]), static_cast<int64_t>(i));
   }
   c.give(c.gather(x, c.add_ints(places), axis));
@@ -135,9 +139,9 @@ ValueId rolled(Call& c, ValueId x, int64_t axis, int64_t shift) {
   if (d.known() && d.value() > 0) shift = ((shift % d.value()) + d.value()) % d.value();
   if (shift == 0) return x;
   constexpr int64_t kEnd = std::numeric_limits<int64_t>::max();
-  return c.concat({c.slice(x, axis, IntArg{-shift}, IntArg{kEnd}),
-                   c.slice(x, axis, IntArg{0}, IntArg{-shift})},
-                  axis);
+  return c.concat(
+      {c.slice(x, axis, IntArg{-shift}, IntArg{kEnd}), c.slice(x, axis, IntArg{0}, IntArg{-shift})},
+      axis);
 }
 
 void roll(Call& c) {
@@ -193,13 +197,14 @@ void pad(Call& c) {
                                            : nullptr;
   if (ours == nullptr) return c.fail(invalid("pad mode '" + mode + "'"));
   const DType type = c.dtype_of(x);
-  const ValueId fill = type == DType::kBool ? c.add_constant(Tensor::scalar(value != 0))
-                                            : c.number(value, type);
+  const ValueId fill =
+      type == DType::kBool ? c.add_constant(Tensor::scalar(value != 0)) : c.number(value, type);
   c.give(padded(c, x, c.int_args("pad"), ours, fill));
 }
 
 void reflect_pad(Call& c) {
-  c.give(padded(c, c.tensor("self"), c.int_args("padding"), c.form() == "Pad reflect" ? "reflect" : "edge", kNoValue));
+  c.give(padded(c, c.tensor("self"), c.int_args("padding"),
+                c.form() == "Pad reflect" ? "reflect" : "edge", kNoValue));
 }
 
 // Channels of the last three dims [C, H, W] to blocks, or back.
@@ -228,9 +233,8 @@ void pixel_unshuffle(Call& c) {
   if (rank < 3 || r < 1) return c.fail(invalid("expected [*, C, H, W] and a positive factor"));
   std::vector<IntArg> shape = c.sizes(x);
   if (!c.status.ok()) return;
-  ValueId y = rank == 4
-                  ? x
-                  : c.view(x, {IntArg{-1}, shape[rank - 3], shape[rank - 2], shape[rank - 1]});
+  ValueId y =
+      rank == 4 ? x : c.view(x, {IntArg{-1}, shape[rank - 3], shape[rank - 2], shape[rank - 1]});
   y = c.emit("SpaceToDepth", {y}, {{"blocksize", r}, {"mode", std::string("CRD")}});
   if (rank != 4) {
     std::vector<IntArg> back(shape.begin(), shape.end() - 3);
@@ -311,8 +315,9 @@ void col2im(Call& c) {
   const std::vector<int64_t> p = c.ints("padding");
   std::vector<int64_t> pads = p;
   pads.insert(pads.end(), p.begin(), p.end());
-  const ValueId y = c.emit("Col2Im", {x, c.list_of(c.int_args("output_size")), c.add_ints(c.ints("kernel_size"))},
-                           {{"dilations", c.ints("dilation")}, {"pads", pads}, {"strides", c.ints("stride")}});
+  const ValueId y =
+      c.emit("Col2Im", {x, c.list_of(c.int_args("output_size")), c.add_ints(c.ints("kernel_size"))},
+             {{"dilations", c.ints("dilation")}, {"pads", pads}, {"strides", c.ints("stride")}});
   c.give(batched ? y : c.squeeze(y, {0}));
 }
 
@@ -321,8 +326,8 @@ void im2col(Call& c) {
   ValueId x = c.tensor("self");
   const bool batched = c.rank(x) == 4;
   if (!batched) x = c.expand_dims(x, {0});
-  const std::vector<int64_t> k = c.ints("kernel_size"), d = c.ints("dilation"), p = c.ints("padding"),
-                             s = c.ints("stride");
+  const std::vector<int64_t> k = c.ints("kernel_size"), d = c.ints("dilation"),
+                             p = c.ints("padding"), s = c.ints("stride");
   if (!c.status.ok()) return;
   if (c.rank(x) != 4 || k.size() != 2 || d.size() != 2 || p.size() != 2 || s.size() != 2) {
     return c.fail(invalid("expected an image and two numbers each"));
@@ -332,7 +337,8 @@ void im2col(Call& c) {
   const int64_t columns = s[1] < 1 ? 0 : (w - d[1] * (k[1] - 1) - 1) / s[1] + 1;
   const auto count = checked_elements({k[0], k[1], rows, columns});
   constexpr int64_t kMost = int64_t{1} << 26;
-  if (!count || *count < 1 || *count > kMost) return c.fail(invalid("bad kernel, stride or padding"));
+  if (!count || *count < 1 || *count > kMost)
+    return c.fail(invalid("bad kernel, stride or padding"));
   x = padded(c, x, {IntArg{p[1]}, IntArg{p[1]}, IntArg{p[0]}, IntArg{p[0]}}, "constant",
              c.number(0, c.dtype_of(x)));
   std::vector<int64_t> places;
@@ -404,8 +410,7 @@ std::vector<RowText> join_rows() {
       {"pixel_shuffle(Tensor self, int upscale_factor) -> Tensor", "DepthToSpace", pixel_shuffle},
       {"pixel_unshuffle(Tensor self, int downscale_factor) -> Tensor", "SpaceToDepth",
        pixel_unshuffle},
-      {"channel_shuffle(Tensor self, int groups) -> Tensor", "Reshape, Transpose",
-       channel_shuffle},
+      {"channel_shuffle(Tensor self, int groups) -> Tensor", "Reshape, Transpose", channel_shuffle},
       {"tril(Tensor self, int diagonal=0) -> Tensor", "Trilu", triangle},
       {"triu(Tensor self, int diagonal=0) -> Tensor", "Trilu", triangle},
       {"meshgrid(Tensor[] tensors) -> Tensor[]", "Reshape, Expand", meshgrid},

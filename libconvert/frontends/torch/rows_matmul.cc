@@ -7,8 +7,10 @@ namespace mnn::torch {
 namespace {
 
 void matmul(Call& c) {
-  const std::string_view other = c.has_param("mat2") ? "mat2" : c.has_param("vec") ? "vec"
-                                 : c.has_param("tensor") ? "tensor" : "other";
+  const std::string_view other = c.has_param("mat2")     ? "mat2"
+                                 : c.has_param("vec")    ? "vec"
+                                 : c.has_param("tensor") ? "tensor"
+                                                         : "other";
   const DType type = c.promoted({"self", other});
   c.give(c.binary("MatMul", c.as("self", type), c.as(other, type)));
 }
@@ -51,7 +53,8 @@ void addbmm(Call& c) {
 }
 
 void outer(Call& c) {
-  c.give(c.binary("Mul", c.expand_dims(c.tensor("self"), {1}), c.expand_dims(c.tensor("vec2"), {0})));
+  c.give(
+      c.binary("Mul", c.expand_dims(c.tensor("self"), {1}), c.expand_dims(c.tensor("vec2"), {0})));
 }
 
 void einsum(Call& c) {
@@ -96,7 +99,8 @@ void attention(Call& c) {
   if (rank < 4) {
     const auto four = [&](ValueId x) {
       std::vector<int64_t> axes;
-      for (size_t i = c.rank(x); i < 4; ++i) axes.push_back(static_cast<int64_t>(rank == 3 ? 1 : i - c.rank(x)));
+      for (size_t i = c.rank(x); i < 4; ++i)
+        axes.push_back(static_cast<int64_t>(rank == 3 ? 1 : i - c.rank(x)));
       return c.expand_dims(x, axes);
     };
     if (rank < 2) return c.fail(invalid("expected a query of rank 2 or more"));
@@ -105,7 +109,8 @@ void attention(Call& c) {
     k = four(k);
     v = four(v);
   } else if (rank > 4) {
-    if (mask != kNoValue && c.rank(mask) > 2) return c.refuse("masks of attention over more than four dims");
+    if (mask != kNoValue && c.rank(mask) > 2)
+      return c.refuse("masks of attention over more than four dims");
     for (size_t i = 0; i + 3 < rank; ++i) outer.push_back(c.size(q, i));
     const auto merged = [&](ValueId x) {
       return c.view(x, {IntArg{-1}, c.size(x, rank - 3), c.size(x, rank - 2), c.size(x, rank - 1)});
@@ -184,7 +189,8 @@ void pdist(Call& c) {
       second.push_back(j);
     }
   }
-  const ValueId d = c.binary("Sub", c.gather(x, c.add_ints(first), 0), c.gather(x, c.add_ints(second), 0));
+  const ValueId d =
+      c.binary("Sub", c.gather(x, c.add_ints(first), 0), c.gather(x, c.add_ints(second), 0));
   c.give(minkowski(c, d, c.real("p"), false));
 }
 
@@ -210,7 +216,8 @@ void tensordot(Call& c) {
   for (size_t i = 0; i < ra; ++i) left += next++;
   for (size_t i = 0; i < rb; ++i) right += next <= 'z' ? next++ : 'A';
   for (size_t i = 0; i < da.size(); ++i) {
-    right[static_cast<size_t>(c.normalized(db[i], rb))] = left[static_cast<size_t>(c.normalized(da[i], ra))];
+    right[static_cast<size_t>(c.normalized(db[i], rb))] =
+        left[static_cast<size_t>(c.normalized(da[i], ra))];
   }
   for (const char ch : left) {
     if (right.find(ch) == std::string::npos) out += ch;
@@ -261,8 +268,8 @@ std::vector<RowText> matmul_rows() {
        "dropout_p=0.0, bool is_causal=False, *, Tensor? attn_mask=None, float? scale=None) -> "
        "(Tensor output, Tensor logsumexp)",
        "Attention", attention_kernel},
-      {"cdist(Tensor x1, Tensor x2, float p=2, int? compute_mode=None) -> Tensor",
-       "Sub, ReduceL2", cdist},
+      {"cdist(Tensor x1, Tensor x2, float p=2, int? compute_mode=None) -> Tensor", "Sub, ReduceL2",
+       cdist},
       {"_cdist_forward(Tensor x1, Tensor x2, float p, int? compute_mode) -> Tensor",
        "Sub, ReduceL2", cdist},
       {"_pdist_forward(Tensor self, float p=2) -> Tensor", "Gather, Sub, ReduceL2", pdist},

@@ -29,11 +29,11 @@ void batch_norm(Call& c) {
   if (c.none("running_mean") || c.none("running_var")) {
     return c.refuse("batch_norm without running statistics is not supported");
   }
-  const ValueId y = c.emit("BatchNormalization",
-                           {x, or_constant(c, "weight", 1, channels, type),
-                            or_constant(c, "bias", 0, channels, type), c.tensor("running_mean"),
-                            c.tensor("running_var")},
-                           {{"epsilon", c.real("eps")}});
+  const ValueId y = c.emit(
+      "BatchNormalization",
+      {x, or_constant(c, "weight", 1, channels, type), or_constant(c, "bias", 0, channels, type),
+       c.tensor("running_mean"), c.tensor("running_var")},
+      {{"epsilon", c.real("eps")}});
   c.give(y);
   // Statistics of the batch: empty in evaluation.
   while (c.results.size() < c.call.row->schema.results.size()) {
@@ -54,7 +54,8 @@ void batch_norm_own_statistics(Call& c) {
   column[0] = -1;
   const ValueId mean = c.reduce("ReduceMean", x, axes, true), d = c.binary("Sub", x, mean);
   const ValueId var = c.reduce("ReduceMean", c.binary("Mul", d, d), axes, true);
-  const ValueId rstd = c.unary("Reciprocal", c.unary("Sqrt", c.binary("Add", var, c.number(c.real("eps"), type))));
+  const ValueId rstd =
+      c.unary("Reciprocal", c.unary("Sqrt", c.binary("Add", var, c.number(c.real("eps"), type))));
   ValueId y = c.binary("Mul", d, rstd);
   if (!c.none("weight")) y = c.binary("Mul", y, c.reshape(c.tensor("weight"), column));
   if (!c.none("bias")) y = c.binary("Add", y, c.reshape(c.tensor("bias"), column));
@@ -70,7 +71,8 @@ void native_batch_norm(Call& c) {
 // Sizes of the normalized dims: the last ones.
 std::vector<int64_t> normalized_dims(Call& c, ValueId x) {
   std::vector<int64_t> dims = c.ints("normalized_shape");
-  if (dims.empty() || dims.size() > c.rank(x)) c.fail(invalid("argument 'normalized_shape' does not fit"));
+  if (dims.empty() || dims.size() > c.rank(x))
+    c.fail(invalid("argument 'normalized_shape' does not fit"));
   return dims;
 }
 ValueId ones(Call& c, const std::vector<int64_t>& dims, DType type) {
@@ -87,7 +89,8 @@ void give_statistics(Call& c, ValueId x, size_t dims) {
   const ValueId mean = c.reduce("ReduceMean", x, axes, true), d = c.binary("Sub", x, mean);
   const ValueId var = c.reduce("ReduceMean", c.binary("Mul", d, d), axes, true);
   c.give(mean);
-  c.give(c.unary("Reciprocal", c.unary("Sqrt", c.binary("Add", var, c.number(c.real("eps"), type)))));
+  c.give(
+      c.unary("Reciprocal", c.unary("Sqrt", c.binary("Add", var, c.number(c.real("eps"), type)))));
 }
 
 void layer_norm(Call& c) {
@@ -109,10 +112,14 @@ void rms_norm(Call& c) {
   // None is the type's own epsilon.
   constexpr double kF32 = 1.1920928955078125e-07, kF16 = 0.0009765625, kBf16 = 0.0078125,
                    kF64 = 2.220446049250313e-16;
-  const double own = type == DType::kF64 ? kF64 : type == DType::kF16 ? kF16 : type == DType::kBF16 ? kBf16 : kF32;
+  const double own = type == DType::kF64    ? kF64
+                     : type == DType::kF16  ? kF16
+                     : type == DType::kBF16 ? kBf16
+                                            : kF32;
   const ValueId given = c.tensor("weight");
   c.give(c.emit("RMSNormalization", {x, given != kNoValue ? given : ones(c, dims, type)},
-                {{"axis", -static_cast<int64_t>(dims.size())}, {"epsilon", c.none("eps") ? own : c.real("eps")}}));
+                {{"axis", -static_cast<int64_t>(dims.size())},
+                 {"epsilon", c.none("eps") ? own : c.real("eps")}}));
 }
 
 void group_norm(Call& c) {
@@ -120,9 +127,10 @@ void group_norm(Call& c) {
   const DType type = c.dtype_of(x);
   const int64_t channels = c.known_dim(x, 1);
   const int64_t groups = c.integer(c.has_param("num_groups") ? "num_groups" : "group");
-  c.give(c.emit("GroupNormalization",
-                {x, or_constant(c, "weight", 1, channels, type), or_constant(c, "bias", 0, channels, type)},
-                {{"epsilon", c.real("eps")}, {"num_groups", groups}}));
+  c.give(c.emit(
+      "GroupNormalization",
+      {x, or_constant(c, "weight", 1, channels, type), or_constant(c, "bias", 0, channels, type)},
+      {{"epsilon", c.real("eps")}, {"num_groups", groups}}));
   if (c.call.row->schema.results.size() > 1 && c.status.ok()) {
     const ValueId flat = c.view(x, {c.size(x, 0), IntArg{groups}, IntArg{-1}});
     give_statistics(c, flat, 1);
@@ -138,14 +146,16 @@ void instance_norm(Call& c) {
   const DType type = c.dtype_of(x);
   const int64_t channels = c.known_dim(x, 1);
   if (!c.flag("use_input_stats")) {
-    return c.give(c.emit("BatchNormalization",
-                         {x, or_constant(c, "weight", 1, channels, type), or_constant(c, "bias", 0, channels, type),
-                          c.tensor("running_mean"), c.tensor("running_var")},
-                         {{"epsilon", c.real("eps")}}));
+    return c.give(c.emit(
+        "BatchNormalization",
+        {x, or_constant(c, "weight", 1, channels, type), or_constant(c, "bias", 0, channels, type),
+         c.tensor("running_mean"), c.tensor("running_var")},
+        {{"epsilon", c.real("eps")}}));
   }
-  c.give(c.emit("InstanceNormalization",
-                {x, or_constant(c, "weight", 1, channels, type), or_constant(c, "bias", 0, channels, type)},
-                {{"epsilon", c.real("eps")}}));
+  c.give(c.emit(
+      "InstanceNormalization",
+      {x, or_constant(c, "weight", 1, channels, type), or_constant(c, "bias", 0, channels, type)},
+      {{"epsilon", c.real("eps")}}));
 }
 
 }  // namespace

@@ -83,7 +83,8 @@ void log1p(Call& c) {
   c.give(c.where(small, x, c.where(infinite, c.unary("Log", u), y)));
 }
 
-// exp(x) - 1 without losing small x: tanh(x / 2) * (exp(x) + 1); the plain form where that is large.
+// exp(x) - 1 without losing small x: tanh(x / 2) * (exp(x) + 1); the plain form where that is
+// large.
 void expm1(Call& c) {
   const ValueId x = real_input(c);
   const DType type = c.dtype_of(x);
@@ -125,8 +126,9 @@ void nan_to_num(Call& c) {
   };
   ValueId y = c.where(c.unary("IsNaN", x), bound("nan", 0), x);
   const auto infinite = [&](bool positive) {
-    return c.emit("IsInf", {x},
-                  {{"detect_negative", int64_t{!positive}}, {"detect_positive", int64_t{positive}}});
+    return c.emit(
+        "IsInf", {x},
+        {{"detect_negative", int64_t{!positive}}, {"detect_positive", int64_t{positive}}});
   };
   y = c.where(infinite(true), bound("posinf", most), y);
   c.give(c.where(infinite(false), bound("neginf", -most), y));
@@ -158,9 +160,7 @@ ValueId complex_product(Call& c, const TensorArg& a, const TensorArg& b) {
     return c.select(t.id, static_cast<int64_t>(c.rank(t.id)) - 1, IntArg{which});
   };
   const auto joined = [&](ValueId re, ValueId im) {
-    const auto last = [&](ValueId v) {
-      return c.emit("Unsqueeze", {v, c.add_ints({-1})});
-    };
+    const auto last = [&](ValueId v) { return c.emit("Unsqueeze", {v, c.add_ints({-1})}); };
     return c.concat({last(re), last(im)}, -1);
   };
   if (a.complex && b.complex) {
@@ -284,8 +284,7 @@ ValueId angle_of(Call& c, ValueId y, ValueId x) {
   const ValueId pi = c.number(std::numbers::pi, type), minus_pi = c.number(-std::numbers::pi, type);
   const ValueId turn = c.where(left, c.where(down, minus_pi, pi), zero);
   const ValueId slanted = c.binary("Add", c.unary("Atan", c.binary("Div", y, safe)), turn);
-  const ValueId upright =
-      c.binary("Mul", c.unary("Sign", y), c.number(std::numbers::pi / 2, type));
+  const ValueId upright = c.binary("Mul", c.unary("Sign", y), c.number(std::numbers::pi / 2, type));
   return c.where(on_axis, upright, slanted);
 }
 
@@ -388,8 +387,7 @@ std::vector<RowText> pointwise_rows() {
       {"ceil(Tensor self) -> Tensor", "Ceil", rounding},
       {"floor(Tensor self) -> Tensor", "Floor", rounding},
       {"round(Tensor self) -> Tensor", "Round", rounding},
-      {"round.decimals(Tensor self, *, int decimals) -> Tensor", "Mul, Round, Div",
-       round_decimals},
+      {"round.decimals(Tensor self, *, int decimals) -> Tensor", "Mul, Round, Div", round_decimals},
       {"trunc(Tensor self) -> Tensor", "Sign, Floor, Abs, Mul", trunc},
       {"frac(Tensor self) -> Tensor", "Sign, Floor, Abs, Mul, Sub", frac},
       {"deg2rad(Tensor self) -> Tensor", "Mul", deg2rad},
@@ -407,10 +405,10 @@ std::vector<RowText> pointwise_rows() {
       {"mul.Scalar(Tensor self, Scalar other) -> Tensor", "Mul", mul},
       {"div.Tensor(Tensor self, Tensor other) -> Tensor", "Div", div},
       {"div.Scalar(Tensor self, Scalar other) -> Tensor", "Div", div},
-      {"div.Tensor_mode(Tensor self, Tensor other, *, str? rounding_mode) -> Tensor",
-       "Div, Floor", div},
-      {"div.Scalar_mode(Tensor self, Scalar other, *, str? rounding_mode) -> Tensor",
-       "Div, Floor", div},
+      {"div.Tensor_mode(Tensor self, Tensor other, *, str? rounding_mode) -> Tensor", "Div, Floor",
+       div},
+      {"div.Scalar_mode(Tensor self, Scalar other, *, str? rounding_mode) -> Tensor", "Div, Floor",
+       div},
       {"true_divide.Tensor(Tensor self, Tensor other) -> Tensor", "Div", div},
       {"true_divide.Scalar(Tensor self, Scalar other) -> Tensor", "Div", div},
       {"floor_divide(Tensor self, Tensor other) -> Tensor", "Div, Floor", floor_divide},

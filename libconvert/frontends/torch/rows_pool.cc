@@ -28,7 +28,8 @@ struct Window {
 };
 Window window_of(Call& c) {
   const size_t n = spatial_of(c);
-  Window w{n, spatial_ints(c, "kernel_size", n), {}, spatial_ints(c, "padding", n), c.flag("ceil_mode")};
+  Window w{
+      n, spatial_ints(c, "kernel_size", n), {}, spatial_ints(c, "padding", n), c.flag("ceil_mode")};
   w.stride = c.none("stride") || c.ints("stride").empty() ? w.kernel : spatial_ints(c, "stride", n);
   return w;
 }
@@ -36,7 +37,10 @@ Window window_of(Call& c) {
 Call::Attributes attributes_of(const Window& w) {
   std::vector<int64_t> pads = w.padding;
   pads.insert(pads.end(), w.padding.begin(), w.padding.end());
-  return {{"ceil_mode", int64_t{w.ceil}}, {"kernel_shape", w.kernel}, {"pads", pads}, {"strides", w.stride}};
+  return {{"ceil_mode", int64_t{w.ceil}},
+          {"kernel_shape", w.kernel},
+          {"pads", pads},
+          {"strides", w.stride}};
 }
 
 // With a batch dim in front, if there is none.
@@ -82,7 +86,6 @@ void avg_pool(Call& c) {
   }
   c.give(added ? c.squeeze(y, {0}) : y);
 }
-
 
 // Windows [floor(i * n / out), ceil((i + 1) * n / out)): the rows of an averaging matrix [n, out].
 ValueId averaging_matrix(Call& c, int64_t n, int64_t out, DType type) {
@@ -166,7 +169,8 @@ ValueId uneven_max(Call& c, ValueId x, int64_t axis, int64_t out) {
   }
   std::vector<ValueId> parts;
   for (int64_t i = 0; i < out; ++i) {
-    const ValueId part = c.slice(x, axis, IntArg{i * n / out}, IntArg{((i + 1) * n + out - 1) / out});
+    const ValueId part =
+        c.slice(x, axis, IntArg{i * n / out}, IntArg{((i + 1) * n + out - 1) / out});
     parts.push_back(c.reduce("ReduceMax", part, {axis}, true));
   }
   return c.concat(parts, axis);
@@ -233,12 +237,12 @@ std::vector<RowText> pool_rows() {
        adaptive_avg_pool},
       {"_adaptive_avg_pool3d(Tensor self, int?[3] output_size) -> Tensor", "GlobalAveragePool",
        adaptive_avg_pool},
-      {"adaptive_max_pool1d(Tensor self, int[1] output_size) -> (Tensor, Tensor)",
-       "GlobalMaxPool", adaptive_max_pool},
-      {"adaptive_max_pool2d(Tensor self, int?[2] output_size) -> (Tensor, Tensor)",
-       "GlobalMaxPool", adaptive_max_pool},
-      {"adaptive_max_pool3d(Tensor self, int?[3] output_size) -> (Tensor, Tensor)",
-       "GlobalMaxPool", adaptive_max_pool},
+      {"adaptive_max_pool1d(Tensor self, int[1] output_size) -> (Tensor, Tensor)", "GlobalMaxPool",
+       adaptive_max_pool},
+      {"adaptive_max_pool2d(Tensor self, int?[2] output_size) -> (Tensor, Tensor)", "GlobalMaxPool",
+       adaptive_max_pool},
+      {"adaptive_max_pool3d(Tensor self, int?[3] output_size) -> (Tensor, Tensor)", "GlobalMaxPool",
+       adaptive_max_pool},
   };
 }
 

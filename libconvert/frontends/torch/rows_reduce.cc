@@ -49,8 +49,8 @@ void log_sum_exp(Call& c) { c.give(reduced(c, "ReduceLogSumExp", real_input(c)))
 // Extrema keep the type; of bools they are any and all.
 ValueId extreme(Call& c, ValueId x, bool largest) {
   const bool truth = c.dtype_of(x) == DType::kBool;
-  const ValueId y = reduced(c, largest ? "ReduceMax" : "ReduceMin",
-                            truth ? c.cast(x, DType::kI32) : x);
+  const ValueId y =
+      reduced(c, largest ? "ReduceMax" : "ReduceMin", truth ? c.cast(x, DType::kI32) : x);
   return truth ? c.cast(y, DType::kBool) : y;
 }
 void amax(Call& c) { c.give(extreme(c, c.tensor("self"), true)); }
@@ -129,8 +129,7 @@ std::pair<ValueId, ValueId> variance(Call& c) {
   if (correction == 0) {
     v = c.reduce("ReduceMean", squares, axes, keeps(c));
   } else {
-    const ValueId freedom =
-        c.binary("Sub", count_of(c, x, axes, type), c.number(correction, type));
+    const ValueId freedom = c.binary("Sub", count_of(c, x, axes, type), c.number(correction, type));
     const ValueId room = c.binary("Max", freedom, c.number(0, type));
     v = c.binary("Div", c.reduce("ReduceSum", squares, axes, keeps(c)), room);
   }
@@ -178,11 +177,10 @@ void top_k(Call& c) {
   const ValueId x = c.tensor("self");
   const size_t rank = c.rank(x);
   const int64_t axis = c.axis("dim", rank);
-  const std::vector<ValueId> y =
-      c.emit_n("TopK", {x, c.list_of({c.int_arg("k")})}, 2,
-               {{"axis", axis},
-                {"largest", int64_t{c.flag("largest")}},
-                {"sorted", int64_t{c.flag("sorted")}}});
+  const std::vector<ValueId> y = c.emit_n("TopK", {x, c.list_of({c.int_arg("k")})}, 2,
+                                          {{"axis", axis},
+                                           {"largest", int64_t{c.flag("largest")}},
+                                           {"sorted", int64_t{c.flag("sorted")}}});
   c.give(y[0]);
   c.give(y[1]);
 }
@@ -279,8 +277,8 @@ std::vector<RowText> reduce_rows() {
       {"std.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool "
        "keepdim=False) -> Tensor",
        "ReduceMean, Sub, Mul, Div, Sqrt", std_dev},
-      {"var_mean(Tensor self, bool unbiased=True) -> (Tensor, Tensor)",
-       "ReduceMean, Sub, Mul, Div", var_mean},
+      {"var_mean(Tensor self, bool unbiased=True) -> (Tensor, Tensor)", "ReduceMean, Sub, Mul, Div",
+       var_mean},
       {"var_mean.dim(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> "
        "(Tensor, Tensor)",
        "ReduceMean, Sub, Mul, Div", var_mean},

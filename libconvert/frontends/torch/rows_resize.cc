@@ -44,12 +44,15 @@ void resize(Call& c, const std::string& mode, const std::string& coordinates, bo
   }
   if (scales.size() != spatial) return c.fail(invalid("argument 'scale_factors' does not fit"));
   const auto n = static_cast<int64_t>(scales.size());
-  c.give(c.emit("Resize", {x, kNoValue, c.add_constant(Tensor::of<float>({n}, scales))}, attributes));
+  c.give(
+      c.emit("Resize", {x, kNoValue, c.add_constant(Tensor::of<float>({n}, scales))}, attributes));
 }
 
 void nearest(Call& c) { resize(c, "nearest", "asymmetric", false); }
 void nearest_exact(Call& c) { resize(c, "nearest", "half_pixel", false, "round_prefer_ceil"); }
-std::string coordinates(Call& c) { return c.flag("align_corners") ? "align_corners" : "half_pixel"; }
+std::string coordinates(Call& c) {
+  return c.flag("align_corners") ? "align_corners" : "half_pixel";
+}
 void linear(Call& c) { resize(c, "linear", coordinates(c), false); }
 void cubic(Call& c) { resize(c, "cubic", coordinates(c), false); }
 void linear_antialias(Call& c) { resize(c, "linear", coordinates(c), true); }

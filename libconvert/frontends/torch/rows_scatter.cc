@@ -32,10 +32,11 @@ void scatter(Call& c) {
   if (c.op() == "aten::scatter_add") reduction = "add";
   if (c.has_param("reduce")) {
     const std::string how = c.text("reduce");
-    reduction = how == "add" || how == "sum" ? "add" : how == "multiply" || how == "prod" ? "mul"
-                : how == "amax" ? "max"
-                : how == "amin" ? "min"
-                                : "";
+    reduction = how == "add" || how == "sum"         ? "add"
+                : how == "multiply" || how == "prod" ? "mul"
+                : how == "amax"                      ? "max"
+                : how == "amin"                      ? "min"
+                                                     : "";
     if (reduction.empty()) return c.refuse("reduction '" + how + "' is not supported");
   }
   if (c.has_param("include_self") && !c.flag("include_self")) {
@@ -59,7 +60,8 @@ void index_write(Call& c) {
   column[static_cast<size_t>(axis)] = -1;
   const ValueId whole = c.list_of(shape);
   const ValueId places = c.expand(c.reshape(index, column), whole);
-  ValueId source = c.has_param("source") ? c.as("source", type) : c.expand(c.as("value", type), whole);
+  ValueId source =
+      c.has_param("source") ? c.as("source", type) : c.expand(c.as("value", type), whole);
   if (c.has_param("alpha") && c.real("alpha") != 1) {
     source = c.binary("Mul", source, c.number(c.real("alpha"), type));
   }
@@ -120,7 +122,8 @@ void bucketize(Call& c) {
   const DType type = c.dtype_of(values);
   const ValueId v = c.emit("Unsqueeze", {values, c.add_ints({-1})});
   ValueId b = c.cast(bounds, type);
-  if (search && c.rank(bounds) > 1) b = c.expand_dims(b, {static_cast<int64_t>(c.rank(bounds)) - 1});
+  if (search && c.rank(bounds) > 1)
+    b = c.expand_dims(b, {static_cast<int64_t>(c.rank(bounds)) - 1});
   const ValueId below = c.binary(right ? "LessOrEqual" : "Less", b, v);
   const DType out = c.flag("out_int32") ? DType::kI32 : DType::kI64;
   c.give(c.emit("ReduceSum", {c.cast(below, out), c.add_ints({-1})}, {{"keepdims", int64_t{0}}}));
@@ -146,8 +149,8 @@ std::vector<RowText> scatter_rows() {
        "ScatterElements", scatter},
       {"index_add(Tensor self, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor",
        "ScatterElements", index_write},
-      {"index_copy(Tensor self, int dim, Tensor index, Tensor source) -> Tensor",
-       "ScatterElements", index_write},
+      {"index_copy(Tensor self, int dim, Tensor index, Tensor source) -> Tensor", "ScatterElements",
+       index_write},
       {"index_fill.int_Scalar(Tensor self, int dim, Tensor index, Scalar value) -> Tensor",
        "ScatterElements", index_write},
       {"index_fill.int_Tensor(Tensor self, int dim, Tensor index, Tensor value) -> Tensor",

@@ -93,9 +93,7 @@ void expand(Call& c) {
   }
   c.give(c.expand(x, c.list_of(shape)));
 }
-void expand_as(Call& c) {
-  c.give(c.expand(c.tensor("self"), c.shape_of(c.tensor("other"))));
-}
+void expand_as(Call& c) { c.give(c.expand(c.tensor("self"), c.shape_of(c.tensor("other")))); }
 
 // The common shape of what broadcasts, as values of shape [rank].
 void broadcast_tensors(Call& c) {
@@ -210,10 +208,9 @@ void narrow(Call& c) {
   const ValueId x = c.tensor("self");
   const int64_t axis = c.axis("dim", c.rank(x));
   const IntArg start = c.int_arg("start"), length = c.int_arg("length");
-  const IntArg end =
-      start.known() && length.known()
-          ? IntArg{start.value + length.value}
-          : c.int_of(c.binary("Add", c.value_of(start), c.value_of(length)));
+  const IntArg end = start.known() && length.known()
+                         ? IntArg{start.value + length.value}
+                         : c.int_of(c.binary("Add", c.value_of(start), c.value_of(length)));
   c.give(c.slice(x, axis, start, end));
 }
 
@@ -395,8 +392,7 @@ std::vector<RowText> view_rows() {
        "Reshape", flatten},
       {"unflatten.int(Tensor(a) self, int dim, int[] sizes) -> Tensor(a)", "Reshape", unflatten},
       {"ravel(Tensor(a) self) -> Tensor(a)", "Reshape", ravel},
-      {"expand(Tensor(a) self, int[] size, *, bool implicit=False) -> Tensor(a)", "Expand",
-       expand},
+      {"expand(Tensor(a) self, int[] size, *, bool implicit=False) -> Tensor(a)", "Expand", expand},
       {"expand_copy(Tensor self, int[] size, *, bool implicit=False) -> Tensor", "Expand", expand},
       {"broadcast_to(Tensor(a) self, int[] size) -> Tensor(a)", "Expand", expand},
       {"expand_as(Tensor(a) self, Tensor other) -> Tensor(a)", "Expand", expand_as},
@@ -408,8 +404,8 @@ std::vector<RowText> view_rows() {
       {"numpy_T(Tensor(a) self) -> Tensor(a)", "Transpose", reverse_dims},
       {"mT(Tensor(a) self) -> Tensor(a)", "Transpose", matrix_transpose},
       {"adjoint(Tensor(a) self) -> Tensor(a)", "Transpose", matrix_transpose},
-      {"movedim.intlist(Tensor(a) self, int[] source, int[] destination) -> Tensor(a)",
-       "Transpose", movedim},
+      {"movedim.intlist(Tensor(a) self, int[] source, int[] destination) -> Tensor(a)", "Transpose",
+       movedim},
       {"movedim.int(Tensor(a) self, int source, int destination) -> Tensor(a)", "Transpose",
        movedim},
       {"moveaxis.intlist(Tensor(a) self, int[] source, int[] destination) -> Tensor(a)",

@@ -19,13 +19,15 @@ class Tensors {
 
   // A tensor with memory of its own.
   TensorId add(TensorArg value);
-  // What a view operator made of `base`: `call` with its first argument left out of account.
-  // `result`: which of the operator's results, or of its list.
+  // What a view operator made of `base`, which is `call`'s first argument. `result`: which of the
+  // operator's list.
   TensorId add_view(TensorId base, AtenCall call, size_t result, TensorArg value);
   // The content now: made anew from the base when that was written since.
   Result<TensorArg> read(TensorId id);
   // What an in-place operator leaves in the tensor, and so in its base and all of its views.
-  Status write(TensorId id, TensorArg value, const std::string& origin);
+  Status write(TensorId id, TensorArg value);
+  // Whether its memory was written since it was added.
+  bool was_written(TensorId id) const;
 
  private:
   struct Entry {
@@ -37,6 +39,8 @@ class Tensors {
     int64_t root_version = 0;  // of a base: writes so far
   };
   TensorId root_of(TensorId id) const;
+  Result<TensorArg> view_of(const Entry& view, TensorArg base);
+  Result<TensorArg> written_through(const Entry& view, TensorArg base, TensorArg value);
 
   frontend::GraphDraft& draft_;
   int64_t& budget_;

@@ -1,0 +1,411 @@
+#!/usr/bin/env python3
+"""Writes tests/data/torch/aten_cases.jsonl: calls of ATen operators with PyTorch's results.
+
+  make_aten_cases.py OUT.jsonl
+
+Made with PyTorch 1.13.1 (Debian 12's python3-torch); operators younger than that are computed from older ones, by their
+definition in the call's `same`. One case a line:
+  {"op": "aten::add", "overload": "Tensor", "args": […], "kwargs": {…}, "results": […]}
+A tensor is {"dtype": "f32", "dims": [2, 3], "data": […]}, another dtype {"dtype": "i64"}.
+"""
+import json
+import sys
+
+import torch
+
+aten = torch.ops.aten
+torch.manual_seed(20)
+NAMES = {torch.float32: "f32", torch.float64: "f64", torch.float16: "f16", torch.int64: "i64", torch.int32: "i32",
+         torch.int16: "i16", torch.int8: "i8", torch.uint8: "u8", torch.bool: "bool"}
+cases = []
+
+
+def T(*dims):
+    return (torch.randn(*dims) * 8).round() / 8 if dims else torch.tensor(0.625)
+
+
+def P(*dims):  # positive
+    return T(*dims).abs() + 0.25
+
+
+def U(*dims):  # in (-1, 1)
+    return (torch.rand(*dims) * 1.75 - 0.875)
+
+
+def I(*dims, low=-5, high=6):
+    return torch.randint(low, high, dims)
+
+
+def N(*values, dtype=torch.int64):
+    return torch.tensor(values, dtype=dtype)
+
+
+def B(*dims):
+    return torch.rand(*dims) > 0.5
+
+
+def number(x):
+    if isinstance(x, float) and (x != x or x in (float("inf"), float("-inf"))):
+        return str(x)
+    return x
+
+
+def text(x):
+    if isinstance(x, torch.Tensor):
+        x = x.detach()
+        if x.is_complex():
+            t = text(torch.view_as_real(x.resolve_conj()).contiguous())
+            t["complex"] = True
+            return t
+        return {"dtype": NAMES[x.dtype], "dims": list(x.shape), "data": [number(v) for v in x.flatten().tolist()]}
+    if isinstance(x, torch.dtype):
+        return {"dtype": NAMES[x]}
+    if isinstance(x, (list, tuple)):
+        return [text(v) for v in x]
+    return number(x)
+
+
+def case(name, *args, same=None, keep=None, **kwargs):
+    """`same` computes what an operator this PyTorch lacks does; `keep`: how many results are compared."""
+    op, _, overload = name.partition(".")
+    if same is None:
+        packet = getattr(aten, op)
+        f = getattr(packet, overload or "default")
+        results = f(*args, **kwargs)
+    else:
+        results = same(*args, **kwargs)
+    flat = results if isinstance(results, tuple) else (results,)
+    flat = list(flat)[:keep]
+    cases.append({"op": "aten::" + op, "overload": overload or "default", "args": text(args), "kwargs": {k: text(v) for k, v in kwargs.items()},
+                  "results": text(flat)})
+
+
+F = torch.nn.functional
+for op in "abs neg sign cos sin tanh sigmoid atan asinh erf exp expm1 ceil floor round trunc relu cosh sinh tan exp2 square frac selu silu mish hardswish hardsigmoid relu6 log_sigmoid erfc deg2rad rad2deg".split():
+    case(op, T(2, 5))
+for op in "acos asin atanh".split():
+    case(op, U(2, 5))
+for op in "log log10 log1p log2 sqrt rsqrt reciprocal".split():
+    case(op, P(2, 5))
+case("log1p", torch.tensor([1e-7, 0.5, -0.5, 100.0]))
+case("expm1", torch.tensor([1e-7, 0.5, -0.5, 5.0, -3.0]))
+case("acosh", P(2, 3) + 1)
+for op in "abs sqrt exp mean".split():
+    case(op, I(2, 3).abs() if op != "mean" else T(2, 3))
+for op in "add sub rsub".split():
+    case(op + ".Tensor", T(2, 3), T(3))
+    case(op + ".Tensor", T(2, 3), T(2, 1), alpha=2)
+    case(op + ".Scalar", T(2, 3), 1.5)
+    case(op + ".Scalar", I(2, 3), 2, 3)
+case("add.Tensor", I(2, 3), T(1))
+case("add.Tensor", I(3), T())
+case("mul.Tensor", I(2, 3), T(3))
+case("mul.Scalar", T(2, 3), 3)
+case("mul.Tensor", B(4), B(4))
+case("div.Tensor", T(2, 3), P(3))
+case("div.Tensor", I(2, 3), N(2, 3, 4))
+case("div.Scalar", I(2, 3), 2)
+for mode in (None, "floor", "trunc"):
+    case("div.Tensor_mode", T(2, 3), P(3), rounding_mode=mode)
+    case("div.Scalar_mode", I(2, 3), 2, rounding_mode=mode)
+case("div.Tensor_mode", I(2, 3), N(2, -3, 4), rounding_mode="floor")
+case("floor_divide", I(2, 3), N(2, -3, 4), same=lambda a, b: torch.div(a, b, rounding_mode="floor"))
+case("remainder.Tensor", I(2, 3), N(2, -3, 4))
+case("remainder.Tensor", T(2, 3), T(3) + 0.0625)
+case("remainder.Scalar", T(2, 3), -1.5)
+case("fmod.Tensor", T(2, 3), T(3) + 0.0625)
+case("fmod.Scalar", I(2, 3), 3)
+case("pow.Tensor_Tensor", P(2, 3), T(3))
+case("pow.Tensor_Scalar", T(2, 3), 2)
+case("pow.Scalar", 2.0, T(2, 3))
+case("maximum", T(2, 3), T(3))
+case("minimum", I(2, 3), N(0, 1, 2))
+case("fmax", torch.tensor([1.0, float("nan"), 2.0]), torch.tensor([0.5, 1.0, float("nan")]))
+case("clamp", T(2, 3), -0.5, 0.5)
+case("clamp", I(2, 3), min=-1)
+case("clamp.Tensor", T(2, 3), T(3) - 1, T(3).abs() + 1)
+case("clamp_min", T(2, 3), 0.25)
+case("clamp_max", T(2, 3), 0.25)
+case("atan2", torch.tensor([1.0, -1.0, 1.0, -1.0, 0.0, 0.0, 2.0, -2.0]), torch.tensor([1.0, 1.0, -1.0, -1.0, 1.0, -1.0, 0.0, 0.0]))
+case("lerp.Scalar", T(2, 3), T(2, 3), 0.25)
+case("addcmul", T(2, 3), T(2, 3), T(3), value=0.5)
+case("addcdiv", T(2, 3), T(2, 3), P(3), value=0.5)
+case("logit", torch.rand(4) * 0.8 + 0.1)
+case("logit", torch.tensor([0.0, 0.5, 1.0]), 0.01)
+case("nan_to_num", torch.tensor([1.0, float("nan"), float("inf"), float("-inf")]), 0.5, 9.0, -9.0)
+case("logaddexp", T(4), T(4))
+case("xlogy.Tensor", torch.tensor([0.0, 1.0, 2.0]), torch.tensor([0.0, 3.0, 4.0]))
+case("elu", T(2, 3))
+case("elu", T(2, 3), 1.5, 2.0, 0.5)
+case("celu", T(2, 3), 0.75)
+case("leaky_relu", T(2, 3), 0.2)
+case("hardtanh", T(2, 3), -0.5, 0.75)
+case("prelu", T(2, 3, 2), P(3))
+case("gelu", T(2, 3))
+case("gelu", T(2, 3), approximate="tanh")
+case("softplus", T(2, 3), 2, 1.0)
+case("softshrink", T(2, 5), 0.5)
+case("hardshrink", T(2, 5), 0.5)
+case("threshold", T(2, 5), 0.25, 9.0)
+case("glu", T(2, 6))
+case("_softmax", T(2, 3, 2), 1, False)
+case("_log_softmax", T(2, 3), -1, False)
+case("softmax.int", T(2, 3), -1)
+case("log_softmax.int", T(2, 3), 0)
+case("softmax.int", I(2, 3), -1, torch.float32)
+case("native_dropout", T(2, 3), 0.5, False)
+case("dropout", T(2, 3), 0.5, False)
+for op in "eq ne lt le gt ge".split():
+    case(op + ".Tensor", I(2, 4, low=0, high=3), I(4, low=0, high=3))
+    case(op + ".Scalar", T(2, 4), 0.25)
+for op in "logical_and logical_or logical_xor".split():
+    case(op, B(4), I(4, low=0, high=2))
+case("logical_not", I(4, low=0, high=2))
+for op in "bitwise_and bitwise_or bitwise_xor".split():
+    case(op + ".Tensor", I(4, low=0, high=16), I(4, low=0, high=16))
+    case(op + ".Tensor", B(4), B(4))
+    case(op + ".Scalar", I(4, low=0, high=16), 6)
+case("bitwise_not", I(4))
+case("bitwise_not", B(4))
+case("where.self", B(2, 3), T(2, 3), T(3))
+case("masked_fill.Scalar", T(2, 3), B(3), -1.5)
+case("masked_fill.Tensor", T(2, 3), B(2, 3), T())
+special = torch.tensor([1.0, float("nan"), float("inf"), float("-inf")])
+for op in "isnan isinf isfinite isposinf isneginf".split():
+    case(op, special)
+case("isnan", I(3))
+case("sum", T(2, 3))
+case("sum.dim_IntList", T(2, 3, 2), [0, -1], True)
+case("sum.dim_IntList", I(2, 3), [1])
+case("sum.dim_IntList", B(2, 3), [1], dtype=torch.float32)
+case("prod", T(2, 3))
+case("prod.dim_int", T(2, 3), 1)
+case("mean.dim", T(2, 3, 2), [1], False)
+case("amax", T(2, 3), [1])
+case("amin", T(2, 3), [0], True)
+case("max", T(2, 3))
+case("min", I(2, 3))
+case("max.dim", T(2, 4), 1)
+case("min.dim", T(2, 4), 0, True)
+case("any", B(2, 3))
+case("any.dim", I(2, 3, low=0, high=2), 1)
+case("any.dims", B(2, 3, 2), [0, 2], same=lambda x, d: x.sum(d) > 0)
+case("all", B(2, 3))
+case("all.dim", B(2, 3), 0)
+case("argmax", T(2, 5), 1)
+case("argmax", T(2, 5))
+case("argmin", T(2, 5), 0, True)
+case("cumsum", T(2, 4), 1)
+case("cumsum", I(2, 4), 0)
+case("cumprod", T(2, 4), 1)
+case("var.correction", T(2, 5), [1], correction=1)
+case("var.correction", T(2, 5), [0, 1], correction=0, keepdim=True)
+case("var.dim", T(2, 5), [1], True)
+case("std.dim", T(2, 5), [1], False)
+case("var_mean.correction", T(2, 5), [1], correction=1)
+case("logsumexp", T(2, 5), [1])
+for p in (2, 1, float("inf"), 0, 3):
+    case("linalg_vector_norm", T(2, 5), p, [1])
+case("topk", torch.arange(10).float().flip(0).reshape(2, 5) * 0.5, 3)
+case("sort", torch.tensor([[3.0, 1.0, 2.0], [0.5, 0.75, 0.25]]), 1, True)
+case("argsort", torch.tensor([[3.0, 1.0, 2.0], [0.5, 0.75, 0.25]]), 1)
+case("median.dim", T(2, 5), 1)
+case("alias", T(2, 3))
+case("clone", T(2, 3))
+case("view", T(2, 6), [3, -1])
+case("_unsafe_view", T(2, 6), [4, 3])
+case("reshape", T(2, 6), [-1])
+case("flatten.using_ints", T(2, 3, 2), 1, 2)
+case("unflatten.int", T(2, 6), 1, [2, 3], same=lambda x, d, s: x.reshape(2, 2, 3))
+case("expand", T(1, 3), [2, -1])
+case("expand", T(3), [2, 3])
+case("permute", T(2, 3, 4), [2, 0, 1])
+case("transpose.int", T(2, 3, 4), 0, -1)
+case("t", T(2, 3))
+case("squeeze.dim", T(2, 1, 3), 1)
+case("squeeze.dim", T(2, 1, 3), 0)
+case("squeeze.dims", T(1, 1, 3), [0, 1], same=lambda x, d: x.reshape(3))
+case("squeeze", T(1, 2, 1))
+case("unsqueeze", T(2, 3), -1)
+case("select.int", T(2, 3), 1, -1)
+case("slice.Tensor", T(6, 2), 0, 1, -1, 2)
+case("slice.Tensor", T(6, 2), 0, -3, 9223372036854775807)
+case("narrow", T(6, 2), 0, 1, 3)
+case("split.Tensor", T(5, 2), 2, same=lambda x, n: list(torch.split(x, n)))
+case("split_with_sizes", T(5, 2), [1, 4], same=lambda x, s: list(torch.split(x, s)))
+case("chunk", T(5, 2), 3, same=lambda x, n: list(torch.chunk(x, n)))
+case("unbind.int", T(2, 3), same=lambda x: list(torch.unbind(x)))
+cases[-1]["results"] = [cases[-1]["results"][0]]
+case("diagonal", T(3, 4), 1)
+case("diagonal", T(2, 3, 3), 0, 1, 2)
+case("unfold", T(7), 0, 3, 2)
+case("as_strided", T(2, 3), [2, 2], [1, 2], 1)
+case("cat", [T(2, 3), T(1, 3)])
+case("cat", [T(2, 3), I(2, 1)], 1)
+case("stack", [T(2), T(2)], 1)
+case("repeat", T(2, 3), [2, 1, 2])
+case("repeat_interleave.self_int", T(2, 3), 2, 1)
+case("flip", T(2, 3), [0, 1])
+case("roll", T(2, 4), [1, -1], [0, 1])
+case("roll", T(2, 4), [3])
+case("constant_pad_nd", T(2, 3), [1, 2, 0, 1], 0.5)
+case("reflection_pad1d", T(2, 4), [1, 2])
+case("reflection_pad2d", T(1, 3, 4), [1, 2, 1, 0])
+case("reflection_pad3d", T(1, 1, 3, 3, 3), [1, 1, 0, 1, 1, 0])
+case("replication_pad2d", T(1, 3, 4), [1, 2, 1, 0])
+case("replication_pad3d", T(1, 1, 2, 2, 2), [1, 1, 0, 1, 1, 0])
+case("pixel_shuffle", T(1, 8, 2, 2), 2)
+case("pixel_unshuffle", T(1, 2, 4, 4), 2)
+case("channel_shuffle", T(1, 6, 2), 3)
+case("tril", T(3, 4), 1)
+case("triu", T(3, 4))
+case("col2im", T(1, 8, 4), [4, 4], [2, 2], [1, 1], [0, 0], [2, 2])
+case("im2col", T(1, 2, 4, 4), [2, 2], [1, 1], [1, 1], [2, 2])
+case("full", [2, 3], 1.5)
+case("full_like", T(2, 3), 2)
+case("zeros", [2, 3])
+case("ones", [2], dtype=torch.int64)
+case("new_zeros", T(2), [3])
+case("fill.Scalar", T(2, 3), 4)
+case("copy", T(2, 3), I(3))
+case("scalar_tensor", 1.25)
+case("arange", 5)
+case("arange.start_step", 1, 8, 3)
+case("arange.start_step", 0.5, 2.0, 0.5)
+case("linspace", 0.0, 1.0, 5)
+case("eye", 3)
+case("_to_copy", T(2, 3), dtype=torch.int32)
+case("to.dtype", I(2, 3), torch.float32)
+case("index_select", T(3, 4), 1, N(2, 0))
+case("gather", T(3, 4), 1, N(2, 0, 1).reshape(3, 1))
+case("nonzero", torch.tensor([[1.0, 0.0], [0.0, 2.0]]))
+case("masked_select", T(2, 3), torch.tensor([[True, False, True], [False, True, False]]))
+case("index.Tensor", T(3, 4), [N(2, 0)])
+case("index.Tensor", T(3, 4), [None, N(2, 0, -1)])
+case("index.Tensor", T(3, 4, 2), [N(2, 0), N(1, 3)])
+case("index.Tensor", T(3, 4, 2), [N(2, 0), None, N(1, 0)])
+case("index.Tensor", T(3, 4), [torch.tensor([True, False, True])])
+case("index.Tensor", T(2, 3, 4), [None, N(2, 0).reshape(2, 1), N(1, 3)])
+case("index_put", T(3, 4), [N(2, 0)], T(4))
+case("index_put", T(3, 4), [N(2, 2), N(1, 1)], T(2), True)
+case("index_put", T(3, 4), [None, N(1, 3)], T(3, 2))
+case("index_put", T(2, 3), [torch.tensor([[True, False, True], [False, True, False]])], T())
+case("masked_scatter", T(2, 3), torch.tensor([[True, False, True], [False, True, False]]), T(6))
+case("scatter.src", T(3, 4), 1, N(1, 2, 0).reshape(3, 1), T(3, 1))
+case("scatter.value", T(3, 4), 0, N(0, 2, 1, 0).reshape(1, 4), 9.0)
+case("scatter_add", T(3, 4), 0, N(0, 2, 1, 0).reshape(1, 4), T(1, 4))
+case("scatter_reduce.two", T(3, 4), 0, N(0, 2, 1, 0).reshape(1, 4), T(1, 4), "amax")
+case("select_scatter", T(3, 4), T(4), 0, 1)
+case("slice_scatter", T(4, 3), T(2, 3), 0, 1, 4, 2)
+case("index_add", T(3, 4), 0, N(2, 0), T(2, 4))
+case("one_hot", N(0, 2, 1), 3)
+case("matmul", T(2, 3, 4), T(4, 2))
+case("mm", T(2, 3), T(3, 4))
+case("bmm", T(2, 2, 3), T(2, 3, 2))
+case("mv", T(2, 3), T(3))
+case("dot", T(3), T(3))
+case("linear", T(2, 3), T(4, 3), T(4))
+case("linear", T(2, 2, 3), T(4, 3))
+case("addmm", T(4), T(2, 3), T(3, 4), beta=0.5, alpha=2)
+case("baddbmm", T(2, 2, 2), T(2, 2, 3), T(2, 3, 2))
+case("outer", T(3), T(2))
+case("einsum", "bi,bj->bij", [T(2, 3), T(2, 2)], same=lambda e, t: torch.einsum(e, *t))
+case("_cdist_forward", T(2, 3), T(4, 3), 2.0, None)
+case("_cdist_forward", T(2, 3), T(4, 3), 1.0, None)
+case("_pdist_forward", T(4, 3), 2.0)
+case("cosine_similarity", T(2, 4), T(2, 4), 1)
+case("_weight_norm", T(3, 4), P(3, 1), 0)
+
+
+def sdpa(q, k, v, mask=None, p=0.0, causal=False, scale=None):
+    s = q @ k.transpose(-1, -2) * (q.shape[-1] ** -0.5 if scale is None else scale)
+    if causal:
+        mask = torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool).tril()
+    if mask is not None:
+        s = s.masked_fill(~mask, float("-inf")) if mask.dtype == torch.bool else s + mask
+    return s.softmax(-1) @ v
+
+
+case("scaled_dot_product_attention", T(1, 2, 3, 4), T(1, 2, 5, 4), T(1, 2, 5, 4), same=sdpa)
+case("scaled_dot_product_attention", T(1, 2, 3, 4), T(1, 2, 3, 4), T(1, 2, 3, 4), None, 0.0, True, same=sdpa)
+case("scaled_dot_product_attention", T(2, 3, 4), T(2, 5, 4), T(2, 5, 4), T(3, 5), 0.0, False, scale=0.25, same=sdpa)
+case("convolution", T(1, 2, 5, 5), T(3, 2, 3, 3), T(3), [2, 2], [1, 1], [1, 1], False, [0, 0], 1)
+case("convolution", T(1, 4, 3), T(4, 2, 3), None, [2], [1], [1], True, [1], 2)
+case("conv1d", T(1, 2, 7), T(3, 2, 3), T(3), 1, 1)
+case("conv2d", T(1, 4, 4, 4), T(4, 1, 3, 3), None, [1, 1], [1, 1], [1, 1], 4)
+case("conv2d.padding", T(1, 2, 4, 4), T(3, 2, 2, 3), None, [1, 1], "same")
+case("conv3d", T(1, 1, 3, 3, 3), T(2, 1, 2, 2, 2))
+case("conv_transpose2d.input", T(1, 2, 3, 3), T(2, 3, 2, 2), T(3), [2, 2])
+case("max_pool2d", T(1, 2, 5, 5), [3, 3], [2, 2], [1, 1])
+case("max_pool2d", T(1, 2, 6, 6), [3, 3], [2, 2], [0, 0], [1, 1], True)
+case("max_pool2d_with_indices", T(2, 2, 4, 4), [2, 2])
+case("max_pool3d_with_indices", T(1, 1, 4, 4, 4), [2, 2, 2])
+case("avg_pool1d", T(1, 2, 6), [2])
+case("avg_pool2d", T(1, 2, 5, 5), [3, 3], [2, 2], [1, 1])
+case("avg_pool2d", T(1, 2, 5, 5), [3, 3], [2, 2], [1, 1], False, False)
+case("avg_pool2d", T(1, 2, 4, 4), [2, 2], [2, 2], [0, 0], False, True, 3)
+case("avg_pool3d", T(1, 1, 4, 4, 4), [2, 2, 2])
+case("adaptive_avg_pool1d", T(1, 2, 5), [2])
+case("_adaptive_avg_pool2d", T(1, 2, 4, 6), [2, 3])
+case("adaptive_avg_pool2d", T(1, 2, 5, 7), [1, 1])
+case("adaptive_avg_pool2d", T(1, 2, 5, 7), [2, 3])
+case("_adaptive_avg_pool3d", T(1, 1, 4, 4, 4), [2, 2, 2])
+case("adaptive_max_pool2d", T(1, 2, 5, 7), [2, 3], keep=1)
+case("native_layer_norm", T(2, 3, 4), [4], P(4), T(4), 1e-5)
+case("layer_norm", T(2, 3, 4), [3, 4])
+case("native_group_norm", T(2, 4, 3), P(4), T(4), 2, 4, 3, 2, 1e-5)
+case("group_norm", T(2, 4, 3), 2)
+case("instance_norm", T(2, 3, 4), P(3), T(3), None, None, True, 0.1, 1e-5, False)
+case("batch_norm", T(2, 3, 4), P(3), T(3), T(3), P(3), False, 0.1, 1e-5, False)
+case("native_batch_norm", T(2, 3, 4), P(3), T(3), T(3), P(3), False, 0.1, 1e-5, keep=1)
+legit = lambda x, w, b, m, v, mo, e: F.batch_norm(x, m, v, w, b, False, mo, e)
+case("_native_batch_norm_legit_no_training", T(2, 3, 4), P(3), T(3), T(3), P(3), 0.1, 1e-5, same=legit)
+case("_native_batch_norm_legit", T(2, 3, 4), P(3), T(3), T(3), P(3), False, 0.1, 1e-5,
+     same=lambda x, w, b, m, v, t, mo, e: legit(x, w, b, m, v, mo, e))
+case("_native_batch_norm_legit.no_stats", T(2, 3, 4), P(3), T(3), True, 0.1, 1e-5,
+     same=lambda x, w, b, t, mo, e: F.batch_norm(x, None, None, w, b, True, mo, e))
+case("rms_norm", T(2, 4), [4], P(4), 1e-5, same=lambda x, s, w, e: x * torch.rsqrt(x.pow(2).mean(-1, True) + e) * w)
+case("upsample_nearest2d", T(1, 1, 2, 3), [4, 6])
+case("upsample_nearest2d.vec", T(1, 1, 2, 3), None, [2.0, 2.0])
+case("upsample_bilinear2d.vec", T(1, 1, 2, 3), [4, 5], False, None)
+case("upsample_bilinear2d.vec", T(1, 1, 2, 3), [4, 5], True, None)
+case("upsample_bilinear2d", T(1, 1, 3, 3), [1, 1], False)
+case("upsample_bicubic2d.vec", T(1, 1, 3, 3), [6, 5], False, None)
+case("upsample_linear1d", T(1, 1, 4), [7], True)
+case("grid_sampler_2d", T(1, 1, 3, 3), U(1, 2, 2, 2), 0, 0, False)
+case("grid_sampler_2d", T(1, 1, 3, 3), U(1, 2, 2, 2), 1, 1, True)
+lstm = torch.nn.LSTM(3, 2, 2, bidirectional=True)
+case("lstm.input", T(4, 1, 3), [T(4, 1, 2), T(4, 1, 2)], [w.detach() for w in lstm._flat_weights], True, 2, 0.0, False, True, False)
+gru = torch.nn.GRU(3, 2, 1, batch_first=True)
+case("gru.input", T(2, 4, 3), T(1, 2, 2), [w.detach() for w in gru._flat_weights], True, 1, 0.0, False, False, True)
+rnn = torch.nn.RNN(3, 2, 1, bias=False, nonlinearity="relu")
+case("rnn_relu.input", T(4, 1, 3), T(1, 1, 2), [w.detach() for w in rnn._flat_weights], False, 1, 0.0, False, False, False)
+projected = torch.nn.LSTM(3, 4, 1, proj_size=2)
+case("lstm.input", T(3, 1, 3), [T(1, 1, 2), T(1, 1, 4)], [w.detach() for w in projected._flat_weights], True, 1, 0.0, False, False, False)
+c = torch.nn.LSTMCell(3, 2)
+case("lstm_cell", T(1, 3), [T(1, 2), T(1, 2)], c.weight_ih.detach(), c.weight_hh.detach(), c.bias_ih.detach(), c.bias_hh.detach())
+c = torch.nn.GRUCell(3, 2)
+case("gru_cell", T(1, 3), T(1, 2), c.weight_ih.detach(), c.weight_hh.detach(), c.bias_ih.detach(), c.bias_hh.detach())
+case("embedding", T(5, 3), N(4, 0, 1).reshape(1, 3))
+for mode in (0, 1, 2):
+    case("_embedding_bag", T(5, 3), N(4, 0, 1, 1, 2), N(0, 2, 2), False, mode, keep=1)
+case("view_as_real", torch.view_as_complex(T(3, 2)))
+case("_fft_r2c", T(2, 8), [1], 0, True)
+case("_fft_c2c", torch.view_as_complex(T(8, 2)), [0], 2, False)
+case("_fft_c2r", torch.view_as_complex(T(5, 2)), [0], 2, 8)
+case("fft_rfft", T(8))
+case("fft_irfft", torch.view_as_complex(T(5, 2)), 8)
+case("abs", torch.view_as_complex(T(4, 2)))
+case("angle", torch.view_as_complex(T(4, 2)))
+case("mul.Tensor", torch.view_as_complex(T(4, 2)), torch.view_as_complex(T(4, 2)))
+case("stft", T(1, 16), 8, 4, None, torch.hann_window(8), False, True, True)
+case("sym_size.int", T(2, 3), 1, same=lambda x, d: x.shape[d])
+case("sym_numel", T(2, 3), same=lambda x: x.numel())
+case("sym_stride.int", T(2, 3), 0, same=lambda x, d: x.stride(d))
+case("sym_storage_offset", T(2, 3), same=lambda x: 0)
+case("_local_scalar_dense", torch.tensor(3), same=lambda x: x)
+
+with open(sys.argv[1], "w") as out:
+    for one in cases:
+        out.write(json.dumps(one) + "\n")
+print(len(cases), "cases,", len({(c["op"], c["overload"]) for c in cases}), "overloads")

@@ -1,0 +1,219 @@
+// Every case of tests/data/torch/aten_cases.jsonl: an operator's call is lowered with its tensors as
+// inputs of a graph, run by the reference kernels and held against PyTorch's results.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "libconvert/frontends/torch/aten.h"
+#include "libruntime/core/op.h"
+#include "tests/test_data.h"
+
+namespace mnn::torch {
+namespace {
+
+using Json = nlohmann::json;
+
+double number_of(const Json& j) {
+  if (j.is_boolean()) return j.get<bool>() ? 1 : 0;
+  return j.is_string() ? std::stod(j.get<std::string>()) : j.get<double>();
+}
+
+Tensor tensor_of(const Json& j) {
+  const DType dtype = *parse_dtype(j["dtype"].get<std::string>());
+  Result<Tensor> t = Tensor::allocate(dtype, j["dims"].get<std::vector<int64_t>>());
+  EXPECT_TRUE(t.ok());
+  const Json& data = j["data"];
+  dispatch_plain(dtype, [&]<typename T>() {
+    for (size_t i = 0; i < data.size(); ++i) {
+      if constexpr (std::is_same_v<T, bool>) {
+        t->data<T>()[i] = number_of(data[i]) != 0;
+      } else if constexpr (std::is_integral_v<T>) {
+        t->data<T>()[i] = data[i].get<T>();
+      } else {
+        t->data<T>()[i] = store_from_compute<T>(number_of(data[i]));
+      }
+    }
+  });
+  return std::move(t).value();
+}
+
+bool is_tensor(const Json& j) { return j.is_object() && j.contains("dims"); }
+
+class Runner {
+ public:
+  Arg argument(const Json& j) {
+    if (j.is_null()) return {};
+    if (j.is_boolean()) return Arg::of_bool(j.get<bool>());
+    if (j.is_number_integer()) return Arg::of_int(j.get<int64_t>());
+    if (j.is_number()) return Arg::of_float(j.get<double>());
+    if (j.is_string()) {
+      const std::string text = j.get<std::string>();
+      if (text == "inf" || text == "-inf") return Arg::of_float(std::stod(text));
+      return Arg(text);
+    }
+    if (is_tensor(j)) {
+      inputs.push_back(tensor_of(j));
+      const Type type = type_of(inputs.back());
+      const ValueId id = graph.add_input("x" + std::to_string(inputs.size()), type);
+      return Arg::tensor(id, j.value("complex", false));
+    }
+    if (j.is_object()) return Arg(*parse_dtype(j["dtype"].get<std::string>()));
+    ListArg list;
+    for (const Json& item : j) list.push_back(argument(item));
+    return Arg(std::move(list));
+  }
+
+  Graph graph;
+  std::vector<Tensor> inputs;
+};
+
+void flatten(const std::vector<Arg>& results, std::vector<Arg>& out) {
+  for (const Arg& r : results) {
+    const ListArg* list = r.get<ListArg>();
+    if (list != nullptr) {
+      flatten(*list, out);
+    } else {
+      out.push_back(r);
+    }
+  }
+}
+
+void flatten(const Json& results, std::vector<Json>& out) {
+  for (const Json& r : results) {
+    if (r.is_array()) {
+      flatten(r, out);
+    } else {
+      out.push_back(r);
+    }
+  }
+}
+
+void expect_equal(const Tensor& found, const Json& expected) {
+  EXPECT_EQ(dtype_name(found.dtype()), expected["dtype"].get<std::string>());
+  EXPECT_EQ(found.dims(), expected["dims"].get<std::vector<int64_t>>());
+  const Json& data = expected["data"];
+  ASSERT_EQ(static_cast<size_t>(found.elements()), data.size());
+  const Result<std::vector<double>> values = found.to_doubles();
+  ASSERT_TRUE(values.ok());
+  double largest = 0;
+  for (const Json& d : data) {
+    if (std::isfinite(number_of(d))) largest = std::fmax(largest, std::fabs(number_of(d)));
+  }
+  for (size_t i = 0; i < data.size(); ++i) {
+    const double want = number_of(data[i]), have = (*values)[i];
+    if (std::isnan(want)) {
+      EXPECT_TRUE(std::isnan(have)) << "element " << i;
+    } else if (std::isinf(want)) {
+      EXPECT_EQ(have, want) << "element " << i;
+    } else {
+      EXPECT_NEAR(have, want, 2e-6 + 5e-6 * largest) << "element " << i;
+    }
+  }
+}
+
+void run_case(const Json& one) {
+  Runner r;
+  AtenCall call;
+  call.op = one["op"].get<std::string>();
+  call.overload = one["overload"].get<std::string>();
+  call.origin = "case";
+  for (const Json& a : one["args"]) call.args.push_back(r.argument(a));
+  for (const auto& [name, a] : one["kwargs"].items()) call.kwargs.emplace_back(name, r.argument(a));
+  frontend::GraphDraft draft(r.graph);
+  int64_t budget = 100000;
+  const Result<std::vector<Arg>> results = lower_call(draft, budget, call);
+  ASSERT_TRUE(results.ok()) << results.status().message();
+  std::vector<Arg> found;
+  std::vector<Json> expected;
+  flatten(*results, found);
+  flatten(one["results"], expected);
+  ASSERT_GE(found.size(), expected.size());
+  std::vector<size_t> as_tensors;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const TensorArg* t = found[i].get<TensorArg>();
+    const IntArg* n = found[i].get<IntArg>();
+    if (expected[i].is_number() && n != nullptr && n->known()) {
+      EXPECT_EQ(n->value, expected[i].get<int64_t>());
+      continue;
+    }
+    ValueId id = t != nullptr ? t->id : n != nullptr ? n->id : kNoValue;
+    ASSERT_NE(id, kNoValue) << "result " << i;
+    if (t != nullptr) {
+      EXPECT_EQ(t->complex, expected[i].value("complex", false));
+    }
+    r.graph.outputs.push_back(id);
+    as_tensors.push_back(i);
+  }
+  ASSERT_TRUE(verify(r.graph).ok()) << verify(r.graph).message();
+  const Result<std::vector<Tensor>> outputs = run_reference(r.graph, r.inputs);
+  ASSERT_TRUE(outputs.ok()) << outputs.status().message();
+  for (size_t i = 0; i < outputs->size(); ++i) {
+    // What inference says holds.
+    const Type& type = r.graph.value(r.graph.outputs[i]).type;
+    EXPECT_TRUE(can_hold(type, (*outputs)[i]));
+    expect_equal((*outputs)[i], expected[as_tensors[i]]);
+  }
+}
+
+std::vector<Json> all_cases() {
+  std::ifstream in(test_data("data/torch/aten_cases.jsonl"));
+  std::vector<Json> cases;
+  for (std::string line; std::getline(in, line);) cases.push_back(Json::parse(line));
+  return cases;
+}
+
+TEST(AtenCases, EachGivesPyTorchsResults) {
+  const std::vector<Json> cases = all_cases();
+  EXPECT_GT(cases.size(), 300u);
+  for (size_t i = 0; i < cases.size(); ++i) {
+    SCOPED_TRACE("case " + std::to_string(i + 1) + ": " + cases[i]["op"].get<std::string>() + "." +
+                 cases[i]["overload"].get<std::string>());
+    run_case(cases[i]);
+  }
+}
+
+TEST(AtenTable, SchemasAreSound) {
+  std::set<std::string> seen;
+  for (const AtenRow& row : aten_rows()) {
+    ASSERT_FALSE(row.schema.name.empty()) << row.schema.text;
+    EXPECT_TRUE(seen.insert(row.schema.name + "." + row.schema.overload).second)
+        << row.schema.text << " stands twice";
+    EXPECT_FALSE(row.form.empty()) << row.schema.text;
+    for (const Param& p : row.schema.params) EXPECT_FALSE(p.name.empty()) << row.schema.text;
+  }
+}
+
+TEST(AtenTable, SpellingsEndInOneRow) {
+  EXPECT_EQ(row_named("aten::add_", "Tensor"), row_named("aten::add", "Tensor"));
+  EXPECT_EQ(row_named("aten::clip_", ""), row_named("aten::clamp", "default"));
+  EXPECT_EQ(row_named("aten::__and__", "Tensor"), row_named("aten::bitwise_and", "Tensor"));
+  EXPECT_EQ(row_named("aten::no_such_operator", ""), nullptr);
+  AtenCall call{"aten::hardtanh_", "", {Arg::tensor(0)}, {}, ""};
+  const Result<Resolved> resolved = resolve_call(call);
+  ASSERT_TRUE(resolved.ok());
+  EXPECT_TRUE(resolved->in_place);
+  ASSERT_EQ(resolved->values.size(), 3u);
+  EXPECT_EQ(resolved->values[1], Arg::of_int(-1));
+}
+
+TEST(AtenTable, OverloadsComeFromTheArguments) {
+  AtenCall call{"aten::add", "", {Arg::tensor(0), Arg::of_int(2)}, {}, ""};
+  EXPECT_EQ(resolve_call(call)->row->schema.overload, "Scalar");
+  call.args[1] = Arg::tensor(1);
+  EXPECT_EQ(resolve_call(call)->row->schema.overload, "Tensor");
+  call.args = {Arg::of_int(2), Arg::of_int(3)};
+  EXPECT_EQ(resolve_call(call)->row->schema.overload, "int");
+  call.args = {Arg::tensor(0)};
+  EXPECT_EQ(resolve_call(call).status().code(), Code::kInvalidArgument);
+  call.args = {Arg::tensor(0), Arg::tensor(1)};
+  call.kwargs = {{"beta", Arg::of_int(2)}};
+  EXPECT_EQ(resolve_call(call).status().code(), Code::kInvalidArgument);
+  call.op = "aten::no_such_operator";
+  EXPECT_EQ(resolve_call(call).status().code(), Code::kUnsupported);
+}
+
+}  // namespace
+}  // namespace mnn::torch
