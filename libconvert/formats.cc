@@ -149,8 +149,9 @@ bool is_text(Bytes bytes, const std::string&) { return is_plain_text(bytes); }
 
 constexpr std::string_view kFile = "FILE";
 constexpr const char* kTorchAdvice =
-    "export it where the network is defined: torch.onnx.export(network, example_inputs, "
-    "\"model.onnx\")";
+    "save the network where it is defined: torch.export.save(torch.export.export(network, "
+    "example_inputs), \"model.pt2\"), torch.jit.save(torch.jit.script(network), \"model.pt\"), or "
+    "torch.onnx.export(network, example_inputs, \"model.onnx\")";
 constexpr const char* kSavedModelAdvice =
     "pip install tf2onnx; python -m tf2onnx.convert --saved-model FOLDER --output model.onnx";
 constexpr const char* kKerasAdvice =

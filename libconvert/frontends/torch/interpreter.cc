@@ -12,6 +12,14 @@ std::string joined(const std::string& path, const std::string& name) {
   return path.empty() ? name : path + "." + name;
 }
 
+// A complex tensor as the table has it: real and imaginary parts in a last dim.
+Tensor real_pairs(const Tensor& complex) {
+  const auto owner = std::make_shared<Tensor>(complex);
+  std::vector<int64_t> dims = complex.dims();
+  dims.push_back(2);
+  return Tensor::wrap(DType::kF32, std::move(dims), owner->raw(), owner);
+}
+
 }  // namespace
 
 std::string kind_of(const ScriptValue& value) {
@@ -146,13 +154,15 @@ Result<ScriptValue> Interpreter::from_pickle(const Pickled& value, const std::st
       }
       const auto state = hints_.states.find(path);
       Tensor data = value.tensor;
+      const bool complex = data.dtype() == DType::kC64;
+      if (complex) data = real_pairs(data);
       if (state != hints_.states.end() && data.elements() == 0) {
         MNN_ASSIGN_OR_RETURN(data, Tensor::allocate(data.dtype(), state->second));
       }
       Graph& graph = draft().graph;
       const ValueId id = graph.add_constant(data, path);
       if (state != hints_.states.end()) graph.value(id).kind = ValueKind::kState;
-      made = add_tensor({id});
+      made = add_tensor({id, complex});
       file_tensors_.emplace(path, FileTensor{made, id});
       break;
     }

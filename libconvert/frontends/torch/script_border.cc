@@ -58,6 +58,7 @@ class Arguments {
       return add_input(name, traced, DType::kF32);
     }
     if (head == "Tuple") {
+      if (fallback != nullptr && !has_shape(name)) return ScriptValue(Undefined{});
       std::vector<ScriptValue> items;
       for (size_t i = 0; i < inner.size(); ++i) {
         MNN_ASSIGN_OR_RETURN(ScriptValue item, make(*inner[i], name + "." + std::to_string(i),
@@ -143,7 +144,7 @@ class Arguments {
     if (items.empty()) {
       return usage_error("the argument " + name +
                          " is a list; give the shape of each item: --shape " + name +
-                         ".0=1x3x224x224 --shape " + name + ".1=…");
+                         ".0=1,3,224,224 --shape " + name + ".1=…");
     }
     return ScriptValue(interpreter_.add_list(std::move(items)));
   }
@@ -171,7 +172,7 @@ class Arguments {
     if (keys.empty()) {
       return usage_error("the argument " + name +
                          " is a dict; give the shape of each item: --shape " + name +
-                         ".KEY=1x3x224x224");
+                         ".KEY=1,3,224,224");
     }
     DictValue* dict = interpreter_.add_dict();
     for (const auto& [key, example] : keys) {

@@ -78,11 +78,8 @@ class Importer {
     const Status status = convert();
     if (wants_retry()) return status.ok() ? Status(Code::kInternal, "retry") : status;
     if (status.ok()) return std::move(out_);
-    report_failures(true);
-    return out_.diagnostics.has_errors() && status.code() != Code::kLimit &&
-                   status.code() != Code::kUsage
-               ? out_.diagnostics.status()
-               : status;
+    if (status.code() != Code::kUsage && status.code() != Code::kLimit) report_failures(true);
+    return with_advice(out_.diagnostics.has_errors() ? out_.diagnostics.status() : status);
   }
   bool wants_retry() const { return retry_ || interpreter_.wants_retry(); }
   ImportedModel& model() { return out_; }
@@ -215,6 +212,21 @@ class Importer {
 
   void note(const std::string& what, std::string message) {
     log_.note(what, {}, std::move(message));
+  }
+
+  // Inputs without a shape may be why.
+  Status with_advice(const Status& status) const {
+    if (status.code() != Code::kUnsupported && status.code() != Code::kInvalidArgument)
+      return status;
+    std::string flags;
+    for (const ValueId id : out_.graph.inputs) {
+      const Value& input = out_.graph.value(id);
+      if (!input.type.shape) flags += " --shape " + input.name + "=1,3,224,224";
+    }
+    if (flags.empty()) return status;
+    return Status(
+        status.code(),
+        status.message() + "\nthe file does not say the shapes of inputs; give them, like" + flags);
   }
 
   // Failed operators that nothing depends on are warnings.

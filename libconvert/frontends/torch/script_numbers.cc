@@ -302,9 +302,8 @@ Result<bool> dim(ScriptCall& call) {
   if (!shape) {
     MNN_ASSIGN_OR_RETURN(const TensorArg arg, call.interpreter.read(*as<TensorRef>(call.args[0])));
     const std::string* input = call.interpreter.input_of(arg.id);
-    if (input == nullptr) return unsupported("the rank of a tensor is not known");
-    return unsupported("the rank of input " + *input + " is not known; give its shape: --shape " +
-                       *input + "=1x3x224x224");
+    return unsupported("the rank of " + (input == nullptr ? "a tensor" : "input " + *input) +
+                       " is not known");
   }
   call.result = static_cast<int64_t>(shape->size());
   return true;
