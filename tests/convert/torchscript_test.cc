@@ -153,10 +153,13 @@ TEST(TorchScriptState, GoesFromRunToRun) {
 }
 
 TEST(TorchScriptInputs, OptionalOnesAreAskedFor) {
-  const auto model = import_model(path_of("containers.script.pt"), {{{"x", {3, 6}}}});
+  ImportOptions options;
+  options.shapes = {{"x", {3, 6}}};
+  const auto model = import_model(path_of("containers.script.pt"), options);
   ASSERT_TRUE(model.ok()) << model.status().message();
   EXPECT_EQ(model->graph.inputs.size(), 1u);
-  const auto unknown = import_model(path_of("containers.script.pt"), {{{"y", {3, 6}}}});
+  options.shapes = {{"y", {3, 6}}};
+  const auto unknown = import_model(path_of("containers.script.pt"), options);
   ASSERT_FALSE(unknown.ok());
   EXPECT_EQ(unknown.status().code(), Code::kUsage);
 }

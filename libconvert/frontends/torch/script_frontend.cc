@@ -1,6 +1,7 @@
 #include "libconvert/frontends/torch/script_frontend.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "libconvert/frontends/common/border.h"
@@ -8,6 +9,7 @@
 #include "libconvert/frontends/common/side_files.h"
 #include "libconvert/frontends/torch/script_border.h"
 #include "libconvert/sniff.h"
+#include "libruntime/core/op.h"
 
 namespace mnn {
 namespace torch {
@@ -83,8 +85,23 @@ class Importer {
   }
   bool wants_retry() const { return retry_ || interpreter_.wants_retry(); }
   ImportedModel& model() { return out_; }
+  // The attributes that have states, in the order of the graph's updates.
+  const std::vector<std::string>& state_paths() const { return state_paths_; }
+  // Converts what the file says of attributes, as it is in the first run; what they become follows
+  // the outputs.
+  void first_run(const std::vector<std::string>& paths) { first_run_ = &paths; }
 
  private:
+  ScriptValue attribute_now(const std::string& path) const {
+    const auto attribute = interpreter_.file_attributes().find(path);
+    if (attribute != interpreter_.file_attributes().end()) {
+      return attribute->second.object->attributes.at(attribute->second.name);
+    }
+    const auto tensor = interpreter_.file_tensors().find(path);
+    return tensor != interpreter_.file_tensors().end() ? tensor->second.tensor
+                                                       : ScriptValue(Undefined{"nothing", {}});
+  }
+
   Status convert() {
     MNN_RETURN_IF_ERROR(interpreter_.from_pickle(program_.module(), "").status());
     ObjectValue& module = interpreter_.module();
@@ -112,7 +129,7 @@ class Importer {
     if (wants_retry()) return {};
     std::vector<ScriptValue> outputs;
     MNN_RETURN_IF_ERROR(flatten(interpreter_, result, outputs));
-    MNN_RETURN_IF_ERROR(add_states());
+    if (first_run_ == nullptr) MNN_RETURN_IF_ERROR(add_states());
     if (wants_retry()) return {};
     for (const ScriptValue& output : outputs) MNN_RETURN_IF_ERROR(add_result(output));
     if (out_.graph.outputs.empty() && needed_.empty())
@@ -191,8 +208,9 @@ class Importer {
     const Type& type = graph.value(next).type;
     if (state.kind != ValueKind::kState) {
       std::vector<int64_t> dims;
-      if (type.is_static()) dims = known_dims(*type.shape);
-      if (!type.is_static() && state.data.elements() == 0) {
+      const bool empty = state.data.elements() == 0;
+      if (empty && type.is_static()) dims = known_dims(*type.shape);
+      if (empty && !type.is_static()) {
         return unsupported("the attribute " + path +
                            ", which a run changes, has a shape that depends on the input; give the "
                            "inputs' shapes: --shape NAME=…");
@@ -207,6 +225,7 @@ class Importer {
                          type.str() + " after a run");
     }
     graph.updates.push_back({before->second.value, next});
+    state_paths_.push_back(path);
     return {};
   }
 
@@ -222,11 +241,14 @@ class Importer {
     for (const ValueId id : out_.graph.inputs) {
       const Value& input = out_.graph.value(id);
       if (!input.type.shape) flags += " --shape " + input.name + "=1,3,224,224";
+      const bool number = input.type.is_static() && input.type.rank() == 0;
+      if (number) flags += " --import arguments=" + input.name + "=VALUE";
     }
     if (flags.empty()) return status;
-    return Status(
-        status.code(),
-        status.message() + "\nthe file does not say the shapes of inputs; give them, like" + flags);
+    return Status(status.code(),
+                  status.message() +
+                      "\nthe file does not say the shapes and values of inputs; give them, like" +
+                      flags);
   }
 
   // Failed operators that nothing depends on are warnings.
@@ -250,7 +272,74 @@ class Importer {
   std::set<int> needed_;  // failures that a result depends on
   bool retry_ = false;
   int index_ = 0;
+  std::vector<std::string> state_paths_;
+  const std::vector<std::string>* first_run_ = nullptr;
 };
+
+// What a graph gives for made-up inputs, the states' next values behind the outputs; nullopt where
+// sizes are not known or it would take long.
+std::optional<std::vector<Tensor>> try_graph(Graph graph) {
+  constexpr int64_t kMostElements = 1 << 22;
+  int64_t elements = 0;
+  for (Value& value : graph.values) {
+    if (is_stored(value)) elements += value.data.elements();
+    if (value.kind == ValueKind::kState) value.kind = ValueKind::kConstant;
+  }
+  if (elements > kMostElements) return std::nullopt;
+  for (const StateUpdate& update : graph.updates) graph.outputs.push_back(update.next);
+  graph.updates.clear();
+  std::vector<Tensor> inputs;
+  uint32_t random = 1;
+  for (const ValueId id : graph.inputs) {
+    const Type& type = graph.value(id).type;
+    if (!type.is_static()) return std::nullopt;
+    Result<Tensor> input = Tensor::allocate(type.dtype, known_dims(*type.shape));
+    if (!input.ok() || input->elements() > kMostElements) return std::nullopt;
+    for (int64_t i = 0; type.dtype == DType::kF32 && i < input->elements(); ++i) {
+      random = random * 1664525 + 1013904223;
+      input->data<float>()[i] = static_cast<float>(random >> 8) / (1 << 23) - 1;
+    }
+    inputs.push_back(std::move(input).value());
+  }
+  Result<std::vector<Tensor>> outputs = run_reference(graph, inputs);
+  if (!outputs.ok()) return std::nullopt;
+  return std::move(outputs).value();
+}
+
+bool agree(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
+  constexpr double kTolerance = 1e-4;  // of the largest magnitude, as for goldens
+  if (a.size() != b.size()) return false;
+  for (size_t i = 0; i < a.size(); ++i) {
+    const Result<std::vector<double>> x = a[i].to_doubles(), y = b[i].to_doubles();
+    if (a[i].dims() != b[i].dims() || !x.ok() || !y.ok()) return false;
+    double most = 0;
+    for (const double v : *x) most = std::max(most, std::abs(v));
+    for (size_t k = 0; k < x->size(); ++k) {
+      if (!(std::abs((*x)[k] - (*y)[k]) <= kTolerance * most)) return false;
+    }
+  }
+  return true;
+}
+
+// Where attributes were taken to be from the start what runs leave: whether the first run, with
+// what the file says, gives the same.
+Status check_first_run(ScriptProgram& program, const ScriptSettings& settings, const Hints& hints,
+                       int64_t budget, const Importer& settled, const Graph& graph) {
+  const bool assumed =
+      !hints.numbers.empty() ||
+      std::ranges::any_of(hints.states, [](const auto& state) { return !state.second.empty(); });
+  if (!assumed) return {};
+  Hints first;
+  first.dtypes = hints.dtypes;
+  first.ranks = hints.ranks;
+  Importer importer(program, settings, first, budget);
+  importer.first_run(settled.state_paths());
+  const Result<ImportedModel> model = importer.run();
+  if (!model.ok()) return {};
+  const auto a = try_graph(model->graph), b = try_graph(graph);
+  if (!a || !b || agree(*a, *b)) return {};
+  return unsupported("the first run of the model computes something else than those after it");
+}
 
 Result<ImportedModel> attempts(ScriptProgram& program, const ScriptSettings& settings,
                                int64_t budget, ImportedModel* failed) {
@@ -260,6 +349,10 @@ Result<ImportedModel> attempts(ScriptProgram& program, const ScriptSettings& set
     Result<ImportedModel> model = importer.run();
     if (importer.wants_retry()) continue;
     if (!model.ok() && failed != nullptr) *failed = std::move(importer.model());
+    if (model.ok()) {
+      MNN_RETURN_IF_ERROR(
+          check_first_run(program, settings, hints, budget, importer, model->graph));
+    }
     return model;
   }
   return limit_exceeded("the conversion does not settle");
