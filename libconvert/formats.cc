@@ -196,7 +196,7 @@ const std::vector<KnownFormat>& known_formats() {
 
       {Kind::kModel, "a Keras 3 model", zip_with<kKerasWeights>, kKerasAdvice},
       {Kind::kModel, "a PyTorch checkpoint (.pt), which holds weights or pickled objects",
-       zip_with<kTorchData>, kTorchAdvice},
+       zip_with<kTorchData>, kTorchAdvice, kVague},
       {Kind::kModel, "a PyTorch checkpoint (.pt) of before 1.6", is_legacy_torch, kTorchAdvice},
       {Kind::kModel, "a Python pickle", is_pickle,
        "load it in the program that made it and export the model to ONNX from there"},

@@ -7,8 +7,8 @@
 #include <iterator>
 #include <random>
 
-#include "libconvert/frontends/torch/script_frontend.h"
 #include "libconvert/frontends/torch/pickle.h"
+#include "libconvert/frontends/torch/script_frontend.h"
 #include "tests/test_data.h"
 
 namespace mnn {
@@ -25,8 +25,8 @@ std::string number(uint64_t value, int width) {
 std::string zip(const Records& records) {
   std::string file, directory;
   for (const auto& [name, data] : records) {
-    const auto crc = crc32(0, reinterpret_cast<const Bytef*>(data.data()),
-                           static_cast<uInt>(data.size()));
+    const auto crc =
+        crc32(0, reinterpret_cast<const Bytef*>(data.data()), static_cast<uInt>(data.size()));
     const std::string sizes =
         number(crc, 4) + number(data.size(), 4) + number(data.size(), 4) + number(name.size(), 2);
     directory += "PK\x01\x02" + number(20, 2) + number(20, 2) + number(0, 2) + number(0, 2) +
@@ -40,9 +40,7 @@ std::string zip(const Records& records) {
          number(records.size(), 2) + number(directory.size(), 4) + number(at, 4) + number(0, 2);
 }
 
-std::string text(const std::string& value) {
-  return "X" + number(value.size(), 4) + value;
-}
+std::string text(const std::string& value) { return "X" + number(value.size(), 4) + value; }
 
 // A module of class M with the attributes that a pickle puts into its dict.
 std::string module_pickle(const std::string& attributes) {
@@ -83,8 +81,7 @@ void expect_error(const std::string& file, Code code, const std::string& part) {
 }
 
 std::string forward(const std::string& body) {
-  std::string code =
-      "class M(Module):\n  def forward(self: __torch__.M, x: Tensor) -> Tensor:\n";
+  std::string code = "class M(Module):\n  def forward(self: __torch__.M, x: Tensor) -> Tensor:\n";
   return code + body;
 }
 
@@ -140,10 +137,9 @@ TEST(TorchScriptMalformed, TensorsStayInTheirStorage) {
   expect_error(with("K\x03", "(K\x02t", "(K\x01t"), Code::kInvalidArgument, "beyond its storage");
   expect_error(with(std::string("K\0", 2), "(K\x02t", "(K\x04t"), Code::kInvalidArgument,
                "beyond its storage");
-  expect_error(with(std::string("K\0", 2), "(K\x02K\x02t", "(K\x01K\x01t"),
-               Code::kInvalidArgument, "overlap");
-  expect_error(with("J\xff\xff\xff\xff", "(K\x02t", "(K\x01t"), Code::kInvalidArgument,
-               "negative");
+  expect_error(with(std::string("K\0", 2), "(K\x02K\x02t", "(K\x01K\x01t"), Code::kInvalidArgument,
+               "overlap");
+  expect_error(with("J\xff\xff\xff\xff", "(K\x02t", "(K\x01t"), Code::kInvalidArgument, "negative");
   // 2^93 elements of one repeated, and 2^40.
   const std::string huge = "J\xff\xff\xff\x7f", none = std::string("K\0", 2);
   expect_error(with(none, "(" + huge + huge + huge + "t", "(" + none + none + none + "t"),
@@ -170,8 +166,9 @@ TEST(TorchScriptMalformed, ModulesMayNotContainThemselves) {
 TEST(TorchScriptMalformed, CodeThatDoesNotEnd) {
   expect_error(archive(forward("    return (self).forward(x, )\n")), Code::kLimit,
                "call each other");
-  expect_error(archive(forward("    a = 0\n    while True:\n      a = torch.add(a, 1)\n    return x\n")),
-               Code::kLimit, "rounds");
+  expect_error(
+      archive(forward("    a = 0\n    while True:\n      a = torch.add(a, 1)\n    return x\n")),
+      Code::kLimit, "rounds");
   expect_error(archive(forward("    for i in range(1000000000):\n      pass\n    return x\n")),
                Code::kLimit, "rounds");
   std::string loops;
@@ -205,9 +202,9 @@ TEST(TorchScriptMalformed, Archives) {
 }
 
 TEST(TorchScriptErrors, EveryUnsupportedOperatorIsListed) {
-  const auto model = import_text(archive(
-      forward("    a = torch.unheard_of(x)\n    b = ops.strange.thing(a)\n"
-              "    c = ops.strange.other(x)\n    return torch.add(b, c)\n")));
+  const auto model =
+      import_text(archive(forward("    a = torch.unheard_of(x)\n    b = ops.strange.thing(a)\n"
+                                  "    c = ops.strange.other(x)\n    return torch.add(b, c)\n")));
   ASSERT_FALSE(model.ok());
   const std::string& message = model.status().message();
   EXPECT_EQ(model.status().code(), Code::kUnsupported);

@@ -109,8 +109,8 @@ TEST_P(WithoutShapes, ConvertsWithDynamicDims) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, WithoutShapes,
-                         testing::Values("convnet.script.pt", "convnet.trace.pt",
-                                         "words.script.pt", "words.trace.pt"),
+                         testing::Values("convnet.script.pt", "convnet.trace.pt", "words.script.pt",
+                                         "words.trace.pt"),
                          [](const auto& info) {
                            std::string name = info.param;
                            std::ranges::replace(name, '.', '_');
@@ -171,8 +171,7 @@ TEST(TorchScriptInputs, ArgumentsHaveValues) {
   // The model raises an exception then.
   const auto model = import_model(path_of("containers.script.pt"), options);
   ASSERT_FALSE(model.ok());
-  EXPECT_NE(model.status().message().find("raises"), std::string::npos)
-      << model.status().message();
+  EXPECT_NE(model.status().message().find("raises"), std::string::npos) << model.status().message();
 }
 
 }  // namespace

@@ -375,6 +375,7 @@ Status Interpreter::exec(const std::vector<Stmt>& body, Frame& frame, Flow& flow
   flow = Flow::kNext;
   for (const Stmt& stmt : body) {
     statement_ = &stmt;
+    if (++steps_ > kMaxSteps) return limit_exceeded("the code of the model runs too long");
     MNN_RETURN_IF_ERROR(exec_statement(stmt, frame, flow));
     if (flow != Flow::kNext || retry_) return {};
   }
@@ -470,6 +471,7 @@ Status Interpreter::exec_for(const Stmt& stmt, Frame& frame, Flow& flow) {
     items = (*list)->items;
   }
   for (const ScriptValue& item : items) {
+    if (++steps_ > kMaxSteps) return limit_exceeded("the code of the model runs too long");
     MNN_RETURN_IF_ERROR(assign(stmt.targets[0], item, frame));
     MNN_RETURN_IF_ERROR(exec(stmt.body, frame, flow));
     if (flow != Flow::kNext || retry_) return {};
