@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <array>
 
-#include "libconvert/frontends/torch/interpreter.h"
+#include "libconvert/frontends/torch/script_operators.h"
 
 namespace mnn::torch {
 namespace {
@@ -79,6 +79,8 @@ constexpr std::array kMoves = std::to_array<std::string_view>(
      "aten::detach", "aten::cat", "aten::flip"});
 
 }  // namespace
+
+bool writes(std::string_view op) { return op.ends_with('_') && !op.ends_with("__"); }
 
 std::string Interpreter::here() const {
   if (frames_.empty() || statement_ == nullptr) return {};
@@ -275,6 +277,8 @@ Result<ScriptValue> Interpreter::dispatch(const std::string& op, std::vector<Scr
                                           Keywords keywords) {
   // What a failed operator should have made is passed over in silence.
   Undefined undefined;
+  // Containers hold undefined values like others.
+  const bool stores = op == "aten::append" || op == "aten::_set_item" || op == "aten::insert";
   const auto look = [&](const ScriptValue& value) {
     const auto* none = as<Undefined>(value);
     if (none == nullptr) return;
@@ -285,12 +289,15 @@ Result<ScriptValue> Interpreter::dispatch(const std::string& op, std::vector<Scr
   for (const ScriptValue& arg : args) {
     look(arg);
     const auto* list = as<ListValue*>(arg);
-    if (list == nullptr || op == "aten::append") continue;
+    if (list == nullptr || stores) continue;
     for (const ScriptValue& item : (*list)->items) look(item);
   }
-  if (!undefined.failures.empty() && op != "aten::append") return ScriptValue(undefined);
-  if (!undefined.why.empty() && op != "aten::append")
-    return fail(op, invalid("it reads " + undefined.why));
+  if (!stores && !undefined.failures.empty()) {
+    // What a write leaves undone no result shows.
+    if (writes(op)) return fail(op, unsupported("what it writes depends on what failed"));
+    return ScriptValue(undefined);
+  }
+  if (!stores && !undefined.why.empty()) return fail(op, invalid("it reads " + undefined.why));
   if (const ScriptOperator builtin = find_script_operator(op)) {
     ScriptCall call{*this, args, keywords};
     const Result<bool> done = builtin(call);

@@ -8,6 +8,7 @@
 #include "libconvert/frontends/common/options.h"
 #include "libconvert/frontends/common/side_files.h"
 #include "libconvert/frontends/torch/script_border.h"
+#include "libconvert/frontends/torch/script_operators.h"
 #include "libconvert/sniff.h"
 #include "libruntime/core/op.h"
 
@@ -251,12 +252,13 @@ class Importer {
                       flags);
   }
 
-  // Failed operators that nothing depends on are warnings.
+  // Failed operators that nothing depends on are warnings; what one would have written is missing
+  // in whatever reads it.
   void report_failures(bool all) {
     const auto& failures = interpreter_.failures();
     for (size_t i = 0; i < failures.size(); ++i) {
       log_.report(failures[i].node, failures[i].op, failures[i].why,
-                  all || needed_.contains(static_cast<int>(i)));
+                  all || writes(failures[i].op) || needed_.contains(static_cast<int>(i)));
     }
   }
 

@@ -16,6 +16,8 @@ const std::map<std::string_view, ScriptOperator>& container_operators();  // scr
 // Whether two values are equal; nullopt where that is known in a run only.
 Result<std::optional<bool>> equal_values(Interpreter& interpreter, const ScriptValue& a,
                                          const ScriptValue& b);
+// Whether an operator works in place: "aten::add_".
+bool writes(std::string_view op);
 // range_length of what depends on the input's shape.
 Result<bool> symbolic_range(ScriptCall& call);
 
