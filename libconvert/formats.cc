@@ -30,7 +30,6 @@ template <const char* const& Ending>
 bool zip_with(Bytes bytes, const std::string&) {
   return any_ends(zipped(bytes), Ending);
 }
-constexpr const char* kTorchCode = "/constants.pkl";
 constexpr const char* kTorchData = "/data.pkl";
 constexpr const char* kKerasWeights = "model.weights.h5";
 constexpr const char* kOnnxFile = ".onnx";
@@ -146,8 +145,9 @@ bool is_text(Bytes bytes, const std::string&) { return is_plain_text(bytes); }
 
 constexpr std::string_view kFile = "FILE";
 constexpr const char* kTorchAdvice =
-    "export it where the network is defined: torch.onnx.export(network, example_inputs, "
-    "\"model.onnx\")";
+    "save the network where it is defined: torch.export.save(torch.export.export(network, "
+    "example_inputs), \"model.pt2\"), torch.jit.save(torch.jit.script(network), \"model.pt\"), or "
+    "torch.onnx.export(network, example_inputs, \"model.onnx\")";
 constexpr const char* kSavedModelAdvice =
     "pip install tf2onnx; python -m tf2onnx.convert --saved-model FOLDER --output model.onnx";
 constexpr const char* kKerasAdvice =
@@ -188,11 +188,8 @@ const std::vector<KnownFormat>& known_formats() {
       {Kind::kModel, "an RKNN model", magic<kRknn, 0>, kFromSource},
 
       {Kind::kModel, "a Keras 3 model", zip_with<kKerasWeights>, kKerasAdvice},
-      {Kind::kModel, "a TorchScript model", zip_with<kTorchCode>,
-       "in Python: torch.onnx.export(torch.jit.load(\"FILE\"), example_inputs, \"model.onnx\", "
-       "dynamo=False)"},
       {Kind::kModel, "a PyTorch checkpoint (.pt), which holds weights or pickled objects",
-       zip_with<kTorchData>, kTorchAdvice},
+       zip_with<kTorchData>, kTorchAdvice, kVague},
       {Kind::kModel, "a PyTorch checkpoint (.pt) of before 1.6", is_legacy_torch, kTorchAdvice},
       {Kind::kModel, "a Python pickle", is_pickle,
        "load it in the program that made it and export the model to ONNX from there"},

@@ -4,12 +4,13 @@
 #include "libconvert/frontends/onnx/frontend.h"
 #include "libconvert/frontends/tflite/frontend.h"
 #include "libconvert/frontends/torch/frontend.h"
+#include "libconvert/frontends/torch/script_frontend.h"
 
 namespace mnn {
 
 const std::vector<Frontend>& frontends() {
   static const std::vector<Frontend> all = {onnx_frontend(), tflite_frontend(), caffe_frontend(),
-                                            exported_program_frontend()};
+                                            exported_program_frontend(), torchscript_frontend()};
   return all;
 }
 

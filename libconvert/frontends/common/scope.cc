@@ -1,27 +1,10 @@
 #include "libconvert/frontends/common/scope.h"
 
 #include <algorithm>
+#include <memory>
 
 namespace mnn::frontend {
 namespace {
-
-// What stands inside `scope` for a value of the graph around it.
-ValueId capture(Scope& scope, ValueId outer) {
-  GraphDraft& around = scope.outer->draft;
-  const Value& v = around.graph.value(outer);
-  if (v.kind == ValueKind::kConstant && !v.quant) {
-    // The bytes are shared; a constant inside lets inference and folding see it.
-    return scope.draft.graph.add_constant(v.data, v.name);
-  }
-  for (const auto& [from, to] : scope.captured) {
-    if (from == outer) return to;
-  }
-  const ValueId inner = scope.draft.graph.add_value({v.name, v.type, ValueKind::kInput, {}, {}});
-  scope.captured.emplace_back(outer, inner);
-  const ShapeValues* values = around.types.known(outer);
-  if (values != nullptr) scope.draft.types.learn(inner, *values);
-  return inner;
-}
 
 // Of declared types only the rank is believed, and only where inference knows nothing: files whose
 // input shapes were edited keep stale numbers.
@@ -77,6 +60,23 @@ class SizeCounter {
 };
 
 }  // namespace
+
+ValueId capture(Scope& scope, ValueId outer) {
+  GraphDraft& around = scope.outer->draft;
+  const Value& v = around.graph.value(outer);
+  if (v.kind == ValueKind::kConstant && !v.quant) {
+    // The bytes are shared; a constant inside lets inference and folding see it.
+    return scope.draft.graph.add_constant(v.data, v.name);
+  }
+  for (const auto& [from, to] : scope.captured) {
+    if (from == outer) return to;
+  }
+  const ValueId inner = scope.draft.graph.add_value({v.name, v.type, ValueKind::kInput, {}, {}});
+  scope.captured.emplace_back(outer, inner);
+  const ShapeValues* values = around.types.known(outer);
+  if (values != nullptr) scope.draft.types.learn(inner, *values);
+  return inner;
+}
 
 Result<ValueId> resolve(Scope& scope, const std::string& name) {
   if (name.empty()) return kNoValue;
@@ -177,33 +177,38 @@ Status add_subgraphs(Scope& scope, SourceNode& node, size_t count, int max_depth
   if (scope.depth + 1 > max_depth) {
     return limit_exceeded("sub-graphs are nested more than " + std::to_string(max_depth) + " deep");
   }
-  std::vector<std::map<ValueId, ValueId>> captured;
+  std::vector<std::unique_ptr<Subgraph>> subgraphs;
   for (size_t g = 0; g < count; ++g) {
-    Graph graph;
-    GraphDraft draft(graph);
-    Scope inside(draft, &scope);
-    inside.depth = scope.depth + 1;
-    inside.live = scope.node_live;
-    MNN_RETURN_IF_ERROR(read(g, inside));
-    for (const auto& [outer, inner] : inside.captured) {
+    subgraphs.push_back(std::make_unique<Subgraph>(scope));
+    MNN_RETURN_IF_ERROR(read(g, subgraphs.back()->scope));
+  }
+  std::vector<Subgraph*> parts;
+  for (const auto& subgraph : subgraphs) parts.push_back(subgraph.get());
+  attach_subgraphs(node, parts);
+  return {};
+}
+
+void attach_subgraphs(SourceNode& node, std::span<Subgraph* const> subgraphs) {
+  for (Subgraph* subgraph : subgraphs) {
+    for (const auto& [outer, inner] : subgraph->scope.captured) {
       if (std::ranges::find(node.captures, outer) == node.captures.end()) {
         node.captures.push_back(outer);
       }
     }
-    captured.emplace_back(inside.captured.begin(), inside.captured.end());
-    node.subgraphs.push_back(std::move(graph));
   }
-  for (size_t g = 0; g < count; ++g) {
-    Graph& graph = node.subgraphs[g];
+  for (Subgraph* subgraph : subgraphs) {
+    const auto& captured = subgraph->scope.captured;
+    const std::map<ValueId, ValueId> inside(captured.begin(), captured.end());
+    Graph& graph = subgraph->graph;
     for (const ValueId outer : node.captures) {
-      const auto inner = captured[g].find(outer);
+      const auto inner = inside.find(outer);
       const Value& v = node.graph.value(outer);
-      graph.captures.push_back(inner != captured[g].end()
+      graph.captures.push_back(inner != inside.end()
                                    ? inner->second
                                    : graph.add_value({v.name, v.type, ValueKind::kInput, {}, {}}));
     }
+    node.subgraphs.push_back(std::move(graph));
   }
-  return {};
 }
 
 Result<int64_t> unfolded_size(const CallingBody& main,

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -32,6 +33,20 @@ struct Scope {
   std::unordered_set<std::string_view> border;  // outputs of the main graph
 };
 
+// A sub-graph while it is read.
+struct Subgraph {
+  explicit Subgraph(Scope& outer) : draft(graph), scope(draft, &outer) {
+    scope.depth = outer.depth + 1;
+    scope.live = outer.node_live;
+  }
+  Graph graph;
+  GraphDraft draft;
+  Scope scope;
+};
+
+// What stands inside `scope` for a value of the graph around it. Constants are copied in (their
+// bytes are shared).
+ValueId capture(Scope& scope, ValueId outer);
 // The value of a name, here or in the scopes around; what lies outside is captured, constants are
 // copied in (their bytes are shared). kNoValue for an empty name.
 Result<ValueId> resolve(Scope& scope, const std::string& name);
@@ -65,6 +80,9 @@ Status put_in_place(Scope& scope, const std::vector<std::string>& outputs,
 // which each sub-graph's captures line up. kLimit when they nest deeper than `max_depth`.
 Status add_subgraphs(Scope& scope, SourceNode& node, size_t count, int max_depth,
                      const std::function<Status(size_t index, Scope& inside)>& read);
+
+// The same of sub-graphs that were read side by side: they move into the node.
+void attach_subgraphs(SourceNode& node, std::span<Subgraph* const> subgraphs);
 
 // How deep functions may call each other.
 inline constexpr int kMaxCallDepth = 100;

@@ -6,6 +6,8 @@
 #include <set>
 #include <unordered_map>
 
+#include "libruntime/core/dim.h"
+
 namespace mnn::torch {
 namespace {
 
@@ -380,6 +382,7 @@ class Machine {
     view.offset = items[1]->number;
     MNN_ASSIGN_OR_RETURN(view.sizes, ints(*items[2]));
     MNN_ASSIGN_OR_RETURN(view.strides, ints(*items[3]));
+    if (!storage_) return push_shape(view);
     MNN_ASSIGN_OR_RETURN(const MappedFile bytes, storage_(key->second));
     if (seen_.insert(key->second).second) stored_ += bytes.bytes.size();
     Result<Tensor> tensor = tensor_from_storage(bytes, view);
@@ -395,6 +398,13 @@ class Machine {
     stack_.back()->tensor = std::move(tensor).value();
     // Of a quantized tensor: how it is quantized.
     if (items.size() > 4) stack_.back()->items = {items[4]};
+    return {};
+  }
+
+  Status push_shape(const StridedView& view) {
+    if (!checked_elements(view.sizes)) return invalid("a tensor has too many elements");
+    MNN_RETURN_IF_ERROR(push(Kind::kTensor));
+    stack_.back()->tensor = Tensor::wrap(view.dtype, view.sizes, nullptr);
     return {};
   }
 

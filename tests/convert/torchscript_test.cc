@@ -1,0 +1,189 @@
+// TorchScript files of tests/data/torchscript (made by scripts/make_torchscript_data.py) against
+// what PyTorch computed.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "libconvert/convert.h"
+#include "libruntime/core/io/npy.h"
+#include "libruntime/core/op.h"
+#include "tests/test_data.h"
+
+namespace mnn {
+namespace {
+
+struct Sample {
+  ShapeMap shapes;
+  std::map<std::string, Tensor> inputs;
+  std::vector<Tensor> outputs, again;
+};
+
+Sample read_sample(const std::string& name) {
+  Sample sample;
+  const auto entries = read_npz(test_data("data/torchscript/" + name + ".npz"));
+  EXPECT_TRUE(entries.ok()) << entries.status().message();
+  if (!entries.ok()) return sample;
+  for (const auto& [key, tensor] : *entries) {
+    const std::string rest = key.substr(key.find('.') + 1);
+    if (key.starts_with("in.")) {
+      sample.shapes[rest] = tensor.dims();
+      sample.inputs.emplace(rest, tensor);
+    } else {
+      (key.starts_with("out2") ? sample.again : sample.outputs).push_back(tensor);
+    }
+  }
+  return sample;
+}
+
+std::string path_of(const std::string& file) { return test_data("data/torchscript/" + file); }
+
+// Outputs with the states' next values behind them.
+std::vector<Tensor> run(Graph graph, const Sample& sample) {
+  std::vector<Tensor> inputs;
+  for (const ValueId id : graph.inputs) inputs.push_back(sample.inputs.at(graph.value(id).name));
+  for (const StateUpdate& update : graph.updates) graph.outputs.push_back(update.next);
+  graph.updates.clear();
+  for (Value& value : graph.values) {
+    if (value.kind == ValueKind::kState) value.kind = ValueKind::kConstant;
+  }
+  const auto outputs = run_reference(graph, inputs);
+  EXPECT_TRUE(outputs.ok()) << outputs.status().message();
+  return outputs.ok() ? *outputs : std::vector<Tensor>{};
+}
+
+// f32 sums in another order.
+void expect_close(const std::vector<Tensor>& got, const std::vector<Tensor>& wanted) {
+  constexpr double kTolerance = 1e-5;
+  ASSERT_GE(got.size(), wanted.size());
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    ASSERT_EQ(got[i].type_str(), wanted[i].type_str()) << "output " << i;
+    const std::vector<double> a = *got[i].to_doubles(), b = *wanted[i].to_doubles();
+    double most = 0;
+    for (const double v : b) most = std::max(most, std::abs(v));
+    for (size_t k = 0; k < b.size(); ++k) {
+      ASSERT_NEAR(a[k], b[k], kTolerance * most) << "output " << i << ", element " << k;
+    }
+  }
+}
+
+class TorchScript : public testing::TestWithParam<const char*> {};
+
+TEST_P(TorchScript, ComputesWhatPyTorchDoes) {
+  const std::string file = GetParam();
+  const Sample sample = read_sample(file.substr(0, file.find('.')));
+  ImportOptions options;
+  options.shapes = sample.shapes;
+  if (sample.inputs.contains("n")) options.keys["types"] = "n=i64";
+  auto model = import_model(path_of(file), options);
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  expect_close(run(model->graph, sample), sample.outputs);
+  const auto optimized = optimize(model->graph);
+  ASSERT_TRUE(optimized.ok()) << optimized.status().message();
+  expect_close(run(model->graph, sample), sample.outputs);
+}
+
+INSTANTIATE_TEST_SUITE_P(Files, TorchScript,
+                         testing::Values("convnet.script.pt", "convnet.trace.pt",
+                                         "convnet.frozen.pt", "containers.script.pt",
+                                         "branches.script.pt", "memory.script.pt",
+                                         "writes.script.pt", "writes.trace.pt", "words.script.pt",
+                                         "words.trace.pt"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::ranges::replace(name, '.', '_');
+                           return name;
+                         });
+
+class WithoutShapes : public testing::TestWithParam<const char*> {};
+
+TEST_P(WithoutShapes, ConvertsWithDynamicDims) {
+  const std::string file = GetParam();
+  const Sample sample = read_sample(file.substr(0, file.find('.')));
+  const auto model = import_model(path_of(file));
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  for (const ValueId id : model->graph.inputs) {
+    EXPECT_FALSE(model->graph.value(id).type.is_static());
+  }
+  expect_close(run(model->graph, sample), sample.outputs);
+}
+
+INSTANTIATE_TEST_SUITE_P(Files, WithoutShapes,
+                         testing::Values("convnet.script.pt", "convnet.trace.pt", "words.script.pt",
+                                         "words.trace.pt"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::ranges::replace(name, '.', '_');
+                           return name;
+                         });
+
+std::vector<std::string> operators(const std::string& file) {
+  ImportOptions options;
+  options.shapes = read_sample("convnet").shapes;
+  auto model = import_model(path_of(file), options);
+  EXPECT_TRUE(model.ok()) << model.status().message();
+  if (!model.ok() || !optimize(model->graph).ok()) return {};
+  std::vector<std::string> ops;
+  for (const Node& node : model->graph.nodes) ops.push_back(node.op);
+  return ops;
+}
+
+TEST(TorchScriptPlan, ScriptTraceAndFrozenAreTheSame) {
+  const std::vector<std::string> plan = operators("convnet.script.pt");
+  EXPECT_FALSE(plan.empty());
+  EXPECT_EQ(plan, operators("convnet.trace.pt"));
+  EXPECT_EQ(plan, operators("convnet.frozen.pt"));
+}
+
+TEST(TorchScriptState, GoesFromRunToRun) {
+  const Sample sample = read_sample("memory");
+  ImportOptions options;
+  options.shapes = sample.shapes;
+  auto model = import_model(path_of("memory.script.pt"), options);
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  Graph& graph = model->graph;
+  ASSERT_EQ(graph.updates.size(), 2u);
+  const std::vector<Tensor> first = run(graph, sample);
+  ASSERT_EQ(first.size(), 1 + graph.updates.size());
+  for (size_t i = 0; i < graph.updates.size(); ++i) {
+    graph.value(graph.updates[i].state).data = first[1 + i];
+  }
+  expect_close(run(graph, sample), sample.again);
+}
+
+TEST(TorchScriptInputs, OptionalOnesAreAskedFor) {
+  ImportOptions options;
+  options.shapes = {{"x", {3, 6}}};
+  const auto model = import_model(path_of("containers.script.pt"), options);
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  EXPECT_EQ(model->graph.inputs.size(), 1u);
+  options.shapes = {{"y", {3, 6}}};
+  const auto unknown = import_model(path_of("containers.script.pt"), options);
+  ASSERT_FALSE(unknown.ok());
+  EXPECT_EQ(unknown.status().code(), Code::kUsage);
+}
+
+TEST(TorchScriptInputs, ArgumentsHaveValues) {
+  ImportOptions options;
+  options.shapes = {{"x", {3, 6}}};
+  options.keys["arguments"] = "mode=first";
+  // The model raises an exception then.
+  const auto model = import_model(path_of("containers.script.pt"), options);
+  ASSERT_FALSE(model.ok());
+  EXPECT_NE(model.status().message().find("raises"), std::string::npos) << model.status().message();
+}
+
+// XNNPACK's packed weights lie in objects of its own.
+TEST(TorchScriptErrors, MobileFilesNameTheirPackedOperators) {
+  ImportOptions options;
+  options.shapes = read_sample("convnet").shapes;
+  const auto model = import_model(path_of("convnet.mobile.pt"), options);
+  ASSERT_FALSE(model.ok());
+  EXPECT_EQ(model.status().code(), Code::kUnsupported);
+  EXPECT_NE(model.status().message().find("prepacked::conv2d_clamp_run"), std::string::npos)
+      << model.status().message();
+}
+
+}  // namespace
+}  // namespace mnn

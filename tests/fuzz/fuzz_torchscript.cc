@@ -1,0 +1,16 @@
+// TorchScript archives from memory: what is read satisfies the IR's invariants, and still does when
+// the pass pipeline has been over it.
+#include <cstdlib>
+
+#include "libconvert/frontends/torch/script_frontend.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const std::span bytes(reinterpret_cast<const std::byte*>(data), size);
+  mnn::ImportOptions options;
+  options.keys["max_nodes"] = "4096";
+  auto model = mnn::import_torchscript({bytes, nullptr}, options);
+  if (!model.ok()) return 0;
+  if (!mnn::verify(model->graph).ok()) std::abort();
+  if (mnn::optimize(model->graph).ok() && !mnn::verify(model->graph).ok()) std::abort();
+  return 0;
+}
