@@ -118,6 +118,15 @@ INSTANTIATE_TEST_SUITE_P(Files, WithoutShapes,
                            return name;
                          });
 
+TEST(TorchScriptErrors, NamesTheInputThatNeedsAShape) {
+  for (const char* file : {"words.script.pt", "words.trace.pt"}) {
+    const auto model = import_model(path_of(file));
+    ASSERT_FALSE(model.ok());
+    EXPECT_NE(model.status().message().find("--shape ids="), std::string::npos)
+        << model.status().message();
+  }
+}
+
 std::vector<std::string> operators(const std::string& file) {
   ImportOptions options;
   options.shapes = read_sample("convnet").shapes;
