@@ -14,4 +14,4 @@ try mnn convert cnn.onnx -o b.mnn --import max_nodes=5 --import max_nodes=6
 try mnn convert cnn.onnx -o b.mnn --import file=cnn.onnx
 try mnn convert a.mnn -o b.mnn --import max_nodes=5
 ls b.mnn 2>/dev/null || echo "nothing written"
-mnn inspect --ops | sed -n "/^onnx:/,/^[a-z]*:/p" | grep -- --import
+mnn inspect --ops | sed -n "/^onnx:/,/^[a-z0-9]*:/p" | grep -- --import
