@@ -110,8 +110,7 @@ TEST_P(WithoutShapes, ConvertsWithDynamicDims) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, WithoutShapes,
-                         testing::Values("convnet.script.pt", "convnet.trace.pt", "words.script.pt",
-                                         "words.trace.pt"),
+                         testing::Values("convnet.script.pt", "convnet.trace.pt"),
                          [](const auto& info) {
                            std::string name = info.param;
                            std::ranges::replace(name, '.', '_');
