@@ -99,16 +99,20 @@ Status bench(Options& o) {
   if (o.common.json) {
     std::cout << json;
   } else {
-    std::cout << bench_table(models);
-    for (const BenchCheck& c : checks) {
-      std::cout << c.name << (c.missed.empty() ? " reached: " : " MISSED: ") << c.figures << "\n";
+    if (is_quiet()) {
+      print_text(bench_verdict(models));
+    } else {
+      std::cout << bench_table(models, terminal_width());
+      print_text(measured_with(o.settings) + "\n");
     }
+    for (const BenchCheck& c : checks)
+      print_text(c.name + (c.missed.empty() ? " reached: " : " MISSED: ") + c.figures + "\n");
     constexpr size_t kRows = 25;
     for (const BenchModel& m : models) {
       if (o.profile.empty() || is_quiet()) break;
-      std::cout << "\n" << m.path << "\n" << layer_table(m, kRows);
+      std::cout << "\n" << m.path << "\n" << layer_table(m, kRows, terminal_width());
     }
-    if (!o.profile.empty()) std::cout << "All layers: " << o.profile << "\n";
+    if (!o.profile.empty() && !is_quiet()) std::cout << "All layers: " << o.profile << "\n";
   }
   return checks_status(checks);
 }
@@ -122,6 +126,7 @@ int main(int argc, char** argv) {
       "mnn bench");
   Options o;
   CommonFlags& c = o.common;
+  c.threads = 0;
   c.reads(app.add_option("MODEL", o.models,
                          "One model or more, or a project's folder; default: the nearest "
                          "project's models")

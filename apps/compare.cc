@@ -135,10 +135,14 @@ Status compare(Options& o) {
           return i < inputs.names.size() ? thumbnail_html(inputs.names[i]) : std::string();
         }));
   }
-  std::cout << (o.common.json ? compare_json(c, o.compare.gate, title)
-                : is_quiet()
-                    ? verdict_text(c, o.compare.gate)
-                    : compare_text(c, o.compare.gate, title, o.max_layers, o.worst_samples));
+  if (o.common.json) {
+    std::cout << compare_json(c, o.compare.gate, title);
+  } else if (is_quiet()) {
+    print_text(verdict_text(c, o.compare.gate));
+  } else {
+    std::cout << compare_text(c, o.compare.gate, title, o.max_layers, o.worst_samples,
+                              terminal_width());
+  }
   return judge_comparison(c, o.compare.gate).context(o.test);
 }
 

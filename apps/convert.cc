@@ -38,7 +38,7 @@ Json half_json(const HalfOutcome& half) {
   return out;
 }
 
-void print_json(const ConvertOutcome& done) {
+void print_outcome(const ConvertOutcome& done) {
   const LoadedModel& loaded = done.loaded;
   Json out;
   out["output"] = done.path;
@@ -65,7 +65,7 @@ void print_json(const ConvertOutcome& done) {
                              {"cosine", c.metrics.cosine},
                              {"snr_db", c.metrics.snr_db}});
   }
-  std::cout << json_text(out);
+  print_json(std::move(out));
 }
 
 Status convert(Options& o) {
@@ -93,12 +93,13 @@ Status convert(Options& o) {
   const std::string warning = reference_warning(done.placement);
   if (!warning.empty()) log_warning(warning);
   if (o.common.json) {
-    print_json(done);
+    print_outcome(done);
   } else {
-    const std::string text = conversion_summary(done.loaded, done.placement, done.path, done.bytes);
+    const std::string text =
+        conversion_summary(done.loaded, done.placement, done.path, done.bytes, terminal_width());
     std::cout << (is_quiet() ? text.substr(0, text.find('\n') + 1) : text);
-    if (done.half && !is_quiet()) std::cout << "  fp16        " << half_text(*done.half) << "\n";
-    if (!done.checks.empty()) std::cout << checks_table(done.checks);
+    if (done.half && !is_quiet()) print_text("  fp16        " + half_text(*done.half) + "\n");
+    if (!done.checks.empty()) std::cout << checks_table(done.checks, terminal_width());
   }
   return done.verdict.context(done.path);
 }

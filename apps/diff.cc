@@ -36,9 +36,11 @@ Status diff(Options& o) {
   MNN_ASSIGN_OR_RETURN(const LoadedModel a, load_any(o.a, load));
   MNN_ASSIGN_OR_RETURN(const LoadedModel b, load_any(o.b, load));
   const GraphDiff d = diff_graphs(a.model.graph, b.model.graph);
-  std::cout << (o.common.json ? diff_json(d, o.a, o.b)
-                : is_quiet()  ? d.summary() + "\n"
-                              : diff_text(d, o.a, o.b, o.max_rows));
+  if (o.common.json) {
+    std::cout << diff_json(d, o.a, o.b);
+  } else {
+    print_text(is_quiet() ? d.summary() + "\n" : diff_text(d, o.a, o.b, o.max_rows));
+  }
   if (o.same && !d.same()) {
     return Status(Code::kThreshold,
                   o.b + ": expected the same as " + o.a + ", found " + d.summary());

@@ -31,16 +31,6 @@ struct Options {
   bool force = false;
 };
 
-// One word of a shell's command line.
-std::string shell_word(const std::string& word) {
-  const auto plain = [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
-           std::string_view("._-/=,:").find(c) != std::string_view::npos;
-  };
-  if (!word.empty() && std::all_of(word.begin(), word.end(), plain)) return word;
-  return "'" + replace_all(word, "'", "'\\''") + "'";
-}
-
 // The commands of a pipeline's job and the files they leave; what cannot work (no golden data, no
 // calibration) is left out.
 struct CiJob {
@@ -282,12 +272,13 @@ Status init(const Options& o) {
     for (const auto& [name, dims] : assumed.shapes) out["assumed_shapes"][name] = dims;
     if (!assumed.why.empty()) out["assumed_from"] = assumed.why;
     if (!note.empty()) out["note"] = note;
-    std::cout << json_text(out);
+    print_json(std::move(out));
     return {};
   }
   if (!is_quiet()) {
-    std::cout << conversion_summary(loaded, placement, p.path(p.model), bytes) << "\n"
-              << operator_summary(loaded, placement) << "\n";
+    std::cout << conversion_summary(loaded, placement, p.path(p.model), bytes, terminal_width())
+              << "\n"
+              << operator_summary(loaded, placement, terminal_width()) << "\n";
   }
   std::cout << "project " << p.path(kProjectFile) << "; report " << p.path(kReportFile)
             << "; CI jobs " << p.path(kCiFile) << " (GitLab), " << p.path(kGithubFile)

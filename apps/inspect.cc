@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <iostream>
 #include <set>
+#include <sstream>
 
 #include "apps/common/flags.h"
 #include "apps/common/project_flags.h"
@@ -111,7 +112,12 @@ Status print_ops(bool json) {
     }
   }
 #endif
-  std::cout << (json ? json_text(out) : format_table(rows, {}) + sources);
+  if (json) {
+    print_json(std::move(out));
+  } else {
+    std::cout << format_table(rows, {.right = {}, .head = true, .width = terminal_width()});
+    print_text(sources);
+  }
   return {};
 }
 
@@ -131,9 +137,9 @@ Status print_verification(const Options& o) {
     if (!s.intact) broken += (broken.empty() ? "" : ", ") + s.name;
   }
   if (o.common.json) {
-    std::cout << json_text(out);
+    print_json(std::move(out));
   } else {
-    std::cout << format_table(rows, {1, 2});
+    std::cout << format_table(rows, {.right = {1, 2}, .head = true, .width = terminal_width()});
   }
   if (!broken.empty()) return invalid(o.model + ": damaged: " + broken);
   return {};
@@ -218,7 +224,7 @@ Status inspect(Options& o) {
     if (placement.planned) out["reference"] = reference_json(placement);
     const auto meta = nlohmann::json::parse(loaded.model.metadata_json, nullptr, false);
     out["metadata"] = meta.is_object() ? Json(meta) : Json::object();
-    std::cout << json_text(out);
+    print_json(std::move(out));
     return {};
   }
   auto border_text = [&](const std::vector<ValueId>& ids) {
@@ -228,43 +234,45 @@ Status inspect(Options& o) {
               graph.value(v).type.str();
     return text;
   };
-  std::cout << "model       " << o.model << " (" << loaded.format << ")\n"
-            << "inputs      " << border_text(graph.inputs) << "\n"
-            << "outputs     " << border_text(graph.outputs) << "\n"
-            << "parameters  " << format_count(static_cast<double>(count_parameters(graph)))
-            << " in " << format_bytes(constant_bytes(graph)) << "\n";
+  std::ostringstream out;
+  out << "model       " << o.model << " (" << loaded.format << ")\n"
+      << "inputs      " << border_text(graph.inputs) << "\n"
+      << "outputs     " << border_text(graph.outputs) << "\n"
+      << "parameters  " << format_count(static_cast<double>(count_parameters(graph))) << " in "
+      << format_bytes(constant_bytes(graph)) << "\n";
   if (session) {
     const MemoryInfo m = session->memory();
-    std::cout << "MACs        " << format_count(session->macs().all)
-              << (shape_note.empty() ? "" : " " + shape_note) << "\n"
-              << "memory      " << format_bytes(m.arena_bytes) << " planned"
-              << (m.grows ? " (at least: shapes depend on data)" : "") << ", "
-              << format_bytes(m.packed_bytes) << " packed weights\n"
-              << "int8 MACs   " << format_percent(session->int8_mac_share(), 1) << " %\n"
-              << "runs on     ";
+    out << "MACs        " << format_count(session->macs().all)
+        << (shape_note.empty() ? "" : " " + shape_note) << "\n"
+        << "memory      " << format_bytes(m.arena_bytes) << " planned"
+        << (m.grows ? " (at least: shapes depend on data)" : "") << ", "
+        << format_bytes(m.packed_bytes) << " packed weights\n"
+        << "int8 MACs   " << format_percent(session->int8_mac_share(), 1) << " %\n"
+        << "runs on     ";
     std::string sep;
     for (const auto& [name, count] : on_backend) {
-      std::cout << sep << name << " (" << count << " steps)";
+      out << sep << name << " (" << count << " steps)";
       sep = ", ";
     }
-    std::cout << "\n";
+    out << "\n";
   } else {
-    std::cout << "memory      unknown: " << dims.status().message() << "\n";
+    out << "memory      unknown: " << dims.status().message() << "\n";
   }
   if (placement.planned) {
-    std::cout << "reference   " << reference_text(placement)
-              << (placement.assumed.empty() ? "" : ", planned for " + placement.assumed) << "\n";
+    out << "reference   " << reference_text(placement)
+        << (placement.assumed.empty() ? "" : ", planned for " + placement.assumed) << "\n";
   }
   if (activations > 0) {
-    std::cout << "bytes       " << activations << " activations, " << per_channel
-              << " of them with a scale per channel\n";
+    out << "bytes       " << activations << " activations, " << per_channel
+        << " of them with a scale per channel\n";
   }
+  print_text(out.str());
   std::vector<std::pair<int64_t, std::string>> sorted;
   for (const auto& [op, n] : ops) sorted.emplace_back(-n, op);
   std::sort(sorted.begin(), sorted.end());
   std::vector<std::vector<std::string>> rows = {{"operator", "nodes"}};
   for (const auto& [n, op] : sorted) rows.push_back({op, std::to_string(-n)});
-  std::cout << "\n" << format_table(rows, {1});
+  std::cout << "\n" << format_table(rows, {.right = {1}, .head = true, .width = terminal_width()});
   return {};
 }
 

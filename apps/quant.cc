@@ -7,6 +7,7 @@
 #include "apps/flows/file_roles.h"
 #include "apps/flows/quant_flow.h"
 #include "libruntime/report/json_text.h"
+#include "libruntime/thread_pool.h"
 
 namespace {
 
@@ -35,6 +36,10 @@ std::string verdict_text(const QuantOutcome& outcome) {
             format_number(m.cosine, 6) + "\n";
   }
   return text + task_text(outcome.report);
+}
+
+std::string written_text(const QuantOutcome& outcome) {
+  return "written: " + outcome.path + " (" + format_bytes(outcome.file_bytes) + ")\n";
 }
 
 // Takes what the flags left open from the project.
@@ -76,6 +81,7 @@ Status quant(Options& o, const CLI::App& app) {
   if (o.min_metric) f.thresholds.min_metric = o.min_metric;
   if (o.max_size) f.thresholds.max_size = o.max_size;
   f.threads = o.common.threads;
+  log_detail("threads: " + std::to_string(f.threads == 0 ? usable_cpus() : f.threads));
   QuantOutcome outcome;
   {
     Progress progress;
@@ -86,18 +92,17 @@ Status quant(Options& o, const CLI::App& app) {
     log_warning(outcome.stale + " is of an earlier run and stays as it was");
   }
   if (o.common.json) {
-    auto out = nlohmann::ordered_json::parse(report_json(outcome.report));
+    auto out = nlohmann::ordered_json::parse(outcome_json(outcome));
     out["output"] = outcome.path;
-    out["bytes"] = outcome.file_bytes;
+    out["threads"] = f.threads == 0 ? usable_cpus() : f.threads;
     if (!outcome.stale.empty()) out["stale"] = outcome.stale;
-    out["passed"] = outcome.verdict.ok();
-    if (!outcome.verdict.ok()) out["missed"] = outcome.verdict.message();
     std::cout << json_text(out);
+  } else if (is_quiet()) {
+    print_text(verdict_text(outcome) + written_text(outcome));
   } else {
-    std::cout << (is_quiet() ? verdict_text(outcome)
-                             : report_text(outcome.report, static_cast<size_t>(o.max_layers),
-                                           f.worst_samples, color_on_stdout()))
-              << "written: " << outcome.path << " (" << format_bytes(outcome.file_bytes) << ")\n";
+    std::cout << report_text(outcome.report, static_cast<size_t>(o.max_layers), f.worst_samples,
+                             color_on_stdout(), terminal_width());
+    print_text(written_text(outcome));
   }
   return outcome.verdict.ok() ? Status() : outcome.verdict.context(outcome.path);
 }
@@ -113,6 +118,7 @@ int main(int argc, char** argv) {
   Options o;
   QuantFlow& f = o.flow;
   CommonFlags& c = o.common;
+  c.threads = 0;
   c.reads(app.add_option("MODEL", f.model,
                          "The model, or a project's folder; default: the nearest project")
               ->type_name("FILE"));

@@ -137,7 +137,7 @@ void print_steps(const Options& o, const std::vector<Step>& steps) {
     if (steps.size() > 1) {
       for (const Step& step : steps) out["steps"].push_back(step_json(step));
     }
-    std::cout << json_text(out);
+    print_json(std::move(out));
     return;
   }
   for (const Step& step : steps) {
@@ -145,15 +145,15 @@ void print_steps(const Options& o, const std::vector<Step>& steps) {
     for (size_t i = 0; i < step.results.size() && !is_quiet(); ++i) {
       rows.push_back({step.results[i].name, step.results[i].type, step.results[i].file});
     }
-    std::cout << format_table(rows, {});
-    if (!step.checks.empty()) std::cout << checks_table(step.checks);
+    std::cout << format_table(rows, {.right = {}, .head = false, .width = terminal_width()});
+    if (!step.checks.empty()) std::cout << checks_table(step.checks, terminal_width());
     if (step.top.empty()) continue;
     if (!step.name.empty()) std::cout << step.name << "\n";
     rows.clear();
     for (const TopClass& t : step.top) {
       rows.push_back({"  " + std::to_string(t.index), format_significant(t.value, 4), t.label});
     }
-    std::cout << format_table(rows, {0, 1});
+    std::cout << format_table(rows, {.right = {0, 1}, .head = false, .width = terminal_width()});
   }
 }
 

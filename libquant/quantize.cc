@@ -86,7 +86,8 @@ std::string why_large(const QuantReport& r) {
     text += (i == 0 ? ": " : ", ") + format_bytes(c.bytes) + (c.name.empty() ? "" : " " + c.name) +
             " of " + c.op + " " + c.layer;
   }
-  return text;
+  const std::string remedy = size_suggestion(r);
+  return remedy.empty() ? text : text + "; " + remedy;
 }
 
 std::string reason_of(const KeptFloat& kept) {
@@ -194,7 +195,10 @@ class Quantizer {
     const Graph all = annotate(solution_.graph, solution_.plan, solution_.decisions);
     MNN_ASSIGN_OR_RETURN(const bool enough, reached(all));
     if (enough) return {};
-    MNN_ASSIGN_OR_RETURN(const std::vector<LayerError> layers, layer_errors(holdout));
+    const auto part = [&](const std::string& phase, int64_t done, int64_t total) {
+      if (options_.progress) options_.progress("before promotions: " + phase, done, total);
+    };
+    MNN_ASSIGN_OR_RETURN(const std::vector<LayerError> layers, layer_errors(holdout, part));
     double macs = 0;
     MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> sample, holdout.load(0));
     MNN_ASSIGN_OR_RETURN(const std::vector<int64_t> of_nodes, node_macs(graph_, sample));
@@ -227,9 +231,11 @@ class Quantizer {
     return {};
   }
 
-  Result<std::vector<LayerError>> layer_errors(const SampleSet& holdout) {
+  Result<std::vector<LayerError>> layer_errors(
+      const SampleSet& holdout,
+      const std::function<void(const std::string&, int64_t, int64_t)>& progress) {
     return report_layers({solution_.graph, solution_.plan, solution_.decisions, reference_, judged_,
-                          holdout, run_, options_.progress,
+                          holdout, run_, progress,
                           solution_.calibration ? &*solution_.calibration : nullptr});
   }
 
@@ -266,7 +272,7 @@ class Quantizer {
       if (island.mac_share >= kNotableMacShare) report_.warnings.push_back(warning_of(island));
     }
     if (!options_.layer_report) return {};
-    MNN_ASSIGN_OR_RETURN(report_.layers, layer_errors(holdout));
+    MNN_ASSIGN_OR_RETURN(report_.layers, layer_errors(holdout, options_.progress));
     for (const LayerError& layer : report_.layers) {
       if (layer.isolated.failed || layer.accumulated.failed || layer.contribution.failed) {
         report_.warnings.push_back("layer " + layer.name + ": NaN, infinity or nothing compared");
@@ -350,6 +356,20 @@ SliceError OutputError::worst() const {
     if (a.metrics.failed != b.metrics.failed) return a.metrics.failed;
     return a.metrics.snr_db < b.metrics.snr_db;
   });
+}
+
+std::vector<std::pair<std::string, double>> quantize_stages(const QuantOptions& options) {
+  std::vector<std::pair<std::string, double>> stages;
+  if (options.import_scheme.empty())
+    stages = {
+        {"ranges", 3}, {"histograms", 5}, {"choosing a recipe", 40}, {"float between layers", 5}};
+  if (options.reached) stages.emplace_back("promotions", 40);
+  if (options.layer_report) {
+    stages.emplace_back("layer errors", 10);
+    stages.emplace_back("contributions", 30);
+    stages.emplace_back("remedies", 7);
+  }
+  return stages;
 }
 
 Result<QuantResult> quantize(const Graph& graph, const SampleSource& calibration,

@@ -23,12 +23,16 @@ Result<std::string> scheme_calibration(const std::string& scheme_text);
 
 // Task metrics, the user's program and promotions, a line each.
 std::string task_text(const QuantReport& report);
+// What would shrink the constants that stay float, and by how much; empty: nothing notable.
+std::string size_suggestion(const QuantReport& report);
+// In lines of at most `width` columns (0: any).
 std::string report_text(const QuantReport& report, size_t max_layers, size_t worst_samples,
-                        bool color);
+                        bool color, size_t width = 0);
 std::string report_json(const QuantReport& report);
-// Self-contained. `picture` makes a small image of a sample by its position, as HTML; it may be
-// null, and give nothing.
+// Self-contained; `facts` is HTML for its beginning. `picture` makes a small image of a sample by
+// its position, as HTML; it may be null, and give nothing.
 std::string report_html(const QuantReport& report, const std::string& title, size_t worst_samples,
-                        const std::function<std::string(size_t)>& picture);
+                        const std::function<std::string(size_t)>& picture,
+                        const std::string& facts = {});
 
 }  // namespace mnn

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "libruntime/core/metrics.h"
@@ -57,6 +58,10 @@ struct QuantOptions {
   std::function<void(const std::string&, int64_t, int64_t)> progress;
 };
 
+// The phases that progress tells of, in order, with their weights in the time. Others are parts of
+// the one before.
+std::vector<std::pair<std::string, double>> quantize_stages(const QuantOptions& options);
+
 // One source layer. Isolated: at the layer's own output, fp32 inputs. Accumulated: the same place
 // with the whole prefix quantized. Contribution: at the network's outputs, only this layer
 // quantized.
@@ -89,6 +94,7 @@ struct FloatConstant {
   std::string name;       // its own, else ""
   std::string layer, op;  // the first that reads it
   int64_t bytes = 0;
+  int64_t fp16_saves = 0;  // what storing it as f16 would take off
 };
 
 // A recipe that was tried: the mean and the worst of the held-back samples' own SNRs

@@ -24,6 +24,7 @@ constexpr std::array kKnown = {
     Known{"run", "run a model on given or random inputs"},
     Known{"compare", "compare two models layer by layer"},
     Known{"diff", "show what differs between two models"},
+    Known{"report", "join time, error and size of each layer"},
     Known{"inspect", "show what is in a model"},
     Known{"completion", "print completion scripts and manual pages"},
 };

@@ -1,6 +1,7 @@
 #include "apps/common/flags.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <csignal>
@@ -12,8 +13,11 @@
 #include "apps/common/failure.h"
 #include "apps/common/flag_table.h"
 #include "apps/common/result_stream.h"
+#include "apps/common/text.h"
 #include "apps/flows/file_roles.h"
+#include "apps/flows/run_facts.h"
 #include "libruntime/core/io/file.h"
+#include "libruntime/report/json_text.h"
 
 namespace mnn::cli {
 
@@ -180,6 +184,29 @@ std::string usage_text(const CLI::App& app, const CLI::ParseError& e) {
   return e.what();
 }
 
+// See RunFacts::command.
+std::string command_line(const CLI::App& app, const CommonFlags& flags) {
+  constexpr std::array<std::string_view, 5> kTalk = {"--json", "--verbose", "--quiet", "--log-file",
+                                                     "--threads"};
+  std::string line = app.get_name();
+  for (const CLI::Option* option : app.get_options()) {
+    const std::string name = option->get_name();
+    const bool output =
+        std::find(flags.outputs.begin(), flags.outputs.end(), option) != flags.outputs.end();
+    if (option->count() == 0 || output ||
+        std::find(kTalk.begin(), kTalk.end(), name) != kTalk.end())
+      continue;
+    if (option->get_items_expected_max() == 0) {
+      line += " " + name;
+      continue;
+    }
+    for (const std::string& value : option->results()) {
+      line += (option->get_positional() ? " " : " " + name + " ") + shell_word(value);
+    }
+  }
+  return line;
+}
+
 // An option of type FILE or DIR whose role nobody gave; nullptr: there is none.
 const CLI::Option* roleless(const CLI::App& app, const CommonFlags& flags) {
   const auto has = [](const std::vector<const CLI::Option*>& list, const CLI::Option* option) {
@@ -232,6 +259,11 @@ Status run_body(const std::function<Status()>& body) {
     return body();
   } catch (const std::bad_alloc&) {
     return limit_exceeded("out of memory");
+  } catch (const std::system_error& e) {
+    // Threads are refused where memory or processes are limited.
+    const bool limit = e.code() == std::errc::resource_unavailable_try_again ||
+                       e.code() == std::errc::not_enough_memory;
+    return limit ? limit_exceeded(e.what()) : internal_error(e.what());
   } catch (const std::exception& e) {
     return internal_error(e.what());
   }
@@ -249,9 +281,15 @@ void report_failure(const CLI::App& app, const CommonFlags& flags, const Status&
 
 }  // namespace
 
+void print_json(nlohmann::ordered_json out) {
+  flows::add_run_facts(out);
+  std::cout << json_text(out);
+}
+
 int run_command(CLI::App& app, CommonFlags& flags, int argc, char** argv,
                 const std::function<Status()>& body) {
   handle_signals();
+  seconds_since_start();
   ResultStream result;
   bool json = std::any_of(argv, argv + argc, [](const char* a) { return !strcmp(a, "--json"); });
   const auto end_with = [&](const Status& status) {
@@ -288,8 +326,15 @@ int run_command(CLI::App& app, CommonFlags& flags, int argc, char** argv,
                                               : Verbosity::kNormal;
   status = start_log(verbosity, flags.log_file);
   if (!status.ok()) return end_with(status);
+  flows::run_facts().command = command_line(app, flags);
+  std::string line;
+  for (int i = 0; i < argc; ++i) line += (i == 0 ? "" : " ") + shell_word(argv[i]);
+  log_detail(flows::run_facts().tool + ": " + line);
   status = run_body(body);
   std::cout.flush();
+  log_detail("ended with exit code " + std::to_string(exit_code(status)) + " after " +
+             format_number(seconds_since_start(), 2) + " s, peak memory " +
+             format_bytes(peak_memory()));
   // A reader that has seen enough is no failure.
   if (status.ok() && result.error() != 0 && result.error() != EPIPE) {
     return fail(not_accessible("the result cannot be written to the standard output: " +

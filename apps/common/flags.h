@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <map>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,7 @@ struct CommonFlags {
   bool verbose = false;
   bool quiet = false;
   std::string log_file;
-  int threads = 1;
+  int threads = 1;  // a command that measures or searches takes 0
 
   // Every option that names a FILE or DIR says here what becomes of it; see file_roles.h.
   CLI::Option* reads(CLI::Option* option);
@@ -46,9 +47,13 @@ Result<ShapeMap> parse_shapes(const std::vector<std::string>& shapes);
 void add_import_flag(CLI::App& app, std::vector<std::string>& keys);
 Result<std::map<std::string, std::string>> parse_import_keys(const std::vector<std::string>& keys);
 
+// A result as --json prints it, with the facts of the run.
+void print_json(nlohmann::ordered_json out);
+
 // Parses argv, checks that no output is an input, starts the log, runs `body` and turns its Status
 // into the exit code. Every failure, exceptions included, ends in one line "mnn: error: …" on
 // stderr; with --json it is an object on stdout too, unless the result was printed.
+// The log is told the command line, the version and, at the end, the time and memory it took.
 int run_command(CLI::App& app, CommonFlags& flags, int argc, char** argv,
                 const std::function<Status()>& body);
 

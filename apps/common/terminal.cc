@@ -3,15 +3,21 @@
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
+#include <iostream>
 #include <system_error>
 
 namespace mnn::cli {
@@ -130,31 +136,114 @@ std::string colored(std::string_view text, Color color, bool on) {
          "\033[0m";
 }
 
+size_t terminal_width() {
+  constexpr size_t kDefault = 80, kLeast = 20, kMost = 10000;
+  const char* text = std::getenv("COLUMNS");
+  size_t width = 0;
+  if (text != nullptr) std::from_chars(text, text + std::strlen(text), width);
+  winsize size{};
+  if (width == 0 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) width = size.ws_col;
+  return width == 0 ? kDefault : std::clamp(width, kLeast, kMost);
+}
+
+void print_text(const std::string& text) { std::cout << wrap_text(text, terminal_width()); }
+
+int64_t peak_memory() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<int64_t>(usage.ru_maxrss) * 1024;
+}
+
+double seconds_since_start() {
+  static const auto start = std::chrono::steady_clock::now();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
 Progress::Progress()
-    : active_(current_verbosity != Verbosity::kQuiet && isatty(STDERR_FILENO) == 1) {}
+    : active_(current_verbosity != Verbosity::kQuiet && isatty(STDERR_FILENO) == 1),
+      start_(seconds_since_start()) {}
 
 Progress::~Progress() {
   if (drawn_) std::fputs("\r\033[K", stderr);
 }
 
 flows::Events Progress::events() {
-  return {.progress = [this](const std::string& stage, int64_t done,
+  return {.stages = [this](const auto& stages) { plan(stages); },
+          .progress = [this](const std::string& stage, int64_t done,
                              int64_t total) { update(stage, done, total); },
           .info = log_info,
           .warning = log_warning};
 }
 
+void Progress::plan(const std::vector<std::pair<std::string, double>>& stages) {
+  stages_ = stages;
+  stage_ = 0;
+}
+
+double Progress::share(const std::string& phase, int64_t done, int64_t total) {
+  const double part = std::clamp(static_cast<double>(done) / static_cast<double>(total), 0.0, 1.0);
+  if (stages_.empty()) return part;
+  double all = 0, before = 0, weight = 0;
+  bool found = false;
+  for (size_t i = 0; i < stages_.size(); ++i) {
+    const bool here = stages_[i].first == phase;
+    if (here) stage_ = std::max(stage_, i);
+    if (here) weight = stages_[i].second;
+    found |= here;
+    before += found ? 0 : stages_[i].second;
+    all += stages_[i].second;
+  }
+  return found ? (before + weight * part) / all : 0;
+}
+
 void Progress::update(const std::string& phase, int64_t done, int64_t total) {
-  if (!active_ || total <= 0) return;
-  const int percent =
-      static_cast<int>(100.0 * static_cast<double>(done) / static_cast<double>(total));
-  if (percent == last_percent_ && phase == last_phase_) return;
-  last_percent_ = percent;
-  last_phase_ = phase;
+  if (total <= 0) return;
+  share_ = std::max(share_, share(phase, done, total));
+  const std::string& stage = stages_.empty() ? phase : stages_[stage_].first;
+  if (stage != logged_) {
+    logged_ = stage;
+    if (drawn_) std::fputs("\r\033[K", stderr);
+    log_detail("stage " + stage + ": begun after " + format_number(seconds_since_start(), 2) +
+               " s, peak memory " + format_bytes(peak_memory()));
+  }
+  if (active_) draw(phase);
+}
+
+// "3/7 layer errors  [=====     ]  42 %  12 s left", in one line of the terminal.
+void Progress::draw(const std::string& phase) {
+  constexpr double kTellAfter = 2, kTellFrom = 0.03;  // seconds, share: before, it is a guess
+  constexpr size_t kBar = 30, kLeastBar = 6;
+  winsize size{};
+  const size_t width =
+      (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80) - 1U;
+  const std::string count =
+      stages_.size() > 1 ? std::to_string(stage_ + 1) + "/" + std::to_string(stages_.size()) + " "
+                         : "";
+  const int percent = static_cast<int>(100 * share_);
+  std::string tail = " " + std::to_string(percent) + "%";
+  const double elapsed = seconds_since_start() - start_;
+  if (elapsed > kTellAfter && share_ > kTellFrom) {
+    const double left = elapsed * (1 - share_) / share_;
+    tail += "  " +
+            (left < 90 ? format_number(left, 0) + " s" : format_number(left / 60, 0) + " min") +
+            " left";
+  }
+  std::string line = count + phase;
+  if (line.size() < 24) line.resize(24, ' ');
+  if (line.size() + tail.size() + kLeastBar + 3 > width) {
+    const size_t room = width > tail.size() ? width - tail.size() : 1;
+    line = shorten_middle(count + phase, room) + tail;
+    if (text_width(line) > width) line = std::to_string(percent) + "%";
+  } else {
+    const size_t columns = std::min(kBar, width - line.size() - tail.size() - 3);
+    std::string bar(columns, ' ');
+    std::fill_n(bar.begin(), static_cast<size_t>(share_ * static_cast<double>(columns)), '=');
+    line += " [" + bar + "]" + tail;
+  }
+  if (line == last_line_) return;
+  last_line_ = line;
   drawn_ = true;
-  std::string bar(30, ' ');
-  std::fill_n(bar.begin(), std::clamp(percent * 30 / 100, 0, 30), '=');
-  std::fprintf(stderr, "\r\033[K%-24s [%s] %3d%%", phase.c_str(), bar.c_str(), percent);
+  std::fprintf(stderr, "\r\033[K%s", line.c_str());
   std::fflush(stderr);
 }
 

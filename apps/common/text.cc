@@ -1,5 +1,9 @@
 #include "apps/common/text.h"
 
+#include <algorithm>
+#include <cctype>
+#include <string_view>
+
 namespace mnn::cli {
 
 std::string replace_all(std::string text, const std::string& from, const std::string& to) {
@@ -7,6 +11,15 @@ std::string replace_all(std::string text, const std::string& from, const std::st
     text.replace(at, from.size(), to);
   }
   return text;
+}
+
+std::string shell_word(const std::string& word) {
+  const auto plain = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+           std::string_view("._-/=,:+%@").find(c) != std::string_view::npos;
+  };
+  if (!word.empty() && std::all_of(word.begin(), word.end(), plain)) return word;
+  return "'" + replace_all(word, "'", "'\\''") + "'";
 }
 
 }  // namespace mnn::cli

@@ -8,4 +8,7 @@ namespace mnn::cli {
 // Every `from` replaced by `to`, left to right, once. `from` is not empty.
 std::string replace_all(std::string text, const std::string& from, const std::string& to);
 
+// A word as a shell takes it, quoted where it must be.
+std::string shell_word(const std::string& word);
+
 }  // namespace mnn::cli

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "apps/flows/check.h"
+#include "apps/flows/run_facts.h"
 #include "apps/flows/tensors.h"
 #include "libruntime/core/io/file.h"
 #include "libruntime/kernels/isa.h"
@@ -93,7 +94,8 @@ double giga_ops(const StepProfile& p) {
 Json layer_rows(const Session& session) {
   Json rows = Json::array();
   for (const StepProfile& p : session.profile()) {
-    rows.push_back({{"op", p.info.op},
+    rows.push_back({{"name", p.info.name},
+                    {"op", p.info.op},
                     {"kernel", p.info.kernel},
                     {"backend", p.info.backend},
                     {"origin", p.info.origin},
@@ -132,6 +134,7 @@ Json model_json(const BenchModel& m, const BenchSettings& settings) {
   out["isa"] = used_isa(settings);
   out["backend"] = used_backend(settings);
   out["model"] = m.path;
+  add_run_facts(out);
   return out;
 }
 
@@ -205,7 +208,7 @@ std::string bench_json(const std::vector<BenchModel>& models, const BenchSetting
   return json_text(models.size() == 1 ? all[0] : all);
 }
 
-std::string bench_table(const std::vector<BenchModel>& models) {
+std::string bench_table(const std::vector<BenchModel>& models, size_t width) {
   std::vector<std::vector<std::string>> rows = {
       {"model", "median ms", "p90", "p99", "runs/s", "load ms", "peak", "arena", "weights",
        "packed", "int8 MACs", models.size() > 1 ? "time ratio [95 %]" : ""}};
@@ -224,12 +227,35 @@ std::string bench_table(const std::vector<BenchModel>& models) {
          format_bytes(memory.weight_bytes), format_bytes(memory.packed_bytes),
          format_percent(m.session->int8_mac_share(), 1) + " %", ratio});
   }
-  return format_table(rows, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10});
+  return format_table(rows,
+                      {.right = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, .head = true, .width = width});
 }
 
-std::string layer_table(const BenchModel& model, size_t max_rows) {
+std::string bench_verdict(const std::vector<BenchModel>& models) {
+  const auto text = [](const Interval& i, int decimals) {
+    return format_number(i.middle, decimals) + " [" + format_number(i.low, decimals) + ", " +
+           format_number(i.high, decimals) + "]";
+  };
+  std::string out;
+  for (const BenchModel& m : models) {
+    out += m.path + ": " + text(median_interval(m.timed.round_ms), 3) + " ms";
+    if (&m != &models[0])
+      out += ", " + text(ratio_interval(m.timed, models[0].timed), 3) + " of " + models[0].path;
+    out += "\n";
+  }
+  return out;
+}
+
+std::string measured_with(const BenchSettings& settings) {
+  const int threads = used_threads(settings);
+  return std::to_string(threads) + (threads == 1 ? " thread" : " threads") +
+         (settings.threads == 0 ? " (all this process may use)" : "") + ", " + used_isa(settings) +
+         ", backend " + used_backend(settings);
+}
+
+std::string layer_table(const BenchModel& model, size_t max_rows, size_t width) {
   std::vector<std::vector<std::string>> rows = {
-      {"ms", "share", "GFLOP/s", "bytes", "form", "kernel", "backend", "op", "output", "layer"}};
+      {"layer", "ms", "share", "op", "form", "GFLOP/s", "bytes", "output", "kernel", "backend"}};
   std::vector<StepProfile> steps = model.session->profile();
   double total = 0;
   for (const StepProfile& p : steps) total += step_ms(p);
@@ -238,15 +264,14 @@ std::string layer_table(const BenchModel& model, size_t max_rows) {
   });
   for (size_t i = 0; i < std::min(steps.size(), max_rows); ++i) {
     const StepProfile& p = steps[i];
-    rows.push_back({format_number(step_ms(p), 3),
-                    total > 0 ? format_number(100 * step_ms(p) / total, 1) + " %" : "",
+    rows.push_back({p.info.name, format_number(step_ms(p), 3),
+                    total > 0 ? format_number(100 * step_ms(p) / total, 1) + " %" : "", p.info.op,
+                    p.info.macs ? std::string(form_name(p.info.form)) : "",
                     p.info.macs ? format_number(giga_ops(p), 1) : "", format_bytes(p.info.bytes),
-                    p.info.macs ? std::string(form_name(p.info.form)) : "", p.info.kernel,
-                    p.info.backend, p.info.op,
-                    p.info.out_dtype + shape_str(to_shape(p.info.out_dims)),
-                    p.info.origin.empty() ? "" : p.info.origin.front()});
+                    p.info.out_dtype + shape_str(to_shape(p.info.out_dims)), p.info.kernel,
+                    p.info.backend});
   }
-  return format_table(rows, {0, 1, 2, 3});
+  return format_table(rows, {.right = {1, 2, 5, 6}, .head = true, .width = width});
 }
 
 std::string trace_json(const std::vector<BenchModel>& models) {
@@ -273,7 +298,7 @@ std::string trace_json(const std::vector<BenchModel>& models) {
                           {"tid", backends.size()},
                           {"args", {{"name", p.info.backend}}}});
       }
-      events.push_back({{"name", p.info.origin.empty() ? p.info.op : p.info.origin.front()},
+      events.push_back({{"name", p.info.name.empty() ? p.info.op : p.info.name},
                         {"cat", p.info.op},
                         {"ph", "X"},
                         {"ts", at},

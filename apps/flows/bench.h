@@ -78,9 +78,14 @@ std::string bench_junit(const std::vector<BenchModel>& models,
 std::string bench_json(const std::vector<BenchModel>& models, const BenchSettings& settings,
                        bool layers, const std::vector<std::optional<Baseline>>& baselines,
                        const std::vector<BenchCheck>& checks);
-std::string bench_table(const std::vector<BenchModel>& models);
+// In lines of at most `width` columns (0: any).
+std::string bench_table(const std::vector<BenchModel>& models, size_t width);
+// A line per model: "m.mnn: 1.234 ms [1.200, 1.300], 0.52 times m.mnn".
+std::string bench_verdict(const std::vector<BenchModel>& models);
+// "2 threads, avx2, backend cpu"
+std::string measured_with(const BenchSettings& settings);
 // The slowest steps of one model.
-std::string layer_table(const BenchModel& model, size_t max_rows);
+std::string layer_table(const BenchModel& model, size_t max_rows, size_t width);
 // A Chrome trace of the profiled runs with the rows of every layer.
 std::string trace_json(const std::vector<BenchModel>& models);
 

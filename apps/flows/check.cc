@@ -107,7 +107,7 @@ Status checks_status(const std::vector<OutputCheck>& checks) {
   return {};
 }
 
-std::string checks_table(const std::vector<OutputCheck>& checks) {
+std::string checks_table(const std::vector<OutputCheck>& checks, size_t width) {
   std::vector<std::vector<std::string>> rows = {
       {"output", "cosine", "SNR dB", "max abs", "max rel", ""}};
   for (const OutputCheck& c : checks) {
@@ -115,7 +115,7 @@ std::string checks_table(const std::vector<OutputCheck>& checks) {
                     format_number(c.metrics.max_abs, 7), format_number(c.metrics.max_rel, 7),
                     c.passed ? "ok" : c.problem});
   }
-  return format_table(rows, {1, 2, 3, 4});
+  return format_table(rows, {.right = {1, 2, 3, 4}, .head = true, .width = width});
 }
 
 }  // namespace mnn::flows

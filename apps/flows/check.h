@@ -33,7 +33,7 @@ std::vector<OutputCheck> check_close(const Graph& graph, const std::vector<Tenso
                                      const std::vector<Tensor>& found, double rtol, double atol);
 // OK when all passed, else kThreshold naming the first output that did not.
 Status checks_status(const std::vector<OutputCheck>& checks);
-std::string checks_table(const std::vector<OutputCheck>& checks);
+std::string checks_table(const std::vector<OutputCheck>& checks, size_t width);
 
 // max|y-r| / max|r| in fp32, and with weights stored as f16 (11 bits each, many of them in a sum).
 inline constexpr double kConversionTolerance = 1e-4, kHalfTolerance = 1e-2;

@@ -218,10 +218,15 @@ Status run_group(const Graph& ref, const Graph& test, const CompareInputs& input
     for (const size_t i : test_inputs) permuted.push_back(given[i]);
     (*ref_session)->reset_states();
     (*test_session)->reset_states();
+    const auto in_sample = [&](const Status& status, const std::string& model) {
+      const Status told =
+          s < inputs.names.size() ? status.context("sample " + inputs.names[s]) : status;
+      return told.context(model);
+    };
     auto ref_out = (*ref_session)->run(given);
-    if (!ref_out.ok()) return ref_out.status().context(options.ref_name);
+    if (!ref_out.ok()) return in_sample(ref_out.status(), options.ref_name);
     auto test_out = (*test_session)->run(permuted);
-    if (!test_out.ok()) return test_out.status().context(options.test_name);
+    if (!test_out.ok()) return in_sample(test_out.status(), options.test_name);
     for (size_t i = 0; i < pairs.size(); ++i) {
       MNN_ASSIGN_OR_RETURN(const Tensor r, source_tensor(ref, pairs[i].ref, (*ref_out)[ref_at[i]]));
       MNN_ASSIGN_OR_RETURN(const Tensor t,
@@ -560,25 +565,30 @@ const ComparedTensor* first_bad(const Comparison& comparison, const CompareGate&
   return nullptr;
 }
 
-Status judge_comparison(const Comparison& comparison, const CompareGate& gate) {
-  const Code code = gate.given() ? Code::kThreshold : Code::kInternal;
+std::vector<std::string> missed_of(const Comparison& comparison, const CompareGate& gate) {
+  std::vector<std::string> missed;
   for (const ComparedTensor& row : comparison.layers) {
     const std::string why = failure_of(row, gate);
-    if (!why.empty()) {
-      return Status(code, "node " + row.name + " (" + row.test_op + "): first bad layer: " + why);
-    }
+    if (why.empty()) continue;
+    missed.push_back("node " + row.name + " (" + row.test_op +
+                     "): " + (missed.empty() ? "first bad layer: " : "") + why);
   }
   for (const ComparedTensor& row : comparison.outputs) {
     const std::string why = failure_of(row, gate);
-    if (!why.empty()) return Status(code, "output " + row.name + ": " + why);
+    if (!why.empty()) missed.push_back("output " + row.name + ": " + why);
   }
   for (const auto& [name, value] : comparison.metrics) {
-    if (gate.min_metric && value < *gate.min_metric) {
-      return Status(code, "metric " + name + ": " + format_number(value, 4) + " is below " +
-                              format_number(*gate.min_metric, 4));
-    }
+    if (!gate.min_metric || value >= *gate.min_metric) continue;
+    missed.push_back("metric " + name + ": " + format_number(value, 4) + " is below " +
+                     format_number(*gate.min_metric, 4));
   }
-  return {};
+  return missed;
+}
+
+Status judge_comparison(const Comparison& comparison, const CompareGate& gate) {
+  const std::vector<std::string> missed = missed_of(comparison, gate);
+  if (missed.empty()) return {};
+  return Status(gate.given() ? Code::kThreshold : Code::kInternal, missed[0]);
 }
 
 }  // namespace mnn::flows

@@ -96,6 +96,8 @@ std::string failure_of(const ComparedTensor& row, const CompareGate& gate);
 CompareGate naming_gate(const CompareGate& gate);
 // The first bad row of `layers`, null when none is.
 const ComparedTensor* first_bad(const Comparison& comparison, const CompareGate& gate);
+// All that fails under `gate`, a line each, layers first.
+std::vector<std::string> missed_of(const Comparison& comparison, const CompareGate& gate);
 // OK, or kThreshold when thresholds were given, else kInternal: something could not be compared.
 Status judge_comparison(const Comparison& comparison, const CompareGate& gate);
 

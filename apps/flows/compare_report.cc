@@ -1,6 +1,7 @@
 #include "apps/flows/compare_report.h"
 
 #include "apps/flows/junit.h"
+#include "apps/flows/run_facts.h"
 #include "libruntime/core/io/file.h"
 #include "libruntime/report/format.h"
 #include "libruntime/report/html.h"
@@ -149,6 +150,11 @@ std::string as_html(const Comparison& c, const CompareGate& gate, const CompareT
                 {"inputs", title.inputs + ", samples: " + std::to_string(c.samples)},
                 {"layers", alignment_line(c)},
                 {"verdict", verdict_line(c, gate)}};
+  if (gate.min_cosine) facts.push_back({"min cosine", format_number(*gate.min_cosine, 6)});
+  if (gate.min_snr) facts.push_back({"min SNR", format_number(*gate.min_snr, 2) + " dB"});
+  if (gate.min_metric) facts.push_back({"min metric", format_number(*gate.min_metric, 4)});
+  facts.push_back({"made by", run_facts().tool});
+  if (!run_facts().command.empty()) facts.push_back({"command", run_facts().command});
   for (const auto& [name, value] : c.metrics)
     facts.push_back({"metric " + name, format_number(value, 4)});
   for (const std::string& note : c.notes) facts.push_back({"note", note});
@@ -165,7 +171,7 @@ std::string as_html(const Comparison& c, const CompareGate& gate, const CompareT
   return html_page("Comparison", body + sort_script("layers"));
 }
 
-std::string as_junit(const Comparison& c, const CompareGate& gate) {
+std::string as_junit(const Comparison& c, const CompareGate& gate, const CompareTitle& title) {
   std::vector<JUnitCase> cases;
   const auto add = [&](const std::string& group, const ComparedTensor& t) {
     const std::string why = failure_of(t, gate);
@@ -188,19 +194,19 @@ std::string as_junit(const Comparison& c, const CompareGate& gate) {
   for (const Unaligned& u : c.unaligned) {
     cases.push_back({"unaligned." + u.side, u.name, {}, u.why, {}});
   }
-  return junit_xml("mnn compare", cases);
+  return junit_xml("mnn compare " + title.test.substr(title.test.rfind('/') + 1), cases);
 }
 
 }  // namespace
 
 std::string compare_text(const Comparison& c, const CompareGate& gate, const CompareTitle& title,
-                         size_t max_layers, size_t worst_samples) {
+                         size_t max_layers, size_t worst_samples, size_t width) {
   std::string out = title.ref + " (REF) and " + title.test + " (TEST) on " + title.inputs +
                     ", samples: " + std::to_string(c.samples) + "\n\n";
   Rows outputs = output_rows(c, gate);
   outputs.insert(outputs.begin(), output_head());
-  out += format_table(outputs, {2, 3, 4, 5, 6});
-  const std::string samples = samples_text(c.sample_errors, worst_samples);
+  out += format_table(outputs, {.right = {2, 3, 4, 5, 6}, .head = true, .width = width});
+  const std::string samples = samples_text(c.sample_errors, worst_samples, width);
   if (!samples.empty()) out += "\n" + samples;
   for (const auto& [name, value] : c.metrics)
     out += "metric " + name + ": " + format_number(value, 4) + "\n";
@@ -215,7 +221,8 @@ std::string compare_text(const Comparison& c, const CompareGate& gate, const Com
     const size_t end = std::min(c.layers.size(), begin + max_layers);
     Rows rows = {kLayerHead};
     for (size_t i = begin; i < end; ++i) rows.push_back(row_of(c.layers[i], gate));
-    if (begin < end) out += "\n" + format_table(rows, {3, 4, 5, 6, 7});
+    if (begin < end)
+      out += "\n" + format_table(rows, {.right = {3, 4, 5, 6, 7}, .head = true, .width = width});
     if (end - begin < c.layers.size()) {
       out += (begin == end
                   ? "no layers shown of "
@@ -231,7 +238,7 @@ std::string compare_text(const Comparison& c, const CompareGate& gate, const Com
   }
   if (listed > max_layers) out += "  and " + std::to_string(listed - max_layers) + " more\n";
   for (const std::string& note : c.notes) out += "note: " + note + "\n";
-  return out + (c.layers.empty() ? "" : first_bad_line(c, gate) + "\n");
+  return wrap_text(out + (c.layers.empty() ? "" : first_bad_line(c, gate) + "\n"), width);
 }
 
 std::string compare_json(const Comparison& c, const CompareGate& gate, const CompareTitle& title) {
@@ -263,6 +270,8 @@ std::string compare_json(const Comparison& c, const CompareGate& gate, const Com
     out["unaligned"].push_back({{"in", u.side}, {"name", u.name}, {"op", u.op}, {"why", u.why}});
   }
   out["notes"] = c.notes;
+  out["missed"] = missed_of(c, gate);
+  add_run_facts(out);
   return json_text(out);
 }
 
@@ -276,7 +285,7 @@ Status write_compare_report(const std::string& path, const Comparison& c, const 
                             const std::function<std::string(size_t)>& picture) {
   MNN_RETURN_IF_ERROR(check_compare_report_name(path));
   if (path.ends_with(".json")) return write_file(path, compare_json(c, gate, title));
-  if (path.ends_with(".xml")) return write_file(path, as_junit(c, gate));
+  if (path.ends_with(".xml")) return write_file(path, as_junit(c, gate, title));
   return write_file(path, as_html(c, gate, title, worst_samples, picture));
 }
 

@@ -14,7 +14,7 @@ struct CompareTitle {
 
 // At most `max_layers` rows of layers, the first bad one always among them.
 std::string compare_text(const Comparison& c, const CompareGate& gate, const CompareTitle& title,
-                         size_t max_layers, size_t worst_samples);
+                         size_t max_layers, size_t worst_samples, size_t width);
 std::string compare_json(const Comparison& c, const CompareGate& gate, const CompareTitle& title);
 
 // A usage error unless the name ends in .json, .html or .xml.

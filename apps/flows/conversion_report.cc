@@ -164,15 +164,17 @@ std::string as_html(const LoadedModel& loaded, const Placement& placement, int64
 }  // namespace
 
 std::string conversion_summary(const LoadedModel& loaded, const Placement& placement,
-                               const std::string& output, int64_t bytes) {
+                               const std::string& output, int64_t bytes, size_t width) {
   std::vector<std::vector<std::string>> rows;
   for (const auto& [key, value] : headline(loaded, placement, bytes))
     rows.push_back({"  " + key, value});
-  return loaded.path + " -> " + output + "\n" + format_table(rows, {});
+  return loaded.path + " -> " + output + "\n" +
+         format_table(rows, {.right = {}, .head = false, .width = width});
 }
 
-std::string operator_summary(const LoadedModel& loaded, const Placement& placement) {
-  return format_table(op_table(loaded.model.graph, placement), {1, 2, 3});
+std::string operator_summary(const LoadedModel& loaded, const Placement& placement, size_t width) {
+  return format_table(op_table(loaded.model.graph, placement),
+                      {.right = {1, 2, 3}, .head = true, .width = width});
 }
 
 Status check_report_name(const std::string& path) {

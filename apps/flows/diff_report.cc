@@ -1,5 +1,6 @@
 #include "apps/flows/diff_report.h"
 
+#include "apps/flows/run_facts.h"
 #include "libruntime/report/format.h"
 #include "libruntime/report/json_text.h"
 
@@ -150,6 +151,7 @@ std::string diff_json(const GraphDiff& d, const std::string& a, const std::strin
     }
     out["constants"].push_back(row);
   }
+  add_run_facts(out);
   return json_text(out);
 }
 

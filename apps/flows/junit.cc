@@ -49,7 +49,8 @@ std::string xml_escape(const std::string& text) {
 
 }  // namespace
 
-std::string junit_xml(const std::string& suite, const std::vector<JUnitCase>& cases) {
+std::string junit_xml(const std::string& suite, const std::vector<JUnitCase>& cases,
+                      std::optional<double> seconds) {
   const auto count = [&](auto&& wanted) {
     return std::to_string(std::count_if(cases.begin(), cases.end(), wanted));
   };
@@ -57,7 +58,8 @@ std::string junit_xml(const std::string& suite, const std::vector<JUnitCase>& ca
       "name=\"" + xml_escape(suite) + "\" tests=\"" + std::to_string(cases.size()) +
       "\" failures=\"" + count([](const JUnitCase& c) { return !c.failure.empty(); }) +
       "\" errors=\"0\" skipped=\"" +
-      count([](const JUnitCase& c) { return c.failure.empty() && !c.skipped.empty(); }) + "\"";
+      count([](const JUnitCase& c) { return c.failure.empty() && !c.skipped.empty(); }) + "\"" +
+      (seconds ? " time=\"" + format_number(*seconds, 3) + "\"" : "");
   std::string out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites " + counts +
                     ">\n<testsuite " + counts + ">\n";
   for (const JUnitCase& c : cases) {

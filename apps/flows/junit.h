@@ -16,8 +16,9 @@ struct JUnitCase {
   std::optional<double> seconds = {};  // a time that was measured, for the case's time attribute
 };
 
-// One suite. Holds no hosts, dates or times of its own: the same results give the same bytes.
-// Characters that XML cannot hold become U+FFFD.
-std::string junit_xml(const std::string& suite, const std::vector<JUnitCase>& cases);
+// One suite; `seconds`: what it took. Holds no hosts and no dates. Characters that XML cannot hold
+// become U+FFFD.
+std::string junit_xml(const std::string& suite, const std::vector<JUnitCase>& cases,
+                      std::optional<double> seconds = {});
 
 }  // namespace mnn::flows

@@ -2,15 +2,20 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "apps/flows/check.h"
 #include "apps/flows/model_io.h"
 #include "apps/flows/quant_junit.h"
+#include "apps/flows/run_facts.h"
 #include "apps/flows/samples.h"
 #include "apps/flows/thumbnail.h"
 #include "libruntime/core/io/file.h"
+#include "libruntime/report/format.h"
+#include "libruntime/report/html.h"
+#include "libruntime/report/json_text.h"
 
 namespace mnn::flows {
 namespace {
@@ -78,7 +83,30 @@ Result<double> evaluate(const QuantFlow& flow, const Graph& reference, const Gra
   return evaluation.run(flow.eval);
 }
 
+// What a page begins with.
+std::string facts_html(const QuantOutcome& outcome) {
+  std::vector<std::vector<std::string>> rows = {
+      {"verdict", outcome.verdict.ok() ? "passed" : "failed"},
+      {"file", format_bytes(outcome.file_bytes)},
+      {"made by", run_facts().tool}};
+  if (!run_facts().command.empty()) rows.push_back({"command", run_facts().command});
+  for (const Judgement& j : outcome.judgements) {
+    if (j.limit.empty() && j.failure.empty()) continue;
+    rows.push_back({j.name + (j.limit.empty() ? "" : " " + j.limit),
+                    j.failure.empty() ? "reached: " + j.figures : "missed: " + j.failure});
+  }
+  return html_table({}, rows);
+}
+
 }  // namespace
+
+std::string outcome_json(const QuantOutcome& outcome) {
+  auto out = nlohmann::ordered_json::parse(report_json(outcome.report));
+  out["bytes"] = outcome.file_bytes;
+  out.update(verdict_json(outcome.judgements));
+  add_run_facts(out);
+  return json_text(out);
+}
 
 Status check_quant_report_name(const std::string& path) {
   if (path.ends_with(".json") || path.ends_with(".html") || path.ends_with(".xml")) return {};
@@ -86,6 +114,7 @@ Status check_quant_report_name(const std::string& path) {
 }
 
 Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events) {
+  const auto start = std::chrono::steady_clock::now();
   for (const std::string& r : flow.reports) MNN_RETURN_IF_ERROR(check_quant_report_name(r));
   if (flow.scheme != "int8") return usage_error("--scheme " + flow.scheme + ": expected int8");
   QuantOptions options;
@@ -154,6 +183,7 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
                        ", or let --requantize quantize what is not: what is stays so, and errors "
                        "are measured against this model");
   }
+  if (events.stages) events.stages(quantize_stages(options));
   Result<QuantResult> result = quantize(graph, calibration, holdout, options);
   if (!result.ok()) {
     // Nothing is left to do, and this is why.
@@ -201,13 +231,15 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
     const std::string name = std::filesystem::path(flow.model).filename().string();
     std::string text;
     if (r.ends_with(".json")) {
-      text = report_json(outcome.report);
+      text = outcome_json(outcome);
     } else if (r.ends_with(".xml")) {
-      text = quant_junit(outcome.report, flow.thresholds, outcome.judgements);
+      const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+      text = quant_junit(name, outcome.report, flow.thresholds, outcome.judgements, took.count());
     } else {
       const Samples& judged = flow.holdout.empty() ? samples : held;
-      text = report_html(outcome.report, name, flow.worst_samples,
-                         [&](size_t i) { return thumbnail_html(judged.names[i]); });
+      text = report_html(
+          outcome.report, name, flow.worst_samples,
+          [&](size_t i) { return thumbnail_html(judged.names[i]); }, facts_html(outcome));
     }
     MNN_RETURN_IF_ERROR(write_file(r, text));
   }

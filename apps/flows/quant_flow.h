@@ -42,6 +42,9 @@ struct QuantOutcome {
 };
 Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events);
 
+// The report with the verdict, the thresholds, the file's size and the facts of the run.
+std::string outcome_json(const QuantOutcome& outcome);
+
 // A usage error unless the ending is one of .json, .html and .xml.
 Status check_quant_report_name(const std::string& path);
 

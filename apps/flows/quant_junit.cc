@@ -14,8 +14,9 @@ JUnitCase make_case(const std::string& group, const std::string& name, const std
 
 }  // namespace
 
-std::string quant_junit(const QuantReport& report, const Thresholds& thresholds,
-                        const std::vector<Judgement>& judgements) {
+std::string quant_junit(const std::string& model, const QuantReport& report,
+                        const Thresholds& thresholds, const std::vector<Judgement>& judgements,
+                        double seconds) {
   std::vector<JUnitCase> cases;
   bool accurate = true;
   for (const Judgement& j : judgements) {
@@ -40,7 +41,7 @@ std::string quant_junit(const QuantReport& report, const Thresholds& thresholds,
                              figures_of(layer.accumulated);
     cases.push_back(make_case("layers", layer.name, why, line));
   }
-  return junit_xml("mnn quant", cases);
+  return junit_xml("mnn quant " + model, cases, seconds);
 }
 
 }  // namespace mnn::flows

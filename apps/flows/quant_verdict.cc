@@ -1,5 +1,7 @@
 #include "apps/flows/quant_verdict.h"
 
+#include <nlohmann/json.hpp>
+
 #include "libruntime/report/format.h"
 
 namespace mnn::flows {
@@ -28,16 +30,17 @@ std::vector<Judgement> judge_quant(const Thresholds& t, const QuantReport& repor
   std::vector<Judgement> all;
   for (const OutputError& o : report.outputs) {
     const auto [name, m] = o.worst();
-    const auto judge = [&](const std::string& what, const Thresholds& one) {
+    const auto judge = [&](const std::string& what, const Thresholds& one,
+                           const std::string& limit) {
       all.push_back(
-          {what + " of output " + name, "output " + name, missed_by(m, one), figures_of(m)});
+          {what + " of output " + name, "output " + name, missed_by(m, one), figures_of(m), limit});
     };
     Thresholds cosine, snr;
     cosine.min_cosine = t.min_cosine;
     snr.min_snr = t.min_snr;
-    if (t.min_cosine) judge("min-cosine", cosine);
-    if (t.min_snr) judge("min-snr", snr);
-    if (!t.min_cosine && !t.min_snr) judge("figures", {});
+    if (t.min_cosine) judge("min-cosine", cosine, format_significant(*t.min_cosine, 6));
+    if (t.min_snr) judge("min-snr", snr, format_significant(*t.min_snr, 6) + " dB");
+    if (!t.min_cosine && !t.min_snr) judge("figures", {}, "");
   }
   if (t.min_sample_snr && !report.samples.samples.empty()) {
     const SampleError worst = report.samples.worst_first()[0];
@@ -46,15 +49,15 @@ std::vector<Judgement> judge_quant(const Thresholds& t, const QuantReport& repor
                    worst.snr_db >= *t.min_sample_snr
                        ? ""
                        : figure + " is below " + format_number(*t.min_sample_snr, 2) + " dB",
-                   worst.name + ": " + figure});
+                   worst.name + ": " + figure, format_significant(*t.min_sample_snr, 6) + " dB"});
   }
   const auto at_least = [&](const std::string& name, const std::string& what, double value,
                             const std::optional<double>& least) {
     if (!least) return;
     const std::string figure = format_number(value, 4);
     all.push_back({name, what,
-                   value >= *least ? "" : figure + " is below " + format_number(*least, 4),
-                   figure});
+                   value >= *least ? "" : figure + " is below " + format_number(*least, 4), figure,
+                   format_significant(*least, 6)});
   };
   for (const MetricValue& m : report.metrics)
     at_least("min-metric of " + m.name, "metric " + m.name, m.value, t.min_metric);
@@ -65,35 +68,50 @@ std::vector<Judgement> judge_quant(const Thresholds& t, const QuantReport& repor
                    file_bytes > *t.max_size
                        ? "the file has " + bytes + ", more than " + std::to_string(*t.max_size)
                        : "",
-                   bytes});
+                   bytes, std::to_string(*t.max_size) + " bytes"});
   }
   if (t.sound_data) {
     const std::string figures = std::to_string(report.calibration_samples) + " calibration and " +
                                 std::to_string(report.holdout_samples) + " held-back samples";
     for (const std::string& fault : report.data_faults)
-      all.push_back({"sound-data", "samples", fault, figures});
-    if (report.data_faults.empty()) all.push_back({"sound-data", "samples", "", figures});
+      all.push_back({"sound-data", "samples", fault, figures, ""});
+    if (report.data_faults.empty()) all.push_back({"sound-data", "samples", "", figures, ""});
   }
   return all;
 }
 
 Status verdict_of(const std::vector<Judgement>& judgements, const Thresholds& t) {
   std::string text;
-  size_t others = 0;
   Code code = Code::kThreshold;
   for (const Judgement& j : judgements) {
     if (j.failure.empty()) continue;
-    if (!text.empty()) {
-      ++others;
-      continue;
-    }
-    text = (j.subject.empty() ? "" : j.subject + ": ") + j.failure;
     // Never a pass; without a threshold it is a failure of the run.
-    if (!t.accuracy() && j.name.starts_with("figures")) code = Code::kInternal;
+    if (text.empty() && !t.accuracy() && j.name.starts_with("figures")) code = Code::kInternal;
+    text += (text.empty() ? "" : "\n") + missed_text(j);
   }
-  if (text.empty()) return {};
-  return Status(code,
-                text + (others > 0 ? " (and " + std::to_string(others) + " more)" : std::string()));
+  return text.empty() ? Status() : Status(code, text);
+}
+
+std::string missed_text(const Judgement& j) {
+  return (j.subject.empty() ? "" : j.subject + ": ") + j.failure;
+}
+
+nlohmann::ordered_json verdict_json(const std::vector<Judgement>& judgements) {
+  nlohmann::ordered_json out;
+  out["passed"] = true;
+  out["missed"] = nlohmann::ordered_json::array();
+  out["thresholds"] = nlohmann::ordered_json::array();
+  for (const Judgement& j : judgements) {
+    if (!j.failure.empty()) {
+      out["passed"] = false;
+      out["missed"].push_back(missed_text(j));
+    }
+    out["thresholds"].push_back({{"name", j.name},
+                                 {"limit", j.limit},
+                                 {"passed", j.failure.empty()},
+                                 {"figures", j.figures}});
+  }
+  return out;
 }
 
 }  // namespace mnn::flows

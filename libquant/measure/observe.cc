@@ -20,6 +20,10 @@ int64_t bytes_hint(const Graph& graph, ValueId v) {
   return t.is_static() ? checked_elements(known_dims(*t.shape)).value_or(0) * 4 : int64_t{4} << 20;
 }
 
+Status of_sample(const Status& status, const SampleSet& samples, size_t s) {
+  return status.context("sample " + samples.name(s));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Session>> open_for_quant(Graph graph, const RunOptions& options) {
@@ -74,7 +78,9 @@ Status observe(const Graph& graph, const std::vector<ValueId>& values, const Sam
     MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(std::move(cut), options));
     for (size_t s = 0; s < samples.size(); ++s) {
       MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> inputs, samples.load(s));
-      MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> seen, session->run(inputs));
+      const Result<std::vector<Tensor>> ran = session->run(inputs);
+      if (!ran.ok()) return of_sample(ran.status(), samples, s);
+      const std::vector<Tensor>& seen = *ran;
       for (size_t v = 0; v < seen.size(); ++v) MNN_RETURN_IF_ERROR(see(begin + v, s, seen[v]));
       if (progress) progress(++done, total);
     }
@@ -87,8 +93,9 @@ Result<std::vector<std::vector<Tensor>>> run_all(Session& session, const SampleS
   for (size_t s = 0; s < samples.size(); ++s) {
     MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> inputs, samples.load(s));
     session.reset_states();
-    MNN_ASSIGN_OR_RETURN(std::vector<Tensor> outputs, session.run(inputs));
-    all.push_back(std::move(outputs));
+    Result<std::vector<Tensor>> outputs = session.run(inputs);
+    if (!outputs.ok()) return of_sample(outputs.status(), samples, s);
+    all.push_back(std::move(outputs).value());
   }
   return all;
 }

@@ -169,7 +169,8 @@ void collect_constants(const Graph& g, const Outer& outer, std::set<const std::b
       const Value* c = constant_of(g, outer, v);
       if (c == nullptr || c->quant || c->data.bytes() == 0) continue;
       if (seen.insert(c->data.raw()).second)
-        found.push_back({c->name, display_name(g, n), n.op, c->data.bytes()});
+        found.push_back({c->name, display_name(g, n), n.op, c->data.bytes(),
+                         c->data.dtype() == DType::kF32 ? c->data.bytes() / 2 : 0});
     }
   }
 }

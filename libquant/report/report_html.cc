@@ -28,7 +28,7 @@ std::string percent_cell(double share, int decimals) {
   return "<td data-v=\"" + fixed(share, 9) + "\">" + percent(share, decimals);
 }
 
-std::string layer_row(const LayerError& e, double total_macs) {
+std::string layer_row(const LayerError& e, const QuantReport& r) {
   std::string origin;
   for (const std::string& o : e.origin) origin += (origin.empty() ? "" : ", ") + o;
   std::string shape;
@@ -39,13 +39,18 @@ std::string layer_row(const LayerError& e, double total_macs) {
   for (const ErrorMetrics* m : {&e.contribution, &e.isolated, &e.accumulated}) {
     row += "<td data-v=\"" + fixed(m->failed ? -999 : m->snr_db, 3) + "\">" + snr_bar(*m) + "</td>";
   }
-  row += "<td>" + fixed(e.contribution.cosine, 6) + "</td><td>" +
-         (e.weight_snr_db >= kExactSnrDb ? std::string() : fixed(e.weight_snr_db, 1)) + "</td>" +
-         (total_macs > 0 ? percent_cell(static_cast<double>(e.macs) / total_macs, 2) : "<td>") +
-         "</td><td data-v=\"" + std::to_string(e.weight_bytes_after) + "\">" +
-         (e.weight_bytes_after > 0 ? format_bytes(e.weight_bytes_after) : "") + "</td>" +
-         percent_cell(e.clipped_share, 3) + "</td><td>" + html_escape(e.suggestion) +
-         "</td></tr>\n";
+  row +=
+      "<td>" + fixed(e.contribution.cosine, 6) + "</td><td>" +
+      (e.weight_snr_db >= kExactSnrDb ? std::string() : fixed(e.weight_snr_db, 1)) + "</td>" +
+      (r.macs > 0 ? percent_cell(static_cast<double>(e.macs) / r.macs, 2) : "<td>") +
+      "</td><td data-v=\"" + std::to_string(e.weight_bytes_after) + "\">" +
+      (e.weight_bytes_after > 0 ? format_bytes(e.weight_bytes_after) : "") + "</td>" +
+      (e.weight_bytes_after > 0 && r.bytes_after > 0
+           ? percent_cell(
+                 static_cast<double>(e.weight_bytes_after) / static_cast<double>(r.bytes_after), 2)
+           : "<td>") +
+      "</td>" + percent_cell(e.clipped_share, 3) + "</td><td>" + html_escape(e.suggestion) +
+      "</td></tr>\n";
   return row;
 }
 
@@ -89,6 +94,8 @@ std::string float_html(const QuantReport& r) {
              html_escape(c.op) + "</td><td>" + format_bytes(c.bytes) + "</td></tr>";
     }
     out += "</table>";
+    const std::string remedy = size_suggestion(r);
+    if (!remedy.empty()) out += "<p>" + html_escape(remedy) + "</p>";
   }
   return out;
 }
@@ -96,7 +103,8 @@ std::string float_html(const QuantReport& r) {
 }  // namespace
 
 std::string report_html(const QuantReport& r, const std::string& title, size_t worst_samples,
-                        const std::function<std::string(size_t)>& picture) {
+                        const std::function<std::string(size_t)>& picture,
+                        const std::string& facts) {
   std::string out =
       "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>" +
       html_escape(title) +
@@ -107,7 +115,7 @@ std::string report_html(const QuantReport& r, const std::string& title, size_t w
       ".3em}"
       ".strip span{display:inline-block;width:9px;height:22px}.cards "
       "td{font-size:120%}</style></head><body><h1>" +
-      html_escape(title) + "</h1>";
+      html_escape(title) + "</h1>" + facts;
   out += "<p>Scheme <b>" + html_escape(r.scheme) + "</b>, method <b>" + html_escape(r.method) +
          "</b>, " + std::to_string(r.calibration_samples) + " calibration and " +
          std::to_string(r.holdout_samples) + " held-back samples. " + html_escape(r.holdout_note) +
@@ -157,9 +165,9 @@ std::string report_html(const QuantReport& r, const std::string& title, size_t w
         "</p><table "
         "id=\"layers\"><tr><th>layer</th><th>operator</th><th>output</th><th>contribution</th>"
         "<th>isolated</th><th>accumulated</th><th>cosine (contr.)</th><th>weights dB</th><th>MACs "
-        "%</th><th>weights</th>"
+        "%</th><th>bytes</th><th>bytes %</th>"
         "<th>clipped %</th><th>suggestion</th></tr>\n";
-    for (const LayerError& e : r.layers) out += layer_row(e, r.macs);
+    for (const LayerError& e : r.layers) out += layer_row(e, r);
     out += "</table>" + sort_script("layers");
   }
   return out + "</body></html>\n";

@@ -70,21 +70,25 @@ std::string report_json(const QuantReport& r) {
   }
   out["layers"] = Json::array();
   for (const LayerError& e : r.layers) {
-    out["layers"].push_back({{"name", e.name},
-                             {"op", e.op},
-                             {"origin", e.origin},
-                             {"shape", e.shape},
-                             {"macs", e.macs},
-                             {"int8", e.int8},
-                             {"weight_bytes_before", e.weight_bytes_before},
-                             {"weight_bytes_after", e.weight_bytes_after},
-                             {"weight_snr_db", number(e.weight_snr_db)},
-                             {"isolated", metrics(e.isolated)},
-                             {"accumulated", metrics(e.accumulated)},
-                             {"contribution", metrics(e.contribution)},
-                             {"clipped_share", e.clipped_share},
-                             {"amplified", e.amplified},
-                             {"suggestion", e.suggestion}});
+    out["layers"].push_back(
+        {{"name", e.name},
+         {"op", e.op},
+         {"origin", e.origin},
+         {"shape", e.shape},
+         {"macs", e.macs},
+         {"int8", e.int8},
+         {"weight_bytes_before", e.weight_bytes_before},
+         {"weight_bytes_after", e.weight_bytes_after},
+         {"weight_share", r.bytes_after > 0 ? static_cast<double>(e.weight_bytes_after) /
+                                                  static_cast<double>(r.bytes_after)
+                                            : 0.0},
+         {"weight_snr_db", number(e.weight_snr_db)},
+         {"isolated", metrics(e.isolated)},
+         {"accumulated", metrics(e.accumulated)},
+         {"contribution", metrics(e.contribution)},
+         {"clipped_share", e.clipped_share},
+         {"amplified", e.amplified},
+         {"suggestion", e.suggestion}});
   }
   out["float_islands"] = Json::array();
   for (const FloatIsland& island : r.islands) {
@@ -96,9 +100,13 @@ std::string report_json(const QuantReport& r) {
   }
   out["float_constants"] = Json::array();
   for (const FloatConstant& c : r.float_constants) {
-    out["float_constants"].push_back(
-        {{"name", c.name}, {"layer", c.layer}, {"op", c.op}, {"bytes", c.bytes}});
+    out["float_constants"].push_back({{"name", c.name},
+                                      {"layer", c.layer},
+                                      {"op", c.op},
+                                      {"bytes", c.bytes},
+                                      {"fp16_saves", c.fp16_saves}});
   }
+  out["size_suggestion"] = size_suggestion(r);
   out["data_faults"] = r.data_faults;
   out["warnings"] = r.warnings;
   return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

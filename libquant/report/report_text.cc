@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdarg>
 #include <cstdio>
+#include <map>
 
 #include "libquant/quantize.h"
 #include "libruntime/report/format.h"
@@ -26,15 +27,80 @@ std::string with_unit(const ErrorMetrics& m) {
   return snr_text(m) + (number ? " dB" : "");
 }
 
-std::string shortened(const std::string& name, size_t width) {
-  if (name.size() <= width) return name;
-  size_t begin = name.size() - width + 1;
-  // Not in the middle of a UTF-8 character.
-  while (begin < name.size() && (static_cast<unsigned char>(name[begin]) & 0xC0) == 0x80) ++begin;
-  return "…" + name.substr(begin);
+// The table's column for a layer's remarks.
+std::string remarks(const LayerError& e) {
+  std::string text = e.amplified ? "[amplified]" : "";
+  if (!e.suggestion.empty()) text += (text.empty() ? "-> " : "  -> ") + e.suggestion;
+  return text;
+}
+
+std::string island_text(const FloatIsland& island) {
+  return "in float: " + std::to_string(island.layers.size()) + " " + island.op + " (" +
+         format_percent(island.mac_share, 2) + " % of the MACs, " + format_bytes(island.constants) +
+         " of constants): " + island.why + "\n";
+}
+
+// Those without MACs are one line when there are several.
+std::string islands_text(const std::vector<FloatIsland>& islands) {
+  std::vector<const FloatIsland*> idle;
+  std::string out;
+  for (const FloatIsland& island : islands) {
+    if (island.mac_share > 0) {
+      out += island_text(island);
+    } else {
+      idle.push_back(&island);
+    }
+  }
+  if (idle.size() == 1) return out + island_text(*idle[0]);
+  if (idle.empty()) return out;
+  size_t layers = 0;
+  int64_t constants = 0;
+  std::map<std::string, size_t> ops;
+  for (const FloatIsland* island : idle) {
+    layers += island->layers.size();
+    constants += island->constants;
+    ops[island->op] += island->layers.size();
+  }
+  std::string names;
+  for (const auto& [op, count] : ops)
+    names += (names.empty() ? "" : ", ") + std::to_string(count) + " " + op;
+  return out + "in float: " + std::to_string(layers) + " layers without MACs (" +
+         format_bytes(constants) + " of constants; why: --report): " + names + "\n";
+}
+
+// The largest constants that stay as they were, where they are a good part of the model.
+std::string constants_text(const QuantReport& r) {
+  constexpr double kNotable = 0.1;  // of all bytes
+  constexpr int64_t kNotableBytes = 4096;
+  constexpr size_t kNamed = 3;
+  int64_t bytes = 0;
+  for (const FloatConstant& c : r.float_constants) bytes += c.bytes;
+  if (bytes < kNotableBytes ||
+      static_cast<double>(bytes) < kNotable * static_cast<double>(r.bytes_after))
+    return {};
+  std::string out = "constants that stay as they were: " + format_bytes(bytes) + " of " +
+                    format_bytes(r.bytes_after);
+  for (size_t i = 0; i < std::min(kNamed, r.float_constants.size()); ++i) {
+    const FloatConstant& c = r.float_constants[i];
+    out += (i == 0 ? ": " : ", ") + format_bytes(c.bytes) + " of " + c.op + " " +
+           shorten_middle(c.layer, kNameColumns);
+  }
+  const std::string remedy = size_suggestion(r);
+  return out + (remedy.empty() ? "" : "; " + remedy) + "\n";
 }
 
 }  // namespace
+
+std::string size_suggestion(const QuantReport& r) {
+  constexpr double kNotable = 0.05;  // of all bytes
+  constexpr int64_t kNotableBytes = 4096;
+  int64_t saved = 0;
+  for (const FloatConstant& c : r.float_constants) saved += c.fp16_saves;
+  if (static_cast<double>(saved) < kNotable * static_cast<double>(r.bytes_after) ||
+      saved < kNotableBytes)
+    return {};
+  return "mnn convert --fp16 of the result takes " + format_bytes(saved) + " less (scheme f16)";
+}
 
 std::string task_text(const QuantReport& r) {
   std::string out;
@@ -50,7 +116,8 @@ std::string task_text(const QuantReport& r) {
   return out;
 }
 
-std::string report_text(const QuantReport& r, size_t max_layers, size_t worst_samples, bool color) {
+std::string report_text(const QuantReport& r, size_t max_layers, size_t worst_samples, bool color,
+                        size_t width) {
   auto paint = [&](const char* code, const std::string& text) {
     return color ? "\033[" + std::string(code) + "m" + text + "\033[0m" : text;
   };
@@ -77,41 +144,46 @@ std::string report_text(const QuantReport& r, size_t max_layers, size_t worst_sa
       return name + ": pooled SNR " + with_unit(m) +
              format(", cosine %.6f, max abs %.4g of %.4g", m.cosine, m.max_abs, m.max_ref);
     };
-    out += "output " + line(o.name, o.whole) + "\n";
+    out += "output " + line(shorten_middle(o.name, kNameColumns), o.whole) + "\n";
     for (const SliceError& slice : o.slices) {
-      out += "  slice " + line(slice.name, slice.metrics) +
+      out += "  slice " + line(shorten_middle(slice.name, kNameColumns), slice.metrics) +
              (slice.name == o.worst().name ? "  (worst)\n" : "\n");
     }
   }
-  out += samples_text(r.samples, worst_samples);
+  out += samples_text(r.samples, worst_samples, width);
   if (r.argmax_agreement >= 0)
     out += "argmax agreement " + format_percent(r.argmax_agreement, 2) + " %\n";
   out += task_text(r);
-  if (max_layers == 0) return out;
-  for (const FloatIsland& island : r.islands) {
-    out += format("in float: %zu ", island.layers.size()) + island.op + " (" +
-           format_percent(island.mac_share, 2) + " % of the MACs, " +
-           format_bytes(island.constants) + " of constants): " + island.why + "\n";
-  }
-  if (r.layers.empty()) return out;
-  out +=
-      "\n" +
-      paint("1", format("%-12s %9s %9s %9s %7s %9s %7s  %-22s %s", "contribution", "isolated",
-                        "accumul.", "weights", "MACs %", "bytes", "clip %", "operator", "layer")) +
-      "\n";
-  for (size_t i = 0; i < std::min(max_layers, r.layers.size()); ++i) {
+  if (max_layers == 0) return wrap_text(out, width);
+  out += islands_text(r.islands) + constants_text(r);
+  if (r.layers.empty()) return wrap_text(out, width);
+  std::vector<std::vector<std::string>> rows = {{"layer", "contribution", "isolated", "accumul.",
+                                                 "bytes", "bytes %", "MACs %", "weights", "clip %",
+                                                 "operator", ""}};
+  const size_t shown = std::min(max_layers, r.layers.size());
+  for (size_t i = 0; i < shown; ++i) {
     const LayerError& e = r.layers[i];
-    const std::string line =
-        format("%12s %9s %9s %9s %7s %9s %7s  %-22s %s", with_unit(e.contribution).c_str(),
-               snr_text(e.isolated).c_str(), snr_text(e.accumulated).c_str(),
-               e.weight_snr_db >= kExactSnrDb ? "" : format("%.1f", e.weight_snr_db).c_str(),
-               r.macs > 0 ? format_percent(static_cast<double>(e.macs) / r.macs, 2).c_str() : "",
-               e.weight_bytes_after > 0 ? format_bytes(e.weight_bytes_after).c_str() : "",
-               format_percent(e.clipped_share, 3).c_str(), shortened(e.op, 22).c_str(),
-               shortened(e.name, 48).c_str());
-    const bool bad = e.contribution.failed || e.contribution.snr_db < 20;
-    out += (bad ? paint("33", line) : line) + (e.amplified ? "  [amplified]" : "") +
-           (e.suggestion.empty() ? "" : "  -> " + e.suggestion) + "\n";
+    const bool weights = e.weight_bytes_after > 0;
+    rows.push_back({e.name, with_unit(e.contribution), snr_text(e.isolated),
+                    snr_text(e.accumulated), weights ? format_bytes(e.weight_bytes_after) : "",
+                    weights && r.bytes_after > 0
+                        ? format_percent(static_cast<double>(e.weight_bytes_after) /
+                                             static_cast<double>(r.bytes_after),
+                                         1)
+                        : "",
+                    r.macs > 0 ? format_percent(static_cast<double>(e.macs) / r.macs, 2) : "",
+                    e.weight_snr_db >= kExactSnrDb ? "" : format_number(e.weight_snr_db, 1),
+                    format_percent(e.clipped_share, 3), e.op, remarks(e)});
+  }
+  out = wrap_text(out, width) + "\n";
+  const std::vector<std::string> lines =
+      format_rows(rows, {.right = {1, 2, 3, 4, 5, 6, 7, 8}, .head = true, .width = width});
+  for (size_t i = 0; i < lines.size(); ++i) {
+    const bool bad =
+        i > 0 && (r.layers[i - 1].contribution.failed || r.layers[i - 1].contribution.snr_db < 20);
+    const std::string text = lines[i].substr(0, lines[i].empty() ? 0 : lines[i].size() - 1);
+    if (!lines[i].empty())
+      out += (i == 0 ? paint("1", text) : bad ? paint("33", text) : text) + "\n";
   }
   if (r.layers.size() > max_layers) {
     out += format("… and %zu more layers in the report (--report R.html)\n",

@@ -56,6 +56,7 @@ void add_identity(Graph& graph, ValueId from, ValueId to, const Node& origin) {
   Node copy;
   copy.op = "Identity";
   copy.origin = origin.origin;
+  copy.name = origin.name;
   copy.inputs = {from};
   copy.outputs = {to};
   graph.add_node(std::move(copy));
@@ -104,10 +105,12 @@ void split_fused(Graph& graph, const Node& node) {
   ValueId x = graph.add_temporary();
   core.outputs[0] = x;
   core.origin = origin;
+  core.name = display_name(graph, node);
   graph.add_node(std::move(core));
   for (size_t f = 0; f < node.fused.size(); ++f) {
     const ValueId y = f + 1 == node.fused.size() ? wanted : graph.add_temporary();
     Node post = post_op(node, f, x, y);
+    post.name = display_name(graph, node);
     post.origin = origin;
     x = y;
     graph.add_node(std::move(post));
@@ -119,6 +122,9 @@ Status decompose(Graph& graph, const OpDef& def, const Node& node) {
   const size_t first = graph.nodes.size();
   Builder b(graph, origin_of(graph, node));
   MNN_ASSIGN_OR_RETURN(std::vector<ValueId> made, def.decompose(b, node));
+  for (size_t n = first; n < graph.nodes.size(); ++n) {
+    if (graph.nodes[n].name.empty()) graph.nodes[n].name = display_name(graph, node);
+  }
   rename_outputs(graph, first, std::move(made), node);
   return {};
 }

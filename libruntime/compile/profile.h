@@ -29,6 +29,7 @@ inline bool is_int8(ComputeForm form) {
 
 // One line of a profile: what one step of an executable did.
 struct StepInfo {
+  std::string name;    // display_name of the layer it computes, as in every other report; or empty
   std::string op;      // "Conv+Relu"
   std::string kernel;  // "conv_f32_winograd4_avx2"
   std::string backend;

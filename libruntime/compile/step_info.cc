@@ -51,6 +51,7 @@ StepInfo describe_step(const Graph& graph, const Node& node) {
   StepInfo info;
   info.op = node.op;
   for (const FusedOp& f : node.fused) info.op += "+" + f.op;
+  info.name = display_name(graph, node);
   info.origin = node.origin;
   if (info.origin.empty()) info.origin.push_back(display_name(graph, node));
   info.macs = count_macs(graph, node);

@@ -37,7 +37,7 @@ std::string SampleErrors::snr(double snr_db) const {
   return constant ? "constant" : "exact";
 }
 
-std::string samples_text(const SampleErrors& errors, size_t count) {
+std::string samples_text(const SampleErrors& errors, size_t count, size_t width) {
   if (errors.samples.size() < 2) return {};
   const std::vector<SampleError> worst = errors.worst_first();
   const std::vector<std::string>& parts = errors.slice_names;
@@ -48,9 +48,10 @@ std::string samples_text(const SampleErrors& errors, size_t count) {
     std::string each;
     for (size_t k = 0; parts.size() > 1 && k < parts.size(); ++k)
       each += (k == 0 ? "" : ", ") + parts[k] + " " + errors.snr(worst[i].slice_snr_db[k]);
-    rows.push_back({"", errors.snr(worst[i].snr_db), worst[i].name, each});
+    rows.push_back(
+        {"  " + errors.snr(worst[i].snr_db), shorten_middle(worst[i].name, kNameColumns), each});
   }
-  out += format_table(rows, {1});
+  out += format_table(rows, {.right = {0}, .head = false, .width = width});
   if (worst.size() > count)
     out += "  and " + std::to_string(worst.size() - count) + " better ones (--worst N)\n";
   return out;

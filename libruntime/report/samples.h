@@ -29,7 +29,8 @@ struct SampleErrors {
 
 // Mean and worst SNR, then `count` samples, worst first, with the figure of each slice where there
 // are several. Empty for fewer than two samples.
-std::string samples_text(const SampleErrors& errors, size_t count);
+// In lines of `width` columns (0: any).
+std::string samples_text(const SampleErrors& errors, size_t count, size_t width = 0);
 // The same as a heading and a table. `picture` makes an image of a sample by its index, as HTML.
 std::string samples_html(const SampleErrors& errors, size_t count,
                          const std::function<std::string(size_t)>& picture);

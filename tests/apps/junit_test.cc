@@ -32,6 +32,7 @@ TEST(JUnit, ReplacesWhatXmlCannotHold) {
 }
 
 TEST(JUnit, EmptySuite) {
+  EXPECT_NE(junit_xml("s", {}, 1.5).find(" time=\"1.500\""), std::string::npos);
   EXPECT_NE(junit_xml("s", {}).find("tests=\"0\" failures=\"0\""), std::string::npos);
 }
 

@@ -42,7 +42,7 @@ def read(path):
 
 def run_case(script, options):
     stem = script[:-3]
-    env = dict(os.environ, PATH=options.bin + os.pathsep + os.environ["PATH"], NO_COLOR="1", LC_ALL="C.UTF-8",
+    env = dict(os.environ, PATH=options.bin + os.pathsep + os.environ["PATH"], NO_COLOR="1", COLUMNS="200", LC_ALL="C.UTF-8",
                CASES=os.path.abspath(options.cases), PYTHONPATH=os.path.dirname(os.path.abspath(__file__)),
                PYTHONDONTWRITEBYTECODE="1")
     for name in ("MNN_CPU_ISA",):

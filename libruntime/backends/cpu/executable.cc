@@ -9,6 +9,8 @@
 namespace mnn::cpu {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 struct Span {
   int first = INT32_MAX, last = -1;
 };
@@ -38,21 +40,21 @@ class CpuExecutable : public Executable {
       base_[storage] = const_cast<std::byte*>(in[index].raw());
     }
     for (const auto& [storage, index] : outputs_) base_[storage] = out[index].raw();
-    error_.store(nullptr, std::memory_order_relaxed);
+    error_.clear();
     const Run run(base_.data(), &error_);
     for (size_t s = 0; s < plan_.steps.size(); ++s) {
       const Step& step = plan_.steps[s];
-      if (!timer_) {
-        run_step(step, run);
-        continue;
-      }
-      const auto start = std::chrono::steady_clock::now();
+      const auto start = timer_ ? Clock::now() : Clock::time_point();
       run_step(step, run);
-      const auto end = std::chrono::steady_clock::now();
-      timer_(s, std::chrono::duration_cast<std::chrono::nanoseconds>(end - start).count());
+      if (timer_) {
+        timer_(s,
+               std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count());
+      }
+      if (error_.is_set()) {
+        return invalid(error_.text()).context("node " + step.info.name + " (" + step.info.op + ")");
+      }
     }
-    const char* error = error_.load(std::memory_order_relaxed);
-    return error ? invalid(error) : Status();
+    return {};
   }
 
   std::vector<StepInfo> steps() const override {
@@ -139,7 +141,7 @@ class CpuExecutable : public Executable {
   std::vector<int64_t> offset_;
   std::vector<std::byte*> base_;
   std::vector<std::pair<size_t, size_t>> inputs_, outputs_;  // storage, index
-  std::atomic<const char*> error_ = nullptr;
+  DataError error_;
 };
 
 }  // namespace

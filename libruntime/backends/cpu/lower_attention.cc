@@ -130,7 +130,7 @@ void ScoreRows::run(const Run& run, const VectorKernels& k, int64_t row, float* 
     valid = lengths->dtype == DType::kI64 ? run.data<int64_t>(*lengths)[b]
                                           : run.data<int32_t>(*lengths)[b];
     if (valid < 0 || valid > keys) {
-      run.fail("Attention: nonpad_kv_seqlen is out of range");
+      run.fail("nonpad_kv_seqlen is out of range");
       valid = 0;
     }
     offset = valid - queries;

@@ -20,11 +20,13 @@ struct Indices {
       narrow = run.data<int32_t>(a);
     }
   }
-  // In [0, extent), or -1.
-  int64_t at(int64_t i, int64_t extent) const {
-    int64_t v = wide != nullptr ? wide[i] : narrow[i];
-    if (v < 0) v += extent;
-    return v >= 0 && v < extent ? v : -1;
+  int64_t given(int64_t i) const { return wide != nullptr ? wide[i] : narrow[i]; }
+  // In [0, extent); -1, with the run failed, where it is not.
+  int64_t at(const Run& run, int64_t i, int64_t extent) const {
+    const int64_t found = given(i), v = found < 0 ? found + extent : found;
+    if (v >= 0 && v < extent) return v;
+    run.fail_index("an index is out of range", i, found, extent);
+    return -1;
   }
 };
 
@@ -107,8 +109,8 @@ Status lower_gather_elements(Lowering& l, const Node& node) {
       for (int64_t row = r.begin; row < r.end; ++row) {
         const T* from = data + walk.base(row);
         for (int64_t j = 0; j < length; ++j, from += walk.step()) {
-          const int64_t i = indices.at(row * length + j, extent);
-          if (i < 0) return run.fail("GatherElements: an index is out of range");
+          const int64_t i = indices.at(run, row * length + j, extent);
+          if (i < 0) return;
           to[row * length + j] = from[i * stride];
         }
       }
@@ -192,8 +194,8 @@ Status lower_scatter_elements(Lowering& l, const Node& node) {
       for (int64_t row = 0; row < rows; ++row) {
         T* to = data + walk.base(row);
         for (int64_t j = 0; j < length; ++j, to += walk.step(), ++from) {
-          const int64_t i = indices.at(row * length + j, extent);
-          if (i < 0) return run.fail("ScatterElements: an index is out of range");
+          const int64_t i = indices.at(run, row * length + j, extent);
+          if (i < 0) return;
           join(how, to[i * stride], *from);
         }
       }
@@ -211,12 +213,12 @@ struct Tuples {
   int64_t count = 0, per_batch = 1, batch_stride = 0, slice = 1;
 
   int64_t depth() const { return static_cast<int64_t>(dims.size()); }
-  // The slice's first element; -1: an index is out of range.
-  int64_t offset(const Indices& indices, int64_t tuple) const {
+  // The slice's first element; -1, with the run failed: an index is out of range.
+  int64_t offset(const Run& run, const Indices& indices, int64_t tuple) const {
     int64_t offset = tuple / per_batch * batch_stride;
     for (int64_t d = 0; d < depth(); ++d) {
       const auto axis = static_cast<size_t>(d);
-      const int64_t i = indices.at(tuple * depth() + d, dims[axis]);
+      const int64_t i = indices.at(run, tuple * depth() + d, dims[axis]);
       if (i < 0) return -1;
       offset += i * strides[axis];
     }
@@ -265,8 +267,8 @@ Status lower_gather_nd(Lowering& l, const Node& node) {
     const Indices indices(run, at);
     const int64_t bytes = tuples.slice * x.item_bytes();
     for (int64_t t = r.begin; t < r.end; ++t) {
-      const int64_t from = tuples.offset(indices, t);
-      if (from < 0) return run.fail("GatherND: an index is out of range");
+      const int64_t from = tuples.offset(run, indices, t);
+      if (from < 0) return;
       std::memcpy(run.bytes(y) + t * bytes, run.bytes(x) + from * x.item_bytes(),
                   static_cast<size_t>(bytes));
     }
@@ -295,8 +297,8 @@ Status lower_scatter_nd(Lowering& l, const Node& node) {
       const auto* from = reinterpret_cast<const T*>(run.bytes(updates));
       auto* data = reinterpret_cast<T*>(run.bytes(y));
       for (int64_t t = 0; t < tuples.count; ++t) {
-        const int64_t offset = tuples.offset(indices, t);
-        if (offset < 0) return run.fail("ScatterND: an index is out of range");
+        const int64_t offset = tuples.offset(run, indices, t);
+        if (offset < 0) return;
         if (how == Join::kReplace) {
           std::copy_n(from, tuples.slice, data + offset);
         } else {

@@ -228,11 +228,11 @@ Status lower_gather(Lowering& l, const Node& node) {
     const std::byte* from = run.bytes(x);
     std::byte* to = run.bytes(y) + r.begin * row;
     for (int64_t i = r.begin; i < r.end; ++i, to += row) {
-      int64_t index = at.dtype == DType::kI64 ? run.data<int64_t>(at)[i % count]
-                                              : run.data<int32_t>(at)[i % count];
-      if (index < 0) index += extent;
+      const int64_t given = at.dtype == DType::kI64 ? run.data<int64_t>(at)[i % count]
+                                                    : run.data<int32_t>(at)[i % count];
+      const int64_t index = given < 0 ? given + extent : given;
       if (index < 0 || index >= extent) {
-        run.fail("Gather: an index is out of range");
+        run.fail_index("an index is out of range", i % count, given, extent);
         return;
       }
       std::memcpy(to, from + (i / count * extent + index) * row, static_cast<size_t>(row));

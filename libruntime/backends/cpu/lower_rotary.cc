@@ -83,8 +83,10 @@ Status lower_rotary(Lowering& l, const Node& node) {
       if (positions) {
         row = positions->dtype == DType::kI64 ? run.data<int64_t>(*positions)[row]
                                               : run.data<int32_t>(*positions)[row];
+        const int64_t given = row;
         if (row < 0) row += known;
-        if (row < 0 || row >= known) return run.fail("RotaryEmbedding: a position is out of range");
+        if (row < 0 || row >= known)
+          return run.fail_index("a position is out of range", b * steps + s, given, known);
       }
       turn.run(run.data<float>(x) + i * turn.size, run.data<float>(cosines) + row * turn.half,
                run.data<float>(sines) + row * turn.half, run.data<float>(y) + i * turn.size);

@@ -308,6 +308,7 @@ Step& Lowering::add_step(std::string kernel, std::span<const Array> in, std::spa
   if (current_ != nullptr) {
     step.info.op = current_->op;
     for (const FusedOp& f : current_->fused) step.info.op += "+" + f.op;
+    step.info.name = display_name(graph_, *current_);
     step.info.origin = current_->origin;
     if (step.info.origin.empty()) step.info.origin.push_back(display_name(graph_, *current_));
   } else {

@@ -1,8 +1,8 @@
 // A compiled segment: storages, and steps that read and write them.
 #pragma once
 
-#include <atomic>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -21,10 +21,46 @@ struct Storage {
   Tensor constant;  // keeps a constant's bytes alive
 };
 
+// What was wrong with the data a step met: of what several parts of it tell, the first by position,
+// so that the answer does not depend on the threads.
+class DataError {
+ public:
+  // `message` lives for ever.
+  void set(const char* message, int64_t position) {
+    const std::scoped_lock lock(mutex_);
+    if (message_ != nullptr && position_ <= position) return;
+    message_ = message;
+    position_ = position;
+    limit_ = 0;
+  }
+  void set_index(const char* message, int64_t position, int64_t index, int64_t limit) {
+    const std::scoped_lock lock(mutex_);
+    if (message_ != nullptr && position_ <= position) return;
+    message_ = message;
+    position_ = position;
+    index_ = index;
+    limit_ = limit;
+  }
+  void clear() { message_ = nullptr; }
+  bool is_set() const { return message_ != nullptr; }
+  // "an index is out of range: element 3 is 99999, not in [-30522, 30522)"
+  std::string text() const {
+    if (limit_ == 0) return message_;
+    return std::string(message_) + ": element " + std::to_string(position_) + " is " +
+           std::to_string(index_) + ", not in [-" + std::to_string(limit_) + ", " +
+           std::to_string(limit_) + ")";
+  }
+
+ private:
+  std::mutex mutex_;
+  const char* message_ = nullptr;
+  int64_t position_ = 0, index_ = 0, limit_ = 0;
+};
+
 // What a step sees when it runs.
 class Run {
  public:
-  Run(std::byte* const* base, std::atomic<const char*>* error) : base_(base), error_(error) {}
+  Run(std::byte* const* base, DataError* error) : base_(base), error_(error) {}
   template <typename T>
   T* data(const Array& a) const {
     return reinterpret_cast<T*>(base_[a.storage]) + a.offset;
@@ -32,11 +68,15 @@ class Run {
   std::byte* bytes(const Array& a) const { return base_[a.storage] + a.offset * a.item_bytes(); }
   std::byte* storage(int id) const { return base_[id]; }
   // The data were wrong: the run ends with this text, which lives for ever.
-  void fail(const char* message) const { error_->store(message, std::memory_order_relaxed); }
+  void fail(const char* message) const { error_->set(message, 0); }
+  // Likewise: element `position` of the indices is `index`, for an axis of `limit`.
+  void fail_index(const char* message, int64_t position, int64_t index, int64_t limit) const {
+    error_->set_index(message, position, index, limit);
+  }
 
  private:
   std::byte* const* base_;
-  std::atomic<const char*>* error_;
+  DataError* error_;
 };
 
 using StepFn = std::function<void(const Run& run, int phase, int part)>;

@@ -20,7 +20,8 @@ namespace mnn {
 namespace {
 
 Status errno_status(const std::string& what, const std::string& path, int error = errno) {
-  return not_accessible(path + ": " + what + ": " + std::generic_category().message(error));
+  const std::string text = path + ": " + what + ": " + std::generic_category().message(error);
+  return error == ENOMEM ? limit_exceeded(text) : not_accessible(text);
 }
 
 struct Mapping {

@@ -2,7 +2,8 @@
 cp cnn.onnx model.onnx
 mkdir in && cp samples/sample_0.npy in/input_0.npy
 mnn convert model.onnx -o model.mnn -q >/dev/null
-mnn quant model.onnx -o model.int8.mnn --calibration samples -q >/dev/null
+mnn quant model.onnx -o model.int8.mnn --calibration samples --report quant.json -q >/dev/null
+mnn bench model.int8.mnn --iterations 2 --profile profile.json -q >/dev/null
 mnn completion --json | python3 -c "
 import json, sys
 for t in json.load(sys.stdin):
@@ -11,5 +12,5 @@ while IFS=$'\t' read -r command example; do
   mnn "$command" --help | grep -qF "  $example" || echo "not in the help of $command: $example"
   bash -euc "$example" >/dev/null 2>err </dev/null || { echo "failed: $example"; cat err; }
 done < examples
-[ "$(wc -l < examples)" -ge 9 ]
+[ "$(wc -l < examples)" -ge 10 ]
 eval "$(mnn --help | tail -1)" >/dev/null
