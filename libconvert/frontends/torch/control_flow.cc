@@ -267,6 +267,15 @@ Status Interpreter::merge_branches(Branch& a, Branch& b, Merger& merger, Frame& 
       changed |= now.id != branch->level.entered.at(ref);
     }
     if (!changed) continue;
+    // Inside of a branch each of them is a value of its own: the write would not show in the others.
+    for (const TensorRef& other : met) {
+      if (!(other == ref) && other.level == ref.level &&
+          levels_[static_cast<size_t>(ref.level)]->tensors.share_memory(ref.id, other.id)) {
+        return unsupported(
+            "a branch of an `if` that depends on the input writes a tensor and uses another one "
+            "that shares its memory");
+      }
+    }
     // The same tensor stands for what each branch made of it.
     const auto inner = [&](Branch& branch) -> ScriptValue {
       const auto known = branch.level.inside.find(ref);

@@ -26,6 +26,8 @@ class Tensors {
   Result<TensorArg> read(TensorId id);
   // What an in-place operator leaves in the tensor, and so in its base and all of its views.
   Status write(TensorId id, TensorArg value);
+  // Whether a write through one shows in the other.
+  bool share_memory(TensorId a, TensorId b) const { return root_of(a) == root_of(b); }
   // Whether its memory was written since it was added.
   bool was_written(TensorId id) const;
 
