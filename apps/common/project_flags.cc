@@ -36,7 +36,8 @@ Result<flows::Project> open_project(const std::string& dir, std::string& model) 
 Result<std::optional<flows::Project>> project_of(const std::string& dir, const std::string& model) {
   const fs::path folder = dir.empty() ? fs::path(model).parent_path() : fs::path(dir);
   std::error_code ec;
-  if (dir.empty() && !fs::exists(folder / flows::kProjectFile, ec)) return std::optional<flows::Project>();
+  if (dir.empty() && !fs::exists(folder / flows::kProjectFile, ec))
+    return std::optional<flows::Project>();
   MNN_ASSIGN_OR_RETURN(flows::Project p, flows::read_project(folder.string()));
   const auto is = [&](const std::string& file) { return fs::equivalent(model, p.path(file), ec); };
   if (dir.empty() && !is(p.model) && !is(p.quantized)) return std::optional<flows::Project>();

@@ -267,7 +267,8 @@ Status Interpreter::merge_branches(Branch& a, Branch& b, Merger& merger, Frame& 
       changed |= now.id != branch->level.entered.at(ref);
     }
     if (!changed) continue;
-    // Inside of a branch each of them is a value of its own: the write would not show in the others.
+    // Inside of a branch each of them is a value of its own: the write would not show in the
+    // others.
     for (const TensorRef& other : met) {
       if (!(other == ref) && other.level == ref.level &&
           levels_[static_cast<size_t>(ref.level)]->tensors.share_memory(ref.id, other.id)) {
@@ -410,7 +411,7 @@ Result<bool> Interpreter::read_loop(const Stmt& stmt, const ScriptValue* trips, 
     } else {
       const DType dtype = *one.number == Num::kInt     ? DType::kI64
                           : *one.number == Num::kFloat ? DType::kF32
-                                                          : DType::kBool;
+                                                       : DType::kBool;
       MNN_ASSIGN_OR_RETURN(one.initial, outer_scalar(value, dtype));
     }
     if (!one.type.defined()) one.type = draft().graph.value(one.initial).type;
@@ -421,8 +422,7 @@ Result<bool> Interpreter::read_loop(const Stmt& stmt, const ScriptValue* trips, 
   ValueId next = kNoValue;
   MNN_RETURN_IF_ERROR(inside(body, [&]() -> Status {
     if (trips != nullptr) {
-      MNN_RETURN_IF_ERROR(
-          assign(stmt.targets[0], number_or_tensor(round, Num::kInt), body.frame));
+      MNN_RETURN_IF_ERROR(assign(stmt.targets[0], number_or_tensor(round, Num::kInt), body.frame));
     }
     MNN_RETURN_IF_ERROR(exec(stmt.body, body.frame, body.flow));
     if (trips != nullptr || body.flow != Flow::kNext) {

@@ -50,8 +50,8 @@ inline constexpr int kMaxPickleDepth = 256;
 // begin with "__torch__." are kept as objects. kInvalidArgument when it is malformed, kUnsupported
 // when it names a callable that is not known, kLimit when it is too large.
 Result<Pickle> read_pickle(Archive& archive, const std::string& name, const std::string& storages);
-// The same of bytes, with `storage` giving the storage of a key. Without one tensors have a type and
-// dims only: their elements must not be looked at.
+// The same of bytes, with `storage` giving the storage of a key. Without one tensors have a type
+// and dims only: their elements must not be looked at.
 Result<Pickle> parse_pickle(std::span<const std::byte> bytes,
                             const std::function<Result<MappedFile>(const std::string&)>& storage);
 
