@@ -207,10 +207,9 @@ Status run_group(const Graph& ref, const Graph& test, const CompareInputs& input
   }
   const std::vector<size_t> ref_at = expose(ref_graph, ref_values);
   const std::vector<size_t> test_at = expose(test_graph, test_values);
-  MNN_ASSIGN_OR_RETURN(const auto engine, open_engine(options.threads, options.isa));
-  auto ref_session = open_session(ref_graph, engine, options.ref_backend);
+  auto ref_session = open_session(ref_graph, options.engine, options.ref_backend);
   if (!ref_session.ok()) return ref_session.status().context(options.ref_name);
-  auto test_session = open_session(test_graph, engine, options.test_backend);
+  auto test_session = open_session(test_graph, options.engine, options.test_backend);
   if (!test_session.ok()) return test_session.status().context(options.test_name);
   for (size_t s = 0; s < inputs.count; ++s) {
     MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> given, inputs.load(s));
@@ -254,7 +253,7 @@ Result<JudgedSlices> find_slices(const Graph& ref, const CompareInputs& inputs,
     MNN_ASSIGN_OR_RETURN(OutputSlice slice, parse_slice(ref, text));
     by_hand.push_back(std::move(slice));
   }
-  auto session = open_session(ref, options.threads, options.isa, options.ref_backend);
+  auto session = open_session(ref, options.engine, options.ref_backend);
   if (!session.ok()) return session.status().context(options.ref_name);
   std::vector<std::vector<Tensor>> reference;
   Graph bound = ref;
@@ -288,9 +287,9 @@ Status measure_metrics(const Graph& ref, const Graph& test, const CompareInputs&
   if (std::find(test_outputs.begin(), test_outputs.end(), -1) != test_outputs.end())
     return usage_error("--metric: TEST has not all outputs of REF");
   MNN_ASSIGN_OR_RETURN(const auto ref_session,
-                       open_session(ref, options.threads, options.isa, options.ref_backend));
+                       open_session(ref, options.engine, options.ref_backend));
   MNN_ASSIGN_OR_RETURN(const auto test_session,
-                       open_session(test, options.threads, options.isa, options.test_backend));
+                       open_session(test, options.engine, options.test_backend));
   for (size_t s = 0; s < inputs.count; ++s) {
     MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> given, inputs.load(s));
     std::vector<Tensor> permuted, have;
@@ -433,7 +432,11 @@ std::vector<AlignedLayers> align_layers(const Graph& ref_graph, const std::vecto
 }
 
 Result<Comparison> compare_models(const Graph& ref, const Graph& test, const CompareInputs& inputs,
-                                  const CompareOptions& options) {
+                                  const CompareOptions& given) {
+  CompareOptions options = given;
+  if (options.engine == nullptr) {
+    MNN_ASSIGN_OR_RETURN(options.engine, open_engine(options.threads, options.isa));
+  }
   Comparison out;
   out.samples = inputs.count;
   bool inputs_by_position = false, outputs_by_position = false;

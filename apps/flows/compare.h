@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "apps/flows/layers.h"
 #include "apps/flows/model_io.h"
 #include "libruntime/core/metrics.h"
+#include "libruntime/engine.h"
 #include "libruntime/report/samples.h"
 
 namespace mnn::flows {
@@ -30,6 +32,7 @@ struct CompareOptions {
   std::vector<std::string> metrics;        // as core/task_metrics.h takes them
   int threads = 1;
   std::string isa, ref_backend, test_backend;
+  std::shared_ptr<Engine> engine;  // of all sessions; null: one of those threads and isa
   std::string ref_name = "REF", test_name = "TEST";  // for messages
   // Called for each compared tensor of each sample: "ref" or "test", sample, file stem, tensor.
   std::function<Status(const std::string& side, size_t sample, const std::string& stem,
