@@ -139,7 +139,8 @@ Status print_verification(const Options& o) {
   if (o.common.json) {
     print_json(std::move(out));
   } else {
-    std::cout << format_table(rows, {.right = {1, 2}, .head = true, .width = terminal_width()});
+    std::cout << format_table(
+        rows, {.right = {1, 2}, .head = true, .width = terminal_width(), .whole = {3}});
   }
   if (!broken.empty()) return invalid(o.model + ": damaged: " + broken);
   return {};

@@ -30,9 +30,10 @@ inline constexpr size_t kNameColumns = 60;
 std::string wrap_text(const std::string& text, size_t width);
 
 struct TableStyle {
-  std::vector<size_t> right;  // columns aligned right: numbers
-  bool head = true;           // the first row names the columns
-  size_t width = 0;           // columns of the terminal; 0: any
+  std::vector<size_t> right;       // columns aligned right: numbers
+  bool head = true;                // the first row names the columns
+  size_t width = 0;                // columns of the terminal; 0: any
+  std::vector<size_t> whole = {};  // columns that keep every character: digests
 };
 // Each row as its lines, columns padded to their widest cell. A table that is too wide gives up
 // nothing but the middle of long names (cells of columns without spaces): its columns, most

@@ -91,7 +91,7 @@ class Table {
     return std::find(style_.right.begin(), style_.right.end(), c) != style_.right.end();
   }
   bool holds_names(size_t c) const {
-    if (is_right(c)) return false;
+    if (is_right(c) || std::ranges::find(style_.whole, c) != style_.whole.end()) return false;
     return std::none_of(rows_.begin() + (style_.head && !rows_.empty() ? 1 : 0), rows_.end(),
                         [&](const Row& row) { return row[c].find(' ') != std::string::npos; });
   }

@@ -1,5 +1,5 @@
-mnn bench cnn.onnx --json > old.json
-mnn bench cnn.onnx --baseline old.json --max-regression 100000% --json | python3 -c "
+mnn bench cnn.onnx --threads 1 --json > old.json
+mnn bench cnn.onnx --threads 1 --baseline old.json --max-regression 100000% --json | python3 -c "
 import json, sys
 d = json.load(sys.stdin)
 print(d[\"baseline\"][\"regressed\"], d[\"baseline\"][\"mismatches\"], list(d)[0])"
