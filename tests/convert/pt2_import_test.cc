@@ -506,7 +506,8 @@ TEST(Pt2, MalformedProgramsAreErrors) {
       } else if (e.name.find("data/") != std::string::npos && !e.name.ends_with("config.json")) {
         whole.weights.emplace_back("m" + e.name.substr(slash), bytes);
       } else if (e.name.ends_with("config.json")) {
-        for (auto& [key, value] : Json::parse(bytes)["config"].items()) {
+        const Json config = Json::parse(bytes)["config"];
+        for (const auto& [key, value] : config.items()) {
           if (e.name.find("weights/") != std::string::npos) whole.config[key] = value;
         }
       }

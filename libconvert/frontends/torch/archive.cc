@@ -171,17 +171,20 @@ Result<MappedFile> Archive::read(std::string_view name) {
   return record;
 }
 
+Result<MappedFile> aligned_record(MappedFile record) {
+  if (reinterpret_cast<uintptr_t>(record.bytes.data()) % kAlignment == 0) return record;
+  const auto size = static_cast<int64_t>(record.bytes.size());
+  MNN_ASSIGN_OR_RETURN(Tensor copy, Tensor::allocate(DType::kU8, {size}));
+  std::ranges::copy(record.bytes, copy.raw());
+  const auto owner = std::make_shared<const Tensor>(std::move(copy));
+  return MappedFile{{owner->raw(), record.bytes.size()}, owner};
+}
+
 Result<MappedFile> Storages::get(const std::string& key) {
   const auto known = by_key_.find(key);
   if (known != by_key_.end()) return known->second;
   MNN_ASSIGN_OR_RETURN(MappedFile record, archive_.read(folder_ + key));
-  if (reinterpret_cast<uintptr_t>(record.bytes.data()) % kAlignment != 0) {
-    const auto size = static_cast<int64_t>(record.bytes.size());
-    MNN_ASSIGN_OR_RETURN(Tensor copy, Tensor::allocate(DType::kU8, {size}));
-    std::ranges::copy(record.bytes, copy.raw());
-    const auto owner = std::make_shared<const Tensor>(std::move(copy));
-    record = {{owner->raw(), record.bytes.size()}, owner};
-  }
+  MNN_ASSIGN_OR_RETURN(record, aligned_record(std::move(record)));
   return by_key_.emplace(key, std::move(record)).first->second;
 }
 

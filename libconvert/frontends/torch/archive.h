@@ -34,6 +34,9 @@ class Archive {
   uint64_t unpacked_ = 0;  // of deflated records, so far
 };
 
+// The record itself, or a copy where it lies at an address that not every type can have.
+Result<MappedFile> aligned_record(MappedFile record);
+
 // The storages of one pickle: the records of a folder ("data/"), each read once and aligned for
 // every type.
 class Storages {
