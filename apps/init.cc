@@ -72,21 +72,14 @@ constexpr const char* kCiHead =
     "to\n"
     "# skip the search, and a bench.json as baseline.json to catch slowdowns.\n";
 
-std::string joined(const std::vector<std::string>& words, const std::string& between) {
-  std::string text;
-  for (const std::string& w : words) text += (&w == &words[0] ? "" : between) + w;
-  return text;
-}
-
 // For .gitlab-ci.yml; the job runs in the project's folder.
 std::string gitlab_snippet(const CiJob& job) {
   std::string text = std::string(kCiHead) + "model-check:\n  script:\n";
   for (const std::string& c : job.commands) text += "    - '" + replace_all(c, "'", "''") + "'\n";
   if (job.files.empty()) return text;
-  text += "  artifacts:\n    when: always\n    paths: [" + joined(job.files, ", ") + "]\n";
-  return job.junit.empty()
-             ? text
-             : text + "    reports:\n      junit: [" + joined(job.junit, ", ") + "]\n";
+  text += "  artifacts:\n    when: always\n    paths: [" + join(job.files, ", ") + "]\n";
+  return job.junit.empty() ? text
+                           : text + "    reports:\n      junit: [" + join(job.junit, ", ") + "]\n";
 }
 
 // For .github/workflows/.

@@ -109,23 +109,31 @@ def command_line(doc, *more, model_format="onnx", enter=enter_environment):
     return options, {name: models[name] for name in options.names or models}
 
 
-def main():
-    options, models = command_line(__doc__)
-    failed = 0
+def judge_all(options, models, verify):
+    """A line a model of what verify(path, row) says of it, good or not; the exit code."""
+    width, failed = max(map(len, models), default=0), 0
     for name, row in models.items():
         try:
-            path = fetch(name, row, options.cache)
-            inputs = make_inputs(path, row["inputs"])
-            with tempfile.TemporaryDirectory() as work:
-                error = difference(found(os.path.join(options.bin, "mnn"), path, inputs, work), expected(path, inputs))
-            good = error <= LIMIT
-            print(f"{'ok  ' if good else 'OFF '} {name:22} {error:.1e}", flush=True)
+            good, text = verify(fetch(name, row, options.cache), row)
+            print(f"{'ok  ' if good else 'OFF '} {name:{width}} {text}", flush=True)
         except RuntimeError as problem:
             good = False
-            print(f"FAIL {name:22} {problem}", flush=True)
+            print(f"FAIL {name:{width}} {problem}", flush=True)
         failed += not good
     print(f"{len(models) - failed} passed, {failed} failed")
     return 1 if failed else 0
+
+
+def main():
+    options, models = command_line(__doc__)
+
+    def verify(path, row):
+        inputs = make_inputs(path, row["inputs"])
+        with tempfile.TemporaryDirectory() as work:
+            error = difference(found(os.path.join(options.bin, "mnn"), path, inputs, work), expected(path, inputs))
+        return error <= LIMIT, f"{error:.1e}"
+
+    return judge_all(options, models, verify)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,8 @@ import subprocess
 import sys
 import tempfile
 
-from fetch_model import fetch
 from ort_environment import LITERT_PACKAGES, enter_environment
-from verify_models import command_line, difference
+from verify_models import command_line, difference, judge_all
 
 LIMIT, LEAST_COSINE, LEAST_WITHIN = 1e-3, 0.999, 0.999
 
@@ -90,23 +89,16 @@ def judge(outputs, references, quantized):
 
 def main():
     options, models = command_line(__doc__, model_format="tflite", enter=enter)
-    failed = 0
-    for name, row in models.items():
-        try:
-            path = fetch(name, row, options.cache)
-            with tempfile.TemporaryDirectory() as work:
-                frames, quantized = expected(path, row, work)
-                results = [judge(y, r, quantized)
-                           for y, r in zip(found(os.path.join(options.bin, "mnn"), path, frames, work), frames)]
-            good = all(fine for _, fine in results)
-            worst = next((text for text, fine in results if not fine), results[-1][0])
-            print(f"{'ok  ' if good else 'OFF '} {name:32} {len(frames)} frames, {worst}", flush=True)
-        except RuntimeError as problem:
-            good = False
-            print(f"FAIL {name:32} {problem}", flush=True)
-        failed += not good
-    print(f"{len(models) - failed} passed, {failed} failed")
-    return 1 if failed else 0
+
+    def verify(path, row):
+        with tempfile.TemporaryDirectory() as work:
+            frames, quantized = expected(path, row, work)
+            results = [judge(y, r, quantized)
+                       for y, r in zip(found(os.path.join(options.bin, "mnn"), path, frames, work), frames)]
+        worst = next((text for text, fine in results if not fine), results[-1][0])
+        return all(fine for _, fine in results), f"{len(frames)} frames, {worst}"
+
+    return judge_all(options, models, verify)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,6 @@
 namespace mnn::cli {
 namespace {
 
-std::string join(const std::vector<std::string>& words, const std::string& separator) {
-  std::string out;
-  for (const std::string& w : words) out += (out.empty() ? "" : separator) + w;
-  return out;
-}
-
 // Inside single quotes of bash and zsh.
 std::string quoted(const std::string& text) { return replace_all(text, "'", "'\\''"); }
 

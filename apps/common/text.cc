@@ -22,4 +22,10 @@ std::string shell_word(const std::string& word) {
   return "'" + replace_all(word, "'", "'\\''") + "'";
 }
 
+std::string join(const std::vector<std::string>& words, const std::string& separator) {
+  std::string out;
+  for (const std::string& w : words) out += (&w == &words[0] ? "" : separator) + w;
+  return out;
+}
+
 }  // namespace mnn::cli

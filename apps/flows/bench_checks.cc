@@ -1,5 +1,4 @@
 // What `mnn bench` holds its figures against: limits and earlier results.
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "apps/flows/bench.h"
@@ -11,10 +10,6 @@ namespace mnn::flows {
 namespace {
 
 using nlohmann::json;
-
-std::string file_name(const std::string& path) {
-  return std::filesystem::path(path).filename().string();
-}
 
 std::string text_of(const json& row, const char* key) {
   const auto it = row.find(key);

@@ -354,8 +354,8 @@ class Differ {
     out_.shape_changes += shapes_differ;
     if (!change.changes.empty()) out_.changed.push_back(std::move(change));
     for (size_t i = 0; i < std::min(a.subgraphs.size(), b.subgraphs.size()); ++i) {
-      const std::string branch = b.op == "If" ? (i == 0 ? "then_branch" : "else_branch") : "body";
-      Differ(a.subgraphs[i], b.subgraphs[i], prefix_ + name_b + "/" + branch + "/", out_).run();
+      const std::string prefix = prefix_ + name_b + "/" + subgraph_label(b, i) + "/";
+      Differ(a.subgraphs[i], b.subgraphs[i], prefix, out_).run();
     }
   }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -51,10 +50,6 @@ std::vector<std::string> texts_of(const json& row, const char* key) {
     if (text.is_string()) all.push_back(text.get<std::string>());
   }
   return all;
-}
-
-std::string file_name(const std::string& path) {
-  return std::filesystem::path(path).filename().string();
 }
 
 class Summarizer {

@@ -205,6 +205,10 @@ std::string settle_earlier(const std::string& out, const Status& verdict) {
   return {};
 }
 
+std::string file_name(const std::string& path) {
+  return std::filesystem::path(path).filename().string();
+}
+
 int64_t count_parameters(const Graph& graph) {
   int64_t count = 0;
   for (const Value& v : graph.values) {

@@ -77,6 +77,9 @@ std::string rejected_path(const std::string& out);
 // leaves an older OUT as it is: its name is returned, to be told. A success removes OUT.rejected.
 std::string settle_earlier(const std::string& out, const Status& verdict);
 
+// The last part of a path.
+std::string file_name(const std::string& path);
+
 int64_t count_parameters(const Graph& graph);
 
 }  // namespace mnn::flows

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "apps/flows/check.h"
@@ -228,7 +227,7 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
   MNN_RETURN_IF_ERROR(file.commit());
   outcome.stale = settle_earlier(flow.output, outcome.verdict);
   for (const std::string& r : flow.reports) {
-    const std::string name = std::filesystem::path(flow.model).filename().string();
+    const std::string name = file_name(flow.model);
     std::string text;
     if (r.ends_with(".json")) {
       text = outcome_json(outcome);

@@ -238,15 +238,14 @@ Result<Samples> open_inputs(const std::string& path, const Graph& graph,
     MNN_RETURN_IF_ERROR(map_file(path).status());
     return samples_of({{path}, {}}, graph, source_inputs, images);
   }
+  if (!is_folder(path)) return open_samples(path, graph, source_inputs, images);
   if (!holds_inputs(path, graph, source_inputs)) {
-    if (is_folder(path)) {
-      MNN_ASSIGN_OR_RETURN(const Entries entries, list_samples(path, graph, source_inputs));
-      // Without any sample it was to be a folder of inputs: that says which file is missing.
-      if (entries.samples.empty()) {
-        MNN_RETURN_IF_ERROR(read_inputs(path, graph, source_inputs).status());
-      }
+    MNN_ASSIGN_OR_RETURN(Entries entries, list_samples(path, graph, source_inputs));
+    // Without any sample it was to be a folder of inputs: that says which file is missing.
+    if (entries.samples.empty()) {
+      MNN_RETURN_IF_ERROR(read_inputs(path, graph, source_inputs).status());
     }
-    return open_samples(path, graph, source_inputs, images);
+    return samples_of(std::move(entries), graph, source_inputs, images);
   }
   Samples samples;
   samples.names = {path};

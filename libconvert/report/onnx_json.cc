@@ -6,6 +6,7 @@
 
 #include "libconvert/frontends/onnx/op_map.h"
 #include "libruntime/core/quant.h"
+#include "libruntime/core/text.h"
 
 namespace mnn {
 namespace {
@@ -187,9 +188,8 @@ class Printer {
     for (size_t i = 0; i < n.subgraphs.size(); ++i) {
       std::vector<std::string> outer;
       for (const ValueId v : n.captures) outer.push_back(names[static_cast<size_t>(v)]);
-      const char* label = n.op == "If" ? (i == 0 ? "then_branch" : "else_branch") : "body";
       attributes.push_back(
-          {{"name", label}, {"type", "GRAPH"}, {"g", graph(n.subgraphs[i], outer)}});
+          {{"name", subgraph_label(n, i)}, {"type", "GRAPH"}, {"g", graph(n.subgraphs[i], outer)}});
     }
     std::vector<std::string> fused;
     for (const FusedOp& f : n.fused) fused.push_back(f.op);

@@ -11,9 +11,7 @@ namespace mnn {
 namespace {
 
 std::string fixed(double v, int decimals) {
-  char text[64];
-  std::snprintf(text, sizeof text, "%.*f", decimals, v);
-  return std::isfinite(v) ? text : "–";
+  return std::isfinite(v) ? format_number(v, decimals) : "–";
 }
 
 // How many constants a page lists.

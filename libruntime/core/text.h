@@ -13,6 +13,8 @@ struct PrintOptions {
   // with zeros in them.
   int64_t max_constant_elements = 64;
 };
+// What sub-graph `i` of a node is called: "then_branch" and "else_branch" of If, "body" of others.
+std::string subgraph_label(const Node& node, size_t i);
 std::string print_graph(const Graph& graph, const PrintOptions& options = {});
 // All constants of one text together.
 inline constexpr int64_t kMaxTextConstantBytes = int64_t{1} << 30;

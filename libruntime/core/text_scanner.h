@@ -73,8 +73,6 @@ class TextScanner {
 };
 
 std::string quote_text(std::string_view text);
-// "then_branch" and "else_branch" of If, "body" of others.
-std::string subgraph_label(const Node& node, size_t i);
 // Bare when it can be, else quoted.
 std::string name_text(std::string_view name);
 // Shortest decimal that reads back to the same value; always with a dot, an exponent, inf or nan.

@@ -194,7 +194,7 @@ TEST(AtenTable, SchemasAreSound) {
 }
 
 // docs/operators-torch.md: `torch_test --gtest_filter=AtenTable.ThePageIsCurrent` with
-// MNN_WRITE_PAGES=1 writes it anew.
+// MNN_UPDATE=1 writes it anew.
 std::string operators_page() {
   std::set<std::string> covered;
   for (const Json& one : all_cases()) {
@@ -226,11 +226,11 @@ std::string operators_page() {
 
 TEST(AtenTable, ThePageIsCurrent) {
   const std::string path = test_data("../docs/operators-torch.md");
-  if (std::getenv("MNN_WRITE_PAGES") != nullptr) std::ofstream(path) << operators_page();
+  if (std::getenv("MNN_UPDATE") != nullptr) std::ofstream(path) << operators_page();
   std::ifstream in(path);
   const std::string page((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
   EXPECT_TRUE(page == operators_page())
-      << "docs/operators-torch.md is stale; write it anew: MNN_WRITE_PAGES=1 torch_test "
+      << "docs/operators-torch.md is stale; write it anew: MNN_UPDATE=1 torch_test "
          "--gtest_filter=AtenTable.ThePageIsCurrent";
 }
 

@@ -139,18 +139,6 @@ Ints LayerNode::known_shape(size_t i) {
   return {};
 }
 
-size_t LayerNode::need_rank(size_t i) {
-  const auto r = rank(i);
-  if (!r) fail(unsupported("the rank of bottom " + std::to_string(i) + " is not known"));
-  return r.value_or(0);
-}
-
-int64_t LayerNode::need_axis(int64_t axis, size_t rank) {
-  const Result<size_t> at = normalize_axis(axis, rank);
-  if (!at.ok()) fail(at.status());
-  return at.ok() ? static_cast<int64_t>(*at) : 0;
-}
-
 ValueId LayerNode::along(ValueId v, int64_t axis, size_t rank) {
   if (v == kNoValue || !status.ok()) return kNoValue;
   const size_t own = type_of(v).rank();

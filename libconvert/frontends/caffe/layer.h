@@ -25,8 +25,7 @@ class LayerNode : public frontend::SourceNode {
   ValueId blob_value(int i, Ints dims);
   // Dims of a bottom that must all be known.
   Ints known_shape(size_t i);
-  size_t need_rank(size_t i);
-  int64_t need_axis(int64_t axis, size_t rank);
+  size_t need_rank(size_t i) { return SourceNode::need_rank(i, "bottom"); }
   ValueId f32(double v) { return add_scalar(v, DType::kF32); }
   // What goes along `axis` on of a tensor of rank `rank`, shaped to broadcast.
   ValueId along(ValueId v, int64_t axis, size_t rank);

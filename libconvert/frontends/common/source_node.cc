@@ -27,6 +27,21 @@ std::optional<size_t> SourceNode::rank(size_t i) const {
   return type_of(inputs[i]).rank();
 }
 
+size_t SourceNode::need_rank(size_t i, std::string_view word) {
+  const std::optional<size_t> r = rank(i);
+  if (!r) {
+    fail(unsupported("the rank of " + std::string(word) + " " + std::to_string(i) +
+                     " is not known"));
+  }
+  return r.value_or(0);
+}
+
+int64_t SourceNode::need_axis(int64_t axis, size_t rank) {
+  const Result<size_t> at = normalize_axis(axis, rank);
+  if (!at.ok()) fail(at.status());
+  return at.ok() ? static_cast<int64_t>(*at) : 0;
+}
+
 Dim SourceNode::dim(size_t i, size_t axis) const {
   const std::optional<size_t> r = rank(i);
   return r && axis < *r ? (*type_of(inputs[i]).shape)[axis] : Dim::unknown();

@@ -34,6 +34,10 @@ class SourceNode : public NodeBuilder {
   // Undefined for an absent input.
   DType dtype(size_t i) const { return has(i) ? type_of(inputs[i]).dtype : DType::kUndefined; }
   std::optional<size_t> rank(size_t i) const;
+  // The rank of input i, which the source calls a `word`; an error and 0 where it is not known.
+  size_t need_rank(size_t i, std::string_view word = "input");
+  // `axis` of a tensor of rank `rank`, counted from the front; an error and 0 where it has none.
+  int64_t need_axis(int64_t axis, size_t rank);
   // The dim of input i, unknown when the rank is not known or too small.
   Dim dim(size_t i, size_t axis) const;
   const Tensor* constant(size_t i) const { return has(i) ? graph.constant(inputs[i]) : nullptr; }

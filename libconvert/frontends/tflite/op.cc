@@ -162,18 +162,6 @@ std::vector<int64_t> OpNode::need_ints(size_t i, const char* what) {
   return {};
 }
 
-size_t OpNode::need_rank(size_t i) {
-  const auto r = rank(i);
-  if (!r) fail(unsupported("the rank of input " + std::to_string(i) + " is not known"));
-  return r.value_or(0);
-}
-
-int64_t OpNode::need_axis(int64_t axis, size_t rank) {
-  const Result<size_t> at = normalize_axis(axis, rank);
-  if (!at.ok()) fail(at.status());
-  return at.ok() ? static_cast<int64_t>(*at) : 0;
-}
-
 std::optional<std::vector<int64_t>> OpNode::known_dims_of(ValueId v) const {
   const Type& type = type_of(v);
   if (!type.is_static()) return std::nullopt;

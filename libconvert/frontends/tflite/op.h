@@ -68,9 +68,6 @@ class OpNode : public frontend::SourceNode {
   ValueId shape_operand(size_t i);
   // The elements of constant input `i`; an error where it is computed.
   std::vector<int64_t> need_ints(size_t i, const char* what);
-  size_t need_rank(size_t i);
-  // `axis` of a tensor of rank `rank`, counted from the front.
-  int64_t need_axis(int64_t axis, size_t rank);
   std::optional<std::vector<int64_t>> known_dims_of(ValueId v) const;
 };
 

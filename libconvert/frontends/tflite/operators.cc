@@ -18,37 +18,33 @@ Result<Tensor> zero_point_of(const QuantParams& p) {
 
 bool is_activation(const QuantParams& p) { return p.axis < 0 && p.is_plain(); }
 
-}  // namespace
-
-ValueId dequantized(frontend::NodeBuilder& b, ValueId codes, const QuantParams& p) {
+// Inputs of Quantize- and DequantizeLinear: `v`, scale and zero point; empty after an error.
+std::vector<ValueId> on_grid(frontend::NodeBuilder& b, ValueId v, const QuantParams& p) {
   if (!is_activation(p)) {
     b.fail(unsupported("activations with a scale per channel are not supported"));
-    return kNoValue;
+    return {};
   }
   const Result<Tensor> zero = zero_point_of(p);
   if (!zero.ok()) {
     b.fail(zero.status());
-    return kNoValue;
+    return {};
   }
-  const ValueId real =
-      b.emit("DequantizeLinear",
-             {codes, b.add_constant(Tensor::scalar(p.scale_at(0))), b.add_constant(*zero)});
+  return {v, b.add_constant(Tensor::scalar(p.scale_at(0))), b.add_constant(*zero)};
+}
+
+}  // namespace
+
+ValueId dequantized(frontend::NodeBuilder& b, ValueId codes, const QuantParams& p) {
+  std::vector<ValueId> in = on_grid(b, codes, p);
+  if (in.empty()) return kNoValue;
+  const ValueId real = b.emit("DequantizeLinear", std::move(in));
   if (real != kNoValue) annotate(b.graph, real, p);
   return real;
 }
 
 ValueId quantized(frontend::NodeBuilder& b, ValueId real, const QuantParams& p) {
-  if (!is_activation(p)) {
-    b.fail(unsupported("activations with a scale per channel are not supported"));
-    return kNoValue;
-  }
-  const Result<Tensor> zero = zero_point_of(p);
-  if (!zero.ok()) {
-    b.fail(zero.status());
-    return kNoValue;
-  }
-  return b.emit("QuantizeLinear",
-                {real, b.add_constant(Tensor::scalar(p.scale_at(0))), b.add_constant(*zero)});
+  std::vector<ValueId> in = on_grid(b, real, p);
+  return in.empty() ? kNoValue : b.emit("QuantizeLinear", std::move(in));
 }
 
 void annotate(Graph& graph, ValueId v, const QuantParams& p) {

@@ -87,12 +87,10 @@ void finish(OpNode& n, ValueId y, int activation) {
   n.results = {n.channels_last(n.activate(y, activation))};
 }
 
-}  // namespace
-
-// x, filter [out, h, w, in / groups], bias
-void convert_conv(OpNode& n) {
-  if (!n.expect_inputs(2, 3)) return;
-  const auto& o = n.options<fb::Conv2DOptions>(1);
+// A convolution over the plane. `perm` brings the filter to [out, in, h, w]; `groups` tells their
+// number from the channels of x and the filter's dims, absent: one.
+template <typename Options, typename Groups>
+void convert_plane_conv(OpNode& n, const Options& o, const Ints& perm, Groups groups) {
   const Ints f = filter_dims(n, 1, 4);
   const ValueId x = n.channels_first(n.in(0));
   const Window w{{o.stride_h(), o.stride_w()},
@@ -103,29 +101,31 @@ void convert_conv(OpNode& n) {
   OpNode::Attributes attrs = window_attributes(n, x, w);
   if (!n.status.ok()) return;
   const Dim channels = (*n.type_of(x).shape)[1];
-  if (channels.known() && f[3] > 0) attrs["group"] = channels.value() / f[3];
-  finish(n, n.emit("Conv", {x, filter(n, n.in(1), {0, 3, 1, 2}), bias(n, 2)}, attrs),
-         o.activation());
+  if (const std::optional<int64_t> count = groups(channels, f)) attrs["group"] = *count;
+  finish(n, n.emit("Conv", {x, filter(n, n.in(1), perm), bias(n, 2)}, attrs), o.activation());
+}
+
+}  // namespace
+
+// x, filter [out, h, w, in / groups], bias
+void convert_conv(OpNode& n) {
+  if (!n.expect_inputs(2, 3)) return;
+  convert_plane_conv(n, n.options<fb::Conv2DOptions>(1), {0, 3, 1, 2},
+                     [](const Dim& channels, const Ints& f) -> std::optional<int64_t> {
+                       if (!channels.known() || f[3] <= 0) return std::nullopt;
+                       return channels.value() / f[3];
+                     });
 }
 
 // x, filter [1, h, w, in * multiplier], bias
 void convert_depthwise_conv(OpNode& n) {
   if (!n.expect_inputs(2, 3)) return;
   const auto& o = n.options<fb::DepthwiseConv2DOptions>(2);
-  const Ints f = filter_dims(n, 1, 4);
-  const ValueId x = n.channels_first(n.in(0));
-  const Window w{{o.stride_h(), o.stride_w()},
-                 {o.dilation_h(), o.dilation_w()},
-                 {f[1], f[2]},
-                 o.padding() == 0};
-  if (!n.status.ok() || !check_window(n, w, o.padding())) return;
-  OpNode::Attributes attrs = window_attributes(n, x, w);
-  if (!n.status.ok()) return;
-  const Dim channels = (*n.type_of(x).shape)[1];
-  const int64_t multiplier = std::max(1, o.depth_multiplier());
-  attrs["group"] = channels.known() ? channels.value() : f[3] / multiplier;
-  finish(n, n.emit("Conv", {x, filter(n, n.in(1), {3, 0, 1, 2}), bias(n, 2)}, attrs),
-         o.activation());
+  convert_plane_conv(n, o, {3, 0, 1, 2},
+                     [&](const Dim& channels, const Ints& f) -> std::optional<int64_t> {
+                       const int64_t multiplier = std::max(1, o.depth_multiplier());
+                       return channels.known() ? channels.value() : f[3] / multiplier;
+                     });
 }
 
 // CONV_3D: x, filter [d, h, w, in, out], bias. CONV_3D_TRANSPOSE: output shape, filter [d, h, w,

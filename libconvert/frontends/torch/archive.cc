@@ -171,21 +171,18 @@ Result<MappedFile> Archive::read(std::string_view name) {
   return record;
 }
 
-Result<MappedFile> aligned_record(MappedFile record) {
-  if (reinterpret_cast<uintptr_t>(record.bytes.data()) % kAlignment == 0) return record;
-  const auto size = static_cast<int64_t>(record.bytes.size());
-  MNN_ASSIGN_OR_RETURN(Tensor copy, Tensor::allocate(DType::kU8, {size}));
-  std::ranges::copy(record.bytes, copy.raw());
-  const auto owner = std::make_shared<const Tensor>(std::move(copy));
-  return MappedFile{{owner->raw(), record.bytes.size()}, owner};
-}
-
-Result<MappedFile> Storages::get(const std::string& key) {
-  const auto known = by_key_.find(key);
-  if (known != by_key_.end()) return known->second;
-  MNN_ASSIGN_OR_RETURN(MappedFile record, archive_.read(folder_ + key));
-  MNN_ASSIGN_OR_RETURN(record, aligned_record(std::move(record)));
-  return by_key_.emplace(key, std::move(record)).first->second;
+Result<MappedFile> Storages::get(Archive& archive, const std::string& record) {
+  const auto known = by_record_.find(record);
+  if (known != by_record_.end()) return known->second;
+  MNN_ASSIGN_OR_RETURN(MappedFile file, archive.read(record));
+  if (reinterpret_cast<uintptr_t>(file.bytes.data()) % kAlignment != 0) {
+    const auto size = static_cast<int64_t>(file.bytes.size());
+    MNN_ASSIGN_OR_RETURN(Tensor copy, Tensor::allocate(DType::kU8, {size}));
+    std::ranges::copy(file.bytes, copy.raw());
+    const auto owner = std::make_shared<const Tensor>(std::move(copy));
+    file = {{owner->raw(), file.bytes.size()}, owner};
+  }
+  return by_record_.emplace(record, std::move(file)).first->second;
 }
 
 std::optional<DType> parse_torch_dtype(std::string_view name) {

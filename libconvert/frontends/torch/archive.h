@@ -34,20 +34,14 @@ class Archive {
   uint64_t unpacked_ = 0;  // of deflated records, so far
 };
 
-// The record itself, or a copy where it lies at an address that not every type can have.
-Result<MappedFile> aligned_record(MappedFile record);
-
-// The storages of one pickle: the records of a folder ("data/"), each read once and aligned for
-// every type.
+// The storages of tensors: records of an archive, each read once and aligned for every type, so
+// that tensors with one storage share it.
 class Storages {
  public:
-  Storages(Archive& archive, std::string folder) : archive_(archive), folder_(std::move(folder)) {}
-  Result<MappedFile> get(const std::string& key);
+  Result<MappedFile> get(Archive& archive, const std::string& record);
 
  private:
-  Archive& archive_;
-  std::string folder_;
-  std::map<std::string, MappedFile> by_key_;
+  std::map<std::string, MappedFile> by_record_;
 };
 
 // "FloatStorage" or "float32" of module torch, with or without it.

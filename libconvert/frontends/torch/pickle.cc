@@ -438,9 +438,9 @@ Result<Pickle> parse_pickle(std::span<const std::byte> bytes,
 
 Result<Pickle> read_pickle(Archive& archive, const std::string& name, const std::string& storages) {
   MNN_ASSIGN_OR_RETURN(const MappedFile file, archive.read(name));
-  Storages folder(archive, storages);
-  Result<Pickle> pickle =
-      parse_pickle(file.bytes, [&](const std::string& key) { return folder.get(key); });
+  Storages read;
+  Result<Pickle> pickle = parse_pickle(
+      file.bytes, [&](const std::string& key) { return read.get(archive, storages + key); });
   if (!pickle.ok()) return pickle.status().context(name);
   return pickle;
 }

@@ -175,12 +175,8 @@ Result<Tensor> Program::tensor(const std::string& name) {
   if (done != unpickled_.end()) return done->second;
   const auto stored = stored_.find(name);
   if (stored == stored_.end()) return invalid("the archive holds no tensor named '" + name + "'");
-  const std::string& entry = stored->second.record;
-  if (!records_.contains(entry)) {
-    MNN_ASSIGN_OR_RETURN(MappedFile read, archive_.read(entry));
-    MNN_ASSIGN_OR_RETURN(records_[entry], aligned_record(std::move(read)));
-  }
-  Result<Tensor> tensor = tensor_from_storage(records_[entry], stored->second.view);
+  MNN_ASSIGN_OR_RETURN(const MappedFile storage, storages_.get(archive_, stored->second.record));
+  Result<Tensor> tensor = tensor_from_storage(storage, stored->second.view);
   return tensor.ok() ? std::move(tensor) : tensor.status().context("tensor " + name);
 }
 

@@ -37,7 +37,7 @@ class Program {
     StridedView view;
   };
   Archive archive_;
-  std::map<std::string, MappedFile> records_;  // of tensors, each read once
+  Storages storages_;
   Json json_, graph_module_;
   std::map<std::string, Stored> stored_;     // raw records
   std::map<std::string, Tensor> unpickled_;  // of torch.save archives

@@ -158,6 +158,18 @@ void fft_c2r(Call& c) {
   c.give(scaled(c, c.squeeze(y, {x.rank}), how == 0 ? d : how == 1 ? std::sqrt(d) : 1));
 }
 
+// The window of stft and istft, ones where none is given, with zeros around it to `n` elements.
+ValueId window_of(Call& c, int64_t width, int64_t n, DType type) {
+  ValueId window =
+      c.none("window") ? c.filled({IntArg{width}}, c.number(1, type)) : c.tensor("window");
+  if (width < n) {
+    const int64_t before = (n - width) / 2;
+    window = c.emit("Pad", {window, c.add_ints({before, n - width - before}), c.number(0, type),
+                            c.add_ints({0})});
+  }
+  return window;
+}
+
 // Frames of n_fft, windowed, transformed: [*, frequencies, frames].
 void stft(Call& c) {
   const Operand in = operand(c);
@@ -178,13 +190,7 @@ void stft(Call& c) {
     x = c.emit("Pad", {x, c.add_ints({n / 2, n / 2}), kNoValue, c.add_ints({1})}, {{"mode", mode}});
   }
   const DType type = c.dtype_of(x);
-  ValueId window =
-      c.none("window") ? c.filled({IntArg{width}}, c.number(1, type)) : c.tensor("window");
-  if (width < n) {
-    const int64_t before = (n - width) / 2;
-    window = c.emit("Pad", {window, c.add_ints({before, n - width - before}), c.number(0, type),
-                            c.add_ints({0})});
-  }
+  const ValueId window = window_of(c, width, n, type);
   ValueId y = c.emit("STFT",
                      {c.expand_dims(x, {2}), c.add_constant(Tensor::scalar(hop)), window,
                       c.add_constant(Tensor::scalar(n))},
@@ -222,13 +228,7 @@ void istft(Call& c) {
                      {{"inverse", int64_t{1}}, {"onesided", int64_t{1}}});
   y = c.squeeze(y, {3});
   if (c.flag("normalized")) y = scaled(c, y, std::sqrt(static_cast<double>(n)));
-  ValueId window =
-      c.none("window") ? c.filled({IntArg{width}}, c.number(1, type)) : c.tensor("window");
-  if (width < n) {
-    const int64_t before = (n - width) / 2;
-    window = c.emit("Pad", {window, c.add_ints({before, n - width - before}), c.number(0, type),
-                            c.add_ints({0})});
-  }
+  const ValueId window = window_of(c, width, n, type);
   // Overlapping frames are added by a transposed convolution with the identity.
   std::vector<float> identity(static_cast<size_t>(n * n), 0);
   for (int64_t i = 0; i < n; ++i) identity[static_cast<size_t>(i * n + i)] = 1;

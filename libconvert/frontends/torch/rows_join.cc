@@ -208,16 +208,16 @@ void reflect_pad(Call& c) {
 }
 
 // Channels of the last three dims [C, H, W] to blocks, or back.
-void pixel_shuffle(Call& c) {
+void move_blocks(Call& c, std::string_view op, std::string_view factor) {
   const ValueId x = c.tensor("self");
   const size_t rank = c.rank(x);
-  const int64_t r = c.integer("upscale_factor");
+  const int64_t r = c.integer(factor);
   if (rank < 3 || r < 1) return c.fail(invalid("expected [*, C, H, W] and a positive factor"));
   const bool four = rank == 4;
   std::vector<IntArg> shape = c.sizes(x);
   if (!c.status.ok()) return;
   ValueId y = four ? x : c.view(x, {IntArg{-1}, shape[rank - 3], shape[rank - 2], shape[rank - 1]});
-  y = c.emit("DepthToSpace", {y}, {{"blocksize", r}, {"mode", std::string("CRD")}});
+  y = c.emit(op, {y}, {{"blocksize", r}, {"mode", std::string("CRD")}});
   if (!four) {
     std::vector<IntArg> back(shape.begin(), shape.end() - 3);
     for (size_t i = 1; i < 4; ++i) back.push_back(c.size(y, i));
@@ -226,23 +226,8 @@ void pixel_shuffle(Call& c) {
   c.give(y);
 }
 
-void pixel_unshuffle(Call& c) {
-  const ValueId x = c.tensor("self");
-  const size_t rank = c.rank(x);
-  const int64_t r = c.integer("downscale_factor");
-  if (rank < 3 || r < 1) return c.fail(invalid("expected [*, C, H, W] and a positive factor"));
-  std::vector<IntArg> shape = c.sizes(x);
-  if (!c.status.ok()) return;
-  ValueId y =
-      rank == 4 ? x : c.view(x, {IntArg{-1}, shape[rank - 3], shape[rank - 2], shape[rank - 1]});
-  y = c.emit("SpaceToDepth", {y}, {{"blocksize", r}, {"mode", std::string("CRD")}});
-  if (rank != 4) {
-    std::vector<IntArg> back(shape.begin(), shape.end() - 3);
-    for (size_t i = 1; i < 4; ++i) back.push_back(c.size(y, i));
-    y = c.view(y, back);
-  }
-  c.give(y);
-}
+void pixel_shuffle(Call& c) { move_blocks(c, "DepthToSpace", "upscale_factor"); }
+void pixel_unshuffle(Call& c) { move_blocks(c, "SpaceToDepth", "downscale_factor"); }
 
 void channel_shuffle(Call& c) {
   const ValueId x = c.tensor("self");

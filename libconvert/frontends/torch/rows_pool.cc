@@ -133,7 +133,9 @@ bool divides_evenly(Call& c, ValueId x, const Target& t, Window& w) {
   return true;
 }
 
-void adaptive_avg_pool(Call& c) {
+// `global` and `pool`: the operators for one window and for equal ones; `uneven` does one axis.
+template <typename Uneven>
+void adaptive_pool(Call& c, std::string_view global, std::string_view pool, Uneven uneven) {
   const size_t spatial = spatial_of(c);
   bool added = false;
   ValueId y = batched_input(c, spatial, added);
@@ -141,22 +143,30 @@ void adaptive_avg_pool(Call& c) {
   if (!c.status.ok()) return;
   Window w;
   if (t.ones) {
-    y = c.unary("GlobalAveragePool", y);
+    y = c.unary(global, y);
   } else if (divides_evenly(c, y, t, w)) {
-    y = c.emit("AveragePool", {y}, attributes_of(w));
+    y = c.emit(pool, {y}, attributes_of(w));
   } else {
     for (size_t i = 0; i < spatial && c.status.ok(); ++i) {
-      if (t.out[i] == -1) continue;
-      const int64_t n = c.known_dim(y, i + 2);
-      constexpr int64_t kMost = int64_t{1} << 24;
-      if (t.out[i] < 1 || n < 1 || n > kMost / t.out[i]) return c.fail(invalid("bad output size"));
-      const auto axis = static_cast<int64_t>(i + 2), last = static_cast<int64_t>(spatial + 1);
-      y = c.swap_axes(y, axis, last);
-      y = c.binary("MatMul", y, averaging_matrix(c, n, t.out[i], c.dtype_of(y)));
-      y = c.swap_axes(y, axis, last);
+      if (t.out[i] != -1) y = uneven(c, y, static_cast<int64_t>(i + 2), t.out[i]);
     }
+    if (!c.status.ok()) return;
   }
   c.give(added ? c.squeeze(y, {0}) : y);
+}
+
+// Uneven windows: a product with the averages along the axis.
+ValueId uneven_average(Call& c, ValueId x, int64_t axis, int64_t out) {
+  const int64_t n = c.known_dim(x, static_cast<size_t>(axis));
+  constexpr int64_t kMost = int64_t{1} << 24;
+  if (out < 1 || n < 1 || n > kMost / out) {
+    c.fail(invalid("bad output size"));
+    return x;
+  }
+  const auto last = static_cast<int64_t>(c.rank(x)) - 1;
+  const ValueId y =
+      c.binary("MatMul", c.swap_axes(x, axis, last), averaging_matrix(c, n, out, c.dtype_of(x)));
+  return c.swap_axes(y, axis, last);
 }
 
 // Uneven windows: the maximum of each, one beside the other.
@@ -176,25 +186,10 @@ ValueId uneven_max(Call& c, ValueId x, int64_t axis, int64_t out) {
   return c.concat(parts, axis);
 }
 
-void adaptive_max_pool(Call& c) {
-  const size_t spatial = spatial_of(c);
-  bool added = false;
-  ValueId y = batched_input(c, spatial, added);
-  const Target t = target_of(c, spatial);
-  if (!c.status.ok()) return;
-  Window w;
-  if (t.ones) {
-    y = c.unary("GlobalMaxPool", y);
-  } else if (divides_evenly(c, y, t, w)) {
-    y = c.emit("MaxPool", {y}, attributes_of(w));
-  } else {
-    for (size_t i = 0; i < spatial && c.status.ok(); ++i) {
-      if (t.out[i] != -1) y = uneven_max(c, y, static_cast<int64_t>(i + 2), t.out[i]);
-    }
-  }
-  c.give(added ? c.squeeze(y, {0}) : y);
-  c.give(Arg());  // the places: nobody but max_unpool reads them
+void adaptive_avg_pool(Call& c) {
+  adaptive_pool(c, "GlobalAveragePool", "AveragePool", uneven_average);
 }
+void adaptive_max_pool(Call& c) { adaptive_pool(c, "GlobalMaxPool", "MaxPool", uneven_max); }
 
 }  // namespace
 

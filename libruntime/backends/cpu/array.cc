@@ -185,4 +185,26 @@ Loops make_loops(const Dims& dims, const Order& order, std::span<const Dims> str
   return loops;
 }
 
+void OrderVotes::add(const Order& order, int64_t weight) {
+  const auto at = std::find_if(votes_.begin(), votes_.end(),
+                               [&](const auto& vote) { return vote.first == order; });
+  if (at == votes_.end()) {
+    votes_.emplace_back(order, weight);
+  } else {
+    at->second += weight;
+  }
+}
+
+Order OrderVotes::winner(size_t rank) const {
+  Order order = row_major(rank);
+  int64_t best = 0;
+  for (const auto& [voted, weight] : votes_) {
+    if (weight > best || (weight == best && order == row_major(rank))) {
+      order = voted;
+      best = weight;
+    }
+  }
+  return order;
+}
+
 }  // namespace mnn::cpu

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "libruntime/core/dtype.h"
@@ -49,6 +50,16 @@ Array transposed(const Array& a, const std::vector<int>& perm);
 Array broadcast_to(const Array& a, const Dims& dims);
 // The same elements under other dims without moving them; nullopt when strides do not allow it.
 std::optional<Array> reshaped(const Array& a, const Dims& dims);
+// Arrays vote for the order of axes they lie in; the heaviest wins, and any other order wins a tie
+// with row-major.
+class OrderVotes {
+ public:
+  void add(const Order& order, int64_t weight);
+  Order winner(size_t rank) const;  // row-major without votes
+
+ private:
+  std::vector<std::pair<Order, int64_t>> votes_;
+};
 // The order closest to the present one in which `a` can be reshaped to `dims` without moving.
 Order order_for_reshape(const Array& a, const Dims& dims);
 

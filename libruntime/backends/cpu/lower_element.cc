@@ -53,29 +53,14 @@ void add_expression(Lowering& l, BoundExpression expression, const std::vector<c
 // The order of axes in which most bytes of the sources lie; channels last wins a tie.
 Order common_order(const Lowering& l, const Expression& e, const std::vector<Array>& sources,
                    const Dims& dims) {
-  std::vector<std::pair<Order, int64_t>> votes;
+  OrderVotes votes;
   for (size_t i = 0; i < sources.size(); ++i) {
     const Array& a = sources[i];
     if (a.elements() != product(dims) || l.constant_storage(a)) continue;
-    const Order o = order_of(broadcast_to(a, dims));
     // The result so far is where it is.
-    const int64_t weight = e.sources[i].so_far() ? INT32_MAX : a.item_bytes();
-    const auto at = std::find_if(votes.begin(), votes.end(), [&](auto& v) { return v.first == o; });
-    if (at == votes.end()) {
-      votes.emplace_back(o, weight);
-    } else {
-      at->second += weight;
-    }
+    votes.add(order_of(broadcast_to(a, dims)), e.sources[i].so_far() ? INT32_MAX : a.item_bytes());
   }
-  Order order = row_major(dims.size());
-  int64_t best = 0;
-  for (const auto& [o, weight] : votes) {
-    if (weight > best || (weight == best && order == row_major(dims.size()))) {
-      order = o;
-      best = weight;
-    }
-  }
-  return order;
+  return votes.winner(dims.size());
 }
 
 // Arrays for the sources, values in one order of axes. `so_far`: what the expression goes on with.

@@ -24,29 +24,14 @@ Status lower_concat(Lowering& l, const Node& node) {
   const size_t axis = n.axis("axis", dims.size());
   bool placed = false;
   // The order of axes most elements have; channels last wins a tie.
-  std::vector<std::pair<Order, int64_t>> votes;
+  OrderVotes votes;
   const size_t count = node.own_inputs();
   for (size_t i = 0; i < count; ++i) {
     const Array& a = l.stored(node.inputs[i]);
     placed = placed || l.placed(node.inputs[i]);
-    if (l.constant_storage(a)) continue;
-    const Order o = order_of(a);
-    const auto at = std::find_if(votes.begin(), votes.end(), [&](auto& v) { return v.first == o; });
-    if (at == votes.end()) {
-      votes.emplace_back(o, a.elements());
-    } else {
-      at->second += a.elements();
-    }
+    if (!l.constant_storage(a)) votes.add(order_of(a), a.elements());
   }
-  Order order = row_major(dims.size());
-  int64_t best = 0;
-  for (const auto& [o, weight] : votes) {
-    if (weight > best || (weight == best && order == row_major(dims.size()))) {
-      order = o;
-      best = weight;
-    }
-  }
-  if (placed) order = channels_last(dims.size());
+  const Order order = placed ? channels_last(dims.size()) : votes.winner(dims.size());
   // Post-ops come before the rounding to a grid.
   const std::optional<Grid> grid = node.fused.empty() ? l.grid(yv) : std::nullopt;
   const Array y = l.concat_output(node, order);
