@@ -1,5 +1,6 @@
 #include "tests/convert/onnx_judge.h"
 
+#include <google/protobuf/util/json_util.h>
 #include <onnx/checker.h>
 #include <onnx/onnx_pb.h>
 #include <onnx/shape_inference/implementation.h>
@@ -27,25 +28,25 @@ bool is_known(const ::onnx::ModelProto& model) {
   return model.opset_import_size() > 0;
 }
 
-// Fills in the types that libonnx infers; false when it finds a contradiction.
-bool infer(::onnx::ModelProto& model) {
+// Fills in the types that libonnx infers; why not when it finds a contradiction.
+std::string infer(::onnx::ModelProto& model) {
   try {
     const ::onnx::ShapeInferenceOptions strict(true, 1, false);
     ::onnx::shape_inference::InferShapes(model, ::onnx::OpSchemaRegistry::Instance(), strict);
-  } catch (const std::exception&) {
-    return false;
+  } catch (const std::exception& e) {
+    return e.what();
   }
-  return true;
+  return {};
 }
 
-// The checker wants a shape at every output: ask it after inference.
-bool is_sound(const ::onnx::ModelProto& model) {
+// Why the checker refuses it. It wants a shape at every output: ask it after inference.
+std::string check(const ::onnx::ModelProto& model) {
   try {
     ::onnx::checker::check_model(model);
-  } catch (const std::exception&) {
-    return false;
+  } catch (const std::exception& e) {
+    return e.what();
   }
-  return true;
+  return {};
 }
 
 std::string compare(const Value& ours, const ::onnx::TypeProto& type, int& compared) {
@@ -73,30 +74,62 @@ std::string compare(const Value& ours, const ::onnx::TypeProto& type, int& compa
   return {};
 }
 
-}  // namespace
-
-Judgement judge_import(const std::string& bytes, const Result<ImportedModel>& imported) {
-  ::onnx::ModelProto model;
-  if (!model.ParseFromString(bytes) || !is_known(model)) return {};
-  if (!infer(model)) return {};
-  if (!imported.ok()) {
-    const bool malformed = imported.status().code() == Code::kInvalidArgument;
-    const std::string& why = imported.status().message();
-    const bool unseen = std::ranges::any_of(
-        kUnseen, [&](const char* part) { return why.find(part) != std::string::npos; });
-    if (!malformed || unseen || !is_sound(model)) return {};
-    return {"libonnx accepts it: " + why};
-  }
-  Judgement judgement;
+// The values that have one name in both.
+void compare_all(const Graph& ours, const ::onnx::ModelProto& model, Judgement& judgement) {
   std::map<std::string, const ::onnx::TypeProto*> theirs;
   for (const auto& v : model.graph().value_info()) theirs[v.name()] = &v.type();
   for (const auto& v : model.graph().output()) theirs[v.name()] = &v.type();
-  for (const Value& value : imported->graph.values) {
+  for (const Value& value : ours.values) {
     const auto it = theirs.find(value.name);
     if (it == theirs.end()) continue;
     judgement.difference = compare(value, *it->second, judgement.compared);
     if (!judgement.difference.empty()) break;
   }
+}
+
+}  // namespace
+
+Judgement judge_import(const std::string& bytes, const Result<ImportedModel>& imported) {
+  ::onnx::ModelProto model;
+  if (!model.ParseFromString(bytes) || !is_known(model)) return {};
+  if (!infer(model).empty()) return {};
+  if (!imported.ok()) {
+    const bool malformed = imported.status().code() == Code::kInvalidArgument;
+    const std::string& why = imported.status().message();
+    const bool unseen = std::ranges::any_of(
+        kUnseen, [&](const char* part) { return why.find(part) != std::string::npos; });
+    if (!malformed || unseen || !check(model).empty()) return {};
+    return {"libonnx accepts it: " + why};
+  }
+  Judgement judgement;
+  compare_all(imported->graph, model, judgement);
+  return judgement;
+}
+
+GraphJudgement judge_graph(const Graph& graph, const std::string& json) {
+  GraphJudgement judgement;
+  ::onnx::ModelProto model;
+  const auto read = google::protobuf::util::JsonStringToMessage(json, &model);
+  if (!read.ok()) {
+    judgement.difference = "no ONNX JSON: " + std::string(read.message());
+    return judgement;
+  }
+  model.set_ir_version(kNewestIrVersion);
+  model.clear_opset_import();
+  model.add_opset_import()->set_version(kNewestOpset);
+  // What it infers is to be its own.
+  model.mutable_graph()->clear_value_info();
+  for (auto& output : *model.mutable_graph()->mutable_output()) output.clear_type();
+  judgement.refused = infer(model);
+  if (!judgement.refused.empty()) return judgement;
+  compare_all(graph, model, judgement);
+  // Where libonnx infers no shape of an output the checker has nothing to say.
+  for (const auto& output : model.graph().output()) {
+    if (!output.type().has_tensor_type() || !output.type().tensor_type().has_shape()) {
+      return judgement;
+    }
+  }
+  judgement.refused = check(model);
   return judgement;
 }
 

@@ -20,4 +20,11 @@ struct Judgement {
 // `imported` is without shapes given for inputs.
 Judgement judge_import(const std::string& bytes, const Result<ImportedModel>& imported);
 
+// The same of a graph as onnx_json() writes it, read as operator set 17. `refused`: why libonnx
+// does not take it, then nothing was compared.
+struct GraphJudgement : Judgement {
+  std::string refused;
+};
+GraphJudgement judge_graph(const Graph& graph, const std::string& json);
+
 }  // namespace mnn::testing
