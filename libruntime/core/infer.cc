@@ -60,6 +60,17 @@ bool may_be_same(const Type& a, const Type& b) {
                     });
 }
 
+// Runs the row's inference; sequences and optionals are for operators that say so.
+Status infer_by_row(OpContext& c) {
+  MNN_RETURN_IF_ERROR(c.def.infer(c));
+  if (c.def.is(kContainers)) return {};
+  for (size_t i = 0; i < c.in.size(); ++i) {
+    if (c.in[i].kind == Type::Kind::kTensor) continue;
+    return invalid("input " + std::to_string(i) + ": expected a tensor, found " + c.in[i].str());
+  }
+  return {};
+}
+
 // A post-op means what its operator means, and leaves the type as it is.
 Status check_fused(const Graph& graph, const Node& node, const Type& type) {
   for (size_t i = 0; i < node.fused.size(); ++i) {
@@ -76,7 +87,7 @@ Status check_fused(const Graph& graph, const Node& node, const Type& type) {
     c.constants.assign(c.in.size(), nullptr);
     c.known_values.assign(c.in.size(), nullptr);
     c.out.resize(1);
-    MNN_RETURN_IF_ERROR(def->infer(c).context("fused " + f.op));
+    MNN_RETURN_IF_ERROR(infer_by_row(c).context("fused " + f.op));
     if (!may_be_same(c.out[0].type, type)) {
       return invalid("fused " + f.op + ": expected a result of type " + type.str() + ", found " +
                      c.out[0].type.str());
@@ -104,7 +115,7 @@ Result<std::vector<OpContext::Output>> infer_one(const Graph& graph, const Node&
       c.known_values[i] = &(*known)[static_cast<size_t>(v)];
   }
   if (def->infer == nullptr) return internal_error(node.op + " has no inference");
-  MNN_RETURN_IF_ERROR(def->infer(c));
+  MNN_RETURN_IF_ERROR(infer_by_row(c));
   if (!node.fused.empty()) MNN_RETURN_IF_ERROR(check_fused(graph, node, c.out[0].type));
   return std::move(c.out);
 }

@@ -65,5 +65,8 @@ inline constexpr OpTraits kHomogeneous{1u << 10};
 inline constexpr OpTraits kDataSized{1u << 11};
 // A convolution: the axes of its first input and of its output are batch, channels, then space.
 inline constexpr OpTraits kConvolves{1u << 12};
+// An input may be a sequence or an optional. Inference refuses them for all other operators, whose
+// kernels read tensors.
+inline constexpr OpTraits kContainers{1u << 13};
 
 }  // namespace mnn

@@ -527,6 +527,35 @@ TEST(OpTraits, WhatTheDataSizesStaysSmall) {
   });
 }
 
+// Every node of every case, with each of its inputs made a sequence in turn.
+TEST(OpTraits, ContainersAreRefusedByAllOthers) {
+  std::set<std::string> taken;
+  int asked = 0;
+  for (const OpCase& c : load_op_cases(test_data("ops"))) {
+    Result<Graph> parsed = c.graph();
+    if (!parsed.ok() || !c.error.empty() || !infer_types(*parsed).ok()) continue;
+    for (const Node& node : parsed->nodes) {
+      const bool containers = has_traits(node.op, kContainers);
+      for (size_t i = 0; i < node.own_inputs(); ++i) {
+        if (node.inputs[i] == kNoValue) continue;
+        Type& type = parsed->values[static_cast<size_t>(node.inputs[i])].type;
+        if (!containers && !node.subgraphs.empty()) continue;
+        const Type kept = type;
+        type = {Type::Kind::kSequence, kept.dtype, std::nullopt};
+        const bool accepted = infer_node(*parsed, node).ok();
+        type = kept;
+        if (containers && (accepted || kept.kind != Type::Kind::kTensor)) taken.insert(node.op);
+        EXPECT_TRUE(containers || !accepted) << c.where() << ": " << node.op << " input " << i;
+        ++asked;
+      }
+    }
+  }
+  EXPECT_GE(asked, 1000);
+  for (const std::string& op : ops_with(kContainers)) {
+    EXPECT_TRUE(taken.contains(op)) << op << " claims kContainers, and no case can tell";
+  }
+}
+
 // Every result is a sum of one product at least.
 TEST(OpTraits, MacsCountWhatMultiplies) {
   std::set<std::string> counted;

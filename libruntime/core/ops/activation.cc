@@ -356,7 +356,7 @@ std::vector<OpDef> define_activation() {
        infer_same_type<kNumbers>,
        shrink},
       {"Clip", 1, 3, kElementwise | kActivation, {}, infer_clip, clip},
-      {"Identity", 1, 1, kElementwise | kMoves | kView, {}, infer_identity, identity},
+      {"Identity", 1, 1, kElementwise | kMoves | kView | kContainers, {}, infer_identity, identity},
       {.name = "Dropout",
        .min_inputs = 1,
        .max_inputs = 3,

@@ -229,9 +229,19 @@ std::vector<OpDef> define_control() {
       {"scan_output_directions", std::vector<int64_t>{}},
   };
   return {
-      {"Loop", 0, kVariadic, {}, {}, infer_loop, nullptr, nullptr, 1, kVariadic, 1},
+      {"Loop", 0, kVariadic, kContainers, {}, infer_loop, nullptr, nullptr, 1, kVariadic, 1},
       {"Scan", 1, kVariadic, {}, scan, infer_scan, nullptr, nullptr, 1, kVariadic, 1},
-      {"SequenceMap", 1, kVariadic, {}, {}, infer_sequence_map, nullptr, nullptr, 1, kVariadic, 1},
+      {"SequenceMap",
+       1,
+       kVariadic,
+       kContainers,
+       {},
+       infer_sequence_map,
+       nullptr,
+       nullptr,
+       1,
+       kVariadic,
+       1},
       {"If", 1, 1, {}, {}, infer_if, nullptr, nullptr, 1, kVariadic, 2},
   };
 }

@@ -309,15 +309,16 @@ std::vector<OpDef> define_sequence() {
   return {
       {"SequenceEmpty", 0, 0, {}, {dtype}, infer_sequence_empty, sequence_empty},
       {"SequenceConstruct", 1, kVariadic, {}, {}, infer_sequence_construct, sequence_construct},
-      {"SequenceAt", 2, 2, {}, {}, infer_sequence_at, sequence_at},
-      {"SequenceInsert", 2, 3, {}, {}, infer_sequence_insert, sequence_insert},
-      {"SequenceErase", 1, 2, {}, {}, infer_sequence_erase, sequence_erase},
-      {"SequenceLength", 1, 1, {}, {}, infer_sequence_length, sequence_length},
+      {"SequenceAt", 2, 2, kContainers, {}, infer_sequence_at, sequence_at},
+      {"SequenceInsert", 2, 3, kContainers, {}, infer_sequence_insert, sequence_insert},
+      {"SequenceErase", 1, 2, kContainers, {}, infer_sequence_erase, sequence_erase},
+      {"SequenceLength", 1, 1, kContainers, {}, infer_sequence_length, sequence_length},
       {"SplitToSequence", 1, 2, shape_inputs(1), split, infer_split_to_sequence, split_to_sequence},
-      {"ConcatFromSequence", 1, 1, {}, concat, infer_concat_from_sequence, concat_from_sequence},
-      {"Optional", 0, 1, {}, {type}, infer_optional, optional},
-      {"OptionalGetElement", 1, 1, {}, {}, infer_get_element, get_element},
-      {"OptionalHasElement", 0, 1, {}, {}, infer_has_element, has_element},
+      {"ConcatFromSequence", 1, 1, kContainers, concat, infer_concat_from_sequence,
+       concat_from_sequence},
+      {"Optional", 0, 1, kContainers, {type}, infer_optional, optional},
+      {"OptionalGetElement", 1, 1, kContainers, {}, infer_get_element, get_element},
+      {"OptionalHasElement", 0, 1, kContainers, {}, infer_has_element, has_element},
   };
 }
 
