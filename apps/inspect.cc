@@ -177,7 +177,10 @@ Status inspect(Options& o) {
   std::unique_ptr<Session> session;
   const auto dims = concrete_input_dims(bound);
   if (dims.ok()) {
-    MNN_ASSIGN_OR_RETURN(session, open_session(bound, o.common.threads));
+    SessionOptions plan;
+    plan.threads = o.common.threads;
+    plan.plan_only = true;
+    MNN_ASSIGN_OR_RETURN(session, Session::create(bound, plan));
     const Status prepared = session->prepare(*dims);
     if (!prepared.ok()) return prepared.context(o.model);
   }

@@ -9,7 +9,7 @@
 namespace mnn {
 
 struct Engine::Impl {
-  explicit Impl(const EngineOptions& o) : options(o), pool(o.threads) {}
+  explicit Impl(const EngineOptions& o) : options(o), weights(o.plan_only), pool(o.threads) {}
 
   const EngineOptions options;
   WeightsCache weights;
@@ -45,6 +45,7 @@ Result<const Backend*> Engine::backend(const std::string& name) {
   return impl_->backends.emplace(name, std::move(opened)).first->second.get();
 }
 
+bool Engine::plan_only() const { return impl_->options.plan_only; }
 ThreadPool& Engine::pool() { return impl_->pool; }
 WeightsCache& Engine::weights() { return impl_->weights; }
 int64_t Engine::packed_bytes() const { return impl_->weights.bytes(); }

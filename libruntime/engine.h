@@ -26,6 +26,9 @@ class WeightsCache;
 struct EngineOptions {
   int threads = 1;  // 0: all the process may use
   BackendOptions backend_options;
+  // Sessions plan, and only reserve what they would pack: what they hold and run can be told of a
+  // model of any size, and none can be run.
+  bool plan_only = false;
 };
 
 class Engine {
@@ -40,6 +43,7 @@ class Engine {
 
   // Lives as long as the engine.
   Result<const Backend*> backend(const std::string& name);
+  bool plan_only() const;
   ThreadPool& pool();
   WeightsCache& weights();
   // Of all sessions, what they share counted once.

@@ -170,7 +170,7 @@ Result<std::unique_ptr<Session>> Session::create(Graph graph, std::shared_ptr<En
   Graph base = impl->given;
   // The reference computes with the types it finds.
   const bool fast = impl->options.backends.size() > 1;
-  MNN_RETURN_IF_ERROR(fast ? widen(base) : widen_constants(base));
+  MNN_RETURN_IF_ERROR(fast ? widen(base, WideConstants::kStored) : widen_constants(base));
   MNN_ASSIGN_OR_RETURN(const int folded, fold_constants(base));
   (void)folded;
   MNN_RETURN_IF_ERROR(impl->collect_states(base));
@@ -181,15 +181,17 @@ Result<std::unique_ptr<Session>> Session::create(Graph graph, std::shared_ptr<En
 
 Result<std::vector<StepInfo>> Session::outline(Graph graph, const InputDims& input_dims,
                                                const SessionOptions& options) {
-  MNN_ASSIGN_OR_RETURN(const auto session, create(std::move(graph), options));
+  SessionOptions plan = options;
+  plan.plan_only = true;
+  MNN_ASSIGN_OR_RETURN(const auto session, create(std::move(graph), plan));
   Impl& s = *session->impl_;
   s.options.outline = true;
   Graph base = s.plans->graph();
   MNN_RETURN_IF_ERROR(bind_inputs(base, input_dims));
-  MNN_ASSIGN_OR_RETURN(const auto plan,
+  MNN_ASSIGN_OR_RETURN(const auto compiled,
                        Plan::compile(std::move(base), s.options, InputMemory::kFed, 0));
   std::vector<StepInfo> steps;
-  plan->add_steps(steps);
+  compiled->add_steps(steps);
   return steps;
 }
 
@@ -258,6 +260,7 @@ Status Session::Impl::take_inputs() {
 
 Status Session::run() {
   if (impl_->current() == nullptr) return usage_error("prepare the session before running it");
+  if (impl_->engine->plan_only()) return usage_error("an engine that only plans runs nothing");
   MNN_RETURN_IF_ERROR(impl_->take_inputs());
   MNN_RETURN_IF_ERROR(impl_->current()->run());
   return impl_->apply_updates();

@@ -6,6 +6,7 @@
 
 #include "libconvert/passes/conditions.h"
 #include "libconvert/passes/passes.h"
+#include "libruntime/core/io/file.h"
 
 namespace mnn {
 namespace {
@@ -38,6 +39,7 @@ class Hash {
       for (const std::string& s : t.string_values()) add(std::string_view(s));
     } else if (t.bytes() > 0) {
       bytes(t.raw(), static_cast<size_t>(t.bytes()));
+      release_pages({t.raw(), static_cast<size_t>(t.bytes())});
     }
   }
   void add(const Attribute& attribute) {

@@ -26,14 +26,18 @@ struct HalfReport {
 Result<HalfReport> narrow_constants(Graph& graph, int64_t min_elements = 64);
 
 // Makes every Cast of a 16-bit constant to f32 the f32 constant, and so the product of two.
-Status widen_constants(Graph& graph);
+//
+// kStored: large ones keep their 16 bits as the storage of an f32 constant (QuantParams), which
+// whoever reads it widens; kCopies: all become f32 elements.
+enum class WideConstants { kCopies, kStored };
+Status widen_constants(Graph& graph, WideConstants form = WideConstants::kCopies);
 
 // Makes a graph compute in f32 what it declares as f16 or bf16, sub-graphs included; a graph
 // without such values stays as it is. Inputs, states and outputs keep their types, behind Casts;
 // constants, under a Cast or not, become f32. Nothing is rounded between two operators, and nothing
 // overflows there. What does round: outputs, a Cast from a wider type that another Cast reads, and
 // operators that name a 16-bit type themselves or handle sequences and optionals, which stay.
-Status widen(Graph& graph);
+Status widen(Graph& graph, WideConstants form = WideConstants::kCopies);
 
 // What of a graph is stored in 16 bits: remembered before widen(), and stored so again afterwards.
 struct HalfStorage {

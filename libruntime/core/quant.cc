@@ -5,6 +5,8 @@
 #include <limits>
 #include <set>
 
+#include "libruntime/core/half.h"
+#include "libruntime/core/io/file.h"
 #include "libruntime/core/ops/convert.h"
 
 namespace mnn {
@@ -381,11 +383,18 @@ Result<Tensor> quantize_tensor(const Tensor& real, const QuantParams& params) {
   return out;
 }
 
+// Whether codes are the numbers themselves.
+static bool is_unscaled(const QuantParams& p) {
+  return p.axis < 0 && !p.zero_point.defined() && !p.offset.defined() && !p.super_scale.defined() &&
+         !p.super_offset.defined() && !p.codebook.defined() && !p.rotation && p.scale_at(0) == 1;
+}
+
 Result<Tensor> dequantize_tensor(const Tensor& stored, const QuantParams& params) {
   if (stored.dtype() != params.storage) {
     return invalid("expected stored type " + std::string(dtype_name(params.storage)) + ", found " +
                    stored.type_str());
   }
+  if (is_half(params.storage) && is_unscaled(params)) return convert_floats(stored, DType::kF32);
   MNN_ASSIGN_OR_RETURN(const Layout layout, Layout::of(params, stored.dims()));
   MNN_ASSIGN_OR_RETURN(Tensor out, Tensor::allocate(DType::kF32, stored.dims()));
   const StorageType& row = *find_storage(params.storage);
@@ -447,6 +456,7 @@ bool ends_in_smoothing(const Graph& graph, const Node& node) {
 Result<Tensor> constant_as_real(const Value& value) {
   if (!value.quant) return value.data;
   MNN_ASSIGN_OR_RETURN(Tensor real, dequantize_tensor(value.data, *value.quant));
+  release_pages({value.data.raw(), static_cast<size_t>(value.data.bytes())});
   if (value.type.dtype == DType::kF32 || !is_float(value.type.dtype)) return real;
   return convert_elements(real, value.type.dtype);
 }

@@ -73,6 +73,23 @@ void pack_float(const double* codes, int64_t begin, int64_t count, std::byte* da
 }
 
 template <typename T>
+void unpack_half(const std::byte* data, int64_t begin, int64_t count, double* codes) {
+  const T* x = reinterpret_cast<const T*>(data) + begin;
+  for (int64_t i = 0; i < count; ++i) codes[i] = static_cast<double>(load_as_compute(x[i]));
+}
+
+template <typename T>
+void pack_half(const double* codes, int64_t begin, int64_t count, std::byte* data) {
+  T* y = reinterpret_cast<T*>(data) + begin;
+  for (int64_t i = 0; i < count; ++i) y[i] = store_from_compute<T>(static_cast<float>(codes[i]));
+}
+
+template <typename T>
+constexpr StorageType half(DType dtype, double highest) {
+  return {dtype, 16, false, -highest, highest, unpack_half<T>, pack_half<T>};
+}
+
+template <typename T>
 constexpr StorageType whole(DType dtype) {
   using Limits = std::numeric_limits<T>;
   return {dtype,
@@ -104,6 +121,8 @@ constexpr StorageType small_float(double highest) {
 
 constexpr std::array kRows = {
     whole<int32_t>(DType::kI32),
+    half<BFloat16>(DType::kBF16, 3.3895313892515355e38),
+    half<Half>(DType::kF16, 65504),
     whole<uint16_t>(DType::kU16),
     whole<int16_t>(DType::kI16),
     whole<uint8_t>(DType::kU8),

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <limits>
 
+#include "libruntime/core/io/file.h"
 #include "libruntime/core/packed.h"
 #include "libruntime/core/text_scanner.h"
 
@@ -138,7 +139,10 @@ void append_elements(std::string& out, const Tensor& tensor) {
 
 uint64_t content_hash(const Tensor& tensor) {
   if (tensor.dtype() != DType::kString) {
-    return XXH3_64bits(tensor.raw(), static_cast<size_t>(tensor.bytes()));
+    const auto bytes = std::span(tensor.raw(), static_cast<size_t>(tensor.bytes()));
+    const uint64_t hash = XXH3_64bits(bytes.data(), bytes.size());
+    release_pages(bytes);
+    return hash;
   }
   std::string joined;
   for (const std::string& s : tensor.string_values()) joined += quote_text(s) + " ";

@@ -287,19 +287,24 @@ bool is_constant_product(const Graph& graph, const Node& node) {
 
 }  // namespace
 
-Status widen_constants(Graph& graph) {
+Status widen_constants(Graph& graph, WideConstants form) {
+  constexpr int64_t kLarge = 1 << 16;  // elements
   std::vector<Node> left;
   left.reserve(graph.nodes.size());
   for (Node& node : graph.nodes) {
-    for (Graph& g : node.subgraphs) MNN_RETURN_IF_ERROR(widen_constants(g));
+    for (Graph& g : node.subgraphs) MNN_RETURN_IF_ERROR(widen_constants(g, form));
     const bool product = is_constant_product(graph, node);
     if ((!product && !is_widening(graph, node)) || graph.is_result(node.outputs[0])) {
       left.push_back(std::move(node));
       continue;
     }
     const Tensor* stored = graph.constant(node.inputs[0]);
+    const bool as_stored =
+        form == WideConstants::kStored && !product && stored->elements() >= kLarge;
     Tensor data;
-    if (product) {
+    if (as_stored) {
+      data = *stored;
+    } else if (product) {
       const Tensor* const in[] = {stored, graph.constant(node.inputs[1])};
       auto made = run_node(node, in);
       if (!made.ok()) return made.status().context("node " + display_name(graph, node));
@@ -311,6 +316,11 @@ Status widen_constants(Graph& graph) {
     value.kind = ValueKind::kConstant;
     value.type = tensor_type(DType::kF32, to_shape(data.dims()));
     if (value.name.empty()) value.name = graph.value(node.inputs[0]).name;
+    if (as_stored) {
+      value.quant.emplace();
+      value.quant->storage = data.dtype();
+      value.quant->scale = Tensor::scalar(1.0f);
+    }
     value.data = std::move(data);
   }
   const bool changed = left.size() != graph.nodes.size();
@@ -319,8 +329,8 @@ Status widen_constants(Graph& graph) {
   return {};
 }
 
-Status widen(Graph& graph) {
-  MNN_RETURN_IF_ERROR(widen_constants(graph));
+Status widen(Graph& graph, WideConstants form) {
+  MNN_RETURN_IF_ERROR(widen_constants(graph, form));
   if (!any_value(graph, is_half_tensor)) return {};
   // Types that were never inferred tell nothing of what is made; and a graph that contradicts
   // itself is left as it is, for whoever runs it to say so.

@@ -2,6 +2,7 @@
 
 #include <xxhash.h>
 
+#include <array>
 #include <random>
 #include <vector>
 
@@ -29,11 +30,21 @@ std::string layout_name(std::string_view name, std::initializer_list<int64_t> nu
   return text;
 }
 
-WeightsCache::WeightsCache()
-    : seed_((uint64_t{std::random_device()()} << 32) | std::random_device()()) {}
+WeightsCache::WeightsCache(bool reserving)
+    : reserving_(reserving),
+      seed_((uint64_t{std::random_device()()} << 32) | std::random_device()()) {}
 
 WeightId WeightsCache::identify(const void* data, int64_t bytes) const {
-  return as_id(XXH3_128bits_withSeed(data, static_cast<size_t>(bytes), seed_));
+  constexpr int64_t kLarge = 64 << 10;
+  if (reserving_ && bytes > kLarge) {
+    const std::array<uint64_t, 2> where = {reinterpret_cast<uintptr_t>(data),
+                                           static_cast<uint64_t>(bytes)};
+    return as_id(XXH3_128bits_withSeed(where.data(), sizeof(where), seed_));
+  }
+  const auto size = static_cast<size_t>(bytes);
+  const WeightId id = as_id(XXH3_128bits_withSeed(data, size, seed_));
+  release_pages({static_cast<const std::byte*>(data), size});
+  return id;
 }
 
 Result<PackedPtr> WeightsCache::find(const WeightId& id, std::string_view layout, int64_t bytes,
@@ -48,8 +59,9 @@ Result<PackedPtr> WeightsCache::find(const WeightId& id, std::string_view layout
   }
   const std::lock_guard own(slot->mutex);
   if (PackedPtr block = slot->block.lock()) return block;
-  auto made = std::make_shared<PackedBlock>(bytes);
-  MNN_RETURN_IF_ERROR(pack(made->data()));
+  auto made = reserving_ ? std::make_shared<PackedBlock>(bytes, Untouched())
+                         : std::make_shared<PackedBlock>(bytes);
+  if (!reserving_) MNN_RETURN_IF_ERROR(pack(made->data()));
   slot->block = made;
   packs_.fetch_add(1, std::memory_order_relaxed);
   return PackedPtr(std::move(made));

@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "libruntime/core/io/file.h"
 #include "libruntime/core/tensor.h"
 #include "libruntime/kernels/aligned_buffer.h"
 
@@ -37,11 +38,13 @@ std::string layout_name(std::string_view name, std::initializer_list<int64_t> nu
 // with different keys are made at the same time, one block is made once.
 class WeightsCache {
  public:
-  WeightsCache();
+  // Reserving: blocks get their size and nothing in them; weights are not read.
+  explicit WeightsCache(bool reserving = false);
   WeightsCache(const WeightsCache&) = delete;
   WeightsCache& operator=(const WeightsCache&) = delete;
 
-  // By content: about as long as reading the bytes takes.
+  // By content: about as long as reading the bytes takes. Where blocks are only reserved, large
+  // weights are known by their address.
   WeightId identify(const void* data, int64_t bytes) const;
   WeightId identify(const Tensor& tensor) const { return identify(tensor.raw(), tensor.bytes()); }
 
@@ -61,12 +64,20 @@ class WeightsCache {
   };
   void sweep();
 
+  const bool reserving_;
   const uint64_t seed_;  // of this process, so that nobody can prepare two constants of one id
   mutable std::mutex mutex_;
   std::map<WeightId, std::shared_ptr<Slot>> slots_;
   size_t sweep_at_ = 64;  // slots
   std::atomic<int64_t> packs_ = 0;
 };
+
+// The elements of a constant while they are read: afterwards those in a mapped file leave memory.
+template <typename T>
+std::shared_ptr<const T> read_once(const Tensor& t) {
+  const std::span<const std::byte> bytes(t.raw(), static_cast<size_t>(t.bytes()));
+  return {t.data<T>(), [bytes](const T*) { release_pages(bytes); }};
+}
 
 // Weights as a kernel is given them: elements in the order its make function asks for, read only
 // when no packed block of them is there.

@@ -100,6 +100,19 @@ TEST_F(FileTest, SaysWhyNot) {
             "/dev/null: is a device, not a regular file that can be replaced");
 }
 
+TEST_F(FileTest, ReleasedPagesComeBackAndOtherMemoryStays) {
+  std::string text(1 << 20, 'a');
+  for (size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * 7 + i / 4096);
+  ASSERT_TRUE(write_file(path("large"), text).ok());
+  const auto mapped = map_file(path("large"));
+  ASSERT_TRUE(mapped.ok());
+  release_pages(mapped->bytes);
+  EXPECT_TRUE(std::ranges::equal(mapped->bytes, std::as_bytes(std::span(text))));
+  const std::string before = text;
+  release_pages(std::as_bytes(std::span(text)));
+  EXPECT_EQ(text, before);
+}
+
 TEST(Sha256, KnownDigests) {
   EXPECT_EQ(sha256_hex({}), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   EXPECT_EQ(sha256_hex(std::as_bytes(std::span(std::string_view("abc")))),

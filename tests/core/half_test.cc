@@ -48,6 +48,33 @@ TEST(Half, StoresLargeConstantsAndComputesInF32) {
   EXPECT_TRUE(identical((*y)[0], (*z)[0]));
 }
 
+TEST(Half, LargeConstantsCanStayStoredIn16Bits) {
+  const std::string model = R"(graph g(x: f32[2,256]) -> (y, z) {
+  const w: f32[256,256] = random 3 -1 1
+  const s: f32[256] = random 4 -1 1
+  y: f32[2,256] = MatMul(x, w)
+  z: f32[2,256] = Mul(x, s)
+})";
+  Graph half = typed_graph(model.c_str());
+  ASSERT_TRUE(narrow_constants(half).ok());
+  Graph copies = half, stored = half;
+  ASSERT_TRUE(widen_constants(copies).ok());
+  ASSERT_TRUE(widen_constants(stored, WideConstants::kStored).ok());
+  ASSERT_TRUE(verify(stored).ok());
+  int narrow = 0;
+  for (const Value& v : stored.values) {
+    if (v.kind != ValueKind::kConstant || !v.quant) continue;
+    ++narrow;
+    EXPECT_EQ(v.type.dtype, DType::kF32);
+    EXPECT_EQ(v.data.dtype(), DType::kF16);
+  }
+  EXPECT_EQ(narrow, 1);  // the small one became f32
+  const Tensor x = *parse_tensor("f32[2,256] = random 5 -1 1");
+  const auto a = run_reference(copies, {&x, 1}), b = run_reference(stored, {&x, 1});
+  ASSERT_TRUE(a.ok() && b.ok());
+  for (size_t i = 0; i < a->size(); ++i) EXPECT_TRUE(identical((*a)[i], (*b)[i]));
+}
+
 TEST(Half, KeepsWhatF16CannotHold) {
   Graph g = typed_graph(R"(graph g(x: f32[64]) -> (y, z, v) {
     const big: f32[64] = iota 0 2000

@@ -51,6 +51,8 @@ TEST(Storage, EveryRowPacksWhatItUnpacks) {
       for (double c = row.low; c <= row.high; ++c) codes.push_back(c);
     } else if (row.integer) {
       codes = {row.low, row.low + 1, -1 < row.low ? 0.0 : -1.0, 0, 1, row.high - 1, row.high};
+    } else if (row.bits == 16) {
+      codes = {row.low, -1.5, 0, 0.15625, row.high};
     } else {
       for (int c = 0; c < 1 << row.bits; ++c) {
         const double v = small_float_value(row.dtype, static_cast<uint8_t>(c));

@@ -85,6 +85,24 @@ TEST(Engine, OpensABackendOnce) {
   EXPECT_EQ(*engine->backend("cpu"), *engine->backend("cpu"));
 }
 
+// What a plan tells without packing is what a session that packs has.
+TEST(Engine, PlanOnlyReservesWhatWouldBePacked) {
+  EngineOptions options;
+  options.plan_only = true;
+  const auto planned = session_on(engine_of(options), graph_of(kFamilies));
+  const auto packed = session_on(engine_of(), graph_of(kFamilies));
+  for (const auto& session : {planned.get(), packed.get()}) {
+    ASSERT_TRUE(session->prepare({{2, 3, 24, 24}}).ok());
+  }
+  EXPECT_EQ(planned->memory().packed_bytes, packed->memory().packed_bytes);
+  EXPECT_EQ(planned->memory().arena_bytes, packed->memory().arena_bytes);
+  EXPECT_EQ(planned->int8_mac_share(), packed->int8_mac_share());
+  const std::vector<StepInfo> a = planned->steps(), b = packed->steps();
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) EXPECT_EQ(a[i].kernel, b[i].kernel);
+  EXPECT_EQ(planned->run().code(), Code::kUsage);
+}
+
 TEST(Engine, PacksAWeightOnceForAllNodes) {
   const auto engine = engine_of();
   const Graph graph = unrolled(40, 256);

@@ -64,11 +64,22 @@ Result<Plan> Lowering::run() {
     if (!status.ok()) {
       return status.context("node " + display_name(graph_, node) + " (" + node.op + ")");
     }
+    forget_reals(node);
   }
   current_ = nullptr;
   MNN_RETURN_IF_ERROR(store_outputs());
   MNN_RETURN_IF_ERROR(unread_);
   return std::move(plan_);
+}
+
+// Large constants that were made real for this node: kernels have packed what they want of them.
+void Lowering::forget_reals(const Node& node) {
+  constexpr int64_t kLarge = 1 << 20;  // bytes
+  for (const ValueId v : node.inputs) {
+    if (v == kNoValue || !graph_.value(v).quant) continue;
+    Tensor& real = reals_[static_cast<size_t>(v)];
+    if (real.defined() && real.bytes() >= kLarge) real = Tensor();
+  }
 }
 
 // Whether a convolution reads the value, of few channels, and wants them last.
@@ -186,7 +197,7 @@ Weights<float> Lowering::weights(ValueId v) {
   return {weight_id(v), [this, v]() -> Result<Elements> {
             const Tensor* t = constant(v);
             if (t == nullptr) return unread_.ok() ? internal_error("no constant") : unread_;
-            return Elements(Elements(), t->data<float>());
+            return Elements(read_once<float>(*t));
           }};
 }
 

@@ -144,6 +144,7 @@ class Lowering {
  private:
   Status lower_node(NodeId n);
   Status lower_current();
+  void forget_reals(const Node& node);
   bool is_image_input(ValueId v) const;
   Array dequantize_channels(ValueId v);
   void quantize_channels(ValueId v, const Array& a);
@@ -159,7 +160,7 @@ class Lowering {
   Plan plan_;
   std::vector<std::vector<Array>> forms_;
   std::map<ValueId, Array> channel_bytes_;
-  std::vector<Tensor> reals_;         // dequantized constants
+  std::vector<Tensor> reals_;         // dequantized constants, large ones during their node only
   Status unread_;                     // why a constant could not be read
   const std::vector<bool> absorbed_;  // per node: an expression computes it with its reader
   // Per value: the Concat whose result it may be written into (-1: none), and its first channel.

@@ -6,9 +6,8 @@ QuantU8 quant_of(const Grid& grid) { return {grid.scale, grid.zero}; }
 
 Weights<int8_t> kernel_weights(const Lowering& l, ValueId v, const ByteWeights& bytes) {
   using Elements = Weights<int8_t>::Elements;
-  return {l.weight_id(v).derived("bytes"), [t = bytes.values]() {
-            return Result<Elements>(Elements(Elements(), t.data<int8_t>()));
-          }};
+  return {l.weight_id(v).derived("bytes"),
+          [t = bytes.values]() { return Result<Elements>(read_once<int8_t>(t)); }};
 }
 
 void set_output(const ByteOutput& out, ConvQuant& quant) {

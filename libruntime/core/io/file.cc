@@ -14,6 +14,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <map>
+#include <mutex>
 #include <system_error>
 
 namespace mnn {
@@ -24,13 +26,30 @@ Status errno_status(const std::string& what, const std::string& path, int error 
   return error == ENOMEM ? limit_exceeded(text) : not_accessible(text);
 }
 
+// Where files are mapped: first byte and number of bytes.
+struct Mappings {
+  std::mutex mutex;
+  std::map<uintptr_t, size_t> ranges;
+};
+Mappings& mappings() {
+  static auto* const all = new Mappings;  // outlives every mapping
+  return *all;
+}
+
 struct Mapping {
   void* address;
   size_t bytes;
-  Mapping(void* a, size_t n) : address(a), bytes(n) {}
+  Mapping(void* a, size_t n) : address(a), bytes(n) {
+    const std::lock_guard lock(mappings().mutex);
+    mappings().ranges[reinterpret_cast<uintptr_t>(a)] = n;
+  }
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;
-  ~Mapping() { munmap(address, bytes); }
+  ~Mapping() {
+    const std::lock_guard lock(mappings().mutex);
+    mappings().ranges.erase(reinterpret_cast<uintptr_t>(address));
+    munmap(address, bytes);
+  }
 };
 
 struct Descriptor {
@@ -104,6 +123,22 @@ Result<MappedFile> map_file(const std::string& path) {
   mapped.bytes = {static_cast<const std::byte*>(address), bytes};
   mapped.owner = std::make_shared<Mapping>(address, bytes);
   return mapped;
+}
+
+void release_pages(std::span<const std::byte> bytes) {
+  constexpr size_t kWorthIt = 256 << 10;
+  if (bytes.size() < kWorthIt) return;
+  static const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<uintptr_t>(bytes.data());
+  const uintptr_t end = begin + bytes.size();
+  // Held to the end: the mapping must not go meanwhile.
+  const std::lock_guard lock(mappings().mutex);
+  const auto after = mappings().ranges.upper_bound(begin);
+  if (after == mappings().ranges.begin()) return;
+  const auto [first, size] = *std::prev(after);
+  if (end > first + size) return;
+  const uintptr_t from = (begin + page - 1) / page * page, to = end / page * page;
+  if (from < to) madvise(reinterpret_cast<void*>(from), to - from, MADV_DONTNEED);
 }
 
 Result<AtomicFile> AtomicFile::create(const std::string& given) {
@@ -196,7 +231,17 @@ std::string sha256_hex(std::span<const std::byte> bytes) {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
   // Fails only when the library has no SHA-256, which no sound build lacks.
-  if (EVP_Digest(bytes.data(), bytes.size(), digest, &size, EVP_sha256(), nullptr) != 1) abort();
+  const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(),
+                                                                   EVP_MD_CTX_free);
+  if (!context || EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) != 1) abort();
+  constexpr size_t kStep = 16 << 20;
+  while (!bytes.empty()) {
+    const auto step = bytes.first(std::min(bytes.size(), kStep));
+    if (EVP_DigestUpdate(context.get(), step.data(), step.size()) != 1) abort();
+    release_pages(step);
+    bytes = bytes.subspan(step.size());
+  }
+  if (EVP_DigestFinal_ex(context.get(), digest, &size) != 1) abort();
   constexpr char kHex[] = "0123456789abcdef";
   std::string hex;
   for (unsigned i = 0; i < size; ++i) hex += {kHex[digest[i] >> 4], kHex[digest[i] & 15]};

@@ -23,6 +23,9 @@ struct MappedFile {
   std::shared_ptr<const void> owner;
 };
 Result<MappedFile> map_file(const std::string& path);
+// Says that these bytes were read and will not be soon: what of them lies in a mapped file leaves
+// memory, and comes back from the file when somebody reads it. Other memory is left alone.
+void release_pages(std::span<const std::byte> bytes);
 
 // Writes `path` through a temporary file in the same folder that is flushed and renamed: readers
 // see the old file or the new one. On failure the temporary file is removed. append() may be called

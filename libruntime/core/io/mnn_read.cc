@@ -82,6 +82,7 @@ std::optional<uint64_t> first_bad_chunk(const ChunkedSection& c, std::span<const
     const auto chunk = bytes.subspan(at, std::min<uint64_t>(kChunkBytes, bytes.size() - at));
     const auto stored = c.hashes.subspan(i * kChunkHashBytes, kChunkHashBytes);
     const ChunkHash hash = chunk_hash(chunk);
+    release_pages(chunk);
     if (!std::equal(hash.begin(), hash.end(), stored.begin())) return i;
   }
   return std::nullopt;

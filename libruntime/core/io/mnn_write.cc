@@ -22,6 +22,7 @@ Status emit(const DataSection& data, const Sink& sink) {
   for (const DataSection::Piece& piece : data.pieces) {
     MNN_RETURN_IF_ERROR(emit_zeros(piece.offset - at, sink));
     MNN_RETURN_IF_ERROR(sink(piece.bytes));
+    release_pages(piece.bytes);
     at = piece.offset + piece.bytes.size();
   }
   return {};
