@@ -6,6 +6,7 @@
 
 #include "apps/common/flags.h"
 #include "apps/common/project_flags.h"
+#include "apps/flows/fill_thresholds.h"
 #include "libruntime/compile/registry.h"
 #include "libruntime/core/io/file.h"
 #include "libruntime/kernels/isa.h"
@@ -23,6 +24,7 @@ struct Options {
   std::string project, profile, baseline, max_regression = "5%";
   std::vector<std::string> reports;
   Thresholds limits;
+  std::optional<std::string> folder;  // of the project whose models are taken
 };
 
 // The project's model, and its quantized one where there is one; sizes for dims that are open.
@@ -30,6 +32,7 @@ Status fill_from_project(Options& o) {
   std::string folder = o.models.empty() ? "" : o.models[0];
   o.models.clear();
   MNN_ASSIGN_OR_RETURN(const Project project, open_project(o.project, folder));
+  o.folder = project.folder;
   const Thresholds given = o.limits;
   o.limits = project.thresholds;
   if (given.max_ms) o.limits.max_ms = given.max_ms;
@@ -114,7 +117,11 @@ Status bench(Options& o) {
     }
     if (!o.profile.empty() && !is_quiet()) std::cout << "All layers: " << o.profile << "\n";
   }
-  return checks_status(checks);
+  const Status verdict = checks_status(checks);
+  if (!verdict.ok() || !o.folder) return verdict;
+  MNN_ASSIGN_OR_RETURN(const std::string filled, fill_from_bench(*o.folder, models));
+  if (!filled.empty()) log_info(filled);
+  return {};
 }
 
 }  // namespace

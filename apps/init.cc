@@ -11,6 +11,7 @@
 #include "apps/flows/check.h"
 #include "apps/flows/conversion_report.h"
 #include "apps/flows/file_roles.h"
+#include "apps/flows/fill_thresholds.h"
 #include "apps/flows/project.h"
 #include "apps/flows/tensors.h"
 #include "libruntime/core/io/file.h"
@@ -225,6 +226,7 @@ Status init(const Options& o) {
   p.images = images;
   p.targets = {o.target};
   p.golden = "golden";
+  p.fill = {kFillQuant, kFillBench};
   for (const std::string& file : {p.model, std::string(kCiFile), std::string(kGithubFile),
                                   std::string(kReportFile), std::string(kProjectFile)}) {
     MNN_RETURN_IF_ERROR(file_roles().writes("the project's", p.path(file)));

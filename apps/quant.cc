@@ -5,6 +5,7 @@
 #include "apps/common/image_flags.h"
 #include "apps/common/project_flags.h"
 #include "apps/flows/file_roles.h"
+#include "apps/flows/fill_thresholds.h"
 #include "apps/flows/quant_flow.h"
 #include "libruntime/report/json_text.h"
 #include "libruntime/thread_pool.h"
@@ -20,6 +21,7 @@ struct Options {
   QuantFlow flow;
   std::vector<std::string> shapes, import_keys;
   std::string gate, project;
+  std::optional<std::string> folder;  // of the project whose models are taken
   std::optional<double> min_cosine, min_snr;
   std::optional<int64_t> max_size;
   std::optional<double> min_sample_snr, min_eval, min_metric;
@@ -45,6 +47,7 @@ std::string written_text(const QuantOutcome& outcome) {
 // Takes what the flags left open from the project.
 Status fill_from_project(Options& o, const CLI::App& app) {
   MNN_ASSIGN_OR_RETURN(const Project p, open_project(o.project, o.flow.model));
+  o.folder = p.folder;
   QuantFlow& f = o.flow;
   f.model = p.path(p.model);
   MNN_RETURN_IF_ERROR(file_roles().reads("the project's model", f.model));
@@ -104,7 +107,12 @@ Status quant(Options& o, const CLI::App& app) {
                              color_on_stdout(), terminal_width());
     print_text(written_text(outcome));
   }
-  return outcome.verdict.ok() ? Status() : outcome.verdict.context(outcome.path);
+  if (!outcome.verdict.ok()) return outcome.verdict.context(outcome.path);
+  if (!o.folder) return {};
+  MNN_ASSIGN_OR_RETURN(const std::string filled,
+                       fill_from_quant(*o.folder, outcome.report, outcome.file_bytes));
+  if (!filled.empty()) log_info(filled);
+  return {};
 }
 
 }  // namespace

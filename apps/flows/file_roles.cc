@@ -80,6 +80,10 @@ Status FileRoles::writes(const std::string& what, const std::string& path) {
   return {};
 }
 
+void FileRoles::updates(const std::string& path) {
+  if (const auto identity = identity_of(path)) inputs_.erase(*identity);
+}
+
 Status FileRoles::about_to_read(const std::string& path) {
   const std::lock_guard lock(opening);
   const auto identity = identity_of(path);

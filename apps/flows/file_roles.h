@@ -24,6 +24,9 @@ class FileRoles {
   Status reads(const std::string& what, const std::string& path);
   Status writes(const std::string& what, const std::string& path);
 
+  // A file that the command keeps up to date: read, and then replaced. Only mnn.json is.
+  void updates(const std::string& path);
+
   // Asked before a file is opened to be read or replaced.
   Status about_to_read(const std::string& path);
   Status about_to_write(const std::string& path);

@@ -206,6 +206,7 @@ Result<Project> read_project(const std::string& folder) {
     r.number("max_ms", p.thresholds.max_ms);
     r.number("max_memory", p.thresholds.max_memory);
     r.number("max_ratio", p.thresholds.max_ratio);
+    r.list("fill", p.fill);
     r.finish();
   }
   top.finish();
@@ -251,7 +252,8 @@ Status write_project(const Project& p) {
                         {"max_size", number(p.thresholds.max_size)},
                         {"max_ms", number(p.thresholds.max_ms)},
                         {"max_memory", number(p.thresholds.max_memory)},
-                        {"max_ratio", number(p.thresholds.max_ratio)}};
+                        {"max_ratio", number(p.thresholds.max_ratio)},
+                        {"fill", p.fill}};
   return write_file(p.path(kProjectFile),
                     root.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
 }

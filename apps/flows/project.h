@@ -41,6 +41,7 @@ struct Project {
   ImageOptions images;
   std::string scheme = "int8", method = "auto";
   Thresholds thresholds;
+  std::vector<std::string> fill;  // commands whose first result sets thresholds (fill_thresholds.h)
   std::vector<std::string> targets = {"cpu"};
   std::string golden;  // folder of golden inputs and outputs
 

@@ -13,4 +13,4 @@ cd p
 mnn quant -q >/dev/null
 mnn quant --min-snr 900 -q >/dev/null 2>&1 || true
 touch -d "1 hour ago" cnn.int8.mnn
-mnn bench --iterations 2 2>&1 >/dev/null
+mnn bench --iterations 2 -q 2>&1 >/dev/null
