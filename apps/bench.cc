@@ -19,7 +19,7 @@ using namespace mnn::flows;
 
 struct Options {
   CommonFlags common;
-  std::vector<std::string> models, shapes;
+  std::vector<std::string> models, shapes, import_keys;
   BenchSettings settings;
   std::string project, profile, baseline, max_regression = "5%";
   std::vector<std::string> reports;
@@ -59,6 +59,7 @@ Status fill_from_project(Options& o) {
 
 Status bench(Options& o) {
   MNN_ASSIGN_OR_RETURN(o.settings.shapes, parse_shapes(o.shapes));
+  MNN_ASSIGN_OR_RETURN(o.settings.import_keys, parse_import_keys(o.import_keys));
   MNN_ASSIGN_OR_RETURN(const double percent, parse_percent(o.max_regression));
   for (const std::string& r : o.reports) {
     if (r.ends_with(".json") || r.ends_with(".xml")) continue;
@@ -139,6 +140,7 @@ int main(int argc, char** argv) {
                          "project's models")
               ->type_name("FILE"));
   add_shape_flag(app, o.shapes);
+  add_import_flag(app, o.import_keys);
   app.add_option("--iterations", o.settings.plan.iterations,
                  "Exactly this many timed runs (default: about one second)")
       ->type_name("N")

@@ -20,8 +20,8 @@ using namespace mnn::flows;
 
 struct Options {
   CommonFlags common;
-  std::string ref, test, inputs, dump_layers;
-  std::vector<std::string> shapes, reports;
+  std::string ref, test, inputs, dump_layers, align;
+  std::vector<std::string> shapes, import_keys, reports;
   uint64_t seed = 0;
   std::string project;
   ImageFlags images;
@@ -102,8 +102,14 @@ Status compare(Options& o) {
   MNN_ASSIGN_OR_RETURN(load.shapes, parse_shapes(o.shapes));
   MNN_RETURN_IF_ERROR(fill_from_project(o, load));
   if (o.inputs.empty() && !o.random) return usage_error("expected --inputs DIR or --random SEED");
-  MNN_ASSIGN_OR_RETURN(const LoadedModel ref, load_any(o.ref, load));
-  MNN_ASSIGN_OR_RETURN(const LoadedModel test, load_any(o.test, load));
+  if (o.compare.gate.min_eval && o.compare.eval.command.empty())
+    return usage_error("--min-eval needs --eval");
+  if (!o.align.empty()) {
+    MNN_ASSIGN_OR_RETURN(o.compare.align, read_name_pairs(o.align));
+  }
+  MNN_ASSIGN_OR_RETURN(load.import_keys, parse_import_keys(o.import_keys));
+  MNN_ASSIGN_OR_RETURN(const std::vector<LoadedModel> loaded, load_each({o.ref, o.test}, load));
+  const LoadedModel &ref = loaded[0], &test = loaded[1];
   const Graph sized = sized_for_both(ref.model.graph, test.model.graph);
   Progress progress;
   MNN_ASSIGN_OR_RETURN(const CompareInputs inputs,
@@ -180,6 +186,10 @@ int main(int argc, char** argv) {
   app.add_flag("--outputs-only", o.compare.outputs_only, "Compare the outputs, no layers");
   add_report_flag(app, flags, o.reports,
                   "Write the report: .json, .html or .xml (JUnit). Repeatable");
+  flags.reads(app.add_option("--align", o.align,
+                             "Layers that are the same under different names, a JSON object "
+                             "{\"layer of REF\": \"layer of TEST\"}")
+                  ->type_name("FILE"));
   flags.writes(app.add_option("--dump-layers", o.dump_layers,
                               "Write what was compared as ref/<layer>.npy and test/<layer>.npy")
                    ->type_name("DIR"));
@@ -199,6 +209,7 @@ int main(int argc, char** argv) {
   app.add_option("--min-metric", o.compare.gate.min_metric, "Exit 3 when a --metric is lower")
       ->type_name("X")
       ->check(real_number(0, 1));
+  add_eval_flags(app, o.compare.eval, o.compare.gate.min_eval);
   app.add_option("--output-slice", o.compare.output_slices,
                  "Judge this part of an output by itself, such as output0[:,4:]; default: found. "
                  "Repeatable")
@@ -212,6 +223,7 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember(available_isas()));
   add_project_flag(app, flags, o.project);
   add_shape_flag(app, o.shapes);
+  add_import_flag(app, o.import_keys);
   add_image_flags(app, o.images);
   add_common_flags(app, flags, "mnn compare model.onnx model.mnn --random 1 --min-cosine 0.999");
   return run_command(app, flags, argc, argv, [&]() -> Status {

@@ -14,8 +14,8 @@ using namespace mnn::flows;
 
 struct Options {
   CommonFlags common;
-  std::string a, b, project;
-  std::vector<std::string> shapes;
+  std::string a, b, align, project;
+  std::vector<std::string> shapes, import_keys;
   bool same = false;
   size_t max_rows = 100;
 };
@@ -33,9 +33,15 @@ Status diff(Options& o) {
   if (o.b.empty()) return usage_error("expected two models, found " + o.a + " alone");
   LoadOptions load;
   MNN_ASSIGN_OR_RETURN(load.shapes, parse_shapes(o.shapes));
-  MNN_ASSIGN_OR_RETURN(const LoadedModel a, load_any(o.a, load));
-  MNN_ASSIGN_OR_RETURN(const LoadedModel b, load_any(o.b, load));
-  const GraphDiff d = diff_graphs(a.model.graph, b.model.graph);
+  MNN_ASSIGN_OR_RETURN(load.import_keys, parse_import_keys(o.import_keys));
+  NamePairs names;
+  if (!o.align.empty()) {
+    MNN_ASSIGN_OR_RETURN(names, read_name_pairs(o.align));
+  }
+  MNN_ASSIGN_OR_RETURN(const std::vector<LoadedModel> loaded, load_each({o.a, o.b}, load));
+  const Graph &a = loaded[0].model.graph, &b = loaded[1].model.graph;
+  MNN_ASSIGN_OR_RETURN(const NodePairs align, find_nodes(a, b, names));
+  const GraphDiff d = diff_graphs(a, b, align);
   if (o.common.json) {
     std::cout << diff_json(d, o.a, o.b);
   } else {
@@ -65,7 +71,12 @@ int main(int argc, char** argv) {
       ->check(whole_number(0))
       ->capture_default_str();
   add_project_flag(app, o.common, o.project);
+  o.common.reads(app.add_option("--align", o.align,
+                                "Nodes that are the same under different names, a JSON object "
+                                "{\"node of A\": \"node of B\"}")
+                     ->type_name("FILE"));
   add_shape_flag(app, o.shapes);
+  add_import_flag(app, o.import_keys);
   add_common_flags(app, o.common, "mnn diff model.onnx model.mnn --same");
   return run_command(app, o.common, argc, argv, [&] { return diff(o); });
 }

@@ -179,17 +179,7 @@ int main(int argc, char** argv) {
   app.add_option("--min-metric", o.min_metric, "Exit 3 when a --metric is lower")
       ->type_name("X")
       ->check(real_number(0, 1));
-  app.add_option("--eval", f.eval.command,
-                 "Run CMD REF_DIR TEST_DIR through /bin/sh on the outputs of both models and take "
-                 "the last number it prints")
-      ->type_name("CMD");
-  app.add_option("--min-eval", o.min_eval, "Exit 3 when that number is lower")
-      ->type_name("X")
-      ->check(real_number(-1e9, 1e9));
-  app.add_option("--eval-timeout", f.eval.timeout, "Seconds the program may take")
-      ->type_name("S")
-      ->check(real_number(0.1, 1e6))
-      ->capture_default_str();
+  add_eval_flags(app, f.eval, o.min_eval);
   app.add_flag("--try", f.promote,
                "Keep the layers that cost most in float until the thresholds are reached");
   app.add_option("--output-slice", f.output_slices,

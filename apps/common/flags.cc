@@ -147,6 +147,20 @@ Result<ShapeMap> parse_shapes(const std::vector<std::string>& shapes) {
   return map;
 }
 
+void add_eval_flags(CLI::App& app, flows::EvalCommand& eval, std::optional<double>& min_eval) {
+  app.add_option("--eval", eval.command,
+                 "Run CMD REF_DIR TEST_DIR through /bin/sh on the outputs of both models and take "
+                 "the last number it prints")
+      ->type_name("CMD");
+  app.add_option("--min-eval", min_eval, "Exit 3 when that number is lower")
+      ->type_name("X")
+      ->check(real_number(-1e9, 1e9));
+  app.add_option("--eval-timeout", eval.timeout, "Seconds the program may take")
+      ->type_name("S")
+      ->check(real_number(0.1, 1e6))
+      ->capture_default_str();
+}
+
 void add_import_flag(CLI::App& app, std::vector<std::string>& keys) {
   app.add_option("--import", keys,
                  "A setting of the source model's front end (mnn inspect --ops lists them). "

@@ -5,10 +5,12 @@
 #include <functional>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "apps/common/terminal.h"
+#include "apps/flows/eval_command.h"
 #include "libruntime/core/bind_shapes.h"
 
 namespace mnn::cli {
@@ -44,6 +46,8 @@ void add_shape_flag(CLI::App& app, std::vector<std::string>& shapes);
 Result<ShapeMap> parse_shapes(const std::vector<std::string>& shapes);
 
 // --import KEY=VALUE, repeatable, as given; parse_import_keys splits them.
+// --eval, --min-eval and --eval-timeout.
+void add_eval_flags(CLI::App& app, flows::EvalCommand& eval, std::optional<double>& min_eval);
 void add_import_flag(CLI::App& app, std::vector<std::string>& keys);
 Result<std::map<std::string, std::string>> parse_import_keys(const std::vector<std::string>& keys);
 

@@ -60,6 +60,7 @@ Result<BenchModel> open_model(const std::string& path, const BenchSettings& sett
   const Clock::time_point start = Clock::now();
   LoadOptions load;
   load.shapes = settings.shapes;
+  load.import_keys = settings.import_keys;
   MNN_ASSIGN_OR_RETURN(const LoadedModel loaded, load_any(path, load));
   const auto in_path = [&](const Status& s) { return s.context(path); };
   const auto dims = concrete_input_dims(loaded.model.graph);
@@ -144,9 +145,12 @@ Result<std::vector<BenchModel>> measure(const std::vector<std::string>& paths,
                                         const BenchSettings& settings) {
   std::vector<BenchModel> models;
   MNN_ASSIGN_OR_RETURN(const auto engine, open_engine(settings.threads, settings.isa));
+  MNN_ASSIGN_OR_RETURN(const auto keys, share_import_keys(paths, settings.import_keys));
   PeakMemory memory;
-  for (const std::string& path : paths) {
-    MNN_ASSIGN_OR_RETURN(BenchModel m, open_model(path, settings, engine, memory));
+  for (size_t i = 0; i < paths.size(); ++i) {
+    BenchSettings own = settings;
+    own.import_keys = keys[i];
+    MNN_ASSIGN_OR_RETURN(BenchModel m, open_model(paths[i], own, engine, memory));
     models.push_back(std::move(m));
   }
   std::vector<Session*> sessions;

@@ -15,7 +15,8 @@ namespace mnn::flows {
 
 struct BenchSettings {
   ShapeMap shapes;
-  int threads = 1;  // 0: all this process may use
+  std::map<std::string, std::string> import_keys;  // each for the models whose front end has it
+  int threads = 1;                                 // 0: all this process may use
   std::string isa, backend;
   BenchPlan plan;
 };

@@ -149,28 +149,6 @@ std::vector<int> map_outputs(const Graph& ref, const Graph& test, bool& by_posit
   return map;
 }
 
-void list_unaligned(const std::vector<Layer>& layers, const std::vector<bool>& aligned,
-                    const std::vector<Layer>& others, const std::string& side,
-                    const std::string& other_side, std::vector<Unaligned>& out) {
-  std::unordered_map<std::string, const Layer*> inside;
-  std::unordered_set<std::string> names;
-  for (const Layer& other : others) {
-    for (const std::string& o : other.origin) inside.emplace(o, &other);
-    names.insert(other.name);
-  }
-  for (size_t i = 0; i < layers.size(); ++i) {
-    if (aligned[i]) continue;
-    const auto it = inside.find(layers[i].name);
-    std::string why = "not in " + other_side;
-    if (names.contains(layers[i].name)) {
-      why = "another value in " + other_side + " after rewriting";
-    } else if (it != inside.end()) {
-      why = "fused into " + it->second->name;
-    }
-    out.push_back({side, layers[i].name, layers[i].op, why});
-  }
-}
-
 // The value that the readers of `v` get: where all of them quantize it, what they make of that.
 // Quantizers leave out a Relu where the rounding clamps, so that only then a tensor is again what
 // its name says.
@@ -274,18 +252,29 @@ Result<JudgedSlices> find_slices(const Graph& ref, const CompareInputs& inputs,
   return judged_slices(bound, reference, by_hand);
 }
 
-// The metrics asked for, from another run of both models.
-Status measure_metrics(const Graph& ref, const Graph& test, const CompareInputs& inputs,
-                       const std::vector<size_t>& test_inputs, const std::vector<int>& test_outputs,
-                       const CompareOptions& options, Comparison& out) {
+std::string sample_name(const CompareInputs& inputs, size_t s) {
+  if (s >= inputs.names.size()) return "sample " + std::to_string(s);
+  return inputs.names[s].substr(inputs.names[s].find_last_of('/') + 1);
+}
+
+// The figures of the task asked for, from another run of both models.
+Status measure_task(const Graph& ref, const Graph& test, const CompareInputs& inputs,
+                    const std::vector<size_t>& test_inputs, const std::vector<int>& test_outputs,
+                    const CompareOptions& options, Comparison& out) {
   std::vector<std::unique_ptr<TaskMetric>> metrics;
   for (const std::string& spec : options.metrics) {
     MNN_ASSIGN_OR_RETURN(auto metric, make_metric(ref, spec));
     metrics.push_back(std::move(metric));
   }
-  if (metrics.empty()) return {};
+  const bool eval = !options.eval.command.empty();
+  if (metrics.empty() && !eval) return {};
   if (std::find(test_outputs.begin(), test_outputs.end(), -1) != test_outputs.end())
-    return usage_error("--metric: TEST has not all outputs of REF");
+    return usage_error("--metric and --eval: TEST has not all outputs of REF");
+  std::optional<Evaluation> evaluation;
+  if (eval) {
+    MNN_ASSIGN_OR_RETURN(Evaluation made, Evaluation::create());
+    evaluation.emplace(std::move(made));
+  }
   MNN_ASSIGN_OR_RETURN(const auto ref_session,
                        open_session(ref, options.engine, options.ref_backend));
   MNN_ASSIGN_OR_RETURN(const auto test_session,
@@ -303,9 +292,13 @@ Status measure_metrics(const Graph& ref, const Graph& test, const CompareInputs&
       const Status status = metrics[m]->add(want, have);
       if (!status.ok()) return status.context("--metric " + options.metrics[m]);
     }
+    if (eval) MNN_RETURN_IF_ERROR(evaluation->add(ref, sample_name(inputs, s), want, have));
   }
   for (size_t m = 0; m < metrics.size(); ++m)
     out.metrics.emplace_back(options.metrics[m], metrics[m]->value());
+  if (eval) {
+    MNN_ASSIGN_OR_RETURN(out.eval, evaluation->run(options.eval));
+  }
   return {};
 }
 
@@ -323,113 +316,13 @@ SampleErrors sample_errors_of(JudgedSlices judged, const std::vector<const Pair*
   for (size_t s = 0; s < inputs.count && !pairs.empty(); ++s) {
     std::vector<ErrorSums> errors;
     for (const Pair* p : pairs) errors.push_back(p->of_sample[s]);
-    const std::string name = s < inputs.names.size()
-                                 ? inputs.names[s].substr(inputs.names[s].find_last_of('/') + 1)
-                                 : "sample " + std::to_string(s);
-    out.samples.push_back(
-        {name, s, sample_snr_db(judged, errors), sample_slice_snrs_db(judged, errors)});
+    out.samples.push_back({sample_name(inputs, s), s, sample_snr_db(judged, errors),
+                           sample_slice_snrs_db(judged, errors)});
   }
   return out;
 }
 
-// Per layer of `test` the one of `ref` that match_structure() found; kNone without.
-constexpr size_t kNone = static_cast<size_t>(-1);
-std::vector<size_t> structural_twins(const Graph& ref_graph, const std::vector<Layer>& ref,
-                                     const Graph& test_graph, const std::vector<Layer>& test) {
-  const NodeMatch match = match_structure(ref_graph, test_graph);
-  std::unordered_map<ValueId, size_t> at;
-  for (size_t r = 0; r < ref.size(); ++r) at.emplace(ref[r].value, r);
-  std::unordered_map<ValueId, ValueId> partner;
-  for (size_t n = 0; n < test_graph.nodes.size(); ++n) {
-    if (match.a_of_b[n] < 0) continue;
-    const std::vector<ValueId>& outputs = test_graph.nodes[n].outputs;
-    const std::vector<ValueId>& theirs = ref_graph.node(match.a_of_b[n]).outputs;
-    for (size_t k = 0; k < std::min(outputs.size(), theirs.size()); ++k)
-      partner.emplace(outputs[k], theirs[k]);
-  }
-  std::vector<size_t> twin(test.size(), kNone);
-  for (size_t t = 0; t < test.size(); ++t) {
-    const auto other = partner.find(test[t].value);
-    const auto it = other == partner.end() ? at.end() : at.find(other->second);
-    if (it != at.end()) twin[t] = it->second;
-  }
-  return twin;
-}
-
 }  // namespace
-
-std::vector<AlignedLayers> align_layers(const Graph& ref_graph, const std::vector<Layer>& ref,
-                                        const Graph& test_graph, const std::vector<Layer>& test) {
-  using Groups = std::unordered_map<std::string, std::vector<size_t>>;
-  const auto group = [](const std::vector<Layer>& layers, auto&& key) {
-    Groups groups;
-    for (size_t i = 0; i < layers.size(); ++i) {
-      const std::string& k = key(layers[i]);
-      if (!k.empty()) groups[k].push_back(i);
-    }
-    return groups;
-  };
-  const auto layer_name = [](const Layer& l) -> const std::string& { return l.name; };
-  const auto value_name = [](const Graph& g) {
-    return [&g](const Layer& l) -> const std::string& { return g.value(l.value).name; };
-  };
-  std::vector<size_t> partner(test.size(), kNone);
-  std::vector<bool> taken(ref.size(), false);
-  const auto join = [&](size_t r, size_t t) {
-    if (taken[r] || partner[t] != kNone) return;
-    taken[r] = true;
-    partner[t] = r;
-  };
-  // A pass that changes what a layer makes (a scale moved into the next weights, a transpose moved
-  // over it) leaves the new value without a name: a named and a nameless one are not the same.
-  const auto same_meaning = [&](size_t r, size_t t) {
-    const bool ref_named = !ref_graph.value(ref[r].value).name.empty();
-    const bool test_named = !test_graph.value(test[t].value).name.empty();
-    if (ref_named != test_named) return false;
-    if (!ref_named) return ref[r].origin == test[t].origin;
-    // Tensors with names of their own that other operators make are others, whatever their layers
-    // are called: one may be in front of an activation and one behind it.
-    return ref[r].op == test[t].op ||
-           ref_graph.value(ref[r].value).name == test_graph.value(test[t].value).name;
-  };
-  const Groups ref_names = group(ref, layer_name), test_names = group(test, layer_name);
-  const Groups ref_values = group(ref, value_name(ref_graph)),
-               test_values = group(test, value_name(test_graph));
-  for (const auto& [name, tests] : test_names) {
-    const auto it = ref_names.find(name);
-    if (it == ref_names.end()) continue;
-    const std::vector<size_t>& refs = it->second;
-    if (refs.size() == tests.size()) {
-      for (size_t i = 0; i < refs.size(); ++i) {
-        if (same_meaning(refs[i], tests[i])) join(refs[i], tests[i]);
-      }
-      continue;
-    }
-    // Repeated: only the one whose value is called the same is surely the same.
-    for (const size_t t : tests) {
-      const std::string& value = test_graph.value(test[t].value).name;
-      for (const size_t r : refs) {
-        if (!value.empty() && ref_graph.value(ref[r].value).name == value) join(r, t);
-      }
-    }
-  }
-  for (const auto& [name, tests] : test_values) {
-    const auto it = ref_values.find(name);
-    if (it != ref_values.end() && it->second.size() == 1 && tests.size() == 1) {
-      join(it->second[0], tests[0]);
-    }
-  }
-  std::vector<AlignedLayers> pairs;
-  const std::vector<size_t> twin = structural_twins(ref_graph, ref, test_graph, test);
-  for (size_t t = 0; t < test.size(); ++t) {
-    if (partner[t] != kNone) {
-      pairs.push_back({partner[t], t, false});
-    } else if (twin[t] != kNone && !taken[twin[t]]) {
-      pairs.push_back({twin[t], t, true});
-    }
-  }
-  return pairs;
-}
 
 Result<Comparison> compare_models(const Graph& ref, const Graph& test, const CompareInputs& inputs,
                                   const CompareOptions& given) {
@@ -449,11 +342,8 @@ Result<Comparison> compare_models(const Graph& ref, const Graph& test, const Com
   const std::vector<Layer> ref_layers = list_layers(ref), test_layers = list_layers(test);
   std::vector<AlignedLayers> aligned;
   if (!options.outputs_only) {
-    aligned = align_layers(ref, ref_layers, test, test_layers);
-    std::vector<bool> ref_done(ref_layers.size(), false), test_done(test_layers.size(), false);
-    for (const AlignedLayers& pair : aligned) ref_done[pair.ref] = test_done[pair.test] = true;
-    list_unaligned(ref_layers, ref_done, test_layers, "ref", "TEST", out.unaligned);
-    list_unaligned(test_layers, test_done, ref_layers, "test", "REF", out.unaligned);
+    MNN_ASSIGN_OR_RETURN(aligned, align_layers(ref, ref_layers, test, test_layers, options.align));
+    out.unaligned = list_unaligned(ref_layers, test_layers, aligned);
     if (aligned.empty()) out.notes.emplace_back("no layer is the same in both models");
   }
   MNN_ASSIGN_OR_RETURN(const JudgedSlices judged, find_slices(ref, inputs, options));
@@ -467,7 +357,7 @@ Result<Comparison> compare_models(const Graph& ref, const Graph& test, const Com
     const Layer &r = ref_layers[aligned[i].ref], &t = test_layers[aligned[i].test];
     out.layers[i].name = t.name;
     out.layers[i].ref_name = r.name;
-    out.layers[i].by_structure = aligned[i].by_structure;
+    out.layers[i].by = aligned[i].by;
     out.layers[i].ref_op = r.op;
     out.layers[i].test_op = t.op;
     const ValueId ref_value = as_read(ref, ref_uses, r.value),
@@ -538,8 +428,21 @@ Result<Comparison> compare_models(const Graph& ref, const Graph& test, const Com
   std::vector<const Pair*> by;
   for (const size_t i : judged_pairs) by.push_back(&pairs[i]);
   out.sample_errors = sample_errors_of(judged, by, inputs);
-  MNN_RETURN_IF_ERROR(measure_metrics(ref, test, inputs, test_inputs, test_outputs, options, out));
+  MNN_RETURN_IF_ERROR(measure_task(ref, test, inputs, test_inputs, test_outputs, options, out));
   return out;
+}
+
+std::string TaskFigure::text() const { return format_number(value, 4); }
+std::string TaskFigure::failure() const {
+  return least && value < *least ? text() + " is below " + format_number(*least, 4) : "";
+}
+
+std::vector<TaskFigure> task_figures(const Comparison& comparison, const CompareGate& gate) {
+  std::vector<TaskFigure> figures;
+  for (const auto& [name, value] : comparison.metrics)
+    figures.push_back({"metric " + name, value, gate.min_metric});
+  if (comparison.eval) figures.push_back({"--eval", *comparison.eval, gate.min_eval});
+  return figures;
 }
 
 std::string failure_of(const ComparedTensor& row, const CompareGate& gate) {
@@ -557,7 +460,7 @@ std::string failure_of(const ComparedTensor& row, const CompareGate& gate) {
 }
 
 CompareGate naming_gate(const CompareGate& gate) {
-  return gate.of_layers() ? gate : CompareGate{kDefaultMinCosine, kDefaultMinSnrDb, {}};
+  return gate.of_layers() ? gate : CompareGate{kDefaultMinCosine, kDefaultMinSnrDb, {}, {}};
 }
 
 const ComparedTensor* first_bad(const Comparison& comparison, const CompareGate& gate) {
@@ -580,10 +483,8 @@ std::vector<std::string> missed_of(const Comparison& comparison, const CompareGa
     const std::string why = failure_of(row, gate);
     if (!why.empty()) missed.push_back("output " + row.name + ": " + why);
   }
-  for (const auto& [name, value] : comparison.metrics) {
-    if (!gate.min_metric || value >= *gate.min_metric) continue;
-    missed.push_back("metric " + name + ": " + format_number(value, 4) + " is below " +
-                     format_number(*gate.min_metric, 4));
+  for (const TaskFigure& f : task_figures(comparison, gate)) {
+    if (!f.failure().empty()) missed.push_back(f.name + ": " + f.failure());
   }
   return missed;
 }

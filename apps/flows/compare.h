@@ -7,7 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "apps/flows/layers.h"
+#include "apps/flows/align.h"
+#include "apps/flows/eval_command.h"
 #include "apps/flows/model_io.h"
 #include "libruntime/core/metrics.h"
 #include "libruntime/engine.h"
@@ -20,7 +21,8 @@ namespace mnn::flows {
 struct CompareGate {
   std::optional<double> min_cosine, min_snr;
   std::optional<double> min_metric = {};  // of every metric
-  bool given() const { return min_cosine || min_snr || min_metric; }
+  std::optional<double> min_eval = {};    // of what --eval prints
+  bool given() const { return min_cosine || min_snr || min_metric || min_eval; }
   bool of_layers() const { return min_cosine || min_snr; }
 };
 inline constexpr double kDefaultMinCosine = 0.99, kDefaultMinSnrDb = 20.0;
@@ -30,6 +32,8 @@ struct CompareOptions {
   bool outputs_only = false;
   std::vector<std::string> output_slices;  // "output0[:,4:]", in the place of those that are found
   std::vector<std::string> metrics;        // as core/task_metrics.h takes them
+  EvalCommand eval;                        // run on the outputs of both; empty: none
+  NamePairs align;                         // layers of REF and TEST that are the same
   int threads = 1;
   std::string isa, ref_backend, test_backend;
   std::shared_ptr<Engine> engine;  // of all sessions; null: one of those threads and isa
@@ -48,16 +52,9 @@ struct ComparedTensor {
   std::string type;             // of the reference, as of the last sample
   ErrorMetrics metrics;         // over all samples
   std::string problem;          // why it could not be compared; empty: it was
-  bool by_structure = false;    // aligned by what computes it, not by its name
+  AlignedLayers::By by = AlignedLayers::By::kName;  // of layers: what aligned them
   bool slice = false;           // a part of the output before it (see core/slices.h)
   bool moved_channels = false;  // channels first in one model and last in the other
-};
-
-// A source layer that has no counterpart.
-struct Unaligned {
-  std::string side;  // "ref" or "test": where it is
-  std::string name, op;
-  std::string why;  // "fused into stem_relu", "not in TEST"
 };
 
 struct Comparison {
@@ -65,6 +62,7 @@ struct Comparison {
   std::vector<ComparedTensor> outputs;  // in REF's order, each followed by its slices
   SampleErrors sample_errors;           // at the outputs; exact ones apart, of outputs with numbers
   std::vector<std::pair<std::string, double>> metrics;
+  std::optional<double> eval;  // what --eval printed
   std::vector<Unaligned> unaligned;
   std::vector<std::string> notes;
   size_t samples = 0;
@@ -81,17 +79,15 @@ struct CompareInputs {
 Result<Comparison> compare_models(const Graph& ref, const Graph& test, const CompareInputs& inputs,
                                   const CompareOptions& options);
 
-struct AlignedLayers {
-  size_t ref = 0, test = 0;   // positions
-  bool by_structure = false;  // else by name
+// A figure of the task: of a --metric or of --eval.
+struct TaskFigure {
+  std::string name;  // "metric argmax", "--eval"
+  double value = 0;
+  std::optional<double> least;
+  std::string text() const;     // "0.9876"
+  std::string failure() const;  // "0.9876 is below 0.9900"; empty: reached
 };
-// What is the same in `ref` and `test`: by layer name (repeated ones in order when both have as
-// many, else by the name of the value), then by the value's name. A value that a rewrite changed
-// has no partner, nor one that other operators make under another name. What is left is aligned by
-// match_structure(): two exporters may have nothing in common but the network. In the order of
-// `test`.
-std::vector<AlignedLayers> align_layers(const Graph& ref_graph, const std::vector<Layer>& ref,
-                                        const Graph& test_graph, const std::vector<Layer>& test);
+std::vector<TaskFigure> task_figures(const Comparison& comparison, const CompareGate& gate);
 
 // Why this row fails under `gate`; empty: it does not.
 std::string failure_of(const ComparedTensor& row, const CompareGate& gate);

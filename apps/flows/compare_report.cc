@@ -13,13 +13,20 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Rows = std::vector<std::vector<std::string>>;
 
+const char* by_name(AlignedLayers::By by) {
+  return by == AlignedLayers::By::kName   ? "name"
+         : by == AlignedLayers::By::kHand ? "hand"
+                                          : "structure";
+}
+
 std::string ops_of(const ComparedTensor& t) {
   return t.ref_op == t.test_op ? t.test_op : t.ref_op + " / " + t.test_op;
 }
 
-// Both names where structure says that they are one.
+// Both names where something else says that they are one.
 std::string name_of(const ComparedTensor& t) {
-  return t.by_structure && t.ref_name != t.name ? t.name + " = " + t.ref_name : t.name;
+  return t.by != AlignedLayers::By::kName && t.ref_name != t.name ? t.name + " = " + t.ref_name
+                                                                  : t.name;
 }
 
 std::string verdict(const ComparedTensor& t, const CompareGate& gate) {
@@ -72,10 +79,14 @@ std::vector<std::string> output_head() {
 }
 
 std::string alignment_line(const Comparison& c) {
-  size_t fused = 0, by_structure = 0;
+  size_t fused = 0, by_structure = 0, by_hand = 0;
   for (const Unaligned& u : c.unaligned) fused += u.why.starts_with("fused");
-  for (const ComparedTensor& t : c.layers) by_structure += t.by_structure;
-  return std::to_string(c.layers.size() - by_structure) + " layers aligned by name, " +
+  for (const ComparedTensor& t : c.layers) {
+    by_structure += t.by == AlignedLayers::By::kStructure;
+    by_hand += t.by == AlignedLayers::By::kHand;
+  }
+  return std::to_string(c.layers.size() - by_structure - by_hand) + " layers aligned by name, " +
+         (by_hand > 0 ? std::to_string(by_hand) + " by hand, " : "") +
          (by_structure > 0 ? std::to_string(by_structure) + " by structure, " : "") +
          std::to_string(fused) + " fused into another, " +
          std::to_string(c.unaligned.size() - fused) + " without a counterpart";
@@ -104,7 +115,7 @@ Json tensor_json(const ComparedTensor& t, const CompareGate& gate) {
   out["max_ref"] = t.metrics.max_ref;
   out["mse"] = t.metrics.mse;
   out["elements"] = t.metrics.count;
-  if (!t.test_op.empty()) out["aligned_by"] = t.by_structure ? "structure" : "name";
+  if (!t.test_op.empty()) out["aligned_by"] = by_name(t.by);
   if (t.test_op.empty()) out["slice"] = t.slice;
   out["channels_moved"] = t.moved_channels;
   const std::string why = failure_of(t, gate);
@@ -153,10 +164,10 @@ std::string as_html(const Comparison& c, const CompareGate& gate, const CompareT
   if (gate.min_cosine) facts.push_back({"min cosine", format_number(*gate.min_cosine, 6)});
   if (gate.min_snr) facts.push_back({"min SNR", format_number(*gate.min_snr, 2) + " dB"});
   if (gate.min_metric) facts.push_back({"min metric", format_number(*gate.min_metric, 4)});
+  if (gate.min_eval) facts.push_back({"min eval", format_number(*gate.min_eval, 4)});
   facts.push_back({"made by", run_facts().tool});
   if (!run_facts().command.empty()) facts.push_back({"command", run_facts().command});
-  for (const auto& [name, value] : c.metrics)
-    facts.push_back({"metric " + name, format_number(value, 4)});
+  for (const TaskFigure& f : task_figures(c, gate)) facts.push_back({f.name, f.text()});
   for (const std::string& note : c.notes) facts.push_back({"note", note});
   std::string body = "<h1>Comparison</h1>" + html_table({}, facts) + "<h2>Outputs</h2>" +
                      html_table(output_head(), output_rows(c, gate)) +
@@ -181,15 +192,8 @@ std::string as_junit(const Comparison& c, const CompareGate& gate, const Compare
     cases.push_back({group, t.name, failure, {}, line});
   };
   for (const ComparedTensor& t : c.outputs) add("outputs", t);
-  for (const auto& [name, value] : c.metrics) {
-    const std::string figure = format_number(value, 4);
-    const bool low = gate.min_metric && value < *gate.min_metric;
-    cases.push_back({"metrics",
-                     name,
-                     low ? figure + " is below " + format_number(*gate.min_metric, 4) : "",
-                     {},
-                     figure});
-  }
+  for (const TaskFigure& f : task_figures(c, gate))
+    cases.push_back({"metrics", f.name, f.failure(), {}, f.text()});
   for (const ComparedTensor& t : c.layers) add("layers", t);
   for (const Unaligned& u : c.unaligned) {
     cases.push_back({"unaligned." + u.side, u.name, {}, u.why, {}});
@@ -208,8 +212,7 @@ std::string compare_text(const Comparison& c, const CompareGate& gate, const Com
   out += format_table(outputs, {.right = {2, 3, 4, 5, 6}, .head = true, .width = width});
   const std::string samples = samples_text(c.sample_errors, worst_samples, width);
   if (!samples.empty()) out += "\n" + samples;
-  for (const auto& [name, value] : c.metrics)
-    out += "metric " + name + ": " + format_number(value, 4) + "\n";
+  for (const TaskFigure& f : task_figures(c, gate)) out += f.name + ": " + f.text() + "\n";
   if (!c.layers.empty()) {
     const ComparedTensor* bad = first_bad(c, gate);
     // A window that holds the first bad layer.
@@ -263,6 +266,7 @@ std::string compare_json(const Comparison& c, const CompareGate& gate, const Com
   out["metrics"] = Json::array();
   for (const auto& [name, value] : c.metrics)
     out["metrics"].push_back({{"name", name}, {"value", value}});
+  out["eval"] = c.eval ? Json(*c.eval) : Json();
   out["layers"] = Json::array();
   for (const ComparedTensor& t : c.layers) out["layers"].push_back(tensor_json(t, gate));
   out["unaligned"] = Json::array();

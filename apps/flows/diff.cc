@@ -103,14 +103,15 @@ std::string fused_text(const Node& node) {
 // One pair of graphs: the models', or those of two matched nodes.
 class Differ {
  public:
-  Differ(const Graph& a, const Graph& b, std::string prefix, GraphDiff& out)
+  Differ(const Graph& a, const Graph& b, std::string prefix, GraphDiff& out,
+         const NodePairs& align = {})
       : a_(a),
         b_(b),
         prefix_(std::move(prefix)),
         out_(out),
         uses_a_(index_uses(a)),
         uses_b_(index_uses(b)),
-        match_(match_nodes(a, b)) {}
+        match_(match_nodes(a, b, align)) {}
 
   void run() {
     out_.nodes_a += static_cast<int64_t>(a_.nodes.size());
@@ -392,9 +393,9 @@ std::string GraphDiff::summary() const {
   return text.empty() ? "no difference" : text;
 }
 
-GraphDiff diff_graphs(const Graph& a, const Graph& b) {
+GraphDiff diff_graphs(const Graph& a, const Graph& b, const NodePairs& align) {
   GraphDiff out;
-  Differ(a, b, "", out).run();
+  Differ(a, b, "", out, align).run();
   return out;
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/flows/diff_match.h"
 #include "libruntime/core/graph.h"
 #include "libruntime/core/metrics.h"
 
@@ -52,6 +53,7 @@ struct GraphDiff {
 // Nodes are matched by what they compute, then by weights, then by name. A constant stored as f16
 // counts as a constant, its Cast as no node. Nodes inside sub-graphs
 // are called "if_1/then_branch/relu".
-GraphDiff diff_graphs(const Graph& a, const Graph& b);
+// `align`: nodes of the main graphs that are the same whatever they look like.
+GraphDiff diff_graphs(const Graph& a, const Graph& b, const NodePairs& align = {});
 
 }  // namespace mnn::flows

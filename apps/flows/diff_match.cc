@@ -153,10 +153,17 @@ class Matcher {
     for (const auto& [k, bucket] : buckets) {
       if (unique && (bucket.a.size() != 1 || bucket.b.size() != 1)) continue;
       for (size_t i = 0; i < std::min(bucket.a.size(), bucket.b.size()); ++i) {
-        match_.b_of_a[static_cast<size_t>(bucket.a[i])] = bucket.b[i];
-        match_.a_of_b[static_cast<size_t>(bucket.b[i])] = bucket.a[i];
+        join(bucket.a[i], bucket.b[i]);
       }
     }
+  }
+  // Free nodes only.
+  void join(NodeId a, NodeId b) {
+    NodeId &of_a = match_.b_of_a[static_cast<size_t>(a)],
+           &of_b = match_.a_of_b[static_cast<size_t>(b)];
+    if (of_a >= 0 || of_b >= 0) return;
+    of_a = b;
+    of_b = a;
   }
   NodeMatch take() { return std::move(match_); }
 
@@ -181,7 +188,26 @@ NodeMatch match_structure(const Graph& a, const Graph& b) {
   return matcher.take();
 }
 
-NodeMatch match_nodes(const Graph& a, const Graph& b) {
+Result<NodePairs> find_nodes(const Graph& a, const Graph& b, const NamePairs& names) {
+  const auto find = [](const Graph& g, const std::string& name,
+                       const char* side) -> Result<NodeId> {
+    std::vector<std::string> all;
+    for (size_t i = 0; i < g.nodes.size(); ++i) {
+      all.push_back(display_name(g, g.nodes[i]));
+      if (all.back() == name) return static_cast<NodeId>(i);
+    }
+    return no_such_layer(side, "node", all, name);
+  };
+  NodePairs pairs;
+  for (const auto& [in_a, in_b] : names) {
+    MNN_ASSIGN_OR_RETURN(const NodeId n, find(a, in_a, "A"));
+    MNN_ASSIGN_OR_RETURN(const NodeId m, find(b, in_b, "B"));
+    pairs.emplace_back(n, m);
+  }
+  return pairs;
+}
+
+NodeMatch match_nodes(const Graph& a, const Graph& b, const NodePairs& told) {
   const Hashes in_a = hash_nodes(a, InputsBy::kName), in_b = hash_nodes(b, InputsBy::kName);
   const auto name = [](const Graph& g, size_t i) {
     return mix(7, hash_text(display_name(g, g.nodes[i])));
@@ -194,6 +220,7 @@ NodeMatch match_nodes(const Graph& a, const Graph& b) {
   };
   const auto whole = [&](size_t i, bool is_a) { return (is_a ? in_a : in_b).whole[i]; };
   Matcher matcher(a, b);
+  for (const auto& [n, m] : told) matcher.join(n, m);
   matcher.pair([&](const Graph& g, size_t i, bool is_a) { return mix(whole(i, is_a), name(g, i)); },
                false);
   matcher.pair([&](const Graph&, size_t i, bool is_a) { return whole(i, is_a); }, false);

@@ -182,6 +182,45 @@ std::map<std::string, std::string> shape_options(const ShapeMap& shapes) {
   return options;
 }
 
+Result<std::vector<std::map<std::string, std::string>>> share_import_keys(
+    const std::vector<std::string>& paths, const std::map<std::string, std::string>& keys) {
+  std::vector<std::map<std::string, std::string>> shares(paths.size());
+  if (keys.empty()) return shares;
+  std::map<std::string, std::string> left = keys;
+  std::string formats;
+#ifdef MNN_WITH_CONVERT
+  for (size_t i = 0; i < paths.size(); ++i) {
+    MNN_ASSIGN_OR_RETURN(const bool ours, has_mnn_magic(paths[i]));
+    if (ours) continue;
+    MNN_ASSIGN_OR_RETURN(const Frontend* frontend, detect_frontend(paths[i]));
+    formats += (formats.empty() ? "" : ", ") + frontend->format;
+    for (const ImportKey& key : frontend->keys) {
+      const auto it = keys.find(key.name);
+      if (it == keys.end()) continue;
+      shares[i].insert(*it);
+      left.erase(key.name);
+    }
+  }
+#endif
+  if (left.empty()) return shares;
+  return usage_error("--import " + left.begin()->first + ": no model is read by a front end with " +
+                     "that key" + (formats.empty() ? "" : " (there are " + formats + ")") +
+                     "; mnn inspect --ops lists them");
+}
+
+Result<std::vector<LoadedModel>> load_each(const std::vector<std::string>& paths,
+                                           const LoadOptions& options) {
+  MNN_ASSIGN_OR_RETURN(const auto shares, share_import_keys(paths, options.import_keys));
+  std::vector<LoadedModel> all;
+  for (size_t i = 0; i < paths.size(); ++i) {
+    LoadOptions own = options;
+    own.import_keys = shares[i];
+    MNN_ASSIGN_OR_RETURN(LoadedModel loaded, load_any(paths[i], own));
+    all.push_back(std::move(loaded));
+  }
+  return all;
+}
+
 std::map<std::string, std::string> import_options(const std::map<std::string, std::string>& keys) {
   std::map<std::string, std::string> options;
   for (const auto& [key, value] : keys) options["import." + key] = value;

@@ -51,6 +51,13 @@ struct LoadOptions {
 // Imports and optimizes a source model in memory; maps a .mnn. `shapes` binds input dims of either.
 Result<LoadedModel> load_any(const std::string& path, const LoadOptions& options = {});
 
+// For each model those of `keys` that its front end has. kUsage where one fits none of them.
+Result<std::vector<std::map<std::string, std::string>>> share_import_keys(
+    const std::vector<std::string>& paths, const std::map<std::string, std::string>& keys);
+// load_any() of each with its share of the keys.
+Result<std::vector<LoadedModel>> load_each(const std::vector<std::string>& paths,
+                                           const LoadOptions& options);
+
 // Binds the symbols of the inputs named in `shapes` (-1 keeps a dim) and infers anew.
 Status bind_shapes(Graph& graph, const ShapeMap& shapes);
 

@@ -212,7 +212,7 @@ TEST(Compare, TwoExportersOfOneNetwork) {
   ASSERT_EQ(c.layers.size(), 3U);
   EXPECT_EQ(c.layers[1].name, "node_prelu");
   EXPECT_EQ(c.layers[1].ref_name, "prelu1");
-  EXPECT_TRUE(c.layers[1].by_structure);
+  EXPECT_EQ(c.layers[1].by, AlignedLayers::By::kStructure);
   EXPECT_TRUE(c.unaligned.empty());
   EXPECT_TRUE(judge_comparison(c, {0.999999, 100}).ok());
   // With other steps it is another layer, and nothing behind it is known to be the same but by its
