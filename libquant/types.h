@@ -133,6 +133,7 @@ struct Promotions {
   std::vector<std::string> layers;  // now in float, the one that cost most first
   double mac_share = 0;             // of all MACs, in float for that
   double time = 1;                  // estimated, relative to the model without promotions
+  double margin_db = 0;             // that the goal was raised by, for samples nobody has seen
 };
 
 struct QuantReport {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "apps/flows/check.h"
@@ -80,6 +81,28 @@ Result<double> evaluate(const QuantFlow& flow, const Graph& reference, const Gra
     MNN_RETURN_IF_ERROR(evaluation.add(reference, sample.name, want, have));
   }
   return evaluation.run(flow.eval);
+}
+
+// What samples that nobody has seen may be worse by, in dB: one standard error of the held-back
+// samples' SNR at the slice that is worst on average. At most 3.
+double unseen_margin_db(const SampleErrors& errors) {
+  constexpr double kMost = 3;
+  const auto n = static_cast<double>(errors.samples.size());
+  if (n < 2) return 0;
+  double worst = kExactSnrDb, margin = 0;
+  for (size_t slice = 0; slice < errors.slice_names.size(); ++slice) {
+    double sum = 0, squares = 0;
+    for (const SampleError& s : errors.samples) {
+      if (slice >= s.slice_snr_db.size()) return 0;
+      sum += s.slice_snr_db[slice];
+      squares += s.slice_snr_db[slice] * s.slice_snr_db[slice];
+    }
+    const double mean = sum / n;
+    if (mean >= worst) continue;
+    worst = mean;
+    margin = std::sqrt(std::max(0.0, squares / n - mean * mean) / (n - 1));
+  }
+  return std::min(margin, kMost);
 }
 
 // What a page begins with.
@@ -163,6 +186,9 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
     MNN_ASSIGN_OR_RETURN(options.calibration_json, describe_data(samples, graph));
   }
 
+  // The goal of --try holds for the held-back samples; others may be worse.
+  bool with_margin = true;
+  double margin_db = 0;
   const SampleSource& judged_source = holdout.count > 0 ? holdout : calibration;
   if (flow.promote) {
     options.reached = [&](const Graph& quantized, const QuantReport& trial) -> Result<bool> {
@@ -173,6 +199,10 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
       Thresholds goal = flow.thresholds;
       goal.max_size.reset();
       goal.sound_data = false;
+      if (with_margin) margin_db = unseen_margin_db(report.samples);
+      const double margin = with_margin ? margin_db : 0;
+      if (goal.min_snr) *goal.min_snr += margin;
+      if (goal.min_sample_snr) *goal.min_sample_snr += margin;
       return verdict_of(judge_quant(goal, report, 0), goal).ok();
     };
   }
@@ -184,6 +214,11 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
   }
   if (events.stages) events.stages(quantize_stages(options));
   Result<QuantResult> result = quantize(graph, calibration, holdout, options);
+  if (result.ok() && margin_db > 0 && result->report.promotions.tried &&
+      !result->report.promotions.reached) {
+    with_margin = false;
+    result = quantize(graph, calibration, holdout, options);
+  }
   if (!result.ok()) {
     // Nothing is left to do, and this is why.
     if (!already.empty() && result.status().code() == Code::kUnsupported) {
@@ -196,6 +231,8 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
   }
   QuantOutcome outcome;
   outcome.report = std::move(result->report);
+  if (outcome.report.promotions.reached && with_margin)
+    outcome.report.promotions.margin_db = margin_db;
   if (!already.empty()) {
     outcome.report.warnings.insert(outcome.report.warnings.begin(),
                                    already +

@@ -66,7 +66,8 @@ std::string report_json(const QuantReport& r) {
     out["promotions"] = {{"reached", r.promotions.reached},
                          {"layers", r.promotions.layers},
                          {"mac_share", r.promotions.mac_share},
-                         {"time", r.promotions.time}};
+                         {"time", r.promotions.time},
+                         {"margin_db", r.promotions.margin_db}};
   }
   out["layers"] = Json::array();
   for (const LayerError& e : r.layers) {

@@ -111,7 +111,11 @@ std::string task_text(const QuantReport& r) {
   if (!p.reached) return out;
   out += "promoted to float: " + std::to_string(p.layers.size()) + " layers, " +
          format_percent(p.mac_share, 2) + " % of the MACs, about " + format_number(p.time, 2) +
-         " times the time of the model without:\n";
+         " times the time of the model without" +
+         (p.margin_db > 0 ? ", for a goal raised by " + format_number(p.margin_db, 1) +
+                                " dB (samples nobody has seen)"
+                          : "") +
+         ":\n";
   for (const std::string& name : p.layers) out += "  " + name + "\n";
   return out;
 }
