@@ -71,7 +71,7 @@ Status quant(Options& o, const CLI::App& app) {
   if (means_project(f.model)) MNN_RETURN_IF_ERROR(fill_from_project(o, app));
   MNN_ASSIGN_OR_RETURN(f.images, o.images.over(f.images));
   if (f.output.empty()) return usage_error("expected -o FILE");
-  if (f.calibration.empty() && f.import_scheme.empty()) {
+  if (f.calibration.empty() && f.import_scheme.empty() && f.scheme == "int8") {
     return usage_error("expected --calibration DIR with samples such as the model will meet");
   }
   if (!o.gate.empty()) {
@@ -132,9 +132,32 @@ int main(int argc, char** argv) {
               ->type_name("FILE"));
   c.writes(
       app.add_option("-o,--output", f.output, "The quantized .mnn to write")->type_name("FILE"));
-  app.add_option("--scheme", f.scheme, "int8: u8 activations, s8 weights per channel")
-      ->check(CLI::IsMember({"int8"}))
+  app.add_option(
+         "--scheme", f.scheme,
+         "int8: u8 activations, s8 weights per channel; w8 to w2: weights alone, in so many "
+         "bits, which needs no samples but is better with")
+      ->check(CLI::IsMember({"int8", "w8", "w6", "w4", "w3", "w2"}))
       ->capture_default_str();
+  app.add_option("--group-size", f.group_size,
+                 "w8 to w2: weights that share a scale, 16 to 256; 0: one scale per channel; "
+                 "default: 0 for w8, else 32")
+      ->type_name("N")
+      ->check(whole_number(0, 256));
+  app.add_option_function<std::string>(
+         "--zero-points", [&f](const std::string& v) { f.symmetric = v == "off"; },
+         "w8 to w2: a zero point per scale, or none; default: off for w8 alone")
+      ->check(CLI::IsMember({"on", "off"}));
+  app.add_option(
+         "--level", f.level,
+         "w8 to w2: fast takes scales from the range of the weights, default searches them, best "
+         "also makes up for each rounding (GPTQ)")
+      ->check(CLI::IsMember({"fast", "default", "best"}))
+      ->capture_default_str();
+  app.add_option("--keep-float", f.keep_float,
+                 "w8 to w2: layers whose weights stay as they are; * stands for any text. "
+                 "Repeatable")
+      ->type_name("PATTERN")
+      ->allow_extra_args(false);
   c.reads(app.add_option("--calibration", f.calibration,
                          "Samples in name order: .npy, images, folders of images, sub-folders with "
                          "input_<i>.npy, or an .npz")

@@ -6,56 +6,22 @@
 #include <tuple>
 
 #include "libquant/calibrate/data_check.h"
+#include "libquant/measure/judge.h"
 #include "libquant/report/islands.h"
 #include "libquant/report/layer_report.h"
 #include "libquant/report/scheme.h"
 #include "libquant/search/promote.h"
 #include "libquant/search/search.h"
+#include "libquant/weights/weight_only.h"
 #include "libruntime/core/half.h"
 #include "libruntime/core/quant.h"
-#include "libruntime/core/task_metrics.h"
 #include "libruntime/report/format.h"
 
 namespace mnn {
 namespace {
 
-struct Split {
-  SampleSet calibration, holdout;
-  std::string note;
-  bool measures_calibration = false;  // nothing was held back
-};
-
-Split split_samples(const SampleSource& calibration, const SampleSource& holdout) {
-  Split split;
-  split.calibration.source = &calibration;
-  if (holdout.count > 0) {
-    split.holdout.source = &holdout;
-    for (size_t i = 0; i < holdout.count; ++i) split.holdout.indices.push_back(i);
-    for (size_t i = 0; i < calibration.count; ++i) split.calibration.indices.push_back(i);
-    return split;
-  }
-  split.holdout.source = &calibration;
-  if (calibration.count == 0) return split;
-  if (calibration.count < 4) {
-    for (size_t i = 0; i < calibration.count; ++i) {
-      split.calibration.indices.push_back(i);
-      split.holdout.indices.push_back(i);
-    }
-    split.measures_calibration = true;
-    split.note = "fewer than 4 samples: errors are measured on the calibration samples themselves";
-    return split;
-  }
-  for (size_t i = 0; i < calibration.count; ++i) {
-    (i % 4 == 3 ? split.holdout : split.calibration).indices.push_back(i);
-  }
-  split.note = "every fourth calibration sample in name order was held back";
-  return split;
-}
-
 // Float MACs worth a warning.
 constexpr double kNotableMacShare = 0.01;
-// Fewer samples than this say little.
-constexpr size_t kFewSamples = 8;
 // A model that shrinks less says why, unless there is nothing in it.
 constexpr double kLeastShrink = 2;
 constexpr int64_t kNotableBytes = 4096;
@@ -96,14 +62,6 @@ std::string reason_of(const KeptFloat& kept) {
   return kept.name + " stays float: as bytes it costs " + cost + " dB at the output";
 }
 
-// Per value of a quantized graph whether any of it was quantized on the way.
-std::vector<char> touched_values(const Graph& graph) {
-  std::vector<char> touched(graph.values.size(), 0);
-  for (size_t v = 0; v < graph.values.size(); ++v) touched[v] = graph.values[v].quant.has_value();
-  mark_what_follows(graph, touched, [](const Node&) { return false; });
-  return touched;
-}
-
 // A quantizer at work: what all phases share.
 class Quantizer {
  public:
@@ -114,41 +72,27 @@ class Quantizer {
     MNN_RETURN_IF_ERROR(verify(graph_));
     const bool import = !options_.import_scheme.empty();
     if (calibration.count == 0 && !import) return usage_error("there is no calibration sample");
-    std::vector<OutputSlice> by_hand;
-    for (const std::string& text : options_.output_slices) {
-      MNN_ASSIGN_OR_RETURN(OutputSlice slice, parse_slice(graph_, text));
-      by_hand.push_back(std::move(slice));
-    }
-    for (const std::string& spec : options_.metrics)
-      MNN_RETURN_IF_ERROR(make_metric(graph_, spec).status());
-    const Split split = split_samples(calibration, holdout);
+    MNN_RETURN_IF_ERROR(check_judging(graph_, options_));
+    const SampleSplit split = split_samples(calibration, holdout);
     if (plan_quantization(graph_).layers.empty()) {
       return unsupported("no Conv, Gemm or MatMul with float operands to quantize");
     }
-    MNN_RETURN_IF_ERROR(check_data(split, calibration.count, import));
     report_.scheme = options_.scheme;
     report_.calibration_samples = import ? 0 : split.calibration.size();
-    report_.holdout_samples = split.holdout.size();
-    report_.holdout_note = split.note;
-    if (split.holdout.size() > 0) {
-      MNN_ASSIGN_OR_RETURN(const auto float_session, open_for_quant(graph_, run_));
-      MNN_ASSIGN_OR_RETURN(reference_, run_all(*float_session, split.holdout));
-      MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> sample, split.holdout.load(0));
-      MNN_ASSIGN_OR_RETURN(const Graph bound, bound_to(graph_, sample));
-      MNN_ASSIGN_OR_RETURN(judged_, judged_slices(bound, reference_, by_hand));
-    }
+    MNN_RETURN_IF_ERROR(report_samples(split, calibration.count, !import, report_));
+    MNN_ASSIGN_OR_RETURN(judge_, Judge::create(graph_, split.holdout, options_, run_));
     if (import) {
       MNN_ASSIGN_OR_RETURN(solution_, read_scheme(graph_, options_.import_scheme));
     } else {
-      MNN_ASSIGN_OR_RETURN(
-          SearchResult found,
-          search_recipe({graph_, split.calibration, split.holdout, reference_, judged_, options_}));
+      MNN_ASSIGN_OR_RETURN(SearchResult found,
+                           search_recipe({graph_, split.calibration, split.holdout,
+                                          judge_.reference(), judge_.judged(), options_}));
       solution_ = std::move(found.best);
       report_.candidates = std::move(found.candidates);
       for (const KeptFloat& kept : found.kept_float) report_.warnings.push_back(reason_of(kept));
       if (solution_.calibration) {
         for (std::string& fault : check_tensors(solution_.graph, *solution_.calibration))
-          add_fault(std::move(fault));
+          add_fault(report_, std::move(fault));
       }
     }
     QuantResult result;
@@ -160,36 +104,12 @@ class Quantizer {
   }
 
  private:
-  void add_fault(std::string fault) {
-    report_.warnings.push_back(fault);
-    report_.data_faults.push_back(std::move(fault));
-  }
-
-  // What the samples alone tell.
-  Status check_data(const Split& split, size_t given, bool import) {
-    if (split.holdout.size() == 0) return {};
-    if (!import && given < kFewSamples) {
-      add_fault("only " + std::to_string(given) + (given == 1 ? " sample" : " samples") +
-                ": fewer than " + std::to_string(kFewSamples) +
-                " say little about what the model will meet");
-    }
-    if (split.measures_calibration && !import) {
-      add_fault(
-          "the result is measured on the samples it was calibrated with: none was held back "
-          "(--holdout, or 4 samples and more)");
-    }
-    MNN_ASSIGN_OR_RETURN(std::vector<std::string> faults,
-                         check_samples(import ? split.holdout : split.calibration, split.holdout));
-    for (std::string& fault : faults) add_fault(std::move(fault));
-    return {};
-  }
-
   // Where the goal is missed: layers go to float until it is reached.
   Status promote(const SampleSet& holdout) {
     if (!options_.reached || holdout.size() == 0) return {};
     const auto reached = [&](const Graph& graph) -> Result<bool> {
       QuantReport trial;
-      MNN_RETURN_IF_ERROR(measure(graph, holdout, trial));
+      MNN_RETURN_IF_ERROR(judge_.measure(graph, holdout, trial));
       return options_.reached(graph, trial);
     };
     const Graph all = annotate(solution_.graph, solution_.plan, solution_.decisions);
@@ -223,8 +143,8 @@ class Quantizer {
     solution_.recipe += ", " + std::to_string(report_.promotions.layers.size()) + " promoted";
     // That is the recipe now.
     QuantReport trial;
-    MNN_RETURN_IF_ERROR(
-        measure(annotate(solution_.graph, solution_.plan, solution_.decisions), holdout, trial));
+    MNN_RETURN_IF_ERROR(judge_.measure(
+        annotate(solution_.graph, solution_.plan, solution_.decisions), holdout, trial));
     for (TriedRecipe& tried : report_.candidates) tried.chosen = false;
     report_.candidates.push_back(
         {solution_.recipe, trial.samples.mean_snr_db(), trial.samples.worst_snr_db(), true});
@@ -234,8 +154,8 @@ class Quantizer {
   Result<std::vector<LayerError>> layer_errors(
       const SampleSet& holdout,
       const std::function<void(const std::string&, int64_t, int64_t)>& progress) {
-    return report_layers({solution_.graph, solution_.plan, solution_.decisions, reference_, judged_,
-                          holdout, run_, progress,
+    return report_layers({solution_.graph, solution_.plan, solution_.decisions, judge_.reference(),
+                          judge_.judged(), holdout, run_, progress,
                           solution_.calibration ? &*solution_.calibration : nullptr});
   }
 
@@ -251,13 +171,7 @@ class Quantizer {
   }
 
   Status measure_result(const Graph& graph, const SampleSet& holdout) {
-    MNN_RETURN_IF_ERROR(measure(graph, holdout, report_));
-    const std::vector<char> touched = touched_values(graph);
-    for (size_t o = 0; o < report_.outputs.size(); ++o) {
-      if (report_.outputs[o].whole.constant && touched[static_cast<size_t>(graph.outputs[o])])
-        add_fault("output " + report_.outputs[o].name +
-                  " is the same on all held-back samples: its error says nothing");
-    }
+    MNN_RETURN_IF_ERROR(judge_.measure_result(graph, holdout, report_));
     MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(graph, run_));
     MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> sample, holdout.load(0));
     // Samples may differ in shape: the first is the one to count by.
@@ -281,57 +195,12 @@ class Quantizer {
     return {};
   }
 
-  // Everything about the outputs on the held-back samples.
-  Status measure(const Graph& graph, const SampleSet& holdout, QuantReport& report) const {
-    MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(graph, run_));
-    MNN_ASSIGN_OR_RETURN(const auto outputs, run_all(*session, holdout));
-    MNN_RETURN_IF_ERROR(measure_outputs(outputs, report));
-    SampleErrors& each = report.samples;
-    for (const OutputSlice& slice : judged_.slices) each.slice_names.push_back(slice.name);
-    for (size_t s = 0; s < outputs.size(); ++s) {
-      MNN_ASSIGN_OR_RETURN(const auto errors, slice_errors(judged_, reference_[s], outputs[s]));
-      each.samples.push_back({holdout.name(s), holdout.indices[s], sample_snr_db(judged_, errors),
-                              sample_slice_snrs_db(judged_, errors)});
-    }
-    each.constant = std::all_of(report.outputs.begin(), report.outputs.end(),
-                                [](const OutputError& o) { return o.whole.constant; });
-    report.argmax_agreement = argmax_agreement(graph_, reference_, outputs);
-    for (const std::string& spec : options_.metrics) {
-      MNN_ASSIGN_OR_RETURN(const auto metric, make_metric(graph_, spec));
-      for (size_t s = 0; s < outputs.size(); ++s) {
-        const Status status = metric->add(reference_[s], outputs[s]);
-        if (!status.ok()) return status.context("--metric " + spec);
-      }
-      report.metrics.push_back({spec, metric->value()});
-    }
-    return {};
-  }
-
-  Status measure_outputs(const std::vector<std::vector<Tensor>>& outputs,
-                         QuantReport& report) const {
-    MNN_ASSIGN_OR_RETURN(const auto whole, output_errors(reference_, outputs));
-    MNN_ASSIGN_OR_RETURN(const auto parts, slice_errors(judged_, reference_, outputs));
-    for (size_t o = 0; o < whole.size(); ++o) {
-      OutputError e{graph_.value(graph_.outputs[o]).name, metrics_of(whole[o]), {}};
-      e.whole.constant = e.whole.constant || never_changes(reference_, o);
-      for (size_t i = 0; i < parts.size(); ++i) {
-        const OutputSlice& slice = judged_.slices[i];
-        if (slice.output != o || slice.whole()) continue;
-        e.slices.push_back({slice.name, metrics_of(parts[i])});
-        e.slices.back().metrics.constant |= e.whole.constant;
-      }
-      report.outputs.push_back(std::move(e));
-    }
-    return {};
-  }
-
   const Graph& graph_;
   const QuantOptions& options_;
   RunOptions run_;
   Solution solution_;
   QuantReport report_;
-  std::vector<std::vector<Tensor>> reference_;  // float outputs of the held-back samples
-  JudgedSlices judged_;
+  Judge judge_;
 };
 
 // The samples as the graph takes them whose border was widened.
@@ -374,7 +243,7 @@ std::vector<std::pair<std::string, double>> quantize_stages(const QuantOptions& 
 
 Result<QuantResult> quantize(const Graph& graph, const SampleSource& calibration,
                              const SampleSource& holdout, const QuantOptions& options) {
-  if (options.scheme != "int8") return usage_error("scheme " + options.scheme + ": expected int8");
+  MNN_ASSIGN_OR_RETURN(const int weight_bits, weight_only_bits(options.scheme));
   QuantOptions own = options;
   if (own.engine == nullptr) {
     EngineOptions engine;
@@ -397,7 +266,9 @@ Result<QuantResult> quantize(const Graph& graph, const SampleSource& calibration
   }
   MNN_ASSIGN_OR_RETURN(
       QuantResult result,
-      Quantizer(wide, inner).run(in_f32(calibration, border), in_f32(holdout, border)));
+      weight_bits > 0
+          ? quantize_weights_only(wide, in_f32(calibration, border), in_f32(holdout, border), inner)
+          : Quantizer(wide, inner).run(in_f32(calibration, border), in_f32(holdout, border)));
   narrow_border(result.graph, border);
   MNN_RETURN_IF_ERROR(restore_half(result.graph, storage).status());
   QuantReport& report = result.report;

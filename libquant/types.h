@@ -34,7 +34,15 @@ struct SampleSource {
 };
 
 struct QuantOptions {
-  std::string scheme = "int8";
+  std::string scheme = "int8";  // or weight-only: w8, w6, w4, w3, w2
+  // Of weight-only schemes. Weights that share a scale, 0: one scale per channel; default: per
+  // channel for w8, else 32.
+  std::optional<int64_t> group_size;
+  std::optional<bool> symmetric;  // without zero points; default: w8 alone
+  // Scales from the range alone; searched; and GPTQ on what the calibration samples show.
+  enum class Level { kFast, kDefault, kBest };
+  Level level = Level::kDefault;
+  std::vector<std::string> keep_float;  // names of layers, * for any text
   CalibrationMethod method = CalibrationMethod::kAuto;
   WeightScale weight_scale = WeightScale::kAbsMax;
   OverflowFix overflow_fix = OverflowFix::kAuto;

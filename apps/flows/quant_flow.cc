@@ -12,6 +12,7 @@
 #include "apps/flows/run_facts.h"
 #include "apps/flows/samples.h"
 #include "apps/flows/thumbnail.h"
+#include "libquant/weights/weight_only.h"
 #include "libruntime/core/io/file.h"
 #include "libruntime/report/format.h"
 #include "libruntime/report/html.h"
@@ -135,12 +136,40 @@ Status check_quant_report_name(const std::string& path) {
   return usage_error("--report " + path + ": expected a name ending in .json, .html or .xml");
 }
 
+// What belongs to one kind of scheme says nothing about the other.
+Status check_scheme_flags(const QuantFlow& flow) {
+  MNN_ASSIGN_OR_RETURN(const int bits, weight_only_bits(flow.scheme));
+  const auto refuse = [&](bool given, const std::string& flag, const char* of) -> Status {
+    if (!given) return {};
+    return usage_error(flag + " is of " + of + ", not of --scheme " + flow.scheme);
+  };
+  if (bits == 0) {
+    constexpr const char* kOf = "weight-only schemes (w8 to w2)";
+    MNN_RETURN_IF_ERROR(refuse(flow.group_size.has_value(), "--group-size", kOf));
+    MNN_RETURN_IF_ERROR(refuse(flow.symmetric.has_value(), "--zero-points", kOf));
+    MNN_RETURN_IF_ERROR(refuse(flow.level != "default", "--level", kOf));
+    return refuse(!flow.keep_float.empty(), "--keep-float", kOf);
+  }
+  constexpr const char* kOf = "int8";
+  MNN_RETURN_IF_ERROR(refuse(flow.method != "auto", "--method", kOf));
+  MNN_RETURN_IF_ERROR(refuse(flow.weight_scale != "absmax", "--weight-scale", kOf));
+  MNN_RETURN_IF_ERROR(refuse(flow.overflow_fix != "auto", "--overflow-fix", kOf));
+  MNN_RETURN_IF_ERROR(refuse(!flow.import_scheme.empty(), "--import-scheme", kOf));
+  return refuse(!flow.export_scheme.empty(), "--export-scheme", kOf);
+}
+
 Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events) {
   const auto start = std::chrono::steady_clock::now();
   for (const std::string& r : flow.reports) MNN_RETURN_IF_ERROR(check_quant_report_name(r));
-  if (flow.scheme != "int8") return usage_error("--scheme " + flow.scheme + ": expected int8");
   QuantOptions options;
   options.scheme = flow.scheme;
+  options.group_size = flow.group_size;
+  options.symmetric = flow.symmetric;
+  options.level = flow.level == "fast"   ? QuantOptions::Level::kFast
+                  : flow.level == "best" ? QuantOptions::Level::kBest
+                                         : QuantOptions::Level::kDefault;
+  options.keep_float = flow.keep_float;
+  MNN_RETURN_IF_ERROR(check_scheme_flags(flow));
   MNN_ASSIGN_OR_RETURN(options.method, parse_method(flow.method));
   if (flow.weight_scale == "mse") options.weight_scale = WeightScale::kMse;
   if (flow.overflow_fix == "on") options.overflow_fix = OverflowFix::kOn;
@@ -182,6 +211,9 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
     if (calibration.count + holdout.count == 0 && flow.thresholds.accuracy()) {
       return usage_error("accuracy thresholds need samples: --calibration or --holdout");
     }
+  } else if (calibration.count + holdout.count == 0) {
+    if (flow.thresholds.accuracy())
+      return usage_error("accuracy thresholds need samples: --calibration or --holdout");
   } else {
     MNN_ASSIGN_OR_RETURN(options.calibration_json, describe_data(samples, graph));
   }

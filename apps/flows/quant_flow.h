@@ -20,6 +20,11 @@ struct QuantFlow {
   ImageOptions images;
   std::string scheme = "int8", method = "auto", weight_scale = "absmax";
   std::string overflow_fix = "auto";
+  // Of weight-only schemes, as in QuantOptions.
+  std::optional<int64_t> group_size;
+  std::optional<bool> symmetric;
+  std::string level = "default";  // "fast", "best"
+  std::vector<std::string> keep_float;
   bool requantize = false;  // a model that is quantized already: what of it is not
   Thresholds thresholds;
   std::vector<std::string> reports;  // .json, .html, .xml (JUnit)

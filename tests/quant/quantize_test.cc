@@ -209,7 +209,7 @@ TEST(Quantize, WithoutHoldoutEveryFourthIsHeldBack) {
 TEST(Quantize, RefusesWhatCannotBeQuantized) {
   QuantOptions o;
   EXPECT_EQ(quantize(net(), {}, {}, o).status().code(), Code::kUsage);
-  o.scheme = "w2";
+  o.scheme = "w5";
   EXPECT_EQ(quantize(net(), samples(4, 1), {}, o).status().code(), Code::kUsage);
   Graph plain = parse_graph("graph g(x: f32[1,3,9,9]) -> (y) {\n  y = Relu(x)\n}").value();
   ASSERT_TRUE(infer_types(plain).ok());

@@ -1,0 +1,254 @@
+#include "libquant/weights/gptq.h"
+
+#include "libruntime/core/quant.h"
+
+namespace mnn {
+namespace {
+
+// Of a matrix [inputs, outputs] inside a tensor.
+struct MatrixView {
+  int64_t inputs = 0, outputs = 0, input_stride = 1, output_stride = 1;
+  MatrixView(const std::vector<int64_t>& dims, const GroupFormat& f) {
+    const auto axis = static_cast<size_t>(f.axis), channel = static_cast<size_t>(f.channel_axis);
+    inputs = dims[axis];
+    outputs = dims[channel];
+    if (axis < channel) {
+      input_stride = outputs;
+    } else {
+      output_stride = inputs;
+    }
+  }
+  int64_t at(int64_t k, int64_t n) const { return k * input_stride + n * output_stride; }
+  // The group of input k in output n.
+  int64_t entry(int64_t k, int64_t n, int64_t group) const {
+    if (group == 0) return n;
+    const int64_t parts = (inputs + group - 1) / group;
+    return input_stride > output_stride || outputs == 1 ? k / group * outputs + n
+                                                        : n * parts + k / group;
+  }
+};
+
+// [begin, end) of `count` for one of `parts`.
+std::pair<int64_t, int64_t> share(int64_t count, int part, int parts) {
+  return {count * part / parts, count * (part + 1) / parts};
+}
+
+// U of H^-1 = U^T U for the damped Gram matrix, upper triangle in rows; empty where it is not
+// positive definite.
+std::vector<double> inverse_factor(const Gram& gram, double damping) {
+  const int64_t n = gram.size();
+  const auto at = [n](int64_t i, int64_t j) { return static_cast<size_t>(i * n + j); };
+  // L of H = L L^T, lower triangle in rows.
+  std::vector<double> l(static_cast<size_t>(n * n), 0.0);
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t j = 0; j <= i; ++j) {
+      double sum = gram.at(i, j) + (i == j ? damping : 0);
+      const double *a = &l[at(i, 0)], *b = &l[at(j, 0)];
+      double dot = 0;
+      for (int64_t k = 0; k < j; ++k) dot += a[k] * b[k];
+      sum -= dot;
+      if (i == j) {
+        if (!(sum > 0)) return {};
+        l[at(i, i)] = std::sqrt(sum);
+      } else {
+        l[at(i, j)] = sum / l[at(j, j)];
+      }
+    }
+  }
+  // M = L^-1, lower; H^-1 = M^T M.
+  std::vector<double> m(static_cast<size_t>(n * n), 0.0);
+  for (int64_t i = 0; i < n; ++i) {
+    double* row = &m[at(i, 0)];
+    for (int64_t k = 0; k < i; ++k) {
+      const double f = l[at(i, k)];
+      const double* other = &m[at(k, 0)];
+      for (int64_t j = 0; j <= k; ++j) row[j] -= f * other[j];
+    }
+    const double scale = 1 / l[at(i, i)];
+    for (int64_t j = 0; j < i; ++j) row[j] *= scale;
+    row[i] = scale;
+  }
+  // The upper Cholesky factor of M^T M by the same from the other end: with J the reversal,
+  // H^-1 = U^T U, U upper, is what GPTQ calls Cholesky(H^-1)^T. U = (lower factor of H^-1)^T.
+  std::vector<double> inverse(static_cast<size_t>(n * n), 0.0);
+  for (int64_t k = 0; k < n; ++k) {
+    const double* row = &m[at(k, 0)];
+    for (int64_t i = 0; i <= k; ++i) {
+      double* to = &inverse[at(i, 0)];
+      for (int64_t j = 0; j <= i; ++j) to[j] += row[i] * row[j];
+    }
+  }
+  std::vector<double>& c = l;
+  std::ranges::fill(c, 0.0);
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t j = 0; j <= i; ++j) {
+      const double *a = &c[at(i, 0)], *b = &c[at(j, 0)];
+      double dot = 0;
+      for (int64_t k = 0; k < j; ++k) dot += a[k] * b[k];
+      const double sum = inverse[at(i, j)] - dot;
+      if (i == j) {
+        if (!(sum > 0)) return {};
+        c[at(i, i)] = std::sqrt(sum);
+      } else {
+        c[at(i, j)] = sum / c[at(j, j)];
+      }
+    }
+  }
+  std::vector<double> u(static_cast<size_t>(n * n), 0.0);
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t j = i; j < n; ++j) u[at(i, j)] = c[at(j, i)];
+  }
+  return u;
+}
+
+}  // namespace
+
+void Gram::add(const float* x, int64_t rows, int64_t row_stride, int64_t stride, ThreadPool& pool) {
+  rows_ += rows;
+  // Panels of rows, so that what is read stays near; each sum is made in the order of the rows.
+  constexpr int64_t kPanel = 64;
+  const int parts = pool.threads();
+  std::vector<double> panel(static_cast<size_t>(kPanel * size_));
+  for (int64_t begin = 0; begin < rows; begin += kPanel) {
+    const int64_t count = std::min(kPanel, rows - begin);
+    for (int64_t r = 0; r < count; ++r) {
+      for (int64_t i = 0; i < size_; ++i)
+        panel[static_cast<size_t>(r * size_ + i)] =
+            static_cast<double>(x[(begin + r) * row_stride + i * stride]);
+    }
+    pool.parallel(parts, [&](int part) {
+      // Rows of the triangle are longer towards the end: they are dealt in turn.
+      for (int64_t i = part; i < size_; i += parts) {
+        double* to = &sums_[static_cast<size_t>(i * size_)];
+        for (int64_t r = 0; r < count; ++r) {
+          const double* row = &panel[static_cast<size_t>(r * size_)];
+          const double f = row[i];
+          if (f == 0) continue;
+          for (int64_t j = 0; j <= i; ++j) to[j] += f * row[j];
+        }
+      }
+    });
+  }
+}
+
+void Gram::add(const Tensor& t, int axis, ThreadPool& pool) {
+  const auto rank = static_cast<int>(t.rank());
+  const int at = axis < 0 ? axis + rank : axis;
+  if (at < 0 || at >= rank || t.dims()[static_cast<size_t>(at)] != size_) return;
+  int64_t inner = 1;
+  for (size_t d = static_cast<size_t>(at) + 1; d < t.rank(); ++d) inner *= t.dims()[d];
+  const int64_t outer = t.elements() / std::max<int64_t>(1, size_ * inner);
+  const float* x = t.data<float>();
+  if (inner == 1) return add(x, outer, size_, 1, pool);
+  for (int64_t o = 0; o < outer; ++o) add(x + o * size_ * inner, inner, 1, inner, pool);
+}
+
+bool is_matrix(const std::vector<int64_t>& dims, const GroupFormat& format) {
+  for (size_t d = 0; d < dims.size(); ++d) {
+    if (static_cast<int>(d) != format.axis && static_cast<int>(d) != format.channel_axis &&
+        dims[d] != 1)
+      return false;
+  }
+  return format.axis != format.channel_axis;
+}
+
+Result<GroupCodes> encode_gptq(const Tensor& weights, const GroupFormat& format, const Gram& gram,
+                               ThreadPool& pool) {
+  MNN_RETURN_IF_ERROR(check_group_format(weights, format));
+  if (!is_matrix(weights.dims(), format) ||
+      gram.size() != weights.dims()[static_cast<size_t>(format.axis)]) {
+    return internal_error("weights of type " + weights.type_str() + " are no matrix of the inputs");
+  }
+  const MatrixView view(weights.dims(), format);
+  const int64_t inputs = view.inputs;
+  double mean = 0;
+  for (int64_t k = 0; k < inputs; ++k) mean += gram.at(k, k) / static_cast<double>(inputs);
+  if (!std::isfinite(mean)) return invalid("the layer's inputs are not finite");
+  std::vector<double> u;
+  for (double damping = 0.01 * mean + 1e-12; u.empty(); damping *= 10) {
+    if (!std::isfinite(damping)) return invalid("the layer's inputs have no usable Gram matrix");
+    u = inverse_factor(gram, damping);
+  }
+  const bool half = fits_half_scales(weights, format);
+  const GroupEncoder encoder(format, GroupFit::kSearch, half);
+  const int64_t group = format.group > 0 ? format.group : inputs;
+  const int64_t parts_of = format.group > 0 ? (inputs + group - 1) / group : 1;
+  std::vector<double> codes(static_cast<size_t>(weights.elements()));
+  std::vector<double> scales(static_cast<size_t>(view.outputs * parts_of)), zeros(scales.size());
+  const float* w = weights.data<float>();
+  const int threads = pool.threads();
+  pool.parallel(threads, [&](int part) {
+    const auto [first, last] = share(view.outputs, part, threads);
+    const int64_t width = last - first;
+    if (width == 0) return;
+    // What is left to code, [inputs, width], and the errors of one row.
+    std::vector<double> left(static_cast<size_t>(inputs * width)),
+        error(static_cast<size_t>(width));
+    for (int64_t k = 0; k < inputs; ++k) {
+      for (int64_t n = 0; n < width; ++n)
+        left[static_cast<size_t>(k * width + n)] = static_cast<double>(w[view.at(k, first + n)]);
+    }
+    WeightGroup g;
+    for (int64_t k = 0; k < inputs; ++k) {
+      if (k % group == 0) {
+        const int64_t end = std::min(inputs, k + group);
+        for (int64_t n = 0; n < width; ++n) {
+          g.w.clear();
+          g.h.clear();
+          for (int64_t i = k; i < end; ++i) {
+            g.w.push_back(left[static_cast<size_t>(i * width + n)]);
+            g.h.push_back(gram.at(i, i) + 0.01 * mean);
+          }
+          encoder.encode(g);
+          const auto e = static_cast<size_t>(view.entry(k, first + n, format.group));
+          scales[e] = g.scale;
+          zeros[e] = g.zero;
+        }
+      }
+      const double* row = &u[static_cast<size_t>(k * inputs)];
+      for (int64_t n = 0; n < width; ++n) {
+        const auto e = static_cast<size_t>(view.entry(k, first + n, format.group));
+        const double value = left[static_cast<size_t>(k * width + n)];
+        const double code = encoder.code_of(value, scales[e], zeros[e]);
+        codes[static_cast<size_t>(view.at(k, first + n))] = code;
+        error[static_cast<size_t>(n)] = (value - (code - zeros[e]) * scales[e]) / row[k];
+      }
+      for (int64_t j = k + 1; j < inputs; ++j) {
+        const double f = row[j];
+        double* to = &left[static_cast<size_t>(j * width)];
+        for (int64_t n = 0; n < width; ++n) to[n] -= f * error[static_cast<size_t>(n)];
+      }
+    }
+  });
+  return assemble_codes(weights, format, half, codes, scales, zeros);
+}
+
+Result<double> output_error(const Tensor& weights, const GroupFormat& format,
+                            const GroupCodes& codes, const Gram& gram, ThreadPool& pool) {
+  MNN_ASSIGN_OR_RETURN(const Tensor back, dequantize_tensor(codes.stored, codes.params));
+  const MatrixView view(weights.dims(), format);
+  const float *w = weights.data<float>(), *q = back.data<float>();
+  std::vector<double> sums(static_cast<size_t>(view.outputs), 0.0);
+  const int threads = pool.threads();
+  pool.parallel(threads, [&](int part) {
+    std::vector<double> d(static_cast<size_t>(view.inputs));
+    for (int64_t n = part; n < view.outputs; n += threads) {
+      for (int64_t k = 0; k < view.inputs; ++k) {
+        const auto i = view.at(k, n);
+        d[static_cast<size_t>(k)] = static_cast<double>(w[i]) - static_cast<double>(q[i]);
+      }
+      double sum = 0;
+      for (int64_t i = 0; i < view.inputs; ++i) {
+        double dot = 0;
+        for (int64_t j = 0; j < i; ++j) dot += gram.at(i, j) * d[static_cast<size_t>(j)];
+        sum += d[static_cast<size_t>(i)] * (2 * dot + gram.at(i, i) * d[static_cast<size_t>(i)]);
+      }
+      sums[static_cast<size_t>(n)] = sum;
+    }
+  });
+  double all = 0;
+  for (const double s : sums) all += s;
+  return all;
+}
+
+}  // namespace mnn

@@ -1,0 +1,515 @@
+#include "libquant/weights/weight_only.h"
+
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "libquant/measure/judge.h"
+#include "libquant/measure/node_graph.h"
+#include "libquant/weights/gptq.h"
+#include "libquant/weights/weight_role.h"
+#include "libruntime/core/op.h"
+#include "libruntime/core/quant.h"
+#include "libruntime/engine.h"
+
+namespace mnn {
+namespace {
+
+constexpr size_t kObservedSamples = 16;  // that tell which inputs count
+constexpr size_t kGramSamples = 32;
+constexpr int64_t kMostInputs = 8192;               // of a layer that gets GPTQ
+constexpr int64_t kGramBytes = int64_t{512} << 20;  // held at once
+constexpr size_t kLayerSamples = 8, kContributionSamples = 3;
+constexpr size_t kLayersAtOnce = 16;
+constexpr double kMostFloatBytes = 0.5;  // of the weights, for a goal
+
+SampleSet first_of(const SampleSet& all, size_t count) {
+  SampleSet some = all;
+  some.indices.resize(std::min(count, all.size()));
+  return some;
+}
+
+// A weight of the main graph and the first layer that reads it.
+struct Target {
+  ValueId weight = kNoValue;
+  NodeId node = -1;
+  WeightRole role;
+  GroupCodes codes;
+};
+
+class WeightQuantizer {
+ public:
+  WeightQuantizer(const Graph& graph, const QuantOptions& options, int bits)
+      : graph_(graph), options_(options), run_{options.engine} {
+    format_.bits = bits;
+    format_.group = options.group_size.value_or(bits == 8 ? 0 : 32);
+    format_.symmetric = options.symmetric.value_or(bits == 8);
+  }
+
+  Result<QuantResult> run(const SampleSource& calibration, const SampleSource& holdout) {
+    MNN_RETURN_IF_ERROR(verify(graph_));
+    MNN_RETURN_IF_ERROR(check_judging(graph_, options_));
+    MNN_RETURN_IF_ERROR(find_targets());
+    const bool measured = calibration.count + holdout.count > 0;
+    const SampleSplit split = split_samples(calibration, holdout);
+    QuantReport& report = result_.report;
+    report.scheme = options_.scheme;
+    report.calibration_samples = split.calibration.size();
+    if (measured)
+      MNN_RETURN_IF_ERROR(report_samples(split, calibration.count, calibration.count > 0, report));
+    MNN_ASSIGN_OR_RETURN(judge_, Judge::create(graph_, split.holdout, options_, run_));
+    MNN_RETURN_IF_ERROR(look_at_inputs(first_of(split.calibration, kObservedSamples)));
+    MNN_RETURN_IF_ERROR(encode_with_inputs(first_of(split.calibration, kGramSamples)));
+    result_.graph = graph_;
+    MNN_RETURN_IF_ERROR(encode(result_.graph, true));
+    report.method = method();
+    if (!measured) {
+      report.warnings.push_back("without samples nothing was measured");
+      return std::move(result_);
+    }
+    if (options_.layer_report || options_.reached) {
+      MNN_RETURN_IF_ERROR(measure_layers(split.holdout));
+      MNN_RETURN_IF_ERROR(promote(split.holdout));
+    }
+    MNN_RETURN_IF_ERROR(judge_.measure_result(result_.graph, split.holdout, report));
+    return std::move(result_);
+  }
+
+ private:
+  bool fast() const { return options_.level == QuantOptions::Level::kFast; }
+  void progress(const char* stage, size_t done, size_t total) const {
+    if (options_.progress)
+      options_.progress(stage, static_cast<int64_t>(done), static_cast<int64_t>(total));
+  }
+
+  std::string method() const {
+    std::string text = fast()         ? "rounded"
+                       : gptq_ > 0    ? "GPTQ"
+                       : inputs_seen_ ? "searched, weighed"
+                                      : "searched";
+    text += format_.group > 0 ? ", groups of " + std::to_string(format_.group) : ", per channel";
+    return text + (format_.symmetric ? ", symmetric" : "");
+  }
+
+  bool keeps(const std::string& name) {
+    bool kept = false;
+    for (const std::string& pattern : options_.keep_float) {
+      if (fnmatch(pattern.c_str(), name.c_str(), 0) != 0) continue;
+      kept = true;
+      used_.insert(pattern);
+    }
+    return kept;
+  }
+
+  void find_in(const Graph& graph, bool main) {
+    for (size_t n = 0; n < graph.nodes.size(); ++n) {
+      const Node& node = graph.nodes[n];
+      for (const Graph& g : node.subgraphs) find_in(g, false);
+      const bool kept = keeps(display_name(graph, node));
+      for (size_t i = 0; i < node.own_inputs(); ++i) {
+        if (node.inputs[i] == kNoValue || !is_weight(graph.value(node.inputs[i]))) continue;
+        const auto role = weight_role(graph, node, i);
+        if (!role) continue;
+        const std::byte* data = graph.value(node.inputs[i]).data.raw();
+        if (kept) kept_.insert(data);
+        if (!roles_.emplace(data, *role).second || !main) continue;
+        targets_.push_back({node.inputs[i], static_cast<NodeId>(n), *role, {}});
+      }
+    }
+  }
+
+  Status find_targets() {
+    find_in(graph_, true);
+    for (const std::string& pattern : options_.keep_float) {
+      if (!used_.contains(pattern))
+        return usage_error("--keep-float " + pattern + ": no layer has such a name");
+    }
+    std::erase_if(targets_, [&](const Target& t) {
+      return kept_.contains(graph_.value(t.weight).data.raw());
+    });
+    for (const std::byte* data : kept_) roles_.erase(data);
+    if (!roles_.empty()) return {};
+    return unsupported("no weights of " + std::to_string(kLeastWeights) +
+                       " elements or more to quantize");
+  }
+
+  Status look_at_inputs(const SampleSet& samples) {
+    if (samples.size() == 0 || fast()) return {};
+    std::map<ValueId, size_t> at;
+    std::vector<ValueId> values;
+    std::vector<int> axes;
+    for (const Target& t : targets_) {
+      const ValueId v = input_of(t);
+      if (v == kNoValue || !at.emplace(v, values.size()).second) continue;
+      values.push_back(v);
+      axes.push_back(t.role.input_axis);
+    }
+    std::vector<MeanSquare> seen(values.size());
+    MNN_RETURN_IF_ERROR(observe(
+        graph_, values, samples, run_,
+        [&](size_t value, size_t, const Tensor& tensor) -> Status {
+          seen[value].add(tensor, axes[value]);
+          return {};
+        },
+        [&](int64_t done, int64_t total) {
+          progress("activations", static_cast<size_t>(done), static_cast<size_t>(total));
+        }));
+    for (const Target& t : targets_) {
+      const auto it = at.find(input_of(t));
+      if (it == at.end() || axes[it->second] != t.role.input_axis) continue;
+      const Tensor& w = graph_.value(t.weight).data;
+      importance_[w.raw()] =
+          seen[it->second].importance(w.dims()[static_cast<size_t>(t.role.axis)]);
+      inputs_seen_ = true;
+    }
+    return {};
+  }
+
+  GroupFormat format_of(const Tensor& weights, const WeightRole& role) const {
+    GroupFormat format = format_;
+    format.axis = role.axis;
+    format.channel_axis = role.channel_axis;
+    // A short axis has no groups: depthwise filters, the first convolution.
+    if (weights.dims()[static_cast<size_t>(format.axis)] < 16) format.group = 0;
+    return format;
+  }
+
+  // What the layer reads beside its weights; kNoValue where that says nothing of them.
+  ValueId input_of(const Target& t) const {
+    if (t.role.input < 0) return kNoValue;
+    const ValueId v = graph_.node(t.node).inputs[static_cast<size_t>(t.role.input)];
+    if (v == kNoValue || graph_.value(v).kind == ValueKind::kConstant ||
+        graph_.value(v).type.dtype != DType::kF32) {
+      return kNoValue;
+    }
+    return v;
+  }
+
+  // GPTQ for the layers that are products with a matrix.
+  Status encode_with_inputs(const SampleSet& samples) {
+    if (options_.level != QuantOptions::Level::kBest) return {};
+    if (samples.size() == 0)
+      return usage_error("--level best looks at calibration samples: expected --calibration");
+    std::map<std::pair<ValueId, int>, std::vector<size_t>> by_input;  // input and its axis
+    for (size_t i = 0; i < targets_.size(); ++i) {
+      const Tensor& w = graph_.value(targets_[i].weight).data;
+      const WeightRole& role = targets_[i].role;
+      if (input_of(targets_[i]) == kNoValue || !is_matrix(w.dims(), format_of(w, role)) ||
+          w.dims()[static_cast<size_t>(role.axis)] > kMostInputs) {
+        continue;
+      }
+      by_input[{input_of(targets_[i]), role.input_axis}].push_back(i);
+    }
+    std::vector<std::pair<ValueId, int>> portion;
+    int64_t bytes = 0;
+    size_t done = 0;
+    for (const auto& [input, targets] : by_input) {
+      const int64_t n = graph_.value(targets_[targets[0]].weight)
+                            .data.dims()[static_cast<size_t>(targets_[targets[0]].role.axis)];
+      if (!portion.empty() && bytes + n * n * 8 > kGramBytes) {
+        MNN_RETURN_IF_ERROR(encode_portion(portion, by_input, samples, done));
+        portion.clear();
+        bytes = 0;
+      }
+      portion.push_back(input);
+      bytes += n * n * 8;
+    }
+    return encode_portion(portion, by_input, samples, done);
+  }
+
+  Status encode_portion(const std::vector<std::pair<ValueId, int>>& inputs,
+                        const std::map<std::pair<ValueId, int>, std::vector<size_t>>& by_input,
+                        const SampleSet& samples, size_t& done) {
+    ThreadPool& pool = options_.engine->pool();
+    std::vector<ValueId> values;
+    std::vector<Gram> grams;
+    for (const auto& [value, axis] : inputs) {
+      const Target& t = targets_[by_input.at({value, axis})[0]];
+      values.push_back(value);
+      grams.emplace_back(graph_.value(t.weight).data.dims()[static_cast<size_t>(t.role.axis)]);
+    }
+    MNN_RETURN_IF_ERROR(observe(
+        graph_, values, samples, run_,
+        [&](size_t v, size_t, const Tensor& t) -> Status {
+          grams[v].add(t, inputs[v].second, pool);
+          return {};
+        },
+        nullptr));
+    for (size_t v = 0; v < values.size(); ++v) {
+      if (grams[v].empty()) continue;
+      for (const size_t i : by_input.at(inputs[v])) {
+        progress("weights", done++, targets_.size());
+        const Value& weight = graph_.value(targets_[i].weight);
+        const auto named = [&](const Status& s) {
+          return s.context("constant '" + weight.name + "'");
+        };
+        if (codes_.contains(weight.data.raw())) continue;
+        const GroupFormat format = format_of(weight.data, targets_[i].role);
+        auto compensated = encode_gptq(weight.data, format, grams[v], pool);
+        if (!compensated.ok()) return named(compensated.status());
+        auto searched = encode_groups(weight.data, format, GroupFit::kSearch,
+                                      importance_[weight.data.raw()], pool);
+        if (!searched.ok()) return named(searched.status());
+        MNN_ASSIGN_OR_RETURN(const double a,
+                             output_error(weight.data, format, *compensated, grams[v], pool));
+        MNN_ASSIGN_OR_RETURN(const double b,
+                             output_error(weight.data, format, *searched, grams[v], pool));
+        gptq_ += a < b;
+        codes_.emplace(weight.data.raw(), std::move(a < b ? *compensated : *searched));
+      }
+    }
+    return {};
+  }
+
+  // Puts codes in the place of every weight; those of one tensor are made once.
+  Status encode(Graph& graph, bool main) {
+    for (size_t v = 0; v < graph.values.size(); ++v) {
+      Value& value = graph.values[v];
+      if (!is_weight(value)) continue;
+      const auto role = roles_.find(value.data.raw());
+      if (role == roles_.end()) continue;
+      auto made = codes_.find(value.data.raw());
+      if (made == codes_.end()) {
+        progress("weights", codes_.size(), roles_.size());
+        const GroupFormat format = format_of(value.data, role->second);
+        auto codes =
+            encode_groups(value.data, format, fast() ? GroupFit::kRound : GroupFit::kSearch,
+                          importance_[value.data.raw()], options_.engine->pool());
+        if (!codes.ok()) return codes.status().context("constant '" + value.name + "'");
+        // The float bytes stay with graph_, so that their address tells them apart.
+        made = codes_.emplace(value.data.raw(), std::move(codes).value()).first;
+      }
+      value.data = made->second.stored;
+      value.quant = made->second.params;
+    }
+    for (Target& t : targets_) {
+      if (main) t.codes = codes_.at(graph_.value(t.weight).data.raw());
+    }
+    for (Node& node : graph.nodes) {
+      for (Graph& g : node.subgraphs) MNN_RETURN_IF_ERROR(encode(g, false));
+    }
+    return {};
+  }
+
+  Status measure_layers(const SampleSet& holdout) {
+    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> sample, holdout.load(0));
+    MNN_ASSIGN_OR_RETURN(const std::vector<int64_t> macs, node_macs(graph_, sample));
+    std::vector<LayerError> layers;
+    for (const Target& t : targets_) {
+      const Node& node = graph_.node(t.node);
+      LayerError e;
+      e.node = t.node;
+      e.name = display_name(graph_, node);
+      e.origin = node.origin;
+      e.op = node.op;
+      for (const FusedOp& f : node.fused) e.op += "+" + f.op;
+      e.macs = macs[static_cast<size_t>(t.node)];
+      e.weight_bytes_before = t.codes.stored.elements() * 4;
+      e.weight_bytes_after = t.codes.stored.bytes() + encoding_bytes(t.codes.params);
+      e.weight_snr_db = metrics_of(t.codes.error).snr_db;
+      layers.push_back(std::move(e));
+    }
+    for (const int64_t m : macs) result_.report.macs += static_cast<double>(m);
+    const SampleSet some = first_of(holdout, kLayerSamples);
+    for (size_t begin = 0; begin < layers.size(); begin += kLayersAtOnce) {
+      const size_t end = std::min(layers.size(), begin + kLayersAtOnce);
+      MNN_RETURN_IF_ERROR(measure_outputs_of(begin, end, some, layers));
+      progress("layer errors", end, layers.size());
+    }
+    MNN_RETURN_IF_ERROR(contributions(first_of(holdout, kContributionSamples), layers));
+    // Rows and targets go together until here.
+    order_.resize(layers.size());
+    for (size_t i = 0; i < order_.size(); ++i) order_[i] = i;
+    std::ranges::stable_sort(order_, [&](size_t a, size_t b) {
+      return layers[a].contribution.snr_db < layers[b].contribution.snr_db;
+    });
+    for (const size_t i : order_) result_.report.layers.push_back(layers[i]);
+    return {};
+  }
+
+  // Isolated and accumulated errors of the layers [begin, end).
+  Status measure_outputs_of(size_t begin, size_t end, const SampleSet& samples,
+                            std::vector<LayerError>& layers) {
+    std::vector<ValueId> values;
+    std::vector<NodeGraph> cuts;
+    std::map<ValueId, size_t> at;
+    const auto want = [&](ValueId v) {
+      if (at.emplace(v, values.size()).second) values.push_back(v);
+    };
+    for (size_t i = begin; i < end; ++i) {
+      const NodeId node = targets_[i].node;
+      cuts.push_back(cut_out(result_.graph, node));
+      want(graph_.node(node).outputs[0]);
+    }
+    const size_t outputs = values.size();
+    std::vector<ErrorSums> isolated(layers.size()), accumulated(layers.size());
+    for (size_t s = 0; s < samples.size(); ++s) {
+      SampleSet one = samples;
+      one.indices = {samples.indices[s]};
+      std::vector<ValueId> all = values;
+      std::map<ValueId, Tensor> floats, codes;
+      for (const NodeGraph& cut : cuts) {
+        for (const ValueId v : cut.reads) {
+          if (at.emplace(v, all.size()).second) all.push_back(v);
+        }
+      }
+      const auto keep = [](const std::vector<ValueId>& ids, std::map<ValueId, Tensor>& to) {
+        return [&ids, &to](size_t value, size_t, const Tensor& t) -> Status {
+          MNN_ASSIGN_OR_RETURN(to[ids[value]], t.clone());
+          return {};
+        };
+      };
+      MNN_RETURN_IF_ERROR(observe(graph_, all, one, run_, keep(all, floats), nullptr));
+      MNN_RETURN_IF_ERROR(observe(result_.graph, values, one, run_, keep(values, codes), nullptr));
+      for (size_t i = begin; i < end; ++i) {
+        const ValueId v = graph_.node(targets_[i].node).outputs[0];
+        if (!floats.contains(v) || !codes.contains(v)) continue;
+        MNN_RETURN_IF_ERROR(accumulated[i].add_or_miss(floats[v], codes[v]));
+        MNN_RETURN_IF_ERROR(isolate(cuts[i - begin], v, floats, isolated[i]));
+      }
+      for (size_t k = outputs; k < all.size(); ++k) at.erase(all[k]);
+    }
+    for (size_t i = begin; i < end; ++i) {
+      layers[i].isolated = metrics_of(isolated[i]);
+      layers[i].accumulated = metrics_of(accumulated[i]);
+    }
+    return {};
+  }
+
+  // The node alone, with its codes, on what the float network gives it.
+  Status isolate(const NodeGraph& cut, ValueId output, const std::map<ValueId, Tensor>& floats,
+                 ErrorSums& sums) const {
+    std::vector<Tensor> inputs;
+    for (size_t k = 0; k < cut.reads.size(); ++k) {
+      const auto it = floats.find(cut.reads[k]);
+      if (it == floats.end()) return {};
+      inputs.push_back(it->second);
+    }
+    MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(cut.graph, run_));
+    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> made, session->run(inputs));
+    const auto& outs = cut.graph.outputs;
+    const auto inside = cut.inside.find(output);
+    const auto at =
+        inside == cut.inside.end() ? outs.end() : std::ranges::find(outs, inside->second);
+    if (at == outs.end()) return {};
+    return sums.add_or_miss(floats.at(output), made[static_cast<size_t>(at - outs.begin())]);
+  }
+
+  // The network with the codes of one layer alone.
+  Status contributions(const SampleSet& samples, std::vector<LayerError>& layers) {
+    std::vector<std::vector<Tensor>> reference(
+        judge_.reference().begin(), judge_.reference().begin() + static_cast<long>(samples.size()));
+    for (size_t i = 0; i < layers.size(); ++i) {
+      progress("contributions", i, layers.size());
+      Graph alone = graph_;
+      put_codes(alone, targets_[i]);
+      MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(std::move(alone), run_));
+      MNN_ASSIGN_OR_RETURN(const auto outputs, run_all(*session, samples));
+      MNN_ASSIGN_OR_RETURN(const auto errors, slice_errors(judge_.judged(), reference, outputs));
+      MNN_ASSIGN_OR_RETURN(const std::vector<double> snrs,
+                           sample_snrs_db(judge_.judged(), reference, outputs));
+      layers[i].contribution = metrics_of(merged(errors));
+      // Free of units, as recipes are chosen.
+      if (!layers[i].contribution.failed) layers[i].contribution.snr_db = mean_of(snrs);
+    }
+    return {};
+  }
+
+  void put_codes(Graph& graph, const Target& t) const {
+    const std::byte* data = graph_.value(t.weight).data.raw();
+    for (Value& value : graph.values) {
+      if (value.kind != ValueKind::kConstant || value.quant || value.data.raw() != data) continue;
+      value.data = t.codes.stored;
+      value.quant = t.codes.params;
+    }
+  }
+
+  // Layers back to float, those that cost most first, until the goal is reached.
+  Status promote(const SampleSet& holdout) {
+    if (!options_.reached) return {};
+    const auto reached = [&](const Graph& graph) -> Result<bool> {
+      QuantReport trial;
+      MNN_RETURN_IF_ERROR(judge_.measure(graph, holdout, trial));
+      return options_.reached(graph, trial);
+    };
+    MNN_ASSIGN_OR_RETURN(const bool enough, reached(result_.graph));
+    if (enough) return {};
+    double all = 0, in_float = 0;
+    for (const Target& t : targets_) all += static_cast<double>(t.codes.stored.elements());
+    Promotions& told = result_.report.promotions;
+    told.tried = true;
+    Graph graph = result_.graph;
+    double float_macs = 0;
+    for (size_t k = 0; k < order_.size() && !told.reached; ++k) {
+      const Target& t = targets_[order_[k]];
+      const auto elements = static_cast<double>(t.codes.stored.elements());
+      if (in_float + elements > kMostFloatBytes * all) continue;
+      progress("promotions", k, order_.size());
+      in_float += elements;
+      const Value& real = graph_.value(t.weight);
+      for (Value& value : graph.values) {
+        if (!value.quant || value.data.raw() != t.codes.stored.raw()) continue;
+        value.data = real.data;
+        value.quant.reset();
+      }
+      told.layers.push_back(result_.report.layers[k].name);
+      float_macs += static_cast<double>(result_.report.layers[k].macs);
+      MNN_ASSIGN_OR_RETURN(told.reached, reached(graph));
+    }
+    if (!told.reached) {
+      told.layers.clear();
+      result_.report.warnings.push_back(
+          "the goal is out of reach with half of the weights in float; nothing was promoted");
+      return {};
+    }
+    told.mac_share = result_.report.macs > 0 ? float_macs / result_.report.macs : 0;
+    result_.report.method += ", " + std::to_string(told.layers.size()) + " promoted";
+    result_.graph = std::move(graph);
+    for (LayerError& e : result_.report.layers) {
+      if (std::ranges::find(told.layers, e.name) != told.layers.end())
+        e.weight_bytes_after = e.weight_bytes_before;
+    }
+    return {};
+  }
+
+  const Graph& graph_;
+  const QuantOptions& options_;
+  RunOptions run_;
+  GroupFormat format_;
+  Judge judge_;
+  QuantResult result_;
+  std::vector<Target> targets_;
+  std::vector<size_t> order_;  // of targets_, the one that costs most first
+  // By the float bytes: what is to be encoded, what counts, what was made.
+  std::map<const std::byte*, WeightRole> roles_;
+  std::map<const std::byte*, std::vector<float>> importance_;
+  std::map<const std::byte*, GroupCodes> codes_;
+  std::set<const std::byte*> kept_;
+  std::set<std::string> used_;  // patterns that fit a layer
+  bool inputs_seen_ = false;
+  int gptq_ = 0;  // weights that it was better for
+};
+
+}  // namespace
+
+Result<int> weight_only_bits(const std::string& scheme) {
+  for (const int bits : {8, 6, 4, 3, 2}) {
+    if (scheme == "w" + std::to_string(bits)) return bits;
+  }
+  if (scheme == "int8") return 0;
+  return usage_error("scheme " + scheme + ": expected int8, w8, w6, w4, w3 or w2");
+}
+
+Result<QuantResult> quantize_weights_only(const Graph& graph, const SampleSource& calibration,
+                                          const SampleSource& holdout,
+                                          const QuantOptions& options) {
+  MNN_ASSIGN_OR_RETURN(const int bits, weight_only_bits(options.scheme));
+  if (!options.import_scheme.empty())
+    return usage_error("scheme files are of int8; " + options.scheme + " has none");
+  return WeightQuantizer(graph, options, bits).run(calibration, holdout);
+}
+
+}  // namespace mnn
