@@ -6,13 +6,13 @@
 #include <tuple>
 
 #include "libquant/calibrate/data_check.h"
-#include "libquant/measure/judge.h"
+#include "libquant/judge.h"
 #include "libquant/report/islands.h"
 #include "libquant/report/layer_report.h"
 #include "libquant/report/scheme.h"
 #include "libquant/search/promote.h"
 #include "libquant/search/search.h"
-#include "libquant/weights/weight_only.h"
+#include "libquant/weight_only.h"
 #include "libruntime/core/half.h"
 #include "libruntime/core/quant.h"
 #include "libruntime/report/format.h"

@@ -12,7 +12,7 @@
 #include "apps/flows/run_facts.h"
 #include "apps/flows/samples.h"
 #include "apps/flows/thumbnail.h"
-#include "libquant/weights/weight_only.h"
+#include "libquant/weight_only.h"
 #include "libruntime/core/io/file.h"
 #include "libruntime/report/format.h"
 #include "libruntime/report/html.h"

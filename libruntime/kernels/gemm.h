@@ -26,6 +26,13 @@ Result<MatrixKernelPtr> make_gemm_f32(const GemmGeometry& geometry, const Weight
                                       const float* bias, const Epilogue& epilogue,
                                       const KernelOptions& options);
 
+// B constant in codes (takes_codes()), one matrix for all items: kept in its bits, unpacked panel
+// by panel in each run, bit for bit as dequantize_tensor() says where alpha is 1.
+struct WeightCodes;
+Result<MatrixKernelPtr> make_gemm_codes(const GemmGeometry& geometry, const WeightCodes& b,
+                                        const float* bias, const Epilogue& epilogue,
+                                        const KernelOptions& options);
+
 // B comes with each run in KernelArgs::b and is packed into scratch.
 Result<MatrixKernelPtr> make_matmul_f32(const GemmGeometry& geometry, const float* bias,
                                         const Epilogue& epilogue, const KernelOptions& options);

@@ -4,6 +4,7 @@
 #include <limits>
 #include <map>
 
+#include "libruntime/kernels/code_panels.h"
 #include "libruntime/kernels/conv_plan.h"
 #include "libruntime/kernels/gemm.h"
 #include "libruntime/kernels/isa.h"
@@ -17,28 +18,47 @@ constexpr int64_t kLeastRowsToPack = 16;
 
 class BatchedGemmF32 final : public MatrixKernel {
  public:
-  // `constant`: B is packed; else it comes with each run.
-  BatchedGemmF32(const GemmGeometry& g, const KernelTable& table, bool constant,
+  enum class Source {
+    kPacked,  // floats, packed when the kernel is made
+    kCodes,   // codes, unpacked panel by panel in each run
+    kRun,     // comes with each run
+  };
+  BatchedGemmF32(const GemmGeometry& g, const KernelTable& table, Source source,
                  const Epilogue& epilogue, const KernelOptions& options)
       : g_(g), table_(table), epilogue_(epilogue), post_(plan_epilogue(epilogue)) {
-    name_ = std::string(constant ? "gemm_f32_" : "matmul_f32_") + table.isa;
-    panels_ = split_columns(g.n, 1, 0, table.lanes, panel_vectors_f32(table, g.m));
+    const char* const kind = source == Source::kPacked  ? "gemm_f32_"
+                             : source == Source::kCodes ? "gemm_codes_"
+                                                        : "matmul_f32_";
+    name_ = std::string(kind) + table.isa;
+    // Codes have one layout for any number of rows.
+    panels_ = split_columns(g.n, 1, 0, table.lanes,
+                            source == Source::kCodes ? std::min(2 * table.vectors_f32, kMaxVectors)
+                                                     : panel_vectors_f32(table, g.m));
     columns_ = padded_columns(panels_, table.lanes);
     units_ = g.batch * static_cast<int64_t>(panels_.size());
     split_ = split_work(g.m, units_, saturating_macs(), options.threads);
-    in_place_ = !constant && !g.b_transposed && g.alpha == 1 && g.m < kLeastRowsToPack;
+    in_place_ = source == Source::kRun && !g.b_transposed && g.alpha == 1 && g.m < kLeastRowsToPack;
     const int64_t widest = int64_t{panels_.front().vectors} * table.lanes;
-    panel_bytes_ = constant ? 0 : round_up(g.k * widest * 4, 64);
+    panel_bytes_ = source == Source::kPacked ? 0 : round_up(g.k * widest * 4, 64);
     rows_block_ = std::min<int64_t>(g.m, kRowsBlock);
     part_scratch_ = panel_bytes_ + 2 * round_up(rows_block_ * 8, 64);
   }
 
   // `b` none: it comes with each run.
   Status pack(const Weights<float>& b, const float* bias, WeightsCache* cache) {
-    AlignedBuffer<float> own(columns_);
-    if (bias) std::copy_n(bias, g_.n, own.data());
-    MNN_ASSIGN_OR_RETURN(bias_, keep(cache, own));
+    MNN_RETURN_IF_ERROR(keep_bias(bias, cache));
     return b ? pack_constant(b, cache) : Status();
+  }
+  Status pack(const WeightCodes& b, const float* bias, WeightsCache* cache) {
+    MNN_RETURN_IF_ERROR(keep_bias(bias, cache));
+    code_panels_ = CodePanels(b, panels_, table_.lanes, g_.k, g_.n);
+    std::string layout = code_panels_.layout(table_);
+    layout.append(reinterpret_cast<const char*>(&g_.alpha), sizeof(g_.alpha));
+    MNN_ASSIGN_OR_RETURN(
+        codes_, keep<std::byte>(cache, b.id, layout, code_panels_.bytes(), [&](std::byte* block) {
+          return code_panels_.pack(b, g_.alpha, block);
+        }));
+    return {};
   }
 
   const char* name() const override { return name_.c_str(); }
@@ -61,13 +81,25 @@ class BatchedGemmF32 final : public MatrixKernel {
       const Panel& p = panels_[static_cast<size_t>(u % panel_count)];
       TileF32 t;
       t.w_stride = int64_t{p.vectors} * table_.lanes;
-      t.w = panel(p, item, static_cast<const float*>(args.b), panel_scratch, &t.w_stride);
+      if (codes_ != nullptr) {
+        code_panels_.unpack(table_, codes_, static_cast<size_t>(u % panel_count), panel_scratch);
+        t.w = panel_scratch;
+      } else {
+        t.w = panel(p, item, static_cast<const float*>(args.b), panel_scratch, &t.w_stride);
+      }
       run_rows(p, item, rows, args, pointers, y_offset, t);
     }
   }
 
  private:
   static constexpr int64_t kRowsBlock = 120;
+
+  Status keep_bias(const float* bias, WeightsCache* cache) {
+    AlignedBuffer<float> own(columns_);
+    if (bias) std::copy_n(bias, g_.n, own.data());
+    MNN_ASSIGN_OR_RETURN(bias_, keep(cache, own));
+    return {};
+  }
 
   int64_t saturating_macs() const {
     int64_t macs = g_.m * g_.n * g_.k;
@@ -171,6 +203,8 @@ class BatchedGemmF32 final : public MatrixKernel {
   Split split_;
   std::vector<int64_t> slot_;  // packed matrix of each batch item
   const float *packed_ = nullptr, *bias_ = nullptr;
+  CodePanels code_panels_;
+  const std::byte* codes_ = nullptr;
 };
 
 // B as the weights of a 1x1 convolution: [n, k], times alpha.
@@ -191,7 +225,9 @@ Weights<float> as_weights(const GemmGeometry& g, const Weights<float>& b) {
 Result<MatrixKernelPtr> make_batched(const GemmGeometry& g, const KernelTable& table,
                                      const Weights<float>& b, const float* bias,
                                      const Epilogue& epilogue, const KernelOptions& options) {
-  auto kernel = std::make_unique<BatchedGemmF32>(g, table, static_cast<bool>(b), epilogue, options);
+  using Source = BatchedGemmF32::Source;
+  auto kernel = std::make_unique<BatchedGemmF32>(g, table, b ? Source::kPacked : Source::kRun,
+                                                 epilogue, options);
   MNN_RETURN_IF_ERROR(kernel->pack(b, bias, options.weights));
   return MatrixKernelPtr(std::move(kernel));
 }
@@ -212,6 +248,19 @@ Result<MatrixKernelPtr> make_gemm_f32(const GemmGeometry& geometry, const Weight
   c.x_pixel_stride = g.a_stride;
   c.y_pixel_stride = g.c_stride;
   return make_conv_f32(c, as_weights(g, b), bias, epilogue, options);
+}
+
+Result<MatrixKernelPtr> make_gemm_codes(const GemmGeometry& geometry, const WeightCodes& b,
+                                        const float* bias, const Epilogue& epilogue,
+                                        const KernelOptions& options) {
+  MNN_ASSIGN_OR_RETURN(const KernelTable* table, find_kernels(options.isa));
+  MNN_ASSIGN_OR_RETURN(const GemmGeometry g, check_product(geometry));
+  if (!takes_codes(b.params, b.stored.dims(), b.transposed))
+    return internal_error("codes that no product reads");
+  auto kernel = std::make_unique<BatchedGemmF32>(g, *table, BatchedGemmF32::Source::kCodes,
+                                                 epilogue, options);
+  MNN_RETURN_IF_ERROR(kernel->pack(b, bias, options.weights));
+  return MatrixKernelPtr(std::move(kernel));
 }
 
 Result<MatrixKernelPtr> make_matmul_f32(const GemmGeometry& geometry, const float* bias,

@@ -30,6 +30,18 @@ struct TileF32 {
   int64_t n = 0;
 };
 
+// A panel of weights in codes: out[k][c] = (code - zero) * scale + offset.
+struct UnpackCodes {
+  const uint8_t* codes = nullptr;  // [k / per_byte, rounded up][columns]
+  int per_byte = 1;                // 1, 2, 4: rows that share a byte, the first in the lowest bits
+  int64_t k = 0, group = 0;        // rows; rows that share a scale, a multiple of per_byte
+  int64_t columns = 0;             // a multiple of lanes
+  const float* scale = nullptr;    // [k / group, rounded up][columns]
+  const float* zero = nullptr;     // likewise
+  const float* offset = nullptr;   // likewise; may be null
+  float* out = nullptr;            // [k][columns]
+};
+
 // Any number of rows of a product in double: y[m][0..n) = alpha * sum over k of a[m][k] * w[k][:].
 struct TileF64 {
   const double* a = nullptr;
@@ -280,6 +292,7 @@ struct KernelTable {
                    float scale, float* out) = nullptr;
   void (*pack_transposed_f32)(const float* b, int64_t stride, int64_t depth, int64_t width,
                               int64_t nr, float scale, float* out) = nullptr;
+  void (*unpack_codes)(const UnpackCodes& args);
   // pack_transposed_f32 of any words, unscaled.
   void (*pack_words)(const void* b, int64_t stride, int64_t depth, int64_t width, int64_t nr,
                      void* out) = nullptr;

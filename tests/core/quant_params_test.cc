@@ -7,6 +7,7 @@
 #include "libruntime/core/ops/convert.h"
 #include "libruntime/core/packed.h"
 #include "libruntime/core/quant.h"
+#include "libruntime/core/row_codes.h"
 #include "libruntime/core/text.h"
 
 namespace mnn {
@@ -216,6 +217,47 @@ TEST(Quant, EqualityLooksAtElements) {
   EXPECT_NE(a, axis_quant(DType::kI8, 0, std::vector<float>{1, 3}));
   EXPECT_NE(a, axis_quant(DType::kI8, 0, std::vector<float>{1, 2}, std::vector<int32_t>{0, 0}));
   EXPECT_NE(a, axis_quant(DType::kU8, 0, std::vector<float>{1, 2}));
+}
+
+TEST(RowCodes, RowsAreThoseOfTheWholeTable) {
+  const std::vector<int64_t> dims = {5, 300};
+  for (const StorageType& row : storage_types()) {
+    if (row.bits > 16) continue;
+    SCOPED_TRACE(dtype_name(row.dtype));
+    Tensor stored = *Tensor::allocate(row.dtype, dims);
+    std::vector<double> codes;
+    for (int64_t i = 0; i < stored.elements(); ++i)
+      codes.push_back(
+          std::clamp(std::floor(static_cast<double>(i * 7 % 23) - 8), row.low, row.high));
+    row.pack(codes.data(), 0, stored.elements(), stored.raw());
+    for (int form = 0; form < 4; ++form) {
+      QuantParams p;
+      p.storage = row.dtype;
+      std::vector<int64_t> entries;
+      if (form == 1) p.axis = 0, entries = {5};
+      if (form >= 2) p.axis = 1, p.group = 32, entries = {5, 10};
+      p.scale = *Tensor::allocate(DType::kF32, entries);
+      for (int64_t i = 0; i < p.scale.elements(); ++i)
+        p.scale.data<float>()[i] = 0.01f * static_cast<float>(i + 1);
+      if (form == 3) {
+        p.offset = *Tensor::allocate(DType::kF32, entries);
+        for (int64_t i = 0; i < p.offset.elements(); ++i)
+          p.offset.data<float>()[i] = 0.3f * static_cast<float>(i);
+      }
+      const auto table = RowCodes::of(stored, p);
+      ASSERT_TRUE(table.has_value());
+      const auto whole = dequantize_tensor(stored, p);
+      ASSERT_TRUE(whole.ok());
+      std::vector<float> line(300);
+      for (int64_t r = 0; r < 5; ++r) {
+        table->read(r, line.data());
+        for (int64_t c = 0; c < 300; ++c)
+          ASSERT_EQ(line[static_cast<size_t>(c)], whole->data<float>()[r * 300 + c]) << form;
+      }
+    }
+  }
+  QuantParams columns = axis_quant(DType::kU8, 1, std::vector<float>(300, 1));
+  EXPECT_FALSE(RowCodes::of(*Tensor::allocate(DType::kU8, dims), columns).has_value());
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // Weight-only schemes on whole graphs.
-#include "libquant/weights/weight_only.h"
+#include "libquant/weight_only.h"
 
 #include <gtest/gtest.h>
 

@@ -5,6 +5,7 @@
 
 #include "libruntime/backends/cpu/matrix.h"
 #include "libruntime/backends/cpu/rows.h"
+#include "libruntime/kernels/code_panels.h"
 #include "libruntime/kernels/gemm.h"
 
 namespace mnn::cpu {
@@ -332,8 +333,16 @@ Status lower_product(Lowering& l, const Node& node, const Product& p) {
       o.g.b_offsets = batch_offsets(all, batch);
     }
     weight_bytes = product(b_dims) * 4;
-    MNN_ASSIGN_OR_RETURN(kernel, make_gemm_f32(o.g, l.weights(p.b), p.bias_data(), part.epilogue,
-                                               l.kernel_options()));
+    const Value& b = l.graph().value(p.b);
+    if (b.quant && takes_codes(*b.quant, b_dims, p.b_transposed)) {
+      weight_bytes = b.data.bytes();
+      const WeightCodes codes{l.weight_id(p.b), b.data, *b.quant, p.b_transposed};
+      MNN_ASSIGN_OR_RETURN(
+          kernel, make_gemm_codes(o.g, codes, p.bias_data(), part.epilogue, l.kernel_options()));
+    } else {
+      MNN_ASSIGN_OR_RETURN(kernel, make_gemm_f32(o.g, l.weights(p.b), p.bias_data(), part.epilogue,
+                                                 l.kernel_options()));
+    }
   } else {
     MNN_RETURN_IF_ERROR(place_b(l, p, batch, false, o));
     MNN_ASSIGN_OR_RETURN(kernel,

@@ -6,6 +6,7 @@
 #include "libruntime/backends/cpu/rows.h"
 #include "libruntime/backends/cpu/table_copy.h"
 #include "libruntime/core/quant.h"
+#include "libruntime/core/row_codes.h"
 
 namespace mnn::cpu {
 namespace {
@@ -189,10 +190,40 @@ Status gather_known(Lowering& l, const Node& node, size_t axis, const std::vecto
   return l.define_view(node, *view);
 }
 
+// Rows of a table in codes: those that are asked for become real, the table never.
+Status gather_rows(Lowering& l, const Node& node, const RowCodes& table) {
+  const ValueId yv = node.outputs[0];
+  MNN_ASSIGN_OR_RETURN(const Array at,
+                       l.real(node.inputs[1], row_major(l.dims(node.inputs[1]).size())));
+  const Array y = l.allocate(DType::kF32, l.dims(yv), row_major(l.dims(yv).size()));
+  const Array in[] = {at}, out[] = {y};
+  Step& step = l.add_step("gather_codes", in, out, y.elements(), nullptr);
+  step.run = [=, parts = step.parts](const Run& run, int, int part) {
+    const Range r = part_of(at.elements(), part, parts);
+    for (int64_t i = r.begin; i < r.end; ++i) {
+      const int64_t given =
+          at.dtype == DType::kI64 ? run.data<int64_t>(at)[i] : run.data<int32_t>(at)[i];
+      const int64_t index = given < 0 ? given + table.rows() : given;
+      if (index < 0 || index >= table.rows()) {
+        run.fail_index("an index is out of range", i, given, table.rows());
+        return;
+      }
+      table.read(index, run.data<float>(y) + i * table.width());
+    }
+  };
+  return l.finish(node, y);
+}
+
 Status lower_gather(Lowering& l, const Node& node) {
   const NodeView n(l.graph(), node);
   const ValueId yv = node.outputs[0];
   const size_t axis = n.axis("axis", n.in(0).type.rank());
+  const Value& x_value = n.in(0);
+  if (axis == 0 && x_value.kind == ValueKind::kConstant && x_value.quant &&
+      x_value.type.dtype == DType::kF32 && !l.grid(yv)) {
+    const auto table = RowCodes::of(x_value.data, *x_value.quant);
+    if (table) return gather_rows(l, node, *table);
+  }
   if (const auto list = n.ints(1)) return gather_known(l, node, axis, *list);
   const std::optional<Grid> grid = node.fused.empty() ? l.grid(yv) : std::nullopt;
   MNN_ASSIGN_OR_RETURN(Array x, l.on_grid(node.inputs[0], grid));

@@ -9,6 +9,7 @@ void fill_gemm_f32(KernelTable& table);
 void fill_gemm_f64(KernelTable& table);
 void fill_dot_f32(KernelTable& table);
 void fill_pack_f32(KernelTable& table);
+void fill_unpack(KernelTable& table);
 void fill_depthwise_f32(KernelTable& table);
 void fill_winograd_f32(KernelTable& table);
 void fill_activation_f32(KernelTable& table);

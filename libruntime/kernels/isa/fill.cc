@@ -18,6 +18,7 @@ void fill(KernelTable& table) {
   fill_gemm_f64(table);
   fill_dot_f32(table);
   fill_pack_f32(table);
+  fill_unpack(table);
   fill_depthwise_f32(table);
   fill_winograd_f32(table);
   fill_activation_f32(table);

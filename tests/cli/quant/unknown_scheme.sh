@@ -1,1 +1,1 @@
-mnn quant cnn.onnx -o q.mnn --calibration samples --scheme w2
+mnn quant cnn.onnx -o q.mnn --calibration samples --scheme w5

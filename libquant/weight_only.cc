@@ -1,4 +1,4 @@
-#include "libquant/weights/weight_only.h"
+#include "libquant/weight_only.h"
 
 #include <fnmatch.h>
 
@@ -7,7 +7,7 @@
 #include <map>
 #include <set>
 
-#include "libquant/measure/judge.h"
+#include "libquant/judge.h"
 #include "libquant/measure/node_graph.h"
 #include "libquant/weights/gptq.h"
 #include "libquant/weights/weight_role.h"

@@ -1,4 +1,4 @@
-#include "libquant/measure/judge.h"
+#include "libquant/judge.h"
 
 #include <algorithm>
 

@@ -1,0 +1,125 @@
+#include "libruntime/kernels/code_panels.h"
+
+#include <algorithm>
+
+#include "libruntime/core/storage.h"
+#include "libruntime/kernels/kernel_table.h"
+
+namespace mnn {
+namespace {
+
+int codes_per_byte(DType storage) {
+  const int bits = find_storage(storage)->bits;
+  return bits <= 2 ? 4 : bits <= 4 ? 2 : 1;
+}
+
+}  // namespace
+
+bool takes_codes(const QuantParams& q, const std::vector<int64_t>& dims, bool transposed) {
+  const StorageType* row = find_storage(q.storage);
+  if (row == nullptr || !row->integer || row->bits > 8 || q.codebook.defined() || q.rotation)
+    return false;
+  for (size_t d = 0; d + 2 < dims.size(); ++d) {
+    if (dims[d] != 1) return false;
+  }
+  if (dims.size() < 2) return false;
+  const auto rank = static_cast<int>(dims.size());
+  const int along_k = transposed ? rank - 1 : rank - 2, along_n = transposed ? rank - 2 : rank - 1;
+  if (q.axis < 0) return true;
+  // A group shares bytes with no other.
+  return q.group > 0 ? q.axis == along_k && q.group % 4 == 0 : q.axis == along_n;
+}
+
+CodePanels::CodePanels(const WeightCodes& codes, std::span<const Panel> panels, int lanes,
+                       int64_t k, int64_t n)
+    : k_(k),
+      n_(n),
+      group_(codes.params.group > 0 ? codes.params.group : k),
+      parts_((k + group_ - 1) / std::max<int64_t>(1, group_)),
+      per_byte_(codes_per_byte(codes.params.storage)),
+      shifted_(codes.params.offset.defined()) {
+  const auto take = [&](int64_t bytes) {
+    const int64_t at = bytes_;
+    bytes_ = round_up(bytes_ + bytes, 64);
+    return at;
+  };
+  for (const Panel& p : panels) {
+    Place place{p.n0, p.width, int64_t{p.vectors} * lanes, 0, 0, 0, 0};
+    place.codes = take((k_ + per_byte_ - 1) / per_byte_ * place.columns);
+    place.scale = take(parts_ * place.columns * 4);
+    place.zero = take(parts_ * place.columns * 4);
+    if (shifted_) place.offset = take(parts_ * place.columns * 4);
+    places_.push_back(place);
+  }
+}
+
+std::string CodePanels::layout(const KernelTable& table) const {
+  return layout_of(
+      table, "codes",
+      {places_.empty() ? 0 : places_.front().columns, n_, k_, group_, per_byte_, shifted_});
+}
+
+Status CodePanels::pack(const WeightCodes& codes, float alpha, std::byte* block) const {
+  const QuantParams& q = codes.params;
+  const StorageType& row = *find_storage(q.storage);
+  // Signed codes are kept from 0 on, their zero points with them.
+  const double raise = row.low < 0 ? -row.low : 0;
+  const auto read = [&](int64_t k, int64_t n, int64_t count, double* to) {
+    // `count` codes from (k, n) on along the stored rows.
+    row.unpack(codes.stored.raw(), codes.transposed ? n * k_ + k : k * n_ + n, count, to);
+  };
+  std::vector<double> line(static_cast<size_t>(codes.transposed ? k_ : n_));
+  const int bits = 8 / per_byte_;
+  const auto put = [&](const Place& p, int64_t k, int64_t column, double code) {
+    std::byte& byte = block[p.codes + k / per_byte_ * p.columns + column];
+    byte |= static_cast<std::byte>(static_cast<int>(code + raise) << (k % per_byte_ * bits));
+  };
+  for (const Place& p : places_) {
+    if (codes.transposed) {
+      for (int64_t c = 0; c < p.width; ++c) {
+        read(0, p.n0 + c, k_, line.data());
+        for (int64_t k = 0; k < k_; ++k) put(p, k, c, line[static_cast<size_t>(k)]);
+      }
+    } else {
+      for (int64_t k = 0; k < k_; ++k) {
+        read(k, p.n0, p.width, line.data());
+        for (int64_t c = 0; c < p.width; ++c) put(p, k, c, line[static_cast<size_t>(c)]);
+      }
+    }
+    auto* scale = reinterpret_cast<float*>(block + p.scale);
+    auto* zero = reinterpret_cast<float*>(block + p.zero);
+    auto* offset = reinterpret_cast<float*>(block + p.offset);
+    for (int64_t part = 0; part < parts_; ++part) {
+      for (int64_t c = 0; c < p.width; ++c) {
+        const int64_t n = p.n0 + c;
+        const int64_t entry = q.axis < 0         ? 0
+                              : q.group == 0     ? n
+                              : codes.transposed ? n * parts_ + part
+                                                 : part * n_ + n;
+        const int64_t at = part * p.columns + c;
+        scale[at] = q.scale_at(entry) * alpha;
+        zero[at] = q.zero_point_at(entry) + static_cast<float>(raise);
+        if (shifted_) offset[at] = q.offset_at(entry) * alpha;
+      }
+    }
+  }
+  return {};
+}
+
+void CodePanels::unpack(const KernelTable& table, const std::byte* block, size_t i,
+                        float* out) const {
+  const Place& p = places_[i];
+  UnpackCodes u;
+  u.codes = reinterpret_cast<const uint8_t*>(block + p.codes);
+  u.per_byte = per_byte_;
+  u.k = k_;
+  u.group = group_;
+  u.columns = p.columns;
+  u.scale = reinterpret_cast<const float*>(block + p.scale);
+  u.zero = reinterpret_cast<const float*>(block + p.zero);
+  u.offset = shifted_ ? reinterpret_cast<const float*>(block + p.offset) : nullptr;
+  u.out = out;
+  table.unpack_codes(u);
+}
+
+}  // namespace mnn
