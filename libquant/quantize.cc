@@ -229,6 +229,15 @@ SliceError OutputError::worst() const {
 
 std::vector<std::pair<std::string, double>> quantize_stages(const QuantOptions& options) {
   std::vector<std::pair<std::string, double>> stages;
+  if (options.scheme != "int8") {
+    stages = {{"activations", 5}, {"weights", 60}};
+    if (options.layer_report || options.reached) {
+      stages.emplace_back("layer errors", 10);
+      stages.emplace_back("contributions", 20);
+    }
+    if (options.reached) stages.emplace_back("promotions", 20);
+    return stages;
+  }
   if (options.import_scheme.empty())
     stages = {
         {"ranges", 3}, {"histograms", 5}, {"choosing a recipe", 40}, {"float between layers", 5}};

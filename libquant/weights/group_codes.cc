@@ -160,7 +160,7 @@ double GroupEncoder::rounded(double scale) const {
 void GroupEncoder::code(WeightGroup& g) const {
   g.error = 0;
   for (size_t i = 0; i < g.w.size(); ++i) {
-    const double c = std::clamp(std::nearbyint(g.w[i] / g.scale) + g.zero, low_, high_);
+    const double c = code_of(g.w[i], g.scale, g.zero);
     const double d = g.w[i] - (c - g.zero) * g.scale;
     g.codes[i] = c;
     g.error += g.h[i] * d * d;

@@ -33,6 +33,12 @@ struct WeightGroup {
   double scale = 1, zero = 0, error = 0;
 };
 
+// Rounds half to even what is below 2^51, without a call.
+inline double round_even(double x) {
+  constexpr double kShift = 6755399441055744.0;  // 1.5 * 2^52
+  return (x + kShift) - kShift;
+}
+
 // Finds scales, zero points and codes of single groups.
 class GroupEncoder {
  public:
@@ -41,7 +47,7 @@ class GroupEncoder {
   void encode(WeightGroup& group) const;
   // The code of one weight on a grid.
   double code_of(double w, double scale, double zero) const {
-    return std::clamp(std::nearbyint(w / scale) + zero, low_, high_);
+    return std::clamp(round_even(w / scale) + zero, low_, high_);
   }
 
  private:
