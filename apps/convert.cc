@@ -58,13 +58,7 @@ void print_outcome(const ConvertOutcome& done) {
   out["reference"] = reference_json(done.placement);
   out["notes"] = loaded.notes;
   if (done.half) out["fp16"] = half_json(*done.half);
-  for (const OutputCheck& c : done.checks) {
-    out["checks"].push_back({{"output", c.name},
-                             {"passed", c.passed},
-                             {"max_rel", c.metrics.max_rel},
-                             {"cosine", c.metrics.cosine},
-                             {"snr_db", c.metrics.snr_db}});
-  }
+  if (!done.checks.empty()) out["checks"] = checks_json(done.checks);
   print_json(std::move(out));
 }
 

@@ -1,5 +1,7 @@
 #include "apps/flows/check.h"
 
+#include <nlohmann/json.hpp>
+
 #include "libruntime/report/format.h"
 
 namespace mnn::flows {
@@ -98,6 +100,18 @@ std::vector<OutputCheck> check_close(const Graph& graph, const std::vector<Tenso
                       }
                       return all_close(r, y, rtol, atol).message();
                     });
+}
+
+nlohmann::ordered_json checks_json(const std::vector<OutputCheck>& checks) {
+  auto out = nlohmann::ordered_json::array();
+  for (const OutputCheck& c : checks) {
+    out.push_back({{"output", c.name},
+                   {"passed", c.passed},
+                   {"max_rel", c.metrics.max_rel},
+                   {"cosine", c.metrics.cosine},
+                   {"snr_db", c.metrics.snr_db}});
+  }
+  return out;
 }
 
 Status checks_status(const std::vector<OutputCheck>& checks) {

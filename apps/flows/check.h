@@ -1,6 +1,7 @@
 // Running a model on given inputs and holding its outputs against expected ones.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,8 @@ std::vector<OutputCheck> check_close(const Graph& graph, const std::vector<Tenso
                                      const std::vector<Tensor>& found, double rtol, double atol);
 // OK when all passed, else kThreshold naming the first output that did not.
 Status checks_status(const std::vector<OutputCheck>& checks);
+// [{"output", "passed", "max_rel", "cosine", "snr_db"}].
+nlohmann::ordered_json checks_json(const std::vector<OutputCheck>& checks);
 std::string checks_table(const std::vector<OutputCheck>& checks, size_t width);
 
 // max|y-r| / max|r| in fp32, and with weights stored as f16 (11 bits each, many of them in a sum).

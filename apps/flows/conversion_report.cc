@@ -1,5 +1,6 @@
 #include "apps/flows/conversion_report.h"
 
+#include "apps/flows/run_facts.h"
 #include "libruntime/core/half.h"
 #include "libruntime/core/io/file.h"
 #include "libruntime/report/format.h"
@@ -96,12 +97,22 @@ std::vector<std::pair<std::string, std::string>> headline(const LoadedModel& loa
   return rows;
 }
 
-std::string as_json(const LoadedModel& loaded, const Placement& placement, int64_t bytes) {
+std::string verdict_of(const std::vector<OutputCheck>& checks) {
+  const Status status = checks_status(checks);
+  return status.ok() ? "passed" : "failed: " + status.message();
+}
+
+std::string as_json(const LoadedModel& loaded, const Placement& placement, int64_t bytes,
+                    const std::vector<OutputCheck>& checks) {
   nlohmann::ordered_json out;
   out["format"] = loaded.format;
   out["facts"] = loaded.facts;
   out["source_sha256"] = loaded.source_sha256;
   out["bytes"] = bytes;
+  if (!checks.empty()) {
+    out["passed"] = checks_status(checks).ok();
+    out["checks"] = checks_json(checks);
+  }
   out["plan_steps"] = {{"imported", loaded.counts.imported},
                        {"unfused", loaded.counts.unfused},
                        {"fused", loaded.counts.fused}};
@@ -118,13 +129,16 @@ std::string as_json(const LoadedModel& loaded, const Placement& placement, int64
   for (const auto& [pass, n] : loaded.counts.changes)
     out["passes"].push_back({{"pass", pass}, {"changes", n}});
   out["notes"] = loaded.notes;
+  add_run_facts(out);
   return json_text(out);
 }
 
-std::string as_markdown(const LoadedModel& loaded, const Placement& placement, int64_t bytes) {
+std::string as_markdown(const LoadedModel& loaded, const Placement& placement, int64_t bytes,
+                        const std::vector<OutputCheck>& checks) {
   std::string out = "# Conversion report\n\n";
   for (const auto& [key, value] : headline(loaded, placement, bytes))
     out += "- **" + key + "**: " + value + "\n";
+  if (!checks.empty()) out += "- **verdict**: " + verdict_of(checks) + "\n";
   out += "\n## Operators\n\n";
   const auto table = op_table(loaded.model.graph, placement);
   for (size_t r = 0; r < table.size(); ++r) {
@@ -141,10 +155,12 @@ std::string as_markdown(const LoadedModel& loaded, const Placement& placement, i
   return out;
 }
 
-std::string as_html(const LoadedModel& loaded, const Placement& placement, int64_t bytes) {
+std::string as_html(const LoadedModel& loaded, const Placement& placement, int64_t bytes,
+                    const std::vector<OutputCheck>& checks) {
   std::string body = "<h1>Conversion report</h1>";
   std::vector<std::vector<std::string>> facts;
   for (const auto& [key, value] : headline(loaded, placement, bytes)) facts.push_back({key, value});
+  if (!checks.empty()) facts.push_back({"verdict", verdict_of(checks)});
   body += html_table({}, facts);
   auto table = op_table(loaded.model.graph, placement);
   const std::vector<std::string> head = table.front();
@@ -183,11 +199,12 @@ Status check_report_name(const std::string& path) {
 }
 
 Status write_conversion_report(const std::string& path, const LoadedModel& loaded,
-                               const Placement& placement, int64_t bytes) {
+                               const Placement& placement, int64_t bytes,
+                               const std::vector<OutputCheck>& checks) {
   MNN_RETURN_IF_ERROR(check_report_name(path));
-  if (path.ends_with(".json")) return write_file(path, as_json(loaded, placement, bytes));
-  if (path.ends_with(".md")) return write_file(path, as_markdown(loaded, placement, bytes));
-  return write_file(path, as_html(loaded, placement, bytes));
+  if (path.ends_with(".json")) return write_file(path, as_json(loaded, placement, bytes, checks));
+  if (path.ends_with(".md")) return write_file(path, as_markdown(loaded, placement, bytes, checks));
+  return write_file(path, as_html(loaded, placement, bytes, checks));
 }
 
 }  // namespace mnn::flows

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "apps/flows/check.h"
 #include "apps/flows/model_io.h"
 #include "apps/flows/placement.h"
 
@@ -15,7 +16,9 @@ std::string conversion_summary(const LoadedModel& loaded, const Placement& place
 std::string operator_summary(const LoadedModel& loaded, const Placement& placement, size_t width);
 // A usage error unless the name ends in .json, .html or .md.
 Status check_report_name(const std::string& path);
+// With `checks`, against expected outputs, comes their verdict.
 Status write_conversion_report(const std::string& path, const LoadedModel& loaded,
-                               const Placement& placement, int64_t bytes);
+                               const Placement& placement, int64_t bytes,
+                               const std::vector<OutputCheck>& checks = {});
 
 }  // namespace mnn::flows

@@ -156,7 +156,8 @@ Result<ConvertOutcome> run_convert_flow(const ConvertFlow& flow, const Events& e
   std::error_code ec;
   out.bytes = static_cast<int64_t>(std::filesystem::file_size(out.path, ec));
   for (const std::string& r : flow.reports) {
-    MNN_RETURN_IF_ERROR(write_conversion_report(r, out.loaded, out.placement, out.bytes));
+    MNN_RETURN_IF_ERROR(
+        write_conversion_report(r, out.loaded, out.placement, out.bytes, out.checks));
   }
   if (!flow.netron.empty()) MNN_RETURN_IF_ERROR(write_file(flow.netron, onnx_json(graph)));
   return out;
