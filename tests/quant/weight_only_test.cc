@@ -118,6 +118,31 @@ TEST(WeightOnly, TheCpuReadsTheCodesAsTheReferenceDoes) {
   }
 }
 
+// Sizes without elements, and encodings that no kernel reads in codes.
+TEST(WeightOnly, OddCodesRun) {
+  for (const char* text : {"graph g(x: f32[2,4]) -> (y) {\n  const w: f32[4,0] quant u4 scale "
+                           "[0.5] = \n  y: f32[2,0] = "
+                           "MatMul(x, w)\n}",
+                           "graph g(x: f32[2,0]) -> (y) {\n  const w: f32[0,3] quant u4 scale "
+                           "[0.5] = \n  y: f32[2,3] = "
+                           "MatMul(x, w)\n}",
+                           "graph g(x: f32[2,6]) -> (y) {\n  const w: f32[6,3] quant u4 scale "
+                           "f16[2,3] 1 2 3 4 5 6 axis 0 "
+                           "group 3 = random 1 0 15\n  y: f32[2,3] = MatMul(x, w)\n}"}) {
+    const Result<Graph> graph = parse_graph(text);
+    ASSERT_TRUE(graph.ok()) << graph.status().message() << text;
+    std::vector<Tensor> inputs;
+    for (const ValueId v : graph->inputs)
+      inputs.push_back(*Tensor::allocate(DType::kF32, known_dims(*graph->value(v).type.shape)));
+    const auto a = (*Session::create(*graph, {}))->run(inputs);
+    SessionOptions reference;
+    reference.backends = {"reference"};
+    const auto b = (*Session::create(*graph, reference))->run(inputs);
+    ASSERT_TRUE(a.ok() && b.ok()) << a.status().message();
+    EXPECT_TRUE(identical((*a)[0], (*b)[0]));
+  }
+}
+
 TEST(WeightOnly, LevelsGetBetterAndThreadsDecideNothing) {
   const Graph graph = model();
   std::map<QuantOptions::Level, double> snr;
