@@ -133,6 +133,11 @@ class Importer {
     if (first_run_ == nullptr) MNN_RETURN_IF_ERROR(add_states());
     if (wants_retry()) return {};
     for (const ScriptValue& output : outputs) MNN_RETURN_IF_ERROR(add_result(output));
+    if (first_run_ != nullptr) {
+      for (const std::string& path : *first_run_) {
+        MNN_RETURN_IF_ERROR(add_result(attribute_now(path)));
+      }
+    }
     if (out_.graph.outputs.empty() && needed_.empty())
       return invalid("the model returns no tensor");
     report_failures(false);
