@@ -2,7 +2,7 @@
 """Makes tests/data/torchscript: small TorchScript files with inputs and outputs.
 
 Needs PyTorch (Debian's python3-torch, 1.13.1, made the files in the repository) and nothing else:
-    python3 scripts/make_torchscript_data.py tests/data/torchscript
+    python3 scripts/make_torchscript_data.py tests/data/torchscript [NETWORK …]
 Per network NAME.<kind>.pt (script, trace, frozen, mobile) and NAME.npz with the inputs under
 "in.<name>", in order, and what the network gives for them under "out.<i>"; of a network with state
 also "out2.<i>", what it gives when it is called with the same inputs again.
@@ -15,6 +15,10 @@ from typing import Dict, List, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
+from torch.ao.quantization import (DeQuantStub, QConfig, QuantStub, convert, default_dynamic_qconfig,
+                                   default_per_channel_weight_observer,
+                                   float_qparams_weight_only_qconfig, fuse_modules,
+                                   get_default_qconfig, prepare)
 from torch.utils.mobile_optimizer import optimize_for_mobile
 
 
@@ -129,6 +133,99 @@ class Words(nn.Module):
         return self.out(y), h, c
 
 
+class Stream(nn.Module):
+    """State that grows from nothing in the first run, and numbers that settle in it."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.LSTMCell(6, 4)
+        self.reset()
+
+    @torch.jit.export
+    def reset(self):
+        self.state = torch.zeros(0)
+        self.context = torch.zeros(0)
+        self.last_rate = 0
+
+    def forward(self, x: Tensor, rate: int) -> Tensor:
+        if rate != 8 and rate != 16:
+            raise ValueError("a rate of {}".format(rate))
+        if self.last_rate and self.last_rate != rate:
+            self.reset()
+        if not len(self.context):
+            self.context = torch.zeros(x.size(0), 2)
+        y = torch.cat([self.context, x], 1)
+        if len(self.state):
+            h, c = self.cell(y, (self.state[0], self.state[1]))
+        else:
+            h, c = self.cell(y)
+        self.state = torch.stack([h, c])
+        self.context = y[..., -2:]
+        self.last_rate = rate
+        return h * float(rate)
+
+
+class Quantized(nn.Module):
+    """torch.ao's modules: packed weights, one scale for all or one a channel."""
+
+    def __init__(self):
+        super().__init__()
+        self.enter, self.leave = QuantStub(), DeQuantStub()
+        self.conv, self.relu = nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.ReLU()
+        self.depth, self.norm = nn.Conv2d(8, 8, 3, padding=1, groups=8), nn.BatchNorm2d(8)
+        self.one = nn.Conv1d(8, 8, 3, padding=1)
+        self.hard = nn.Hardswish()
+        self.head, self.last, self.out = nn.Linear(16, 12), nn.ReLU(), nn.Linear(12, 5)
+        self.sum, self.join, self.scaled, self.moved, self.product = [nn.quantized.FloatFunctional()
+                                                                      for _ in range(5)]
+
+    def forward(self, x):
+        x = self.relu(self.conv(self.enter(x)))
+        y = self.norm(self.depth(x))
+        x = self.sum.add(x, y)
+        y = self.moved.add_scalar(self.scaled.mul_scalar(self.hard(x), -0.5), 0.25)
+        y = self.product.mul(torch.sigmoid(y), y)
+        x = self.join.cat([torch.max_pool2d(x, 2), torch.max_pool2d(y, 2)], 1)
+        z = self.one(y.flatten(2)).mean(2)
+        x = torch.nn.functional.adaptive_avg_pool2d(x, 1).flatten(1)
+        x = self.out(self.last(self.head(x)))
+        return self.leave(x), self.leave(z)
+
+
+class Tables(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rows, self.bags = nn.Embedding(9, 8), nn.EmbeddingBag(7, 8, mode="sum")
+        self.lin = nn.Linear(8, 4)
+
+    def forward(self, ids):
+        return self.lin(self.rows(ids) + self.bags(ids.clamp(0, 6)).unsqueeze(1))
+
+
+def quantized(net, examples):
+    torch.backends.quantized.engine = "qnnpack"
+    net.eval()
+    net = fuse_modules(net, [["conv", "relu"], ["head", "last"]])
+    net.qconfig = get_default_qconfig("qnnpack")
+    net.depth.qconfig = QConfig(net.qconfig.activation, default_per_channel_weight_observer)
+    net = prepare(net)
+    for x in examples:
+        net(x)
+    net = convert(net)
+    # A script takes numbers of one-element tensors without dims only.
+    net.norm.scale, net.norm.zero_point = net.norm.scale.view(()), net.norm.zero_point.view(())
+    return net
+
+
+def quantized_tables(net):
+    torch.backends.quantized.engine = "qnnpack"
+    net.rows.qconfig = net.bags.qconfig = float_qparams_weight_only_qconfig
+    net.lin.qconfig = default_dynamic_qconfig
+    return convert(prepare(net.eval()), mapping={
+        nn.Embedding: nn.quantized.Embedding, nn.EmbeddingBag: nn.quantized.EmbeddingBag,
+        nn.Linear: nn.quantized.dynamic.Linear})
+
+
 def npy(tensor):
     kinds = {torch.float32: ("<f4", "f"), torch.int64: ("<i8", "q"), torch.bool: ("|b1", "?")}
     descr, code = kinds[tensor.dtype]
@@ -148,23 +245,29 @@ def flatten(value):
 
 
 def save(folder, name, net, inputs, kinds, twice=False):
+    if ONLY and name not in ONLY:
+        return
     net.eval()
     scripted = torch.jit.script(net)
     example = tuple(inputs.values())
+    tensors = {key: value for key, value in inputs.items() if isinstance(value, Tensor)}
     made = {"script": lambda: scripted,
             "trace": lambda: torch.jit.trace(net, example),
             "frozen": lambda: torch.jit.freeze(scripted),
             "mobile": lambda: optimize_for_mobile(scripted)}
     for kind in kinds:
         torch.jit.save(made[kind](), str(folder / f"{name}.{kind}.pt"))
-    entries = {f"in.{key}": value.clone() for key, value in inputs.items()}
+    entries = {f"in.{key}": value.clone() for key, value in tensors.items()}
     for prefix in ["out", "out2"][: 2 if twice else 1]:
         with torch.no_grad():
-            for i, t in enumerate(flatten(scripted(*[v.clone() for v in example]))):
+            for i, t in enumerate(flatten(scripted(*[v.clone() if isinstance(v, Tensor) else v for v in example]))):
                 entries[f"{prefix}.{i}"] = t
     with zipfile.ZipFile(folder / f"{name}.npz", "w") as archive:
         for key, value in entries.items():
             archive.writestr(zipfile.ZipInfo(key + ".npy", (1980, 1, 1, 0, 0, 0)), npy(value))
+
+
+ONLY = sys.argv[2:]
 
 
 def main():
@@ -185,6 +288,13 @@ def main():
     save(folder, "memory", Memory(), {"x": torch.randn(1, 4)}, ["script"], twice=True)
     save(folder, "writes", Writes(), {"x": torch.randn(4, 4)}, ["script", "trace"])
     save(folder, "words", Words(), {"ids": torch.randint(0, 11, (2, 5))}, ["script", "trace"])
+    torch.manual_seed(8)
+    save(folder, "stream", Stream(), {"x": torch.randn(1, 4), "rate": 16}, ["script"], twice=True)
+    image = torch.randn(2, 3, 8, 8)
+    save(folder, "quantized", quantized(Quantized(), [torch.randn(4, 3, 8, 8) for _ in range(6)]),
+         {"x": image}, ["script", "frozen"])
+    save(folder, "tables", quantized_tables(Tables()), {"ids": torch.randint(0, 9, (3, 4))},
+         ["script"])
 
 
 if __name__ == "__main__":

@@ -54,6 +54,25 @@ bool moves_first_input(const Node& node) {
   return has_traits(node.op, kMoves) && reads_first_only(node);
 }
 
+// Elements that are only moved about stay on their grid: what a view or a transpose makes of them
+// has the same annotation, so that the operators behind it find it too.
+int hand_on_grids(Graph& graph) {
+  int changes = 0;
+  for (const Node& node : graph.nodes) {
+    if (!moves_first_input(node) || !node.fused.empty() || node.outputs.size() != 1) continue;
+    if (graph.value(node.inputs[0]).kind == ValueKind::kConstant) continue;
+    const std::optional<QuantParams>& grid = graph.value(node.inputs[0]).quant;
+    Value& moved = graph.value(node.outputs[0]);
+    if (!grid || !suits_activation(*grid) || moved.quant || moved.kind != ValueKind::kTemporary ||
+        graph.is_result(node.outputs[0]) || !is_f32(graph, node.outputs[0])) {
+      continue;
+    }
+    moved.quant = *grid;
+    ++changes;
+  }
+  return changes;
+}
+
 class Folder {
  public:
   explicit Folder(Graph& graph)
@@ -290,6 +309,7 @@ Result<int> fold_qdq(Graph& graph) {
     const int folded = Folder(g).run();
     changes += folded;
     if (folded > 0) MNN_RETURN_IF_ERROR(sort_nodes(g));
+    changes += hand_on_grids(g);
     MNN_ASSIGN_OR_RETURN(const int moved, move_quantized_constants(g));
     changes += moved;
     return {};

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <set>
 
 #include "libconvert/convert.h"
 #include "libruntime/core/io/npy.h"
@@ -76,6 +77,7 @@ TEST_P(TorchScript, ComputesWhatPyTorchDoes) {
   ImportOptions options;
   options.shapes = sample.shapes;
   if (sample.inputs.contains("n")) options.keys["types"] = "n=i64";
+  if (file.starts_with("stream")) options.keys["arguments"] = "rate=16";
   auto model = import_model(path_of(file), options);
   ASSERT_TRUE(model.ok()) << model.status().message();
   expect_close(run(model->graph, sample), sample.outputs);
@@ -86,10 +88,11 @@ TEST_P(TorchScript, ComputesWhatPyTorchDoes) {
 
 INSTANTIATE_TEST_SUITE_P(Files, TorchScript,
                          testing::Values("convnet.script.pt", "convnet.trace.pt",
-                                         "convnet.frozen.pt", "containers.script.pt",
-                                         "branches.script.pt", "memory.script.pt",
-                                         "writes.script.pt", "writes.trace.pt", "words.script.pt",
-                                         "words.trace.pt"),
+                                         "convnet.frozen.pt", "convnet.mobile.pt",
+                                         "containers.script.pt", "branches.script.pt",
+                                         "memory.script.pt", "writes.script.pt", "writes.trace.pt",
+                                         "words.script.pt", "words.trace.pt", "stream.script.pt",
+                                         "tables.script.pt"),
                          [](const auto& info) {
                            std::string name = info.param;
                            std::ranges::replace(name, '.', '_');
@@ -142,13 +145,18 @@ TEST(TorchScriptPlan, ScriptTraceAndFrozenAreTheSame) {
   EXPECT_FALSE(plan.empty());
   EXPECT_EQ(plan, operators("convnet.trace.pt"));
   EXPECT_EQ(plan, operators("convnet.frozen.pt"));
+  EXPECT_EQ(plan, operators("convnet.mobile.pt"));
 }
 
-TEST(TorchScriptState, GoesFromRunToRun) {
-  const Sample sample = read_sample("memory");
+class TorchScriptState : public testing::TestWithParam<const char*> {};
+
+TEST_P(TorchScriptState, GoesFromRunToRun) {
+  const std::string name = GetParam();
+  const Sample sample = read_sample(name);
   ImportOptions options;
   options.shapes = sample.shapes;
-  auto model = import_model(path_of("memory.script.pt"), options);
+  if (name == "stream") options.keys["arguments"] = "rate=16";
+  auto model = import_model(path_of(name + ".script.pt"), options);
   ASSERT_TRUE(model.ok()) << model.status().message();
   Graph& graph = model->graph;
   ASSERT_EQ(graph.updates.size(), 2u);
@@ -159,6 +167,58 @@ TEST(TorchScriptState, GoesFromRunToRun) {
   }
   expect_close(run(graph, sample), sample.again);
 }
+
+INSTANTIATE_TEST_SUITE_P(Networks, TorchScriptState, testing::Values("memory", "stream"),
+                         [](const auto& info) { return std::string(info.param); });
+
+class Quantized : public testing::TestWithParam<const char*> {};
+
+// Outputs lie on PyTorch's grid, at most a step from its; everything between them is of bytes.
+TEST_P(Quantized, ComputesWithPyTorchsCodes) {
+  const Sample sample = read_sample("quantized");
+  ImportOptions options;
+  options.shapes = sample.shapes;
+  auto model = import_model(path_of(GetParam()), options);
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  const auto check = [&] {
+    const std::vector<Tensor> got = run(model->graph, sample);
+    ASSERT_EQ(got.size(), sample.outputs.size());
+    for (size_t i = 0; i < got.size(); ++i) {
+      const std::vector<double> a = *got[i].to_doubles(), b = *sample.outputs[i].to_doubles();
+      ASSERT_EQ(a.size(), b.size());
+      std::set<double> levels(b.begin(), b.end());
+      ASSERT_GT(levels.size(), 2u);
+      double step = *levels.rbegin() - *levels.begin();
+      for (auto level = std::next(levels.begin()); level != levels.end(); ++level) {
+        step = std::min(step, *level - *std::prev(level));
+      }
+      for (size_t k = 0; k < b.size(); ++k) {
+        EXPECT_NEAR(a[k], b[k], 1.01 * step) << "output " << i << ", element " << k;
+      }
+    }
+  };
+  check();
+  ASSERT_TRUE(optimize(model->graph).ok());
+  check();
+  int layers = 0;
+  for (const Node& node : model->graph.nodes) {
+    EXPECT_FALSE(node.op == "QuantizeLinear" || node.op == "DequantizeLinear");
+    if (node.op != "Conv" && node.op != "Gemm") continue;
+    ++layers;
+    for (const ValueId id : {node.inputs[0], node.inputs[1], node.outputs[0]}) {
+      EXPECT_TRUE(model->graph.value(id).quant) << node.origin[0];
+    }
+  }
+  EXPECT_EQ(layers, 5);
+}
+
+INSTANTIATE_TEST_SUITE_P(Files, Quantized,
+                         testing::Values("quantized.script.pt", "quantized.frozen.pt"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::ranges::replace(name, '.', '_');
+                           return name;
+                         });
 
 TEST(TorchScriptInputs, OptionalOnesAreAskedFor) {
   ImportOptions options;
@@ -180,17 +240,6 @@ TEST(TorchScriptInputs, ArgumentsHaveValues) {
   const auto model = import_model(path_of("containers.script.pt"), options);
   ASSERT_FALSE(model.ok());
   EXPECT_NE(model.status().message().find("raises"), std::string::npos) << model.status().message();
-}
-
-// XNNPACK's packed weights lie in objects of its own.
-TEST(TorchScriptErrors, MobileFilesNameTheirPackedOperators) {
-  ImportOptions options;
-  options.shapes = read_sample("convnet").shapes;
-  const auto model = import_model(path_of("convnet.mobile.pt"), options);
-  ASSERT_FALSE(model.ok());
-  EXPECT_EQ(model.status().code(), Code::kUnsupported);
-  EXPECT_NE(model.status().message().find("prepacked::conv2d_clamp_run"), std::string::npos)
-      << model.status().message();
 }
 
 }  // namespace

@@ -18,10 +18,20 @@ struct Arg;
 struct None {
   bool operator==(const None&) const = default;
 };
-// A tensor of the graph. A complex one is a real tensor with a last dim of 2 (real, imaginary).
+// How a quantized tensor is stored: values of the graph, both constants of one element or one an
+// index along `axis`. kNoValue: it is not quantized.
+struct Grid {
+  ValueId scale = kNoValue, zero_point = kNoValue;
+  int64_t axis = -1;
+  bool operator==(const Grid&) const = default;
+};
+// A tensor of the graph. A complex one is a real tensor with a last dim of 2 (real, imaginary); a
+// quantized one is of f32, the numbers its codes stand for, and comes from DequantizeLinear.
 struct TensorArg {
   ValueId id = kNoValue;
   bool complex = false;
+  Grid grid = {};
+  bool quantized() const { return grid.scale != kNoValue; }
   bool operator==(const TensorArg&) const = default;
 };
 // A number that is known (`id` is kNoValue), or a 0-d value of the graph that holds it: i64 for an
@@ -58,7 +68,7 @@ struct Arg {
   Arg(std::string text) : data(std::move(text)) {}  // NOLINT
   Arg(DType dtype) : data(dtype) {}                 // NOLINT
   Arg(ListArg list) : data(std::move(list)) {}      // NOLINT
-  static Arg tensor(ValueId id, bool complex = false) { return TensorArg{id, complex}; }
+  static Arg tensor(ValueId id, bool complex = false) { return TensorArg{id, complex, {}}; }
   static Arg of_int(int64_t value) { return IntArg{value}; }
   static Arg of_float(double value) { return FloatArg{value}; }
   static Arg of_bool(bool value) { return BoolArg{value}; }

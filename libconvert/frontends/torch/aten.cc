@@ -10,11 +10,11 @@ namespace mnn::torch {
 namespace {
 
 using Families = std::vector<RowText> (*)();
-constexpr Families kFamilies[] = {pointwise_rows, activation_rows, compare_rows,     reduce_rows,
-                                  view_rows,      join_rows,       create_rows,      index_rows,
-                                  scatter_rows,   matmul_rows,     transformer_rows, conv_rows,
-                                  pool_rows,      norm_rows,       resize_rows,      recurrent_rows,
-                                  embedding_rows, complex_rows,    scalar_rows,      misc_rows};
+constexpr Families kFamilies[] = {
+    pointwise_rows, activation_rows, compare_rows, reduce_rows,    view_rows,        join_rows,
+    create_rows,    index_rows,      scatter_rows, matmul_rows,    transformer_rows, conv_rows,
+    pool_rows,      norm_rows,       resize_rows,  recurrent_rows, embedding_rows,   complex_rows,
+    scalar_rows,    quantized_rows,  packed_rows,  misc_rows};
 
 std::vector<AtenRow> build_table() {
   std::vector<AtenRow> rows;
@@ -179,6 +179,7 @@ Result<std::vector<Arg>> lower_resolved(frontend::GraphDraft& draft, int64_t& bu
   Call call(draft, budget, resolved);
   call.name = origin;
   resolved.row->lower(call);
+  keep_grid(call);
   MNN_RETURN_IF_ERROR(call.status);
   return std::move(call.results);
 }

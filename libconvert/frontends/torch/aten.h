@@ -23,6 +23,7 @@ enum class ParamKind : uint8_t {
   kScalar,      // Scalar: int, float or bool
   kString,      // str
   kScalarType,  // ScalarType: a DType, or an int as TorchScript counts them
+  kPacked,      // weights that an operator of `quantized::` took apart: a list
   kIgnored,     // Device, Layout, MemoryFormat, Generator: anything
 };
 

@@ -130,6 +130,12 @@ std::vector<RowText> recurrent_rows();
 std::vector<RowText> embedding_rows();
 std::vector<RowText> complex_rows();
 std::vector<RowText> scalar_rows();
+std::vector<RowText> quantized_rows();
+std::vector<RowText> packed_rows();
 std::vector<RowText> misc_rows();
+
+// Results of an operator on quantized tensors lie on a grid too: where its row did not say which,
+// on that of its first quantized argument.
+void keep_grid(Call& c);
 
 }  // namespace mnn::torch

@@ -38,7 +38,7 @@ ValueId value_of(const Arg& arg, Graph& graph) {
 
 // The same argument held by another value.
 Arg with_value(const Arg& arg, ValueId id) {
-  if (const TensorArg* t = arg.get<TensorArg>()) return Arg(TensorArg{id, t->complex});
+  if (const TensorArg* t = arg.get<TensorArg>()) return Arg(TensorArg{id, t->complex, t->grid});
   if (arg.get<IntArg>() != nullptr) return Arg(IntArg{0, id});
   if (arg.get<FloatArg>() != nullptr) return Arg(FloatArg{0, id});
   return Arg(BoolArg{false, id});

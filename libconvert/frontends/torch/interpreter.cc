@@ -70,7 +70,17 @@ Result<TensorArg> Interpreter::read(const TensorRef& ref) {
   Result<TensorArg> outer = read(ref);
   levels_.push_back(&level);
   if (!outer.ok()) return outer;
-  const TensorArg inner{frontend::capture(level.scope, outer->id), outer->complex};
+  TensorArg inner{frontend::capture(level.scope, outer->id), outer->complex, {}};
+  if (outer->quantized()) {
+    // Constants stay constants.
+    const Graph& around = levels_[levels_.size() - 2]->scope.draft.graph;
+    const auto enter = [&](ValueId id) {
+      const Tensor* constant = around.constant(id);
+      return constant != nullptr ? draft().graph.add_constant(*constant)
+                                 : frontend::capture(level.scope, id);
+    };
+    inner.grid = {enter(outer->grid.scale), enter(outer->grid.zero_point), outer->grid.axis};
+  }
   level.inside.emplace(ref, level.tensors.add(inner));
   level.entered.emplace(ref, inner.id);
   return inner;
@@ -150,7 +160,8 @@ Result<ScriptValue> Interpreter::from_pickle(const Pickled& value, const std::st
     case Kind::kString: return ScriptValue(value.text);
     case Kind::kTensor: {
       if (!value.items.empty() && value.items[0]->kind == Kind::kTuple) {
-        return unsupported("a quantized tensor");
+        MNN_ASSIGN_OR_RETURN(made, from_codes(value, path));
+        break;
       }
       const auto state = hints_.states.find(path);
       Tensor data = value.tensor;
@@ -191,6 +202,10 @@ Result<ScriptValue> Interpreter::from_pickle(const Pickled& value, const std::st
     }
     case Kind::kGlobal: return unsupported("the value " + value.text);
     case Kind::kObject: {
+      if (value.text.starts_with("__torch__.torch.classes.")) {
+        MNN_ASSIGN_OR_RETURN(made, from_packed(value, path, depth));
+        break;
+      }
       ObjectValue* object = add_object();
       object->path = path;
       object->class_name = value.text;
@@ -198,11 +213,29 @@ Result<ScriptValue> Interpreter::from_pickle(const Pickled& value, const std::st
       MNN_ASSIGN_OR_RETURN(object->type, program_.find_class(value.text));
       made = object;
       if (module_ == nullptr) module_ = object;
+      const bool own_state = !value.items.empty() && value.items[0]->kind != Kind::kDict &&
+                             object->type != nullptr &&
+                             object->type->methods.contains("__setstate__");
+      if (own_state) {
+        pickled_.emplace(&value, made);
+        MNN_RETURN_IF_ERROR(set_state(*object, *value.items[0], depth));
+      }
       break;
     }
   }
   pickled_.emplace(&value, made);
   return made;
+}
+
+// A class with a state of its own makes its attributes from it.
+Status Interpreter::set_state(ObjectValue& object, const Pickled& state, int depth) {
+  object.state = nullptr;
+  MNN_ASSIGN_OR_RETURN(ScriptValue value, from_pickle(state, object.path, depth + 1));
+  MNN_RETURN_IF_ERROR(call_method(object, "__setstate__", {std::move(value)}, {}).status());
+  for (const auto& [name, attribute] : object.attributes) {
+    initial_.emplace(joined(object.path, name), FileAttribute{&object, name, attribute});
+  }
+  return {};
 }
 
 std::optional<Dim> Interpreter::dim_of(const ScriptValue& value) {
@@ -394,7 +427,8 @@ Status Interpreter::exec_statement(const Stmt& stmt, Frame& frame, Flow& flow) {
       return eval(stmt.value, frame).status();
     case Stmt::Kind::kAssign: {
       MNN_ASSIGN_OR_RETURN(const ScriptValue value, eval(stmt.value, frame));
-      return assign_all(stmt.targets, value, frame);
+      return stmt.targets.size() == 1 ? assign(stmt.targets[0], value, frame)
+                                      : assign_all(stmt.targets, value, frame);
     }
     case Stmt::Kind::kReturn: {
       MNN_ASSIGN_OR_RETURN(frame.returned, eval(stmt.value, frame));
@@ -433,7 +467,6 @@ Status Interpreter::assign(const Expr& target, ScriptValue value, Frame& frame) 
 
 Status Interpreter::assign_all(const std::vector<Expr>& targets, const ScriptValue& value,
                                Frame& frame) {
-  if (targets.size() == 1) return assign(targets[0], value, frame);
   if (as<Undefined>(value) != nullptr) {
     for (const Expr& target : targets) MNN_RETURN_IF_ERROR(assign(target, value, frame));
     return {};

@@ -78,6 +78,10 @@ class Interpreter {
   void touch(DictValue& dict);
   // The value of a pickle; `path` is what its modules are called.
   Result<ScriptValue> from_pickle(const Pickled& value, const std::string& path, int depth = 0);
+  // script_quantized.cc: a tensor of codes; the parts of packed weights as a tuple, in the order in
+  // which the operators of `quantized::` take them.
+  Result<ScriptValue> from_codes(const Pickled& value, const std::string& path);
+  Result<ScriptValue> from_packed(const Pickled& value, const std::string& path, int depth);
 
   // Numbers.
   std::optional<Dim> dim_of(const ScriptValue& value);  // of ints and bools
@@ -133,6 +137,7 @@ class Interpreter {
   // interpreter.cc: code
   Status exec(const std::vector<Stmt>& body, Frame& frame, Flow& flow);
   Status exec_statement(const Stmt& stmt, Frame& frame, Flow& flow);
+  Status set_state(ObjectValue& object, const Pickled& state, int depth);
   Status assign(const Expr& target, ScriptValue value, Frame& frame);
   Status assign_all(const std::vector<Expr>& targets, const ScriptValue& value, Frame& frame);
   Status exec_for(const Stmt& stmt, Frame& frame, Flow& flow);

@@ -315,7 +315,8 @@ class Machine {
          "torch.jit._pickle.build_intlist", "torch.jit._pickle.build_tensorlist",
          "torch.jit._pickle.build_doublelist", "torch.jit._pickle.build_boollist",
          "torch.jit._pickle.restore_type_tag", "torch.per_tensor_affine",
-         "torch.per_channel_affine", "torch.device", "torch.Size"});
+         "torch.per_channel_affine", "torch.per_channel_affine_float_qparams", "torch.device",
+         "torch.Size"});
     const bool known = std::ranges::find(kKnown, name) != kKnown.end() ||
                        name.starts_with("__torch__.") ||
                        (name.starts_with("torch.") && parse_torch_dtype(name));

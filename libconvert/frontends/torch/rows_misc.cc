@@ -1,4 +1,4 @@
-// Asserts, quantization, vision operators and what fits nowhere else.
+// Asserts, vision operators and what fits nowhere else.
 #include <algorithm>
 
 #include "libconvert/frontends/torch/call.h"
@@ -7,72 +7,6 @@ namespace mnn::torch {
 namespace {
 
 void nothing(Call&) {}
-
-// PT2E: numbers to codes and back. `fold_qdq` makes QuantParams of the pair.
-ValueId zero_point(Call& c, DType storage) {
-  const Arg& a = c.arg(c.has_param("zero_point") ? "zero_point" : "zero_points");
-  if (const IntArg* n = a.get<IntArg>(); n != nullptr && n->known()) {
-    return c.number(static_cast<double>(n->value), storage);
-  }
-  if (a.is_none()) return kNoValue;
-  return c.cast(c.tensor(c.has_param("zero_point") ? "zero_point" : "zero_points"), storage);
-}
-ValueId scale(Call& c) {
-  const std::string_view name = c.has_param("scale") ? "scale" : "scales";
-  return c.cast(c.as(name, DType::kF32), DType::kF32);
-}
-
-// Codes limited to less than their type: kept when the bounds are the type's own.
-bool whole_range(Call& c, DType storage) {
-  const int64_t low = c.integer("quant_min"), high = c.integer("quant_max");
-  const int bits = dtype_bits(storage);
-  const bool with_sign = is_signed_integer(storage);
-  const int64_t least = with_sign ? -(int64_t{1} << (bits - 1)) : 0;
-  const int64_t most = with_sign ? (int64_t{1} << (bits - 1)) - 1 : (int64_t{1} << bits) - 1;
-  return low == least && high == most;
-}
-
-Call::Attributes axis_attribute(Call& c, ValueId x) {
-  if (!c.has_param("axis")) return {};
-  return {{"axis", c.axis("axis", c.rank(x))}};
-}
-
-void quantize(Call& c) {
-  const ValueId x = c.cast(c.tensor("input"), DType::kF32);
-  const DType storage = c.dtype("dtype", DType::kI8);
-  if (!is_integer(storage) || dtype_bits(storage) > 16)
-    return c.refuse("quantization to this element type");
-  const Call::Attributes axis = axis_attribute(c, x);
-  ValueId y = c.emit("QuantizeLinear", {x, scale(c), zero_point(c, storage)}, axis);
-  if (!whole_range(c, storage)) {
-    // Narrow ranges (-127…127): clipped as numbers, which pairs still fold over.
-    const auto wide = [&](int64_t v) { return c.number(static_cast<double>(v), DType::kI32); };
-    y = c.cast(c.emit("Clip", {c.cast(y, DType::kI32), wide(c.integer("quant_min")),
-                               wide(c.integer("quant_max"))}),
-               storage);
-  }
-  c.give(y);
-}
-
-void dequantize(Call& c) {
-  const ValueId x = c.tensor("input");
-  const DType storage = c.dtype_of(x);
-  const ValueId y =
-      c.emit("DequantizeLinear", {x, scale(c), zero_point(c, storage)}, axis_attribute(c, x));
-  c.give(c.has_param("out_dtype") ? c.cast(y, c.dtype("out_dtype", DType::kF32)) : y);
-}
-
-void fake_quantize(Call& c) {
-  const ValueId x = c.tensor("self");
-  const int64_t low = c.integer("quant_min");
-  const DType storage = low < 0 ? DType::kI8 : DType::kU8;
-  const Call::Attributes axis = axis_attribute(c, x);
-  if (!whole_range(c, storage) && !(low == -127 && c.integer("quant_max") == 127)) {
-    return c.refuse("fake quantization to fewer than 8 bits");
-  }
-  const ValueId s = scale(c), z = zero_point(c, storage);
-  c.give(c.emit("DequantizeLinear", {c.emit("QuantizeLinear", {x, s, z}, axis), s, z}, axis));
-}
 
 // Boxes [n, 4] as corners, best first; the kept ones' places.
 void nms(Call& c) {
@@ -130,39 +64,6 @@ std::vector<RowText> misc_rows() {
       {"sym_constrain_range_for_size(Scalar size, *, int? min=None, int? max=None) -> ()", "none",
        nothing},
       {"warn(str message, int stacklevel=2) -> ()", "none", nothing},
-      {"quantized_decomposed::quantize_per_tensor(Tensor input, float scale, int zero_point, int "
-       "quant_min, int quant_max, ScalarType dtype) -> Tensor",
-       "QuantizeLinear", quantize},
-      {"quantized_decomposed::quantize_per_tensor.tensor(Tensor input, Tensor scale, Tensor "
-       "zero_point, int quant_min, int quant_max, ScalarType dtype) -> Tensor",
-       "QuantizeLinear", quantize},
-      {"quantized_decomposed::quantize_per_tensor.tensor2(Tensor input, Tensor scale, Tensor "
-       "zero_point, Scalar quant_min, Scalar quant_max, ScalarType dtype) -> Tensor",
-       "QuantizeLinear", quantize},
-      {"quantized_decomposed::dequantize_per_tensor(Tensor input, float scale, int zero_point, int "
-       "quant_min, int quant_max, ScalarType dtype, *, ScalarType? out_dtype=None) -> Tensor",
-       "DequantizeLinear", dequantize},
-      {"quantized_decomposed::dequantize_per_tensor.tensor(Tensor input, Tensor scale, Tensor "
-       "zero_point, int quant_min, int quant_max, ScalarType dtype, *, ScalarType? "
-       "out_dtype=None) -> Tensor",
-       "DequantizeLinear", dequantize},
-      {"quantized_decomposed::dequantize_per_tensor.tensor2(Tensor input, Tensor scale, Tensor "
-       "zero_point, Scalar quant_min, Scalar quant_max, ScalarType dtype, *, ScalarType? "
-       "out_dtype=None) -> Tensor",
-       "DequantizeLinear", dequantize},
-      {"quantized_decomposed::quantize_per_channel(Tensor input, Tensor scales, Tensor "
-       "zero_points, int axis, int quant_min, int quant_max, ScalarType dtype) -> Tensor",
-       "QuantizeLinear", quantize},
-      {"quantized_decomposed::dequantize_per_channel(Tensor input, Tensor scales, Tensor? "
-       "zero_points, int axis, int quant_min, int quant_max, ScalarType dtype, *, ScalarType? "
-       "out_dtype=None) -> Tensor",
-       "DequantizeLinear", dequantize},
-      {"fake_quantize_per_tensor_affine(Tensor self, float scale, int zero_point, int quant_min, "
-       "int quant_max) -> Tensor",
-       "QuantizeLinear, DequantizeLinear", fake_quantize},
-      {"fake_quantize_per_channel_affine(Tensor self, Tensor scale, Tensor zero_point, int axis, "
-       "int quant_min, int quant_max) -> Tensor",
-       "QuantizeLinear, DequantizeLinear", fake_quantize},
       {"torchvision::nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
        "NonMaxSuppression", nms},
       {"torchvision::roi_align(Tensor input, Tensor rois, float spatial_scale, int pooled_height, "

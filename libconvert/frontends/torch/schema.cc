@@ -120,6 +120,7 @@ class SchemaReader {
     if (type == "Scalar") return ParamKind::kScalar;
     if (type == "str") return ParamKind::kString;
     if (type == "ScalarType") return ParamKind::kScalarType;
+    if (type == "Packed") return ParamKind::kPacked;
     if (type == "Device" || type == "Layout" || type == "MemoryFormat" || type == "Generator") {
       return ParamKind::kIgnored;
     }
@@ -177,6 +178,7 @@ bool fits_item(const Param& p, const Arg& a, Fit fit) {
     case ParamKind::kScalar: return is_number(a) || (loose && tensor);
     case ParamKind::kString: return a.get<std::string>() != nullptr;
     case ParamKind::kScalarType: return a.get<DType>() != nullptr || a.get<IntArg>() != nullptr;
+    case ParamKind::kPacked: return a.get<ListArg>() != nullptr;
     case ParamKind::kIgnored: return true;
   }
   return false;

@@ -1,6 +1,7 @@
 // Operators of TorchScript's code on lists, tuples, dicts and strings, and those that say nothing
 // about values (devices, warnings).
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "libconvert/frontends/torch/script_operators.h"
@@ -500,7 +501,6 @@ const std::map<std::string_view, ScriptOperator>& container_operators() {
       {"aten::is_scripting", never},
       {"prim::is_cuda", never},
       {"prim::is_sparse", never},
-      {"prim::is_quantized", never},
       {"prim::is_mkldnn", never},
       {"prim::is_nested", never},
       {"prim::is_mps", never},
@@ -521,8 +521,16 @@ const std::map<std::string_view, ScriptOperator>& container_operators() {
   return table;
 }
 
+namespace {
+
+std::array<const std::map<std::string_view, ScriptOperator>*, 3> script_tables() {
+  return {&container_operators(), &number_operators(), &quantized_operators()};
+}
+
+}  // namespace
+
 ScriptOperator find_script_operator(std::string_view op) {
-  for (const auto* table : {&container_operators(), &number_operators()}) {
+  for (const auto* table : script_tables()) {
     const auto row = table->find(op);
     if (row != table->end()) return row->second;
   }
@@ -531,7 +539,7 @@ ScriptOperator find_script_operator(std::string_view op) {
 
 std::vector<std::string> script_operators() {
   std::vector<std::string> names;
-  for (const auto* table : {&container_operators(), &number_operators()}) {
+  for (const auto* table : script_tables()) {
     for (const auto& [name, row] : *table) names.emplace_back(name);
   }
   std::ranges::sort(names);

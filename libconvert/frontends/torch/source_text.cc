@@ -216,7 +216,8 @@ class Parser {
     if (take_op(":")) MNN_RETURN_IF_ERROR(expression().status());
     if (take_op("=")) {
       made.kind = Stmt::Kind::kAssign;
-      if (left.kind == Expr::Kind::kTuple) {
+      // `a, = x` takes the only item of x.
+      if (left.kind == Expr::Kind::kTuple && left.items.size() > 1) {
         made.targets = std::move(left.items);
       } else {
         made.targets.push_back(std::move(left));

@@ -1,0 +1,17 @@
+// What the rows of quantized tensors share.
+#pragma once
+
+#include "libconvert/frontends/torch/call.h"
+
+namespace mnn::torch {
+
+// The type of a grid's codes.
+DType storage_of(Call& c, const Grid& grid);
+// The grid of the first quantized argument; null where none is. Packed weights don't count.
+const Grid* first_grid(const Call& c);
+// x in the codes of a grid and back.
+TensorArg on_grid(Call& c, ValueId x, const Grid& grid);
+// One scale for the whole tensor.
+Grid constant_grid(Call& c, double scale, double zero_point, DType storage);
+
+}  // namespace mnn::torch
