@@ -6,7 +6,9 @@
 Made with PyTorch 1.13.1 (Debian 12's python3-torch); operators younger than that are computed from older ones, by their
 definition in the call's `same`. One case a line:
   {"op": "aten::add", "overload": "Tensor", "args": […], "kwargs": {…}, "results": […]}
-A tensor is {"dtype": "f32", "dims": [2, 3], "data": […]}, another dtype {"dtype": "i64"}.
+A tensor is {"dtype": "f32", "dims": [2, 3], "data": […]}, another dtype {"dtype": "i64"}. Of a quantized one the data
+are the numbers its codes stand for, with "codes", their type, "scale" and "zero_point" (and "axis"); packed weights
+are the list of their parts.
 """
 import json
 import sys
@@ -16,7 +18,8 @@ import torch
 aten = torch.ops.aten
 torch.manual_seed(20)
 NAMES = {torch.float32: "f32", torch.float64: "f64", torch.float16: "f16", torch.int64: "i64", torch.int32: "i32",
-         torch.int16: "i16", torch.int8: "i8", torch.uint8: "u8", torch.bool: "bool"}
+         torch.int16: "i16", torch.int8: "i8", torch.uint8: "u8", torch.bool: "bool",
+         torch.quint8: "u8", torch.qint8: "i8"}
 cases = []
 
 
@@ -50,9 +53,27 @@ def number(x):
     return x
 
 
+class Packed:
+    """Packed weights and the parts they are made of, as the table of operators takes them."""
+
+    def __init__(self, weights, *parts):
+        self.weights, self.parts = weights, parts
+
+
 def text(x):
+    if isinstance(x, Packed):
+        return [text(part) for part in x.parts]
     if isinstance(x, torch.Tensor):
         x = x.detach()
+        if x.is_quantized:
+            t = text(x.dequantize())
+            t["codes"] = NAMES[x.dtype]
+            if x.qscheme() == torch.per_tensor_affine:
+                t["scale"], t["zero_point"] = x.q_scale(), x.q_zero_point()
+            else:
+                t["scale"], t["zero_point"] = x.q_per_channel_scales().tolist(), x.q_per_channel_zero_points().tolist()
+                t["axis"] = x.q_per_channel_axis()
+            return t
         if x.is_complex():
             t = text(torch.view_as_real(x.resolve_conj()).contiguous())
             t["complex"] = True
@@ -68,15 +89,16 @@ def text(x):
 def case(name, *args, same=None, keep=None, **kwargs):
     """`same` computes what an operator this PyTorch lacks does; `keep`: how many results are compared."""
     op, _, overload = name.partition(".")
+    space, _, short = op.rpartition("::")
     if same is None:
-        packet = getattr(aten, op)
+        packet = getattr(getattr(torch.ops, space or "aten"), short)
         f = getattr(packet, overload or "default")
-        results = f(*args, **kwargs)
+        results = f(*[a.weights if isinstance(a, Packed) else a for a in args], **kwargs)
     else:
         results = same(*args, **kwargs)
     flat = results if isinstance(results, tuple) else (results,)
     flat = list(flat)[:keep]
-    cases.append({"op": "aten::" + op, "overload": overload or "default", "args": text(args), "kwargs": {k: text(v) for k, v in kwargs.items()},
+    cases.append({"op": op if space else "aten::" + op, "overload": overload or "default", "args": text(args), "kwargs": {k: text(v) for k, v in kwargs.items()},
                   "results": text(flat)})
 
 
@@ -433,6 +455,100 @@ case("randn", [2, 3])
 case("randperm", 5)
 for one in cases[-6:]:
     one["results"][0]["data"] = None
+
+torch.backends.quantized.engine = "qnnpack"
+
+
+def Q(*dims, scale=0.0625, zero_point=120, codes=torch.quint8):
+    return torch.quantize_per_tensor(T(*dims), scale, zero_point, codes)
+
+
+def packed_conv(dims, groups=1, transposed=False, per_channel=False, bias=True, old=None):
+    n = len(dims) - 2
+    w = T(*dims) / 4
+    scales = P(dims[0]) / 64
+    w = (torch.quantize_per_channel(w, scales, torch.zeros(dims[0], dtype=torch.int64), 0, torch.qint8) if per_channel
+         else torch.quantize_per_tensor(w, 0.015625, 0, torch.qint8))
+    b = T(dims[1] * groups if transposed else dims[0]) if bias else None
+    geometry = [[2] * n, [1] * n] + ([[0] * n] if transposed else []) + [[1] * n]
+    ops = torch.ops.quantized
+    prepack = getattr(ops, f"conv_transpose{n}d_prepack" if transposed else f"conv{n}d_prepack")
+    return Packed(prepack(w, b, *geometry, groups), w, b, [2] * n, [1] * n, [1] * n, [0] * n, groups, transposed)
+
+
+def packed_linear(rows, columns, codes=True):
+    w, b = torch.quantize_per_tensor(T(rows, columns) / 4, 0.015625, 0, torch.qint8), T(rows)
+    return Packed(torch.ops.quantized.linear_prepack(w, b), w, b)
+
+
+case("quantize_per_tensor", T(2, 5), 0.03, 100, torch.quint8)
+case("quantize_per_tensor.tensor_qparams", T(2, 5), torch.tensor(0.03), torch.tensor(-3), torch.qint8)
+case("quantize_per_channel", T(2, 5), torch.tensor([0.03, 0.05]), torch.tensor([1, -2]), 0, torch.qint8)
+case("dequantize.self", Q(2, 5))
+case("dequantize.tensors", [Q(2, 5), Q(3)], same=lambda ts: [t.dequantize() for t in ts])
+case("int_repr", Q(2, 5))
+case("q_scale", Q(2))
+case("q_zero_point", Q(2))
+# Operators on floats keep the grid, or have their own.
+for op in "relu sigmoid tanh hardsigmoid".split():
+    case(op, Q(2, 5))
+case("max_pool2d", Q(1, 2, 4, 4), [2, 2])
+case("flatten.using_ints", Q(2, 3, 2), 1)
+case("hardtanh", Q(2, 5), -0.5, 1)
+case("mean.dim", Q(2, 4, 4), [1, 2])
+for relu in ("", "_relu"):
+    case(f"quantized::conv1d{relu}", Q(1, 2, 7), packed_conv([4, 2, 3]), 0.05, 110)
+    case(f"quantized::conv2d{relu}.new", Q(1, 2, 7, 5), packed_conv([4, 2, 3, 3], per_channel=True), 0.05, 110)
+    case(f"quantized::conv2d{relu}", Q(1, 4, 7, 5), packed_conv([4, 1, 3, 3], groups=4, bias=False), [2, 2], [1, 1], [1, 1], 4, 0.05, 110)
+    case(f"quantized::linear{relu}", Q(3, 6), packed_linear(4, 6), 0.05, 110)
+    case(f"quantized::linear{relu}_dynamic", T(3, 6), packed_linear(4, 6))
+    case(f"quantized::add{relu}", Q(2, 5), Q(2, 5, scale=0.03), 0.05, 110)
+    case(f"quantized::mul{relu}", Q(2, 5), Q(2, 5, scale=0.03), 0.05, 110)
+    for b in (0.5, -20.0, 20.0):
+        case(f"quantized::add{relu}.Scalar", Q(2, 5), b)
+    for b in (0.5, -0.75):
+        case(f"quantized::mul{relu}.Scalar", Q(2, 5), b)
+    case(f"quantized::add_scalar{relu}", Q(2, 5), 0.5)
+    case(f"quantized::mul_scalar{relu}", Q(2, 5), 0.0)
+    case(f"quantized::cat{relu}", [Q(2, 5), Q(2, 3, scale=0.03)], 1, 0.05, 110)
+    for rank in (1, 2, 3):
+        case(f"quantized::batch_norm{rank}d{relu}", Q(2, 3, *[2] * rank), P(3), T(3), T(3), P(3), 1e-5, 0.05, 110)
+    case(f"quantized::batch_norm{relu}", Q(2, 3, 2, 2), P(3), T(3), T(3), P(3), 1e-5, 0.05, 110)
+case("quantized::cat", [Q(2, 5), Q(2, 3)], 1, None, None)
+case("quantized::conv_transpose1d", Q(1, 2, 7), packed_conv([2, 3, 4], transposed=True), 0.05, 110)
+case("quantized::conv_transpose2d", Q(1, 2, 4, 3), packed_conv([2, 3, 4, 4], transposed=True), 0.05, 110)
+case("quantized::matmul", Q(3, 4), Q(4, 2), 0.05, 110)
+case("quantized::layer_norm", Q(2, 6), [6], P(6), T(6), 1e-5, 0.05, 110)
+case("quantized::group_norm", Q(2, 4, 3), 2, P(4), T(4), 1e-5, 0.05, 110)
+case("quantized::instance_norm", Q(2, 4, 3), P(4), T(4), 1e-5, 0.05, 110)
+case("quantized::hardswish", Q(2, 5), 0.05, 110)
+case("quantized::leaky_relu", Q(2, 5), 0.2, False, 0.05, 110)
+case("quantized::elu", Q(2, 5), 0.05, 110, 0.5)
+case("quantized::celu", Q(2, 5), 0.05, 110, 0.5)
+case("quantized::prelu", Q(2, 3, 4), Q(3), 0.05, 110)
+case("quantized::sigmoid", Q(2, 5), 1 / 256, 0)
+case("quantized::softmax", Q(2, 5), 1, 1 / 256, 0)
+case("quantized::dropout", Q(2, 5), 0.0625, 120, same=lambda x, s, z: x)
+case("quantized::relu6", Q(2, 5))
+case("quantized::clamp", Q(2, 5), -0.5, 1.0)
+case("quantized::threshold", Q(2, 5), 0.25, 0.5)
+case("quantized::max_pool1d", Q(1, 2, 6), [2], [2], [0], [1], False)
+case("quantized::max_pool2d", Q(1, 2, 6, 4), [2, 2], [2, 2], [0, 0], [1, 1], False)
+table = torch.quantize_per_channel(T(5, 8), P(5) / 64, P(5) * 8, 0, torch.quint8)
+table = Packed(torch.ops.quantized.embedding_bag_prepack(table), table.dequantize())
+case("quantized::embedding_byte", table, N(4, 0, 1))
+case("quantized::embedding_bag_byte", table, N(4, 0, 1, 1, 2), N(0, 2, 4))
+case("quantized::embedding_bag_byte", table, N(4, 0, 1, 1, 2, 3).reshape(2, 3))
+for low, high in ((-0.5, 1.0), (None, None)):
+    w, b = T(4, 2, 3, 3), T(4)
+    context = torch.ops.prepacked.conv2d_clamp_prepack(w, b, [2, 2], [1, 1], [1, 1], 1, low, high)
+    case("prepacked::conv2d_clamp_run", T(1, 2, 7, 5), Packed(context, w, b, [2, 2], [1, 1], [1, 1], [0, 0], 1, False, low, high))
+    w, b = T(2, 3, 4, 4), T(3)
+    context = torch.ops.prepacked.conv2d_transpose_clamp_prepack(w, b, [2, 2], [1, 1], [0, 0], [1, 1], 1, low, high)
+    case("prepacked::conv2d_transpose_clamp_run", T(1, 2, 4, 3), Packed(context, w, b, [2, 2], [1, 1], [1, 1], [0, 0], 1, True, low, high))
+    w, b = T(4, 6), T(4)
+    context = torch.ops.prepacked.linear_clamp_prepack(w, b, low, high)
+    case("prepacked::linear_clamp_run", T(3, 6), Packed(context, w, b, low, high))
 
 with open(sys.argv[1], "w") as out:
     for one in cases:

@@ -60,12 +60,29 @@ class Runner {
       inputs.push_back(tensor_of(j));
       const Type type = type_of(inputs.back());
       const ValueId id = graph.add_input("x" + std::to_string(inputs.size()), type);
+      if (j.contains("codes")) return quantized(id, j);
       return Arg::tensor(id, j.value("complex", false));
     }
     if (j.is_object()) return Arg(*parse_dtype(j["dtype"].get<std::string>()));
     ListArg list;
     for (const Json& item : j) list.push_back(argument(item));
     return Arg(std::move(list));
+  }
+
+  // A tensor on a grid.
+  Arg quantized(ValueId id, const Json& j) {
+    const DType codes = *parse_dtype(j["codes"].get<std::string>());
+    const bool whole = !j.contains("axis");
+    const auto constant = [&](const Json& numbers, DType dtype) {
+      Json t = {{"dtype", std::string(dtype_name(dtype))}, {"dims", Json::array()}};
+      if (!whole) t["dims"].push_back(numbers.size());
+      t["data"] = whole ? Json::array({numbers}) : numbers;
+      return graph.add_constant(tensor_of(t));
+    };
+    return TensorArg{id,
+                     false,
+                     {constant(j["scale"], DType::kF32), constant(j["zero_point"], codes),
+                      j.value("axis", int64_t{-1})}};
   }
 
   Graph graph;
@@ -101,6 +118,9 @@ void expect_equal(const Tensor& found, const Json& expected) {
   ASSERT_EQ(static_cast<size_t>(found.elements()), data.size());
   const Result<std::vector<double>> values = found.to_doubles();
   ASSERT_TRUE(values.ok());
+  // Codes may differ by one where a number lies between two.
+  const bool whole = expected.contains("codes") && expected["scale"].is_number();
+  const double step = whole ? 1.01 * expected["scale"].get<double>() : 0;
   double largest = 0;
   for (const Json& d : data) {
     if (std::isfinite(number_of(d))) largest = std::fmax(largest, std::fabs(number_of(d)));
@@ -112,7 +132,7 @@ void expect_equal(const Tensor& found, const Json& expected) {
     } else if (std::isinf(want)) {
       EXPECT_EQ(have, want) << "element " << i;
     } else {
-      EXPECT_NEAR(have, want, 2e-6 + 5e-6 * largest) << "element " << i;
+      EXPECT_NEAR(have, want, 2e-6 + 5e-6 * largest + step) << "element " << i;
     }
   }
 }
@@ -146,9 +166,16 @@ void run_case(const Json& one) {
       EXPECT_EQ(n->value, expected[i].get<int64_t>());
       continue;
     }
+    if (expected[i].is_number_float()) {
+      const FloatArg* real = found[i].get<FloatArg>();
+      ASSERT_TRUE(real != nullptr && real->known());
+      EXPECT_FLOAT_EQ(static_cast<float>(real->value), expected[i].get<float>());
+      continue;
+    }
     ValueId id = t != nullptr ? t->id : n != nullptr ? n->id : kNoValue;
     ASSERT_NE(id, kNoValue) << "result " << i;
     if (t != nullptr) {
+      EXPECT_EQ(t->quantized(), expected[i].contains("codes"));
       EXPECT_EQ(t->complex, expected[i].value("complex", false));
     }
     r.graph.outputs.push_back(id);
@@ -174,7 +201,7 @@ std::vector<Json> all_cases() {
 
 TEST(AtenCases, EachGivesPyTorchsResults) {
   const std::vector<Json> cases = all_cases();
-  EXPECT_GT(cases.size(), 300u);
+  EXPECT_GT(cases.size(), 450u);
   for (size_t i = 0; i < cases.size(); ++i) {
     SCOPED_TRACE("case " + std::to_string(i + 1) + ": " + cases[i]["op"].get<std::string>() + "." +
                  cases[i]["overload"].get<std::string>());
