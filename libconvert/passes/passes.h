@@ -32,6 +32,10 @@ Result<int> simplify_views(Graph& graph);
 Result<int> fuse_activations(Graph& graph);
 // LayerNormalization from primitives.
 Result<int> fuse_layer_norm(Graph& graph);
+// GroupNormalization from the InstanceNormalization of groups.
+Result<int> fuse_group_norm(Graph& graph);
+// Attention from two products and a softmax.
+Result<int> fuse_attention(Graph& graph);
 // Constant factors and offsets per channel (BatchNormalization too) into the weights and bias of
 // the Conv, ConvTranspose, Gemm or MatMul before or after them.
 Result<int> fold_affine(Graph& graph);

@@ -14,7 +14,7 @@ constexpr Families kFamilies[] = {
     pointwise_rows, activation_rows, compare_rows, reduce_rows,    view_rows,        join_rows,
     create_rows,    index_rows,      scatter_rows, matmul_rows,    transformer_rows, conv_rows,
     pool_rows,      norm_rows,       resize_rows,  recurrent_rows, embedding_rows,   complex_rows,
-    scalar_rows,    quantized_rows,  packed_rows,  misc_rows};
+    scalar_rows,    quantized_rows,  packed_rows,  order_rows,     backward_rows,    misc_rows};
 
 std::vector<AtenRow> build_table() {
   std::vector<AtenRow> rows;

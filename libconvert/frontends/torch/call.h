@@ -132,6 +132,8 @@ std::vector<RowText> complex_rows();
 std::vector<RowText> scalar_rows();
 std::vector<RowText> quantized_rows();
 std::vector<RowText> packed_rows();
+std::vector<RowText> order_rows();
+std::vector<RowText> backward_rows();
 std::vector<RowText> misc_rows();
 
 // Results of an operator on quantized tensors lie on a grid too: where its row did not say which,

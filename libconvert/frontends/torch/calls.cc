@@ -307,11 +307,59 @@ Result<ScriptValue> Interpreter::dispatch(const std::string& op, std::vector<Scr
     if (!done.ok()) {
       const Code code = done.status().code();
       if (code == Code::kLimit || code == Code::kInternal) return done.status();
+      blame_rank(args);
       return fail(op, done.status());
     }
     if (*done) return std::move(call.result);
   }
   return call_operator(op, std::move(args), std::move(keywords));
+}
+
+const std::string* Interpreter::unranked_input(const ScriptValue& value) {
+  const auto* ref = as<TensorRef>(value);
+  const auto* symbolic = as<SymbolicNumber>(value);
+  if (symbolic != nullptr) ref = &symbolic->tensor;
+  if (ref == nullptr || ref->level != 0 || levels_.size() != 1) return nullptr;
+  const Result<TensorArg> tensor = read(*ref);
+  if (!tensor.ok() || type_of(*tensor).shape) return nullptr;
+  const auto known = rank_of_.find(tensor->id);
+  return known == rank_of_.end() ? nullptr : &known->second;
+}
+
+void Interpreter::blame_rank(const std::vector<ScriptValue>& args) {
+  for (const ScriptValue& arg : args) {
+    if (!unranked_.empty()) return;
+    if (const auto* list = as<ListValue*>(arg)) {
+      for (const ScriptValue& item : (*list)->items) {
+        const std::string* input = unranked_input(item);
+        if (input != nullptr && unranked_.empty()) unranked_ = *input;
+      }
+    }
+    if (const std::string* input = unranked_input(arg)) unranked_ = *input;
+  }
+}
+
+void Interpreter::follow_rank(const std::vector<ScriptValue>& args,
+                              const std::vector<Arg>& results) {
+  const std::string* input = nullptr;
+  for (size_t i = 0; i < args.size() && input == nullptr; ++i) {
+    input = unranked_input(args[i]);
+    const auto* list = as<ListValue*>(args[i]);
+    for (size_t k = 0; list != nullptr && k < (*list)->items.size() && input == nullptr; ++k) {
+      input = unranked_input((*list)->items[k]);
+    }
+  }
+  if (input == nullptr) return;
+  const std::string name = *input;
+  const auto follow = [&](const Arg& result) {
+    const auto* tensor = result.get<TensorArg>();
+    if (tensor != nullptr && !type_of(*tensor).shape) rank_of_.emplace(tensor->id, name);
+  };
+  for (const Arg& result : results) {
+    follow(result);
+    const auto* list = result.get<ListArg>();
+    for (size_t i = 0; list != nullptr && i < list->size(); ++i) follow((*list)[i]);
+  }
 }
 
 void Interpreter::guess_input(const std::string& op, const std::vector<ScriptValue>& args) {
@@ -385,9 +433,13 @@ Result<ScriptValue> Interpreter::call_operator(const std::string& op, std::vecto
   Result<std::vector<Arg>> lowered = lower_resolved(draft(), budget_, *resolved, call.origin);
   if (!lowered.ok()) {
     if (lowered.status().code() == Code::kLimit) return lowered.status();
+    blame_rank(args);
     return fail(op, lowered.status());
   }
-  if (levels_.size() == 1) follow_input(op, call.args, *lowered);
+  if (levels_.size() == 1) {
+    follow_input(op, call.args, *lowered);
+    follow_rank(args, *lowered);
+  }
   Result<std::vector<ScriptValue>> results =
       results_of(*resolved, call, args, std::move(lowered).value());
   if (!results.ok()) return fail(op, results.status());

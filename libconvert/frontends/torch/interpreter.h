@@ -117,8 +117,10 @@ class Interpreter {
   bool wants_retry() const { return retry_; }
   void retry() { retry_ = true; }
   // What input a value came from by moving elements about only; empty for none.
-  void name_input(ValueId id, const std::string& input) { input_of_[id] = input; }
+  void name_input(ValueId id, const std::string& input) { input_of_[id] = rank_of_[id] = input; }
   const std::string* input_of(ValueId id) const;
+  // The first input of unknown rank that an operator failed for; empty where none did.
+  const std::string& unranked() const { return unranked_; }
   // Tensors of the file by path ("encoder.h"), and the value each stood for at first.
   struct FileTensor {
     ScriptValue tensor;
@@ -187,6 +189,10 @@ class Interpreter {
                                               const std::vector<ScriptValue>& args,
                                               std::vector<Arg> results);
   void guess_input(const std::string& op, const std::vector<ScriptValue>& args);
+  // The input that a tensor of unknown rank comes from; null for others.
+  const std::string* unranked_input(const ScriptValue& value);
+  void blame_rank(const std::vector<ScriptValue>& args);
+  void follow_rank(const std::vector<ScriptValue>& args, const std::vector<Arg>& results);
   void follow_input(const std::string& op, const std::vector<Arg>& args,
                     const std::vector<Arg>& results);
   // Keeps the failure and gives what stands for the result.
@@ -211,6 +217,8 @@ class Interpreter {
   std::map<const Pickled*, ScriptValue> pickled_;
   std::vector<Failure> failures_;
   std::unordered_map<ValueId, std::string> input_of_;
+  std::unordered_map<ValueId, std::string> rank_of_;  // of values without one: the input it is of
+  std::string unranked_;
   std::map<std::string, FileAttribute> initial_;
   std::map<std::string, FileTensor> file_tensors_;
   ObjectValue* module_ = nullptr;

@@ -5,6 +5,8 @@
 
 namespace mnn::torch {
 
+// The numbers of a scale or of zero points as that type; an error where one does not fit.
+Result<Tensor> with_type(const Tensor& numbers, DType dtype);
 // The type of a grid's codes.
 DType storage_of(Call& c, const Grid& grid);
 // The grid of the first quantized argument; null where none is. Packed weights don't count.

@@ -166,7 +166,8 @@ void linear_packed(Call& c) {
 // The input is put on a grid of its own extremes first.
 void linear_dynamic(Call& c) {
   const std::vector<ValueId> q = c.emit_n("DynamicQuantizeLinear", {c.tensor("X")}, 3);
-  const ValueId x = c.emit("DequantizeLinear", {q[0], q[1], q[2]});
+  const auto real = [&](ValueId id) { return c.cast(id, DType::kF32); };
+  const ValueId x = c.binary("Mul", c.binary("Sub", real(q[0]), real(q[2])), q[1]);
   const ValueId y = call_float(
       c, "aten::linear", {Arg::tensor(x), packed(c, "W_prepack", 0), packed(c, "W_prepack", 1)});
   c.give(c.op().find("_relu") != std::string::npos ? c.unary("Relu", y) : y);

@@ -191,6 +191,25 @@ void adaptive_avg_pool(Call& c) {
 }
 void adaptive_max_pool(Call& c) { adaptive_pool(c, "GlobalMaxPool", "MaxPool", uneven_max); }
 
+// Each element at its place in the larger image, which is 0 elsewhere.
+void max_unpool(Call& c) {
+  const ValueId x = c.tensor("self"), at = c.tensor("indices");
+  const std::vector<IntArg> size = c.int_args("output_size");
+  const size_t rank = c.rank(x);
+  if (!c.status.ok()) return;
+  if (rank <= size.size() || size.empty()) return c.fail(invalid("argument 'self' does not fit"));
+  const size_t outer = rank - size.size();
+  std::vector<IntArg> shape;
+  for (size_t i = 0; i < outer; ++i) shape.push_back(c.size(x, i));
+  std::vector<IntArg> row = shape;
+  shape.insert(shape.end(), size.begin(), size.end());
+  row.push_back(IntArg{-1});
+  const ValueId none = c.filled(shape, c.number(0, c.dtype_of(x)));
+  const ValueId y = c.emit("ScatterElements", {c.view(none, row), c.view(at, row), c.view(x, row)},
+                           {{"axis", static_cast<int64_t>(outer)}});
+  c.give(c.emit("Reshape", {y, c.list_of(shape)}));
+}
+
 }  // namespace
 
 std::vector<RowText> pool_rows() {
@@ -238,6 +257,11 @@ std::vector<RowText> pool_rows() {
        adaptive_max_pool},
       {"adaptive_max_pool3d(Tensor self, int?[3] output_size) -> (Tensor, Tensor)", "GlobalMaxPool",
        adaptive_max_pool},
+      {"max_unpool2d(Tensor self, Tensor indices, SymInt[2] output_size) -> Tensor",
+       "ScatterElements", max_unpool},
+      {"max_unpool3d(Tensor self, Tensor indices, SymInt[3] output_size, int[3] stride, int[3] "
+       "padding) -> Tensor",
+       "ScatterElements", max_unpool},
   };
 }
 

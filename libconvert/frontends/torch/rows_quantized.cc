@@ -2,6 +2,7 @@
 // the operators of torch.ao on packed weights. `fold_qdq` makes QuantParams of all of them.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "libconvert/frontends/torch/quantized.h"
 
@@ -19,6 +20,33 @@ const Grid* grid_of(const Arg& arg) {
 }
 
 }  // namespace
+
+// The numbers as the type; an error where one does not fit.
+Result<Tensor> with_type(const Tensor& numbers, DType dtype) {
+  MNN_ASSIGN_OR_RETURN(const std::vector<double> values, numbers.to_doubles());
+  MNN_ASSIGN_OR_RETURN(Tensor made, Tensor::allocate(dtype, numbers.dims()));
+  bool fits = true;
+  const auto fill = [&]<typename T>(T* to) {
+    for (size_t i = 0; i < values.size(); ++i) {
+      if constexpr (std::is_integral_v<T>) {
+        fits &= values[i] >= std::numeric_limits<T>::min() &&
+                values[i] <= std::numeric_limits<T>::max();
+        to[i] = fits ? static_cast<T>(values[i]) : T{};
+      } else {
+        to[i] = static_cast<T>(values[i]);
+      }
+    }
+  };
+  switch (dtype) {
+    case DType::kU8: fill(made.data<uint8_t>()); break;
+    case DType::kI8: fill(made.data<int8_t>()); break;
+    case DType::kI32: fill(made.data<int32_t>()); break;
+    case DType::kF32: fill(made.data<float>()); break;
+    default: return unsupported("codes of the type " + std::string(dtype_name(dtype)));
+  }
+  if (!fits) return invalid("the zero point of a quantized tensor is none of its type");
+  return made;
+}
 
 DType storage_of(Call& c, const Grid& grid) { return c.dtype_of(grid.zero_point); }
 
@@ -44,73 +72,125 @@ Grid constant_grid(Call& c, double scale, double zero_point, DType storage) {
 
 namespace {
 
-// PT2E: numbers to codes and back. `fold_qdq` makes QuantParams of the pair.
+// A constant stays one.
+ValueId typed(Call& c, ValueId id, DType dtype) {
+  const Tensor* constant = c.graph.constant(id);
+  if (constant == nullptr || constant->dtype() == dtype) return c.cast(id, dtype);
+  Result<Tensor> made = with_type(*constant, dtype);
+  if (made.ok()) return c.add_constant(std::move(made).value());
+  c.fail(made.status());
+  return kNoValue;
+}
+
+// Scale and zero point: of one element without dims, or one an index along the axis.
+ValueId shaped(Call& c, ValueId id) {
+  return c.has_param("axis") || !c.status.ok() ? id : c.reshape(id, {});
+}
 ValueId zero_point(Call& c, DType storage) {
-  const Arg& a = c.arg(c.has_param("zero_point") ? "zero_point" : "zero_points");
-  if (const IntArg* n = a.get<IntArg>(); n != nullptr && n->known()) {
-    return c.number(static_cast<double>(n->value), storage);
-  }
-  if (a.is_none()) return kNoValue;
-  const ValueId z =
-      c.cast(c.tensor(c.has_param("zero_point") ? "zero_point" : "zero_points"), storage);
-  return c.has_param("axis") || !c.status.ok() ? z : c.reshape(z, {});
+  const char* name = c.has_param("zero_point") ? "zero_point" : "zero_points";
+  if (c.none(name)) return kNoValue;
+  const IntArg* n = c.arg(name).get<IntArg>();
+  if (n == nullptr || !n->known()) return shaped(c, typed(c, c.tensor(name), storage));
+  Result<Tensor> made = with_type(Tensor::scalar(n->value), storage);
+  if (made.ok()) return c.add_constant(std::move(made).value());
+  c.fail(made.status());
+  return kNoValue;
 }
 ValueId scale(Call& c) {
   const std::string_view name = c.has_param("scale") ? "scale" : "scales";
-  const ValueId s = c.cast(c.as(name, DType::kF32), DType::kF32);
-  return c.has_param("axis") || !c.status.ok() ? s : c.reshape(s, {});
+  const FloatArg* n = c.arg(name).get<FloatArg>();
+  if (n != nullptr && n->known()) return c.number(n->value, DType::kF32);
+  return shaped(c, typed(c, c.tensor(name), DType::kF32));
 }
 
-// Codes limited to less than their type: kept when the bounds are the type's own.
-bool whole_range(Call& c, DType storage) {
-  const int64_t low = c.integer("quant_min"), high = c.integer("quant_max");
+// How codes are made of numbers.
+struct Parameters {
+  ValueId scale, zero_point;
+  Call::Attributes axis;
+  int64_t low = 0, high = 0;  // of the codes
+  bool whole = true;          // they use all of their type
+};
+Parameters parameters(Call& c, ValueId x, DType storage) {
+  Parameters p{scale(c), zero_point(c, storage), {}};
+  if (c.has_param("axis")) p.axis["axis"] = c.axis("axis", c.rank(x));
+  p.low = c.integer("quant_min");
+  p.high = c.integer("quant_max");
   const int bits = dtype_bits(storage);
   const bool with_sign = is_signed_integer(storage);
-  const int64_t least = with_sign ? -(int64_t{1} << (bits - 1)) : 0;
-  const int64_t most = with_sign ? (int64_t{1} << (bits - 1)) - 1 : (int64_t{1} << bits) - 1;
-  return low == least && high == most;
+  p.whole = p.low == (with_sign ? -(int64_t{1} << (bits - 1)) : 0) &&
+            p.high == (with_sign ? (int64_t{1} << (bits - 1)) : int64_t{1} << bits) - 1;
+  return p;
 }
 
-Call::Attributes axis_attribute(Call& c, ValueId x) {
-  if (!c.has_param("axis")) return {};
-  return {{"axis", c.axis("axis", c.rank(x))}};
+// x as far as codes of less than their type reach (-127…127, 0…127), which a pair of nodes then
+// needs no limit for.
+ValueId limited(Call& c, ValueId x, const Parameters& p) {
+  if (p.whole || !c.status.ok()) return x;
+  std::vector<int64_t> dims;
+  if (!p.axis.empty()) {
+    dims.assign(c.rank(x), 1);
+    dims[static_cast<size_t>(c.axis("axis", c.rank(x)))] = -1;
+  }
+  const ValueId s = c.emit("Reshape", {p.scale, c.add_ints(dims)});
+  const auto bound = [&](int64_t code) {
+    ValueId steps = c.number(static_cast<double>(code), DType::kF32);
+    if (p.zero_point != kNoValue) {
+      const ValueId zero = c.cast(p.zero_point, DType::kF32);
+      steps = c.binary("Sub", steps, c.emit("Reshape", {zero, c.add_ints(dims)}));
+    }
+    return c.binary("Mul", steps, s);
+  };
+  return c.binary("Min", c.binary("Max", x, bound(p.low)), bound(p.high));
 }
 
+// PT2E: numbers to codes and back. Parameters that a run computes are no annotation: arithmetic.
 void quantize(Call& c) {
   const ValueId x = c.cast(c.tensor("input"), DType::kF32);
   const DType storage = c.dtype("dtype", DType::kI8);
   if (!is_integer(storage) || dtype_bits(storage) > 16)
     return c.refuse("quantization to this element type");
-  const Call::Attributes axis = axis_attribute(c, x);
-  ValueId y = c.emit("QuantizeLinear", {x, scale(c), zero_point(c, storage)}, axis);
-  if (!whole_range(c, storage)) {
-    // Narrow ranges (-127…127): clipped as numbers, which pairs still fold over.
-    const auto wide = [&](int64_t v) { return c.number(static_cast<double>(v), DType::kI32); };
-    y = c.cast(c.emit("Clip", {c.cast(y, DType::kI32), wide(c.integer("quant_min")),
-                               wide(c.integer("quant_max"))}),
-               storage);
+  const Parameters p = parameters(c, x, storage);
+  if (!c.status.ok()) return;
+  if (c.graph.constant(p.scale) != nullptr || !p.axis.empty()) {
+    std::vector<ValueId> in = {limited(c, x, p), p.scale};
+    if (p.zero_point != kNoValue) in.push_back(p.zero_point);
+    return c.give(c.emit("QuantizeLinear", in, p.axis));
   }
-  c.give(y);
+  ValueId y = c.unary("Round", c.binary("Div", x, p.scale));
+  if (p.zero_point != kNoValue) y = c.binary("Add", y, c.cast(p.zero_point, DType::kF32));
+  const auto number = [&](int64_t v) { return c.number(static_cast<double>(v), DType::kF32); };
+  c.give(c.cast(c.emit("Clip", {y, number(p.low), number(p.high)}), storage));
 }
 
 void dequantize(Call& c) {
   const ValueId x = c.tensor("input");
-  const DType storage = c.dtype_of(x);
-  const ValueId y =
-      c.emit("DequantizeLinear", {x, scale(c), zero_point(c, storage)}, axis_attribute(c, x));
+  const Parameters p = parameters(c, x, c.dtype_of(x));
+  if (!c.status.ok()) return;
+  ValueId y = kNoValue;
+  if (c.graph.constant(p.scale) != nullptr || !p.axis.empty()) {
+    std::vector<ValueId> in = {x, p.scale};
+    if (p.zero_point != kNoValue) in.push_back(p.zero_point);
+    y = c.emit("DequantizeLinear", in, p.axis);
+  } else {
+    y = c.cast(x, DType::kF32);
+    if (p.zero_point != kNoValue) y = c.binary("Sub", y, c.cast(p.zero_point, DType::kF32));
+    y = c.binary("Mul", y, p.scale);
+  }
   c.give(c.has_param("out_dtype") ? c.cast(y, c.dtype("out_dtype", DType::kF32)) : y);
 }
 
 void fake_quantize(Call& c) {
   const ValueId x = c.tensor("self");
-  const int64_t low = c.integer("quant_min");
+  const int64_t low = c.integer("quant_min"), high = c.integer("quant_max");
   const DType storage = low < 0 ? DType::kI8 : DType::kU8;
-  const Call::Attributes axis = axis_attribute(c, x);
-  if (!whole_range(c, storage) && !(low == -127 && c.integer("quant_max") == 127)) {
-    return c.refuse("fake quantization to fewer than 8 bits");
+  if (low < (low < 0 ? -128 : 0) || high > (low < 0 ? 127 : 255) || low >= high) {
+    return c.refuse("fake quantization to more than 8 bits");
   }
-  const ValueId s = scale(c), z = zero_point(c, storage);
-  c.give(c.emit("DequantizeLinear", {c.emit("QuantizeLinear", {x, s, z}, axis), s, z}, axis));
+  const Parameters p = parameters(c, x, storage);
+  std::vector<ValueId> in = {limited(c, x, p), p.scale};
+  if (p.zero_point != kNoValue) in.push_back(p.zero_point);
+  in[0] = c.emit("QuantizeLinear", in, p.axis);
+  c.give(c.emit("DequantizeLinear", in, p.axis));
 }
 
 void quantize_to_codes(Call& c) {
@@ -165,6 +245,7 @@ void grid_zero_point(Call& c) {
 void choose_qparams(Call& c) {
   const ValueId x = c.cast(c.tensor("input"), DType::kF32);
   const double low = c.real("quant_min"), high = c.real("quant_max");
+  if (!(low < high)) return c.fail(invalid("no codes between quant_min and quant_max"));
   const ValueId none = c.number(0, DType::kF32);
   const auto extreme = [&](const char* reduce, const char* with) {
     return c.binary(with, c.emit(reduce, {x}, {{"keepdims", int64_t{0}}}), none);
@@ -184,8 +265,8 @@ void choose_qparams(Call& c) {
                 : c.emit("Clip",
                          {c.binary("Sub", number(low), c.unary("Round", c.binary("Div", least, s))),
                           number(low), number(high)});
-  c.give(c.cast(s, DType::kF64));
-  c.give(c.cast(z, DType::kI64));
+  c.give(c.expand_dims(c.cast(s, DType::kF64), {0}));
+  c.give(c.expand_dims(c.cast(z, DType::kI64), {0}));
 }
 
 }  // namespace

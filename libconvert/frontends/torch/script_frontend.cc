@@ -86,6 +86,7 @@ class Importer {
   }
   bool wants_retry() const { return retry_ || interpreter_.wants_retry(); }
   ImportedModel& model() { return out_; }
+  const std::string& unranked() const { return interpreter_.unranked(); }
   // The attributes that have states, in the order of the graph's updates.
   const std::vector<std::string>& state_paths() const { return state_paths_; }
   // Converts what the file says of attributes, as it is in the first run; what they become follows
@@ -348,22 +349,75 @@ Status check_first_run(ScriptProgram& program, const ScriptSettings& settings, c
   return unsupported("the first run of the model computes something else than those after it");
 }
 
-Result<ImportedModel> attempts(ScriptProgram& program, const ScriptSettings& settings,
-                               int64_t budget, ImportedModel* failed) {
-  Hints hints;
-  for (int i = 0; i < kMaxAttempts; ++i) {
-    Importer importer(program, settings, hints, budget);
-    Result<ImportedModel> model = importer.run();
-    if (importer.wants_retry()) continue;
-    if (!model.ok() && failed != nullptr) *failed = std::move(importer.model());
-    if (model.ok()) {
-      MNN_RETURN_IF_ERROR(
-          check_first_run(program, settings, hints, budget, importer, model->graph));
+// Conversions of one model, each with what those before it found out.
+class Search {
+ public:
+  Search(ScriptProgram& program, const ScriptSettings& settings, int64_t budget)
+      : program_(program), settings_(settings), budget_(budget) {}
+
+  // `failed` gets what there is of a model that does not convert; may be null.
+  Result<ImportedModel> run(ImportedModel* failed) { return with_ranks({}, failed); }
+
+ private:
+  // Where the rank of an input is asked for and nothing tells it, the ranks are tried that it may
+  // have. The model's code takes batches: of several the largest is meant. One that takes any is
+  // left alone.
+  Result<ImportedModel> with_ranks(const std::map<std::string, size_t>& ranks,
+                                   ImportedModel* failed) {
+    constexpr size_t kMostRank = 5;
+    std::string input;
+    Result<ImportedModel> model = attempts(ranks, failed, input);
+    if (model.ok() || input.empty() || ranks.contains(input)) return model;
+    std::optional<ImportedModel> converted;
+    size_t rank = 0, many = 0;
+    for (size_t r = 1; r <= kMostRank && tried_ < kMostTried; ++r) {
+      std::map<std::string, size_t> more = ranks;
+      more.emplace(input, r);
+      Result<ImportedModel> made = with_ranks(more, nullptr);
+      if (!made.ok()) continue;
+      converted = std::move(made).value();
+      rank = r;
+      ++many;
     }
-    return model;
+    if (!converted || rank == kMostRank || tried_ >= kMostTried) return model;
+    converted->diagnostics.add(
+        {many > 1 ? Severity::kWarning : Severity::kNote,
+         Code::kOk,
+         input,
+         {},
+         "it is taken to have " + std::to_string(rank) + " dims" +
+             (many > 1 ? ", the most that the model takes; --shape " + input + "=… says otherwise"
+                       : ", all that the model takes")});
+    return std::move(*converted);
   }
-  return limit_exceeded("the conversion does not settle");
-}
+
+  Result<ImportedModel> attempts(const std::map<std::string, size_t>& ranks, ImportedModel* failed,
+                                 std::string& unranked) {
+    ++tried_;
+    Hints hints;
+    hints.ranks = ranks;
+    for (int i = 0; i < kMaxAttempts; ++i) {
+      Importer importer(program_, settings_, hints, budget_);
+      Result<ImportedModel> model = importer.run();
+      if (importer.wants_retry()) continue;
+      unranked = importer.unranked();
+      if (!model.ok() && failed != nullptr) *failed = std::move(importer.model());
+      if (model.ok()) {
+        MNN_RETURN_IF_ERROR(
+            check_first_run(program_, settings_, hints, budget_, importer, model->graph));
+      }
+      return model;
+    }
+    return limit_exceeded("the conversion does not settle");
+  }
+
+  // Attempts, not counting those that only learn types.
+  static constexpr int kMostTried = 160;
+  ScriptProgram& program_;
+  const ScriptSettings& settings_;
+  int64_t budget_;
+  int tried_ = 0;
+};
 
 Result<ImportedModel> read_model(const MappedFile& file, const ImportOptions& options) {
   ScriptSettings settings;
@@ -384,14 +438,14 @@ Result<ImportedModel> read_model(const MappedFile& file, const ImportOptions& op
   MNN_ASSIGN_OR_RETURN(const int64_t budget,
                        frontend::int_key(options, kNodesKey, kDefaultNodes, 1, int64_t{1} << 30));
   MNN_ASSIGN_OR_RETURN(const std::unique_ptr<ScriptProgram> program, ScriptProgram::open(file));
-  Result<ImportedModel> model = attempts(*program, settings, budget, options.failed);
+  Result<ImportedModel> model = Search(*program, settings, budget).run(options.failed);
   const bool again = !model.ok() && !settings.traced_shapes &&
                      program->traced_inputs() != nullptr && settings.shapes.empty() &&
                      model.status().code() == Code::kUnsupported;
   if (!again) return model;
   // What cannot be told of any shape may be told of the one it was traced with.
   settings.traced_shapes = true;
-  Result<ImportedModel> fixed = attempts(*program, settings, budget, nullptr);
+  Result<ImportedModel> fixed = Search(*program, settings, budget).run(nullptr);
   if (!fixed.ok()) return model;
   fixed->diagnostics.add({Severity::kWarning,
                           Code::kOk,

@@ -181,6 +181,38 @@ const char* order_name() {
 }
 
 template <Order O>
+Result<bool> comparison(ScriptCall& call);
+
+// Whether lists of numbers are equal, as a number that a run computes.
+template <Order O>
+Result<bool> compare_lists(ScriptCall& call) {
+  const auto *a = as<ListValue*>(call.args[0]), *b = as<ListValue*>(call.args[1]);
+  const Status unknown = unsupported("a comparison of lists that depends on the input");
+  if (a == nullptr || b == nullptr || (*a)->items.size() != (*b)->items.size()) return unknown;
+  const std::string op = O == Order::kEq ? "aten::bitwise_and" : "aten::bitwise_or";
+  std::optional<ScriptValue> all;
+  for (size_t i = 0; i < (*a)->items.size(); ++i) {
+    std::vector<ScriptValue> args = {(*a)->items[i], (*b)->items[i]};
+    if (!is_number(args[0]) || !is_number(args[1])) return unknown;
+    std::vector<std::pair<std::string, ScriptValue>> none;
+    ScriptCall pair{call.interpreter, args, none};
+    MNN_RETURN_IF_ERROR(comparison<O>(pair).status());
+    if (as<bool>(pair.result) != nullptr) continue;  // of equal ones: it decides nothing
+    if (all) {
+      MNN_ASSIGN_OR_RETURN(const ScriptValue both,
+                           call.interpreter.call_operator(op, {*all, pair.result}, {}));
+      if (as<TensorRef>(both) == nullptr) return unknown;
+      MNN_ASSIGN_OR_RETURN(all, call.interpreter.number_from(both, Kind::kBool));
+    } else {
+      all = pair.result;
+    }
+  }
+  if (!all) return unknown;
+  call.result = *all;
+  return true;
+}
+
+template <Order O>
 Result<bool> comparison(ScriptCall& call) {
   if (call.args.size() != 2) return false;
   const ScriptValue &a = call.args[0], &b = call.args[1];
@@ -203,7 +235,7 @@ Result<bool> comparison(ScriptCall& call) {
   }
   if (O != Order::kEq && O != Order::kNe) return false;
   MNN_ASSIGN_OR_RETURN(const std::optional<bool> equal, equal_values(call.interpreter, a, b));
-  if (!equal) return unsupported("a comparison of lists that depends on the input");
+  if (!equal) return compare_lists<O>(call);
   call.result = *equal == (O == Order::kEq);
   return true;
 }

@@ -1,8 +1,8 @@
 // Quantized tensors and packed weights of TorchScript archives (torch.ao), and the operators that
 // take them apart.
 #include <algorithm>
-#include <limits>
 
+#include "libconvert/frontends/torch/quantized.h"
 #include "libconvert/frontends/torch/script_operators.h"
 
 namespace mnn::torch {
@@ -97,33 +97,6 @@ Result<ConvParts> conv_parts(const Pickled& state) {
 
 ScriptValue list_of(Interpreter& interpreter, const std::vector<int64_t>& numbers) {
   return interpreter.add_list({numbers.begin(), numbers.end()});
-}
-
-// The numbers as the type; an error where one does not fit.
-Result<Tensor> with_type(const Tensor& numbers, DType dtype) {
-  MNN_ASSIGN_OR_RETURN(const std::vector<double> values, numbers.to_doubles());
-  MNN_ASSIGN_OR_RETURN(Tensor made, Tensor::allocate(dtype, numbers.dims()));
-  bool fits = true;
-  const auto fill = [&]<typename T>(T* to) {
-    for (size_t i = 0; i < values.size(); ++i) {
-      if constexpr (std::is_integral_v<T>) {
-        fits &= values[i] >= std::numeric_limits<T>::min() &&
-                values[i] <= std::numeric_limits<T>::max();
-        to[i] = fits ? static_cast<T>(values[i]) : T{};
-      } else {
-        to[i] = static_cast<T>(values[i]);
-      }
-    }
-  };
-  switch (dtype) {
-    case DType::kU8: fill(made.data<uint8_t>()); break;
-    case DType::kI8: fill(made.data<int8_t>()); break;
-    case DType::kI32: fill(made.data<int32_t>()); break;
-    case DType::kF32: fill(made.data<float>()); break;
-    default: return unsupported("codes of the type " + std::string(dtype_name(dtype)));
-  }
-  if (!fits) return invalid("the zero point of a quantized tensor is none of its type");
-  return made;
 }
 
 // Scale and zero point of a tensor of codes as constants.
