@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <tuple>
 
+#include "libquant/attention.h"
+#include "libquant/attention.h"
 #include "libquant/calibrate/data_check.h"
 #include "libquant/judge.h"
 #include "libquant/report/islands.h"
@@ -264,6 +266,7 @@ Result<QuantResult> quantize(const Graph& graph, const SampleSource& calibration
   const HalfStorage storage = half_storage(graph);
   Graph wide = graph;
   MNN_RETURN_IF_ERROR(widen(wide));
+  MNN_RETURN_IF_ERROR(spell_out_attention(wide).status());
   const HalfBorder border = widen_border(wide);
   QuantOptions inner = own;
   if (options.reached) {
