@@ -83,6 +83,7 @@ Status convert(Options& o) {
     log_info(o.flow.model + " is a .mnn already: written anew with the current version");
   }
   for (const std::string& note : done.loaded.notes) log_detail("note: " + note);
+  for (const std::string& warning : done.loaded.warnings) log_warning(warning);
   if (!done.stale.empty()) log_warning(done.stale + " is of an earlier run and stays as it was");
   const std::string warning = reference_warning(done.placement);
   if (!warning.empty()) log_warning(warning);

@@ -75,6 +75,9 @@ Result<LoadedModel> import_source(const std::string& path, const LoadOptions& op
                    report->changes};
   for (const Diagnostic& d : imported.diagnostics.items()) {
     loaded.notes.push_back((d.node.empty() ? "" : "node " + d.node + ": ") + d.message);
+    if (d.severity == Severity::kWarning && d.code == Code::kOk) {
+      loaded.warnings.push_back(d.message);
+    }
   }
   loaded.source_sha256 = source_sha256(imported.files);
   for (const SourceFile& file : imported.files) loaded.source_files.push_back(file.name);

@@ -31,6 +31,7 @@ struct LoadedModel {
   std::vector<std::pair<std::string, int>> source_inputs;
   PlanCounts counts;  // of a source model
   std::vector<std::string> notes;
+  std::vector<std::string> warnings;  // those of the notes that everybody should read
 };
 
 // A source model whose import failed, as far as it was read.

@@ -244,6 +244,14 @@ class Importer {
   Status with_advice(const Status& status) const {
     if (status.code() != Code::kUnsupported && status.code() != Code::kInvalidArgument)
       return status;
+    const std::string& asked = interpreter_.unranked();
+    if (!asked.empty()) {
+      return Status(status.code(),
+                    status.message() + "\nthe model asks for the rank of its input " + asked +
+                        ", which the file does not say; give the shape: "
+                        "--shape " +
+                        asked + "=1,3,224,224 (or the dims it has, ? for open ones)");
+    }
     std::string flags;
     for (const ValueId id : out_.graph.inputs) {
       const Value& input = out_.graph.value(id);
@@ -383,9 +391,9 @@ class Search {
     converted->diagnostics.add(
         {many > 1 ? Severity::kWarning : Severity::kNote,
          Code::kOk,
-         input,
          {},
-         "it is taken to have " + std::to_string(rank) + " dims" +
+         {},
+         "input " + input + " is taken to have " + std::to_string(rank) + " dims" +
              (many > 1 ? ", the most that the model takes; --shape " + input + "=… says otherwise"
                        : ", all that the model takes")});
     return std::move(*converted);
