@@ -600,6 +600,9 @@ for shape, weight, stride, pad, dilation, transposed, out_pad, groups in (
     y = aten.convolution(x, w, None, stride, pad, dilation, transposed, out_pad, groups)
     case("convolution_backward", T(*y.shape), x, w, [y.shape[1]], stride, pad, dilation, transposed, out_pad, groups, [True, True, True])
 
+case("where", torch.tensor([[True, False, True], [False, False, True]]))
+case("nonzero_numpy", N(0, 3, 0, 2))
+
 with open(sys.argv[1], "w") as out:
     for one in cases:
         out.write(json.dumps(one) + "\n")

@@ -92,6 +92,19 @@ class Branches(nn.Module):
         return total + k, y + i
 
 
+class Marks(nn.Module):
+    """A loop whose rounds are known in a run only writes tensors in place; numbers by way of tensors."""
+
+    def forward(self, x: Tensor, n: Tensor) -> Tuple[Tensor, Tensor]:
+        mark, total = torch.zeros(x.size(0)), x.clone()
+        for i in range(int(n)):
+            at = torch.where(x[:, 0] > float(i))[0]
+            mark[at] = float(i) + 1.0
+            total.mul_(0.5)
+        scale = 2.0 ** float(torch.tensor(float(x.size(1)) / 12.0).log2().round())
+        return mark * scale, total
+
+
 class Memory(nn.Module):
     """State: a tensor that is replaced, one that is written in place."""
 
@@ -288,6 +301,7 @@ def main():
     save(folder, "memory", Memory(), {"x": torch.randn(1, 4)}, ["script"], twice=True)
     save(folder, "writes", Writes(), {"x": torch.randn(4, 4)}, ["script", "trace"])
     save(folder, "words", Words(), {"ids": torch.randint(0, 11, (2, 5))}, ["script", "trace"])
+    save(folder, "marks", Marks(), {"x": torch.randn(5, 3) * 3, "n": torch.tensor(4)}, ["script"])
     torch.manual_seed(8)
     save(folder, "stream", Stream(), {"x": torch.randn(1, 4), "rate": 16}, ["script"], twice=True)
     image = torch.randn(2, 3, 8, 8)

@@ -91,8 +91,8 @@ INSTANTIATE_TEST_SUITE_P(Files, TorchScript,
                                          "convnet.frozen.pt", "convnet.mobile.pt",
                                          "containers.script.pt", "branches.script.pt",
                                          "memory.script.pt", "writes.script.pt", "writes.trace.pt",
-                                         "words.script.pt", "words.trace.pt", "stream.script.pt",
-                                         "tables.script.pt"),
+                                         "words.script.pt", "words.trace.pt", "marks.script.pt",
+                                         "stream.script.pt", "tables.script.pt"),
                          [](const auto& info) {
                            std::string name = info.param;
                            std::ranges::replace(name, '.', '_');
@@ -114,8 +114,8 @@ TEST_P(WithoutShapes, ConvertsWithDynamicDims) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, WithoutShapes,
-                         testing::Values("convnet.script.pt", "convnet.trace.pt",
-                                         "words.script.pt", "words.trace.pt"),
+                         testing::Values("convnet.script.pt", "convnet.trace.pt", "words.script.pt",
+                                         "words.trace.pt"),
                          [](const auto& info) {
                            std::string name = info.param;
                            std::ranges::replace(name, '.', '_');

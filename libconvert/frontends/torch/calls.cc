@@ -81,6 +81,37 @@ constexpr std::array kMoves = std::to_array<std::string_view>(
      "aten::slice", "aten::expand", "aten::unbind", "aten::chunk", "aten::split", "aten::t",
      "aten::detach", "aten::cat", "aten::flip"});
 
+// Whether the value is of a type, or of one of several; nullopt for types that are not known.
+std::optional<bool> is_instance(const ScriptValue& value, const Expr& type) {
+  if (type.kind == Expr::Kind::kTuple || type.kind == Expr::Kind::kList) {
+    bool any = false;
+    for (const Expr& one : type.items) {
+      const std::optional<bool> fits = is_instance(value, one);
+      if (!fits) return std::nullopt;
+      any |= *fits;
+    }
+    return any;
+  }
+  if (type.kind == Expr::Kind::kNone) return is_none(value);
+  // `List[Tensor]`: what the items are the code has checked.
+  const std::string name = type.kind == Expr::Kind::kIndex ? type.items[0].text : type.dotted();
+  const auto* list = as<ListValue*>(value);
+  const auto* symbolic = as<SymbolicNumber>(value);
+  const auto counts = [&](SymbolicNumber::Kind kind) {
+    return symbolic != nullptr && symbolic->kind == kind;
+  };
+  if (name == "Tensor") return as<TensorRef>(value) != nullptr;
+  if (name == "int") return as<int64_t>(value) != nullptr || counts(SymbolicNumber::Kind::kInt);
+  if (name == "float") return as<double>(value) != nullptr || counts(SymbolicNumber::Kind::kFloat);
+  if (name == "bool") return as<bool>(value) != nullptr || counts(SymbolicNumber::Kind::kBool);
+  if (name == "str") return as<std::string>(value) != nullptr;
+  if (name == "NoneType") return is_none(value);
+  if (name == "list" || name == "List") return list != nullptr && !(*list)->tuple;
+  if (name == "tuple" || name == "Tuple") return list != nullptr && (*list)->tuple;
+  if (name == "dict" || name == "Dict") return as<DictValue*>(value) != nullptr;
+  return std::nullopt;
+}
+
 }  // namespace
 
 bool writes(std::string_view op) { return op.ends_with('_') && !op.ends_with("__"); }
@@ -260,12 +291,10 @@ Result<ScriptValue> Interpreter::eval_builtin_name(const std::string& name, cons
   }
   if (name == "isinstance" && count == 2) {
     MNN_ASSIGN_OR_RETURN(const ScriptValue value, eval(expr.items[1], frame));
-    const std::string type = expr.items[2].dotted();
-    if (type == "Tensor") return ScriptValue(as<TensorRef>(value) != nullptr);
-    if (type == "int") return ScriptValue(as<int64_t>(value) != nullptr);
-    if (type == "float") return ScriptValue(as<double>(value) != nullptr);
-    if (type == "str") return ScriptValue(as<std::string>(value) != nullptr);
-    return unsupported("isinstance of the type " + type);
+    if (as<Undefined>(value) != nullptr) return value;
+    const std::optional<bool> fits = is_instance(value, expr.items[2]);
+    if (!fits) return unsupported("isinstance of the type " + expr.items[2].dotted());
+    return ScriptValue(*fits);
   }
   if (!find_script_operator("builtin::" + name)) {
     known = false;

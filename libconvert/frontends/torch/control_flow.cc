@@ -366,7 +366,7 @@ Status Interpreter::exec_loop(const Stmt& stmt, const ScriptValue* trips, Frame&
       return unsupported("a loop whose rounds depend on the input changes " + name + ", " +
                          kind_of(local->second));
     }
-    carried.push_back({name, kNoValue, {}, number_kind(local->second)});
+    carried.push_back({name, {}, kNoValue, {}, number_kind(local->second)});
   }
   // Which dims stay the same from round to round shows when the body is read.
   for (int attempt = 0; attempt < kMaxDepth; ++attempt) {
@@ -374,6 +374,30 @@ Status Interpreter::exec_loop(const Stmt& stmt, const ScriptValue* trips, Frame&
     if (settled || retry_) return {};
   }
   return unsupported("a loop whose variables change their type");
+}
+
+// Tensors of the graphs around that a loop's body writes are handed from round to round. False when
+// there are more than are known: the body is to be read again.
+Result<bool> Interpreter::carry_writes(Branch& body, std::vector<Carried>& carried) {
+  bool known = true;
+  for (const auto& [ref, id] : body.level.inside) {
+    MNN_ASSIGN_OR_RETURN(const TensorArg now, body.level.tensors.read(id));
+    if (now.id == body.level.entered.at(ref)) continue;
+    // In the body each of them is a value of its own: the write would not show in the others.
+    for (const auto& [other, inner] : body.level.inside) {
+      if (!(other == ref) && other.level == ref.level &&
+          levels_[static_cast<size_t>(ref.level)]->tensors.share_memory(ref.id, other.id)) {
+        return unsupported(
+            "a loop whose rounds depend on the input writes a tensor and uses another one that "
+            "shares its memory");
+      }
+    }
+    const auto same = [&ref = ref](const Carried& one) { return one.written == ref; };
+    if (std::ranges::any_of(carried, same)) continue;
+    carried.push_back({{}, ref, kNoValue, {}, {}});
+    known = false;
+  }
+  return known;
 }
 
 Result<bool> Interpreter::read_loop(const Stmt& stmt, const ScriptValue* trips, Frame& frame,
@@ -401,6 +425,17 @@ Result<bool> Interpreter::read_loop(const Stmt& stmt, const ScriptValue* trips, 
     return kind ? ScriptValue(SymbolicNumber{*kind, ref}) : ScriptValue(ref);
   };
   for (Carried& one : carried) {
+    if (one.written) {
+      MNN_ASSIGN_OR_RETURN(const TensorArg tensor, read(*one.written));
+      if (tensor.complex) return unsupported("a loop over complex tensors");
+      one.initial = tensor.id;
+      if (!one.type.defined()) one.type = draft().graph.value(one.initial).type;
+      inputs.push_back(one.initial);
+      const ValueId id = graph.add_input({}, one.type);
+      body.level.inside.emplace(*one.written, body.level.tensors.add({id}));
+      body.level.entered.emplace(*one.written, id);
+      continue;
+    }
     const ScriptValue& value = frame.locals.at(one.name);
     frontend::NodeBuilder builder(draft(), budget_);
     builder.name = origin("loop");
@@ -443,16 +478,14 @@ Result<bool> Interpreter::read_loop(const Stmt& stmt, const ScriptValue* trips, 
   if (!body.after.lists.empty() || !body.after.dicts.empty() || !body.after.attributes.empty()) {
     return unsupported("a loop whose rounds depend on the input changes a list or an attribute");
   }
-  for (const auto& [ref, id] : body.level.inside) {
-    MNN_ASSIGN_OR_RETURN(const TensorArg now, body.level.tensors.read(id));
-    if (now.id == body.level.entered.at(ref)) continue;
-    return unsupported("a loop whose rounds depend on the input writes a tensor in place");
-  }
+  MNN_ASSIGN_OR_RETURN(bool settled, carry_writes(body, carried));
+  if (!settled) return false;
   graph.outputs.push_back(next);
-  bool settled = true;
   for (Carried& one : carried) {
-    MNN_ASSIGN_OR_RETURN(const ValueId id,
-                         value_in(body, body.frame.locals.at(one.name), one.type.dtype));
+    const ScriptValue last = one.written
+                                 ? ScriptValue(TensorRef{level, body.level.inside.at(*one.written)})
+                                 : body.frame.locals.at(one.name);
+    MNN_ASSIGN_OR_RETURN(const ValueId id, value_in(body, last, one.type.dtype));
     const Type& type = graph.value(id).type;
     if (type.dtype != one.type.dtype) return unsupported("a loop changes the type of " + one.name);
     if (one.type.shape && type.shape && one.type.rank() == type.rank()) {
@@ -473,6 +506,10 @@ Result<bool> Interpreter::read_loop(const Stmt& stmt, const ScriptValue* trips, 
   for (size_t i = 0; i < carried.size(); ++i) outputs.push_back(draft().graph.add_temporary());
   MNN_RETURN_IF_ERROR(append_with("Loop", std::move(inputs), outputs, bodies));
   for (size_t i = 0; i < carried.size(); ++i) {
+    if (carried[i].written) {
+      MNN_RETURN_IF_ERROR(write(*carried[i].written, {outputs[i]}));
+      continue;
+    }
     const ScriptValue tensor = add_tensor({outputs[i]});
     frame.locals[carried[i].name] =
         carried[i].number ? ScriptValue(SymbolicNumber{*carried[i].number, *as<TensorRef>(tensor)})

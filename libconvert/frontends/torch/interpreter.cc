@@ -250,69 +250,6 @@ std::optional<Dim> Interpreter::dim_of(const ScriptValue& value) {
   return (*known)[0];
 }
 
-Result<ScriptValue> Interpreter::number_from(const ScriptValue& value, SymbolicNumber::Kind kind) {
-  using Number = SymbolicNumber::Kind;
-  TensorRef ref;
-  if (const auto* tensor = as<TensorRef>(value)) ref = *tensor;
-  if (const auto* symbolic = as<SymbolicNumber>(value)) {
-    if (symbolic->kind == kind) return value;
-    ref = symbolic->tensor;
-  }
-  MNN_ASSIGN_OR_RETURN(TensorArg tensor, read(ref));
-  Graph& graph = draft().graph;
-  const Tensor* constant = graph.constant(tensor.id);
-  if (constant != nullptr && constant->elements() == 1) {
-    MNN_ASSIGN_OR_RETURN(const std::vector<double> reals, constant->to_doubles());
-    if (kind == Number::kFloat) return ScriptValue(reals[0]);
-    if (kind == Number::kBool) return ScriptValue(reals[0] != 0);
-    if (is_float(constant->dtype())) return ScriptValue(static_cast<int64_t>(reals[0]));
-    MNN_ASSIGN_OR_RETURN(const std::vector<int64_t> ints, constant->to_ints());
-    return ScriptValue(ints[0]);
-  }
-  const ShapeValues* known = draft().types.known(tensor.id);
-  if (known != nullptr && known->size() == 1 && (*known)[0].known()) {
-    const int64_t number = (*known)[0].value();
-    if (kind == Number::kFloat) return ScriptValue(static_cast<double>(number));
-    if (kind == Number::kBool) return ScriptValue(number != 0);
-    return ScriptValue(number);
-  }
-  frontend::NodeBuilder builder(draft(), budget_);
-  builder.name = origin("number");
-  const Type& type = type_of(tensor);
-  ValueId id = tensor.id;
-  if (!type.shape || type.rank() != 0) id = builder.reshape(id, {});
-  const DType wanted = kind == Number::kInt     ? DType::kI64
-                       : kind == Number::kFloat ? DType::kF32
-                                                : DType::kBool;
-  id = builder.cast(id, wanted);
-  MNN_RETURN_IF_ERROR(builder.status);
-  const ScriptValue made = add_tensor({id});
-  return ScriptValue(SymbolicNumber{kind, *as<TensorRef>(made)});
-}
-
-Result<std::optional<bool>> Interpreter::truth(const ScriptValue& value) {
-  if (const auto* flag = as<bool>(value)) return std::optional(*flag);
-  if (const auto* number = as<int64_t>(value)) return std::optional(*number != 0);
-  if (const auto* number = as<double>(value)) return std::optional(*number != 0);
-  if (as<TensorRef>(value) == nullptr && as<SymbolicNumber>(value) == nullptr) {
-    return invalid("expected a condition, found " + kind_of(value));
-  }
-  const std::optional<Dim> dim = dim_of(value);
-  if (dim && dim->known()) return std::optional(!dim->is(0));
-  if (dim && (at_least(*dim, 1) || at_least(-*dim, 1))) return std::optional(true);
-  MNN_ASSIGN_OR_RETURN(const ScriptValue flag, number_from(value, SymbolicNumber::Kind::kBool));
-  if (const auto* known = as<bool>(flag)) return std::optional(*known);
-  return std::optional<bool>();
-}
-
-Result<ValueId> Interpreter::condition(const ScriptValue& value) {
-  MNN_ASSIGN_OR_RETURN(const ScriptValue flag, number_from(value, SymbolicNumber::Kind::kBool));
-  const auto* symbolic = as<SymbolicNumber>(flag);
-  if (symbolic == nullptr) return internal_error("a condition is known");
-  MNN_ASSIGN_OR_RETURN(const TensorArg tensor, read(symbolic->tensor));
-  return tensor.id;
-}
-
 Result<Arg> Interpreter::to_arg(const ScriptValue& value) {
   if (const auto* tensor = as<TensorRef>(value)) {
     MNN_ASSIGN_OR_RETURN(const TensorArg read_now, read(*tensor));

@@ -85,6 +85,8 @@ class Interpreter {
 
   // Numbers.
   std::optional<Dim> dim_of(const ScriptValue& value);  // of ints and bools
+  // script_fold.cc: what a value of the graph being built is, where it is made of few constants.
+  std::optional<Tensor> evaluated(ValueId id);
   // A number that the 0-d tensor holds: known where it is.
   Result<ScriptValue> number_from(const ScriptValue& tensor, SymbolicNumber::Kind kind);
   Result<std::optional<bool>> truth(const ScriptValue& value);  // nullopt: known in a run only
@@ -154,9 +156,11 @@ class Interpreter {
   // control_flow.cc
   struct Branch;
   class Merger;
-  // A variable that a loop hands from round to round.
+  // A variable that a loop hands from round to round, or a tensor of the graphs around that its
+  // body writes in place.
   struct Carried {
     std::string name;
+    std::optional<TensorRef> written;
     ValueId initial = kNoValue;
     Type type;
     std::optional<SymbolicNumber::Kind> number;  // of those that are numbers
@@ -167,6 +171,7 @@ class Interpreter {
                      std::vector<ValueId> outputs, std::vector<std::unique_ptr<Branch>>& branches);
   Status merge_branches(Branch& a, Branch& b, Merger& merger, Frame& frame);
   Status merge_containers(Branch& a, Branch& b, Merger& merger);
+  Result<bool> carry_writes(Branch& body, std::vector<Carried>& carried);
   // False when the types of `carried` had to be widened: it is to be read again.
   Result<bool> read_loop(const Stmt& stmt, const ScriptValue* trips, Frame& frame,
                          std::vector<Carried>& carried);

@@ -50,7 +50,7 @@ void nonzero(Call& c) {
   c.give(places_of(c, x));
 }
 void nonzero_numpy(Call& c) {
-  const ValueId x = c.tensor("self");
+  const ValueId x = c.tensor(c.call.row->schema.params[0].name);
   const size_t rank = c.rank(x);
   const ValueId rows = c.unary("NonZero", x);
   std::vector<ValueId> results;
@@ -239,6 +239,7 @@ std::vector<RowText> index_rows() {
        "ScatterND, Where", index_put},
       {"masked_scatter(Tensor self, Tensor mask, Tensor source) -> Tensor", "CumSum, Gather, Where",
        masked_scatter},
+      {"where(Tensor condition) -> Tensor[]", "NonZero, Gather", nonzero_numpy},
   };
 }
 

@@ -314,6 +314,29 @@ Result<bool> copy_list(ScriptCall& call) {
   return true;
 }
 
+// dict(), dict(x) of another one or of pairs.
+Result<bool> make_dict(ScriptCall& call) {
+  if (call.args.empty()) {
+    call.result = call.interpreter.add_dict();
+    return true;
+  }
+  const ListValue* pairs = call.args.size() == 1 ? list_of(call.args[0]) : nullptr;
+  if (pairs == nullptr) return copy_list(call);
+  DictValue* dict = call.interpreter.add_dict();
+  for (const ScriptValue& item : pairs->items) {
+    const ListValue* pair = list_of(item);
+    if (pair == nullptr || pair->items.size() != 2) return invalid("a dict is made of pairs");
+    auto* entry = entry_of(*dict, pair->items[0]);
+    if (entry != nullptr) {
+      entry->second = pair->items[1];
+    } else {
+      dict->items.emplace_back(pair->items[0], pair->items[1]);
+    }
+  }
+  call.result = dict;
+  return true;
+}
+
 enum class Part : uint8_t { kKeys, kValues, kItems };
 template <Part P>
 Result<bool> parts(ScriptCall& call) {
@@ -480,7 +503,7 @@ const std::map<std::string_view, ScriptOperator>& container_operators() {
       {"aten::clear", clear},
       {"aten::list", copy_list},
       {"aten::copy", copy_list},
-      {"aten::dict", copy_list},
+      {"aten::dict", make_dict},
       {"aten::keys", parts<Part::kKeys>},
       {"aten::values", parts<Part::kValues>},
       {"aten::items", parts<Part::kItems>},
@@ -510,6 +533,7 @@ const std::map<std::string_view, ScriptOperator>& container_operators() {
       {"aten::is_autocast_enabled", never},
       {"aten::is_autocast_cpu_enabled", never},
       {"prim::device", device},
+      {"prim::type", device},
       {"aten::device", device},
       {"prim::layout", nothing},
       {"prim::data", itself},
@@ -523,8 +547,8 @@ const std::map<std::string_view, ScriptOperator>& container_operators() {
 
 namespace {
 
-std::array<const std::map<std::string_view, ScriptOperator>*, 3> script_tables() {
-  return {&container_operators(), &number_operators(), &quantized_operators()};
+std::array<const std::map<std::string_view, ScriptOperator>*, 4> script_tables() {
+  return {&container_operators(), &number_operators(), &tensor_operators(), &quantized_operators()};
 }
 
 }  // namespace

@@ -302,23 +302,6 @@ Result<bool> to_tensor(ScriptCall& call) {
   return true;
 }
 
-// torch.tensor of a number.
-Result<bool> tensor_of(ScriptCall& call) {
-  if (call.args.empty() || !is_number(call.args[0])) {
-    return unsupported("a tensor made of " +
-                       (call.args.empty() ? "nothing" : kind_of(call.args[0])));
-  }
-  MNN_RETURN_IF_ERROR(to_tensor(call).status());
-  ScriptValue dtype = is_real(call.args[0]) ? ScriptValue(int64_t{6}) : ScriptValue(None{});
-  for (const auto& [name, value] : call.keywords) {
-    if (name == "dtype" && !is_none(value)) dtype = value;
-  }
-  if (is_none(dtype)) return true;
-  MNN_ASSIGN_OR_RETURN(call.result,
-                       call.interpreter.call_operator("aten::to", {call.result, dtype}, {}));
-  return true;
-}
-
 template <double (*F)(double)>
 Result<bool> real_function(ScriptCall& call) {
   if (call.args.size() != 1 || !is_number(call.args[0]) || !is_known(call.args[0])) return false;
@@ -530,7 +513,6 @@ const std::map<std::string_view, ScriptOperator>& number_operators() {
       {"builtin::bool", to_number<Kind::kBool>},
       {"prim::NumToTensor", to_tensor},
       {"aten::scalar_tensor", to_tensor},
-      {"aten::tensor", tensor_of},
       {"aten::sqrt", real_function<sqrt_of>},
       {"aten::log", real_function<log_of>},
       {"aten::exp", real_function<exp_of>},

@@ -12,6 +12,7 @@ namespace mnn::torch {
 
 const std::map<std::string_view, ScriptOperator>& number_operators();     // script_numbers.cc
 const std::map<std::string_view, ScriptOperator>& container_operators();  // script_containers.cc
+const std::map<std::string_view, ScriptOperator>& tensor_operators();     // script_tensors.cc
 const std::map<std::string_view, ScriptOperator>& quantized_operators();  // script_quantized.cc
 
 // Whether two values are equal; nullopt where that is known in a run only.
