@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
+#include <optional>
 
 #include "libconvert/frontends/torch/call.h"
 
@@ -43,24 +44,29 @@ void kthvalue(Call& c) {
   }
 }
 
-// Each element against each other along the axis, which lies last: [..., n, n]. Whether more than
-// that is too much.
-bool pairs_fit(Call& c, ValueId x, int64_t axis) {
+// What compares each element with each other along an axis: the input with that axis last. nullopt
+// where that is too much, or an error.
+struct Pairs {
+  ValueId x;
+  int64_t axis, last;  // where the axis was, and is
+};
+std::optional<Pairs> pairs_of(Call& c) {
   constexpr int64_t kMost = 4096;
-  const int64_t n = c.known_dim(x, static_cast<size_t>(axis));
+  const ValueId self = c.tensor("self");
+  const int64_t axis = c.axis("dim", c.rank(self));
+  if (c.status.ok() && c.rank(self) == 0) c.refuse("a 0-d tensor");
+  if (!c.status.ok()) return std::nullopt;
+  const int64_t n = c.known_dim(self, static_cast<size_t>(axis));
   if (c.status.ok() && n > kMost) c.refuse("an axis of more than 4096 elements");
-  return c.status.ok();
+  if (!c.status.ok()) return std::nullopt;
+  return Pairs{last_axis(c, self, axis), axis, static_cast<int64_t>(c.rank(self)) - 1};
 }
 
 // The least of the values that occur most often, and where the last of them is.
 void mode(Call& c) {
-  const ValueId self = c.tensor("self");
-  const int64_t axis = c.axis("dim", c.rank(self));
-  if (!c.status.ok()) return;
-  if (c.rank(self) == 0) return c.refuse("a 0-d tensor");
-  if (!pairs_fit(c, self, axis)) return;
-  const ValueId x = last_axis(c, self, axis);
-  const auto last = static_cast<int64_t>(c.rank(x)) - 1;
+  const std::optional<Pairs> pairs = pairs_of(c);
+  if (!pairs) return;
+  const auto [x, axis, last] = *pairs;
   const DType type = c.dtype_of(x);
   const ValueId equal = c.cast(
       c.binary("Equal", c.expand_dims(x, {last + 1}), c.expand_dims(x, {last})), DType::kI64);
@@ -79,13 +85,9 @@ void mode(Call& c) {
 // The largest (least) of the elements up to each, and where the last of these is.
 void running_extreme(Call& c) {
   const bool largest = c.op() == "aten::cummax";
-  const ValueId self = c.tensor("self");
-  const int64_t axis = c.axis("dim", c.rank(self));
-  if (!c.status.ok()) return;
-  if (c.rank(self) == 0) return c.refuse("a 0-d tensor");
-  if (!pairs_fit(c, self, axis)) return;
-  const ValueId x = last_axis(c, self, axis);
-  const auto last = static_cast<int64_t>(c.rank(x)) - 1;
+  const std::optional<Pairs> pairs = pairs_of(c);
+  if (!pairs) return;
+  const auto [x, axis, last] = *pairs;
   const IntArg n = c.size(x, static_cast<size_t>(last));
   // Elements behind row i don't count for it: the first one does in their place.
   const ValueId places = c.range(IntArg{0}, n, IntArg{1});
