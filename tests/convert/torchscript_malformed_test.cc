@@ -5,6 +5,7 @@
 
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <random>
 
 #include "libconvert/frontends/torch/pickle.h"
@@ -215,9 +216,18 @@ TEST(TorchScriptErrors, EveryUnsupportedOperatorIsListed) {
 
 // Bytes of real files changed at random, the same ones every time.
 TEST(TorchScriptMalformed, Mutations) {
-  constexpr int kRounds = 200;
-  for (const char* name : {"convnet.trace.pt", "containers.script.pt", "branches.script.pt"}) {
-    std::ifstream in(test_data(std::string("data/torchscript/") + name), std::ios::binary);
+  constexpr int kRounds = 100;
+  const std::map<std::string, ShapeMap> files = {{"convnet.trace.pt", {{"x", {2, 3, 9, 7}}}},
+                                                 {"containers.script.pt", {{"x", {3, 6}}}},
+                                                 {"branches.script.pt", {{"x", {2, 3}}}},
+                                                 {"convnet.mobile.pt", {{"x", {2, 3, 9, 7}}}},
+                                                 {"quantized.frozen.pt", {{"x", {2, 3, 8, 8}}}},
+                                                 {"quantized.script.pt", {{"x", {2, 3, 8, 8}}}},
+                                                 {"tables.script.pt", {{"ids", {3, 4}}}},
+                                                 {"marks.script.pt", {{"x", {5, 3}}}},
+                                                 {"words.script.pt", {}}};
+  for (const auto& [name, shapes] : files) {
+    std::ifstream in(test_data("data/torchscript/" + name), std::ios::binary);
     const std::string file{std::istreambuf_iterator<char>(in), {}};
     ASSERT_FALSE(file.empty());
     std::mt19937 random(20);
@@ -226,7 +236,7 @@ TEST(TorchScriptMalformed, Mutations) {
       for (int edit = 0; edit < 3; ++edit) {
         changed[random() % changed.size()] = static_cast<char>(random());
       }
-      const auto model = import_text(changed, {{"x", {2, 3}}});
+      const auto model = import_text(changed, shapes);
       EXPECT_EQ(model.ok(), model.status().message().empty());
     }
   }
