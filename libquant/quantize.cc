@@ -6,7 +6,6 @@
 #include <tuple>
 
 #include "libquant/attention.h"
-#include "libquant/attention.h"
 #include "libquant/calibrate/data_check.h"
 #include "libquant/judge.h"
 #include "libquant/report/islands.h"
