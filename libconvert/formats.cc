@@ -110,8 +110,6 @@ bool is_darknet(Bytes bytes, const std::string&) {
   return text.find("[net]") != std::string::npos && text.find("width") != std::string::npos;
 }
 
-bool is_text_graph(Bytes bytes, const std::string&) { return has_text_block(bytes, {"node"}); }
-
 bool is_safetensors(Bytes bytes, const std::string&) {
   if (bytes.size() < 10) return false;
   const uint64_t header = little_endian(bytes, 8);
@@ -204,11 +202,6 @@ const std::vector<KnownFormat>& known_formats() {
 
       {Kind::kModel, "a TensorFlow SavedModel", is_saved_model, kSavedModelAdvice},
       {Kind::kModel, "a Core ML model", is_core_ml, kFromSource},
-      {Kind::kModel, "a frozen TensorFlow graph (GraphDef)", is_graph_def,
-       "pip install tf2onnx; python -m tf2onnx.convert --graphdef FILE --inputs NAME:0 --outputs "
-       "NAME:0 --output model.onnx"},
-      {Kind::kModel, "a frozen TensorFlow graph in text form", is_text_graph,
-       "write it in binary form; python -m tf2onnx.convert --graphdef takes that"},
       {Kind::kModel, "a Paddle program", is_paddle, kPaddleAdvice},
       {Kind::kModel, "the weights of a Caffe model (.caffemodel)", is_caffe_model, kCaffeAdvice},
       {Kind::kModel, "a model of Alibaba's MNN, which shares the ending .mnn", is_alibaba_mnn,
