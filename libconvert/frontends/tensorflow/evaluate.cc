@@ -17,9 +17,9 @@ constexpr int kMostNesting = 256;
 
 // The rows that know of the axis complex numbers have more.
 constexpr std::string_view kOfComplex[] = {
-    "Add",   "AddV2", "Angle", "ComplexAbs", "Conj",    "ExpandDims", "FFT",         "IFFT",
-    "IRFFT", "Imag",  "Mul",   "Neg",        "RFFT",    "RFFT2D",     "Real",        "Reshape",
-    "Shape", "Rank",  "Sub",   "Squeeze",    "Complex", "Transpose",  "StridedSlice"};
+    "Add",     "AddV2", "Angle", "ComplexAbs", "Conj",    "Exp",     "ExpandDims", "FFT",
+    "IFFT",    "IRFFT", "Imag",  "Mul",        "Neg",     "RFFT",    "RFFT2D",     "Real",
+    "Reshape", "Shape", "Rank",  "Sub",        "Squeeze", "Complex", "Transpose",  "StridedSlice"};
 
 const BodyNode& at(const Body& body, int node) { return body.nodes[static_cast<size_t>(node)]; }
 

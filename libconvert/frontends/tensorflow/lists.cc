@@ -218,7 +218,9 @@ Result<Items> Importer::build_list(Frame& frame, int at_node, const std::string&
     MNN_ASSIGN_OR_RETURN(const ValueId item, operand(2));
     MNN_RETURN_IF_ERROR(learn_element(list, b.type_of(item)));
     MNN_ASSIGN_OR_RETURN(const ValueId whole, valued(list));
-    const ValueId room = with_room(b, whole, item, *list.list, kNoValue);
+    const bool grows = list.list->grows || b.attr_bool("resize_if_index_out_of_bounds");
+    const ValueId least = grows ? b.emit("Add", {at, b.add_ints({1})}) : kNoValue;
+    const ValueId room = with_room(b, whole, item, *list.list, least);
     const ValueId out = b.emit(
         "ScatterND", {room, b.emit("Reshape", {at, b.add_ints({1, 1})}), b.unsqueeze(item, {0})});
     MNN_RETURN_IF_ERROR(b.status);

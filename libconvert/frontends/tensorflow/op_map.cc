@@ -95,7 +95,7 @@ constexpr OpRow kRows[] = {
     {"Erfc", convert_erfc},
     {"EuclideanNorm", convert_reduce},
     {"Exit", nullptr, {}, 0, Structure::kExit},
-    {"Exp", nullptr, "Exp", 1},
+    {"Exp", convert_exp},
     {"ExpandDims", convert_expand_dims},
     {"Expm1", convert_expm1},
     {"ExtractImagePatches", convert_patches},

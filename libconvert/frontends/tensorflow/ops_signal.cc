@@ -93,6 +93,20 @@ void convert_mul(OpNode& n) {
   if (n.status.ok()) n.results = {pair_of(n, real, imaginary)};
 }
 
+// e^x, of complex numbers too
+void convert_exp(OpNode& n) {
+  if (!n.expect_inputs(1, 1)) return;
+  if (!n.is_complex()) {
+    n.results = {n.emit("Exp", {n.in(0)})};
+    return;
+  }
+  const ValueId size = n.emit("Exp", {complex_part(n, n.in(0), false)});
+  const ValueId angle = complex_part(n, n.in(0), true);
+  const ValueId real = n.emit("Mul", {size, n.emit("Cos", {angle})});
+  const ValueId imaginary = n.emit("Mul", {size, n.emit("Sin", {angle})});
+  if (n.status.ok()) n.results = {pair_of(n, real, imaginary)};
+}
+
 void convert_angle(OpNode& n) {
   if (!n.expect_inputs(1, 1)) return;
   const ValueId x = n.in(0);
