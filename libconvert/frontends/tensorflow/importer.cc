@@ -1,6 +1,7 @@
 // The program and its border.
 #include "libconvert/frontends/tensorflow/importer.h"
 
+#include <algorithm>
 #include <new>
 
 #include "libconvert/frontends/tensorflow/import_state.h"
@@ -106,6 +107,11 @@ Status Importer::read_program() {
   MNN_RETURN_IF_ERROR(check_sizes());
   MNN_ASSIGN_OR_RETURN(main_, read_graph(program_.graph));
   if (program_.outputs.empty()) return invalid("the graph has no outputs");
+  for (const Feed& feed : program_.outputs) {
+    MNN_ASSIGN_OR_RETURN(const Edge edge, find_tensor(main_, feed.tensor));
+    BodyNode& node = main_.nodes[static_cast<size_t>(edge.node)];
+    node.outputs = std::max(node.outputs, edge.output + 1);
+  }
   Frame main(main_, scope_, layouts_);
   MNN_RETURN_IF_ERROR(add_inputs(main));
   MNN_RETURN_IF_ERROR(add_outputs(main));

@@ -41,11 +41,10 @@ void convert_one_hot(OpNode& n) {
   if (n.expect_inputs(4, 4)) one_hot(n, n.attr_int("axis", -1));
 }
 
-// TopKV2: x, k
+// x, k
 void convert_top_k(OpNode& n) {
-  const bool v2 = n.op == "TopKV2";
-  if (!n.expect_inputs(v2 ? 2 : 1, v2 ? 2 : 1)) return;
-  const ValueId many = v2 ? n.shape_operand(1) : n.add_ints({n.attr_int("k")});
+  if (!n.expect_inputs(2, 2)) return;
+  const ValueId many = n.shape_operand(1);
   const auto made =
       n.emit_n("TopK", {n.in(0), many}, 2, {{"sorted", int64_t{n.attr_bool("sorted", true)}}});
   n.results = {made[0], n.cast(made[1], n.attr_type("index_type", DType::kI32))};
