@@ -341,6 +341,11 @@ Result<Items> Importer::run_body(const std::string& function, const Items& argum
     MNN_ASSIGN_OR_RETURN(Item item, demand(inner, body->results[i]));
     items.push_back(std::move(item));
   }
+  if (!assigned_.empty()) {
+    std::vector<int> roots = body->controls;
+    for (const Edge& e : body->results) roots.push_back(e.node);
+    MNN_RETURN_IF_ERROR(add_effects(inner, roots));
+  }
   return items;
 }
 

@@ -160,7 +160,9 @@ std::vector<std::string> unread(const Body& body, const Functions& functions, bo
         s == Structure::kHandle || s == Structure::kVariable || s == Structure::kAssign ||
         s == Structure::kSwitch || node.op.starts_with("Save") || node.op.starts_with("Restore");
     if (read[i] != 0 || effect) continue;
-    const int outputs = output_count(node, functions);
+    // What comes beside a result is of no use by itself.
+    const bool first = s == Structure::kMerge || node.op.starts_with("FusedBatchNorm");
+    const int outputs = first ? 1 : output_count(node, functions);
     for (int k = 0; k < outputs; ++k) {
       tensors.push_back(std::string(node.name) + ":" + std::to_string(k));
     }

@@ -51,8 +51,9 @@ struct Frame {
   std::map<Edge, Item> fed;  // what stands for a tensor here
   std::unordered_map<int, Items> made;
   std::unordered_set<int> entered;
-  std::string_view loop;          // of a loop: its name
-  std::optional<Edge> condition;  // of a branch: what chooses it
+  std::set<std::string> assigned;  // variables, so far
+  std::string_view loop;           // of a loop: its name
+  std::optional<Edge> condition;   // of a branch: what chooses it
   int branch = 0;
 };
 
@@ -148,7 +149,12 @@ class Importer {
   Status materialize(Item& list, const std::string& name);
   Status learn_element(Item& list, const Type& type);
 
-  // variables.cc
+  // states.cc
+  Status find_assigned(const Body& body, const std::vector<int>& roots,
+                       const std::vector<std::string>& handles, bool inside);
+  Status add_effects(Frame& frame, const std::vector<int>& roots);
+  Status add_updates();
+  Result<Items> assign(Frame& frame, int node, const Item& handle, const std::string& name);
   Result<Items> build_variable(Frame& frame, int node, const OpRow& row, const std::string& name);
   Result<Item> variable_content(const std::string& variable);
 
@@ -169,6 +175,9 @@ class Importer {
   std::map<const Body*, Flow> flows_;
   std::map<const Body*, std::vector<char>> scanned_;
   std::map<std::string, Item> contents_;  // of variables, in the main graph
+  std::set<std::string> assigned_;        // variables that a run assigns
+  std::map<std::string, Item> next_;      // what they are assigned
+  std::set<std::string> looked_for_;
   int nesting_ = 0;
   bool shapes_given_ = false;
 };

@@ -22,34 +22,45 @@ std::vector<std::string> called_by(const NodeDef& node, const Functions& functio
   return called;
 }
 
-template <typename Nodes>
-frontend::CallingBody calling_body(const std::string& name, const Nodes& nodes,
-                                   const Functions& functions) {
-  frontend::CallingBody body;
-  body.nodes = nodes.size();
-  for (const NodeDef& node : nodes) {
-    for (const std::string& f : called_by(node, functions)) {
-      body.calls.push_back({name.empty() ? node.name() : name + "/" + node.name(), f, f});
-    }
-  }
-  return body;
+void add_calls(frontend::CallingBody& body, const std::string& where, const NodeDef& node,
+               const Functions& functions) {
+  ++body.nodes;
+  for (const std::string& f : called_by(node, functions)) body.calls.push_back({where, f, f});
 }
 
 }  // namespace
 
-// What calls unfold to, before any is unfolded.
+// What calls unfold to, before any is unfolded. Of the graph only what outputs depend on counts: a
+// file may hold more than its model uses.
 Status Importer::check_sizes() const {
   std::map<std::string, frontend::CallingBody> bodies;
   for (const FunctionDef& f : program_.graph.library().function()) {
     const std::string& name = f.signature().name();
-    bodies.emplace(name, calling_body(name, f.node_def(), functions_));
+    frontend::CallingBody& body = bodies[name];
+    for (const NodeDef& node : f.node_def()) {
+      add_calls(body, name + "/" + node.name(), node, functions_);
+    }
   }
-  // Only what is reached counts: a library may hold more than a model uses.
-  MNN_ASSIGN_OR_RETURN(
-      const int64_t nodes,
-      frontend::unfolded_size(calling_body("", program_.graph.node(), functions_), bodies));
-  (void)nodes;
-  return {};
+  frontend::CallingBody main;
+  std::vector<char> seen(main_.nodes.size());
+  std::vector<int> stack;
+  for (const Feed& feed : program_.outputs) {
+    MNN_ASSIGN_OR_RETURN(const Edge edge, find_tensor(main_, feed.tensor));
+    stack.push_back(edge.node);
+  }
+  while (!stack.empty()) {
+    const auto at = static_cast<size_t>(stack.back());
+    stack.pop_back();
+    if (seen[at] != 0) continue;
+    seen[at] = 1;
+    const BodyNode& node = main_.nodes[at];
+    add_calls(main, std::string(node.name), *node.def, functions_);
+    for (const Edge& e : node.inputs) stack.push_back(e.node);
+  }
+  MNN_ASSIGN_OR_RETURN(const int64_t nodes, frontend::unfolded_size(main, bodies));
+  if (nodes <= limits_.nodes) return {};
+  return limit_exceeded("its functions unfold to more than " + std::to_string(limits_.nodes) +
+                        " nodes");
 }
 
 Status Importer::add_inputs(Frame& main) {
@@ -104,8 +115,8 @@ Status Importer::read_program() {
       return invalid("two functions have the name '" + f.signature().name() + "'");
     }
   }
-  MNN_RETURN_IF_ERROR(check_sizes());
   MNN_ASSIGN_OR_RETURN(main_, read_graph(program_.graph));
+  MNN_RETURN_IF_ERROR(check_sizes());
   if (program_.outputs.empty()) return invalid("the graph has no outputs");
   for (const Feed& feed : program_.outputs) {
     MNN_ASSIGN_OR_RETURN(const Edge edge, find_tensor(main_, feed.tensor));
@@ -114,8 +125,16 @@ Status Importer::read_program() {
   }
   Frame main(main_, scope_, layouts_);
   MNN_RETURN_IF_ERROR(add_inputs(main));
+  std::vector<int> roots;
+  for (const Feed& feed : program_.outputs) {
+    MNN_ASSIGN_OR_RETURN(const Edge edge, find_tensor(main_, feed.tensor));
+    roots.push_back(edge.node);
+  }
+  MNN_RETURN_IF_ERROR(find_assigned(main_, roots, {}, false));
   MNN_RETURN_IF_ERROR(add_outputs(main));
+  MNN_RETURN_IF_ERROR(add_effects(main, roots));
   MNN_RETURN_IF_ERROR(out_.diagnostics.status());
+  MNN_RETURN_IF_ERROR(add_updates());
   MNN_RETURN_IF_ERROR(sort_nodes(out_.graph));
   MNN_RETURN_IF_ERROR(verify(out_.graph));
   return infer_types(out_.graph);

@@ -11,38 +11,10 @@ using frontend::choice_of;
 using frontend::choose;
 using frontend::Chosen;
 
-// x, size
-void convert_resize(OpNode& n) {
-  if (!n.expect_inputs(2, 2)) return;
-  const bool align = n.attr_bool("align_corners"), half = n.attr_bool("half_pixel_centers");
-  const bool nearest = n.op == "ResizeNearestNeighbor", cubic = n.op == "ResizeBicubic";
-  OpNode::Attributes attrs = {{"axes", Ints{2, 3}}};
-  attrs["coordinate_transformation_mode"] = std::string(align  ? "align_corners"
-                                                        : half ? "half_pixel"
-                                                               : "asymmetric");
-  attrs["mode"] = std::string(nearest ? "nearest" : cubic ? "cubic" : "linear");
-  if (nearest) {
-    attrs["nearest_mode"] = std::string(align || half ? "round_prefer_ceil" : "floor");
-  }
-  if (cubic) {
-    // Keys' kernel, without what lies outside; the old one is steeper and repeats the border.
-    attrs["cubic_coeff_a"] = half ? -0.5 : -0.75;
-    attrs["exclude_outside"] = int64_t{half};
-  }
-  const ValueId source = nearest ? n.in(0) : n.cast(n.in(0), DType::kF32);
-  const ValueId x = n.channels_first(source), size = n.shape_operand(1);
-  n.results = {n.channels_last(n.emit("Resize", {x, kNoValue, kNoValue, size}, attrs))};
-}
-
 namespace {
 
 // How much of each of `in` cells lies in each of `out` cells: [out, in], rows add up to one.
 std::optional<Tensor> area_weights(OpNode& n, int64_t in, int64_t out, bool align) {
-  constexpr int64_t kMost = int64_t{1} << 24;
-  if (in < 1 || out < 1 || in > kMost / out) {
-    n.fail(limit_exceeded("its sizes are out of range"));
-    return std::nullopt;
-  }
   Result<Tensor> t = Tensor::allocate(DType::kF32, {out, in});
   if (!t.ok()) {
     n.fail(t.status());
@@ -63,25 +35,97 @@ std::optional<Tensor> area_weights(OpNode& n, int64_t in, int64_t out, bool alig
   return *t;
 }
 
-}  // namespace
-
-// Means of areas: a product with weights along each axis.
-void convert_resize_area(OpNode& n) {
-  if (!n.expect_inputs(2, 2)) return;
-  const Ints size = n.need_ints(1, "the size");
-  const ValueId x = n.channels_first(n.cast(n.in(0), DType::kF32));
-  if (!n.status.ok()) return;
-  const auto dims = n.known_dims_of(x);
-  if (!dims || dims->size() != 4 || size.size() != 2) {
-    return n.fail(unsupported("images of open size are not supported"));
+// Keys' cubic of four cells around each place, from a table of 1024 steps as the source has it.
+std::optional<Tensor> cubic_weights(OpNode& n, int64_t in, int64_t out, bool align, bool half) {
+  constexpr int kSteps = 1024;
+  Result<Tensor> t = Tensor::allocate(DType::kF32, {out, in});
+  if (!t.ok()) {
+    n.fail(t.status());
+    return std::nullopt;
   }
-  const bool align = n.attr_bool("align_corners");
-  const auto rows = area_weights(n, (*dims)[2], size[0], align);
-  const auto columns = area_weights(n, (*dims)[3], size[1], align);
-  if (!rows || !columns) return;
+  const double a = half ? -0.5 : -0.75;
+  const auto near = [&](double x) { return ((a + 2) * x - (a + 3)) * x * x + 1; };
+  const auto far = [&](double x) { return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a; };
+  const float scale = align && out > 1 ? static_cast<float>(in - 1) / static_cast<float>(out - 1)
+                                       : static_cast<float>(in) / static_cast<float>(out);
+  for (int64_t o = 0; o < out; ++o) {
+    const float at =
+        half ? (static_cast<float>(o) + 0.5f) * scale - 0.5f : static_cast<float>(o) * scale;
+    const float cell = std::floor(at);
+    const double x = static_cast<double>(std::lrint((at - cell) * kSteps)) / kSteps;
+    double weights[] = {far(x + 1), near(x), near(1 - x), far(2 - x)};
+    double sum = 0;
+    for (int k = 0; k < 4; ++k) {
+      const int64_t i = static_cast<int64_t>(cell) + k - 1;
+      if (half && (i < 0 || i >= in)) weights[k] = 0;
+      sum += weights[k];
+    }
+    for (int k = 0; k < 4; ++k) {
+      const int64_t i = std::clamp<int64_t>(static_cast<int64_t>(cell) + k - 1, 0, in - 1);
+      t->data<float>()[o * in + i] += static_cast<float>(half ? weights[k] / sum : weights[k]);
+    }
+  }
+  return *t;
+}
+
+// x resized by weights of cells along each axis; false where its sizes are open.
+template <typename Weights>
+bool resize_by(OpNode& n, const Weights& weights) {
+  const auto size = n.known_ints(1);
+  const auto dims = n.known_dims_of(n.in(0));
+  constexpr int64_t kMost = int64_t{1} << 24;
+  if (!size || !dims || dims->size() != 4 || size->size() != 2) return false;
+  for (size_t i = 0; i < 2; ++i) {
+    const int64_t in = (*dims)[i + 1], out = (*size)[i];
+    if (in >= 1 && out >= 1 && in <= kMost / out) continue;
+    n.fail(limit_exceeded("its sizes are out of range"));
+    return true;
+  }
+  const auto rows = weights((*dims)[1], (*size)[0]), columns = weights((*dims)[2], (*size)[1]);
+  const ValueId x = n.channels_first(n.cast(n.in(0), DType::kF32));
+  if (!n.status.ok()) return true;
   const ValueId across = n.emit("Transpose", {n.add_constant(*columns)}, {{"perm", Ints{1, 0}}});
   const ValueId narrow = n.emit("MatMul", {x, across});
   n.results = {n.channels_last(n.emit("MatMul", {n.add_constant(*rows), narrow}))};
+  return true;
+}
+
+}  // namespace
+
+// x, size
+void convert_resize(OpNode& n) {
+  if (!n.expect_inputs(2, 2)) return;
+  const bool align = n.attr_bool("align_corners"), half = n.attr_bool("half_pixel_centers");
+  const bool nearest = n.op == "ResizeNearestNeighbor", cubic = n.op == "ResizeBicubic";
+  OpNode::Attributes attrs = {{"axes", Ints{2, 3}}};
+  attrs["coordinate_transformation_mode"] = std::string(align  ? "align_corners"
+                                                        : half ? "half_pixel"
+                                                               : "asymmetric");
+  attrs["mode"] = std::string(nearest ? "nearest" : cubic ? "cubic" : "linear");
+  if (nearest) {
+    attrs["nearest_mode"] = std::string(align || half ? "round_prefer_ceil" : "floor");
+  }
+  const auto table = [&](int64_t in, int64_t out) {
+    return cubic_weights(n, in, out, align, half);
+  };
+  if (cubic && resize_by(n, table)) return;
+  if (cubic) {
+    // Keys' kernel, without what lies outside; the old one is steeper and repeats the border.
+    attrs["cubic_coeff_a"] = half ? -0.5 : -0.75;
+    attrs["exclude_outside"] = int64_t{half};
+  }
+  const ValueId source = nearest ? n.in(0) : n.cast(n.in(0), DType::kF32);
+  const ValueId x = n.channels_first(source), size = n.shape_operand(1);
+  n.results = {n.channels_last(n.emit("Resize", {x, kNoValue, kNoValue, size}, attrs))};
+}
+
+// Means of areas.
+void convert_resize_area(OpNode& n) {
+  if (!n.expect_inputs(2, 2)) return;
+  const bool align = n.attr_bool("align_corners");
+  if (!resize_by(n, [&](int64_t in, int64_t out) { return area_weights(n, in, out, align); })) {
+    n.fail(unsupported("images of open size are not supported"));
+  }
 }
 
 // image [b, h, w, c], boxes [n, 4] (y1, x1, y2, x2 of 0 to 1), which image of each, size [2]
