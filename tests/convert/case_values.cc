@@ -9,6 +9,7 @@
 #include <set>
 
 #include "libruntime/core/half.h"
+#include "libruntime/core/op.h"
 
 namespace mnn::testing {
 namespace {
@@ -69,6 +70,21 @@ void expect_values(const Tensor& found, const Values& expected, double tolerance
     }
     const double most = std::max(tolerance, 2e-5 * std::max(1.0, std::abs(expected[i])));
     EXPECT_NEAR((*values)[i], expected[i], most) << where << " element " << i;
+  }
+}
+
+void run_both_ways(
+    ImportedModel& model, const std::vector<Tensor>& feeds, const std::string& name,
+    const std::function<void(const std::vector<Tensor>&, const std::string& where)>& check) {
+  for (const bool optimized : {false, true}) {
+    const std::string where = name + (optimized ? " (optimized)" : "");
+    if (optimized) {
+      const auto report = optimize(model.graph);
+      ASSERT_TRUE(report.ok()) << where << ": " << report.status().message();
+    }
+    const auto out = run_reference(model.graph, feeds);
+    ASSERT_TRUE(out.ok()) << where << ": " << out.status().message();
+    check(*out, where);
   }
 }
 

@@ -1,10 +1,11 @@
 // What the cases of operators share: files of them, and the numbers in them.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
-#include "libruntime/core/tensor.h"
+#include "libconvert/convert.h"
 
 namespace mnn::testing {
 
@@ -25,5 +26,9 @@ Values ramp(int64_t elements);
 // Expects the elements, each within `tolerance` or 2e-5 of its magnitude.
 void expect_values(const Tensor& found, const Values& expected, double tolerance,
                    const std::string& where);
+// Runs the model as it was imported, and as the passes leave it, and checks both results.
+void run_both_ways(
+    ImportedModel& model, const std::vector<Tensor>& feeds, const std::string& where,
+    const std::function<void(const std::vector<Tensor>&, const std::string& where)>& check);
 
 }  // namespace mnn::testing

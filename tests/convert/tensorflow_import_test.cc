@@ -232,6 +232,47 @@ TEST(TensorflowImport, Variables) {
       << empty.status().message();
 }
 
+tensorflow::Program accumulating(const std::vector<std::string>& body) {
+  tensorflow::Program program;
+  program.graph = graph_of({"in x f32 2", "node v VarHandleOp() dtype=type:f32",
+                            "node y StatefulPartitionedCall(v, x) f=func:step"});
+  add_function(program.graph, "step", {"handle", "a"}, {"out:output:0"}, graph_of(body));
+  program.inputs = {{"x", "x:0", tensor_type(DType::kF32, {Dim(2)})}};
+  program.outputs = {{"y", "y:0", {}}};
+  program.variables = {{"v", vector_of({3, 4})}};
+  return program;
+}
+
+TEST(TensorflowImport, AssignedVariablesAreStates) {
+  // What is read before the assignment is the state, what is read after it is the sum.
+  const auto model = tensorflow::import_program(
+      accumulating({"node r ReadVariableOp(handle) dtype=type:f32", "node s AddV2(r:value:0, a)",
+                    "node w AssignVariableOp(handle, s:z:0)",
+                    "node late ReadVariableOp(handle, ^w) dtype=type:f32",
+                    "node out Sub(late:value:0, r:value:0)"}),
+      {}, {1000, 10});
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  ASSERT_EQ(model->graph.updates.size(), 1u);
+  const ValueId state = model->graph.updates[0].state;
+  EXPECT_EQ(model->graph.value(state).kind, ValueKind::kState);
+  EXPECT_EQ(run(model->graph, {vector_of({1, 2})}), (Values{1, 2}));
+  // An assignment that only the order of things asks for.
+  const auto counts = tensorflow::import_program(
+      accumulating({"node r ReadVariableOp(handle) dtype=type:f32",
+                    "node w AssignAddVariableOp(handle, a, ^r)", "node out Identity(r, ^w)"}),
+      {}, {1000, 10});
+  ASSERT_TRUE(counts.ok()) << counts.status().message();
+  EXPECT_EQ(counts->graph.updates.size(), 1u);
+  const auto twice = tensorflow::import_program(
+      accumulating({"node w AssignVariableOp(handle, a)",
+                    "node u AssignSubVariableOp(handle, a, ^w)",
+                    "node out ReadVariableOp(handle, ^u) dtype=type:f32"}),
+      {}, {1000, 10});
+  EXPECT_EQ(twice.status().code(), Code::kUnsupported);
+  EXPECT_NE(twice.status().message().find("variable v is assigned twice"), std::string::npos)
+      << twice.status().message();
+}
+
 TEST(TensorflowImport, EveryUnknownOperatorIsNamed) {
   GraphDef graph = graph_of({"in x f32 2", "node a Fresh(x)", "node b Neg(a)",
                              "node c StringLower(b)", "node dead Other(x)", "node n Neg(dead)",

@@ -98,22 +98,16 @@ void run(const Case& c, Names& becomes) {
   Result<ImportedModel> model = import_graph(graph, options);
   ASSERT_TRUE(model.ok()) << c.where << ": " << model.status().message();
   collect(model->graph, op_of, becomes);
-  for (const bool optimized : {false, true}) {
-    const std::string where = c.where + (optimized ? " (optimized)" : "");
-    if (optimized) {
-      const auto report = optimize(model->graph);
-      ASSERT_TRUE(report.ok()) << where << ": " << report.status().message();
-    }
-    const auto out = run_reference(model->graph, feeds);
-    ASSERT_TRUE(out.ok()) << where << ": " << out.status().message();
-    ASSERT_EQ(out->size(), expected.size()) << where;
-    for (size_t i = 0; i < expected.size(); ++i) {
-      ASSERT_EQ((*out)[i].dtype(), expected[i].dtype) << where << " " << expected[i].name;
-      ASSERT_EQ((*out)[i].dims(), expected[i].dims) << where << " " << expected[i].name;
-      expect_values((*out)[i], expected[i].values, expected[i].tolerance,
-                    where + " " + expected[i].name);
-    }
-  }
+  run_both_ways(*model, feeds, c.where,
+                [&](const std::vector<Tensor>& out, const std::string& where) {
+                  ASSERT_EQ(out.size(), expected.size()) << where;
+                  for (size_t i = 0; i < expected.size(); ++i) {
+                    const std::string which = where + " " + expected[i].name;
+                    ASSERT_EQ(out[i].dtype(), expected[i].dtype) << which;
+                    ASSERT_EQ(out[i].dims(), expected[i].dims) << which;
+                    expect_values(out[i], expected[i].values, expected[i].tolerance, which);
+                  }
+                });
 }
 
 // What the operators become: docs/operators-tensorflow.md. MNN_UPDATE=1 writes it.

@@ -152,17 +152,11 @@ void run(const Case& c, std::map<std::string, std::set<std::string>>& becomes) {
       if (!border) becomes[std::string(tflite::builtin_name(op.code))].insert(node.op);
     }
   }
-  for (const bool optimized : {false, true}) {
-    const std::string where = c.where + (optimized ? " (optimized)" : "");
-    if (optimized) {
-      const auto report = optimize(model->graph);
-      ASSERT_TRUE(report.ok()) << where << ": " << report.status().message();
-    }
-    const auto out = run_reference(model->graph, feeds);
-    ASSERT_TRUE(out.ok()) << where << ": " << out.status().message();
-    ASSERT_EQ(out->size(), expected.size()) << where;
-    for (size_t i = 0; i < expected.size(); ++i) check(expected[i], (*out)[i], where);
-  }
+  run_both_ways(*model, feeds, c.where,
+                [&](const std::vector<Tensor>& out, const std::string& where) {
+                  ASSERT_EQ(out.size(), expected.size()) << where;
+                  for (size_t i = 0; i < expected.size(); ++i) check(expected[i], out[i], where);
+                });
 }
 
 // What the operators become: docs/operators-tflite.md. MNN_UPDATE=1 writes it.

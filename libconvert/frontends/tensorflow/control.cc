@@ -143,11 +143,7 @@ Result<Items> Importer::add_if(Frame& frame, int at, const std::string& name) {
     scan(frame.body, {{at, 0}});
     return Items{};
   }
-  Items operands;
-  for (size_t i = 1; i < n.inputs.size(); ++i) {
-    MNN_ASSIGN_OR_RETURN(Item item, demand(frame, n.inputs[i]));
-    operands.push_back(std::move(item));
-  }
+  MNN_ASSIGN_OR_RETURN(const Items operands, items_of(frame, std::span(n.inputs).subspan(1)));
   const auto results = static_cast<size_t>(n.outputs);
   const auto way = [&](const std::string& body) {
     return [&, body](Scope& scope, Layouts& layouts) {
@@ -170,11 +166,7 @@ Result<Items> Importer::add_case(Frame& frame, int at, const std::string& name) 
     scan(frame.body, {{at, 0}});
     return Items{};
   }
-  Items operands;
-  for (size_t i = 1; i < n.inputs.size(); ++i) {
-    MNN_ASSIGN_OR_RETURN(Item item, demand(frame, n.inputs[i]));
-    operands.push_back(std::move(item));
-  }
+  MNN_ASSIGN_OR_RETURN(const Items operands, items_of(frame, std::span(n.inputs).subspan(1)));
   const auto results = static_cast<size_t>(n.outputs);
   std::vector<Make> ways;
   for (const NameAttrList& f : list->second.list().func()) {

@@ -91,6 +91,15 @@ Result<Item> Importer::demand(Frame& frame, Edge edge) {
                  ") has no output " + std::to_string(output));
 }
 
+Result<Items> Importer::items_of(Frame& frame, std::span<const Edge> edges) {
+  Items items;
+  for (const Edge& e : edges) {
+    MNN_ASSIGN_OR_RETURN(Item item, demand(frame, e));
+    items.push_back(std::move(item));
+  }
+  return items;
+}
+
 // Without recursion along the edges: chains may be long.
 Status Importer::make(Frame& frame, int wanted) {
   if (!frame.made.contains(wanted) && frame.entered.contains(wanted)) {
@@ -218,14 +227,7 @@ Result<Items> Importer::build_items(Frame& frame, int node, const OpRow& row,
         return Items{std::move(item)};
       }
       return invalid("it is an input, but not among those the model has");
-    case Structure::kPass: {
-      Items items;
-      for (const Edge& e : n.inputs) {
-        MNN_ASSIGN_OR_RETURN(Item item, demand(frame, e));
-        items.push_back(std::move(item));
-      }
-      return items;
-    }
+    case Structure::kPass: return items_of(frame, n.inputs);
     case Structure::kNothing: return invalid("it has no outputs that can be read");
     case Structure::kCall: {
       const auto f = n.def->attr().find("f");
@@ -351,11 +353,7 @@ Result<Items> Importer::run_body(const std::string& function, const Items& argum
 
 Result<Items> Importer::call(Frame& frame, int node, const std::string& function) {
   const BodyNode& n = at(frame.body, node);
-  Items arguments;
-  for (const Edge& e : n.inputs) {
-    MNN_ASSIGN_OR_RETURN(Item item, demand(frame, e));
-    arguments.push_back(std::move(item));
-  }
+  MNN_ASSIGN_OR_RETURN(const Items arguments, items_of(frame, n.inputs));
   return run_body(function, arguments, static_cast<size_t>(n.outputs), frame.scope, frame.layouts);
 }
 

@@ -51,7 +51,6 @@ struct Frame {
   std::map<Edge, Item> fed;  // what stands for a tensor here
   std::unordered_map<int, Items> made;
   std::unordered_set<int> entered;
-  std::set<std::string> assigned;  // variables, so far
   std::string_view loop;           // of a loop: its name
   std::optional<Edge> condition;   // of a branch: what chooses it
   int branch = 0;
@@ -93,6 +92,7 @@ class Importer {
 
   // evaluate.cc: nodes on demand
   Result<Item> demand(Frame& frame, Edge edge);
+  Result<Items> items_of(Frame& frame, std::span<const Edge> edges);
   Status make(Frame& frame, int node);
   // What must be made in this frame before the node can be built.
   Result<std::vector<Edge>> needs(Frame& frame, int node);

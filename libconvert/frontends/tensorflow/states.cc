@@ -164,7 +164,6 @@ Result<Items> Importer::assign(Frame& frame, int node, const Item& handle,
     value = tensor(frame.scope, b.emit(adds ? "Add" : "Sub", {a, c}));
     MNN_RETURN_IF_ERROR(b.status);
   }
-  frame.assigned.insert(handle.variable);
   next_.emplace(handle.variable, value);
   return Items{value};
 }
@@ -188,15 +187,19 @@ Result<Items> Importer::build_variable(Frame& frame, int node, const OpRow& row,
   if (is_undefined(handle) && handle.kind != Item::Kind::kVariable) return Items{};
   if (handle.kind != Item::Kind::kVariable) return invalid("it reads what is no variable");
   // What was assigned before it, by the order the graph asks for.
+  bool assigned = false;
   if (assigned_.contains(handle.variable)) {
     for (const int before : reached_from(frame.body, {node})) {
       const BodyNode& other = frame.body.nodes[static_cast<size_t>(before)];
-      if (structure_of(other) == Structure::kAssign) MNN_RETURN_IF_ERROR(make(frame, before));
+      if (structure_of(other) != Structure::kAssign || other.inputs.empty()) continue;
+      MNN_RETURN_IF_ERROR(make(frame, before));
+      MNN_ASSIGN_OR_RETURN(const Item written, demand(frame, other.inputs[0]));
+      assigned |= written.variable == handle.variable;
     }
   }
   const auto next = next_.find(handle.variable);
   Item content;
-  if (next != next_.end() && frame.assigned.contains(handle.variable)) {
+  if (assigned && next != next_.end()) {
     content = next->second;
   } else {
     MNN_ASSIGN_OR_RETURN(content, variable_content(handle.variable));
