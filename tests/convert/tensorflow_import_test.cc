@@ -103,6 +103,27 @@ TEST(TensorflowImport, Border) {
   EXPECT_EQ(import_graph(graph, options).status().code(), Code::kUsage);
 }
 
+TEST(TensorflowImport, DilatedConvolutionsAreOne) {
+  GraphDef graph;
+  add_placeholder(graph, "x", DType::kF32, {1, 6, 6, 1});
+  add_constant(graph, "f", DType::kF32, {3, 3, 1, 1}, packed(DType::kF32, ramp(9)));
+  add_constant(graph, "b", DType::kI32, {2}, packed(DType::kI32, {2, 2}));
+  add_constant(graph, "p", DType::kI32, {2, 2}, packed(DType::kI32, {2, 2, 2, 2}));
+  add_constant(graph, "c", DType::kI32, {2, 2}, packed(DType::kI32, {0, 0, 0, 0}));
+  add_node(graph, "s SpaceToBatchND(x, b, p)");
+  add_node(graph, "v Conv2D(s, f) strides=ints:1,1,1,1 padding=s:VALID");
+  add_node(graph, "y BatchToSpaceND(v, b, c)");
+  auto model = import_graph(graph);
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  ASSERT_TRUE(optimize(model->graph).ok());
+  size_t convolutions = 0;
+  for (const Node& node : model->graph.nodes) {
+    convolutions += node.op == "Conv";
+    EXPECT_TRUE(node.op == "Conv" || node.op == "Reshape" || node.op == "Transpose") << node.op;
+  }
+  EXPECT_EQ(convolutions, 1u);
+}
+
 TEST(TensorflowImport, TextForm) {
   const auto model = import_text(
       "node { name: 'x' op: 'Placeholder' attr { key: 'dtype' value { type: 1 } }\n"

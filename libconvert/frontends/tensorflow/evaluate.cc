@@ -219,7 +219,12 @@ Result<Items> Importer::build_items(Frame& frame, int node, const OpRow& row,
                                     const std::string& name) {
   const BodyNode& n = at(frame.body, node);
   switch (row.structure) {
-    case Structure::kRow: return build_row(frame, node, row, name);
+    case Structure::kRow:
+      if (n.op == "BatchToSpaceND") {
+        MNN_ASSIGN_OR_RETURN(std::optional<Items> dilated, dilated_conv(frame, n, name));
+        if (dilated) return std::move(*dilated);
+      }
+      return build_row(frame, node, row, name);
     case Structure::kConstant: return build_constant(frame, n, name);
     case Structure::kPlaceholder:
       if (n.inputs.size() == 1) {  // with a default

@@ -51,8 +51,8 @@ struct Frame {
   std::map<Edge, Item> fed;  // what stands for a tensor here
   std::unordered_map<int, Items> made;
   std::unordered_set<int> entered;
-  std::string_view loop;           // of a loop: its name
-  std::optional<Edge> condition;   // of a branch: what chooses it
+  std::string_view loop;          // of a loop: its name
+  std::optional<Edge> condition;  // of a branch: what chooses it
   int branch = 0;
 };
 
@@ -99,6 +99,9 @@ class Importer {
   Status build(Frame& frame, int node);
   Result<Items> build_items(Frame& frame, int node, const OpRow& row, const std::string& name);
   Result<Items> build_row(Frame& frame, int node, const OpRow& row, const std::string& name);
+  // dilated.cc: what BatchToSpaceND ends, where it is one convolution.
+  Result<std::optional<Items>> dilated_conv(Frame& frame, const BodyNode& to_space,
+                                            const std::string& name);
   Result<Items> build_constant(Frame& frame, const BodyNode& node, const std::string& name);
   Result<Items> call(Frame& frame, int node, const std::string& function);
   Result<const Body*> body_of(const std::string& function);
