@@ -77,19 +77,20 @@ std::vector<std::string> names_of(const Graph& graph, const std::vector<ValueId>
 TEST(TensorflowImport, Border) {
   GraphDef graph = graph_of(
       {"in x f32 2", "in unread f32 2", "const two f32 2",
-       "node train PlaceholderWithDefault(no) dtype=type:bool shape=shape:", "node m Mul(x, two)",
+       "node train PlaceholderWithDefault(no) dtype=type:bool shape=shape:", "node d Mul(x, two)",
+       "node m PlaceholderWithDefault(d) dtype=type:f32 shape=shape:2",
        "node s Split(axis, m) num_split=i:2", "const axis i32 0", "node quiet NoOp(^m)",
        "node w Switch(m, train)", "node a Neg(w)", "node b Exp(w:1)", "node out Merge(a, b)"});
   add_constant(graph, "no", DType::kBool, {}, std::string(1, '\0'));
   const auto model = import_graph(graph);
   ASSERT_TRUE(model.ok()) << model.status().message();
-  // Placeholders that are read, but for scalars with a default; what nobody reads comes out.
+  // Placeholders that are read, but for those that keep their default; what nobody reads comes out.
   EXPECT_EQ(names_of(model->graph, model->graph.inputs), std::vector<std::string>{"x"});
   EXPECT_EQ(names_of(model->graph, model->graph.outputs),
             (std::vector<std::string>{"s", "s:1", "out"}));
   EXPECT_EQ(run(model->graph, {vector_of({1, 2})}, 2), (Values{-2, -4}));
   ImportOptions options;
-  options.keys = {{"input_names", "m,train"}, {"output_names", "out:0,a"}};
+  options.keys = {{"input_names", "d,train"}, {"output_names", "out:0,a"}};
   const auto part = import_graph(graph, options);
   ASSERT_FALSE(part.ok());
   EXPECT_NE(part.status().message().find("the type of the tensor is not told"), std::string::npos)

@@ -101,13 +101,13 @@ Result<Type> declared_type(const NodeDef& node) {
   return type_of(dtype->second.type(), told ? shape->second.shape() : open);
 }
 
-// A scalar with a default, such as whether the network is being trained, is no input unless it is
-// asked for.
+// What has a default keeps it unless it is asked for, where the default is a scalar, such as
+// whether the network is being trained, or the network itself makes it.
 bool keeps_default(const Body& body, const BodyNode& node) {
   if (node.op != "PlaceholderWithDefault" || node.inputs.size() != 1) return false;
+  if (body.nodes[static_cast<size_t>(node.inputs[0].node)].op != "Const") return true;
   const Result<Type> type = declared_type(*node.def);
-  return type.ok() && type->shape && type->rank() == 0 &&
-         body.nodes[static_cast<size_t>(node.inputs[0].node)].op == "Const";
+  return type.ok() && type->shape && type->rank() == 0;
 }
 
 Status add_feed(const Body& body, const std::string& tensor, std::vector<Feed>& feeds,
