@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <optional>
 
 namespace mnn {
 namespace {
@@ -19,23 +18,12 @@ struct Field {
 };
 constexpr uint64_t kVarint = 0, kBytes = 2;
 
-std::optional<uint64_t> read_varint(Bytes& bytes) {
-  uint64_t value = 0;
-  for (int shift = 0; shift < 64 && !bytes.empty(); shift += 7) {
-    const auto b = static_cast<uint64_t>(bytes.front());
-    bytes = bytes.subspan(1);
-    value |= (b & 0x7f) << shift;
-    if ((b & 0x80) == 0) return value;
-  }
-  return std::nullopt;
-}
-
 // The next field of kinds varint and bytes, which is all that the first fields of these formats
 // are.
 std::optional<Field> next_field(Bytes& bytes) {
-  const auto key = read_varint(bytes);
+  const auto key = take_varint(bytes);
   if (!key) return std::nullopt;
-  const auto value = read_varint(bytes);
+  const auto value = take_varint(bytes);
   Field f{*key >> 3, *key & 7, value.value_or(0), {}, true};
   if (!value || (f.wire != kVarint && f.wire != kBytes)) return std::nullopt;
   if (f.wire == kVarint) return f;
@@ -126,6 +114,17 @@ uint64_t little_endian(std::span<const std::byte> bytes, size_t width) {
   uint64_t value = 0;
   for (size_t i = width; i-- > 0;) value = value << 8 | static_cast<uint64_t>(bytes[i]);
   return value;
+}
+
+std::optional<uint64_t> take_varint(std::span<const std::byte>& bytes) {
+  uint64_t value = 0;
+  for (int shift = 0; shift < 64 && !bytes.empty(); shift += 7) {
+    const auto b = static_cast<uint64_t>(bytes.front());
+    bytes = bytes.subspan(1);
+    value |= (b & 0x7f) << shift;
+    if ((b & 0x80) == 0) return value;
+  }
+  return std::nullopt;
 }
 
 std::string lower_text(std::span<const std::byte> bytes, size_t most) {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <initializer_list>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,6 +16,9 @@ inline unsigned at(std::span<const std::byte> bytes, size_t i) {
 bool begins(std::span<const std::byte> bytes, std::string_view with);
 // The first `width` bytes as a number; 0 where there are fewer.
 uint64_t little_endian(std::span<const std::byte> bytes, size_t width);
+// A number of protobuf's kind, seven bits a byte, taken off the front; nullopt when it is cut off
+// or has more than 64 bits.
+std::optional<uint64_t> take_varint(std::span<const std::byte>& bytes);
 
 // The first `most` bytes in lower case, without a byte order mark and blanks before the text.
 std::string lower_text(std::span<const std::byte> bytes, size_t most);
