@@ -39,6 +39,7 @@ const std::map<std::string, PassFn, std::less<>>& passes() {
       {"simplify-views", simplify_views},
       {"fuse-activations", fuse_activations},
       {"fuse-layer-norm", fuse_layer_norm},
+      {"fuse-recurrent", fuse_recurrent},
       {"fold-pads", fold_pads},
       {"fold-affine", fold_affine},
       {"fuse-epilogues", fuse_epilogues},
