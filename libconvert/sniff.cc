@@ -173,10 +173,33 @@ bool has_text_block(std::span<const std::byte> bytes,
   return false;
 }
 
+bool is_leveldb_table(std::span<const std::byte> bytes) {
+  constexpr size_t kFooter = 48;
+  constexpr uint64_t kMagic = 0xdb4775248b80fb57;
+  return bytes.size() >= kFooter && little_endian(bytes.last(8), 8) == kMagic;
+}
+
+namespace {
+
+// MetaInfoDef has the list of its operators first, or its tags; a FeatureDescription a name.
+bool is_meta_info(Bytes bytes) {
+  return at(bytes, 0) == 0x12 || at(bytes, 0) == 0x22 || bytes.empty();
+}
+
+}  // namespace
+
 bool is_saved_model(std::span<const std::byte> bytes, const std::string&) {
-  auto inside = versioned_message(bytes);
-  // MetaInfoDef has the list of its operators first; a FeatureDescription a name.
-  return inside && (at(*inside, 0) == 0x12 || at(*inside, 0) == 0x22 || inside->empty());
+  const auto inside = versioned_message(bytes);
+  return inside && is_meta_info(*inside);
+}
+
+bool is_meta_graph(std::span<const std::byte> bytes, const std::string&) {
+  const auto info = next_field(bytes), graph = next_field(bytes);
+  if (!is(info, 1, kBytes) || !is(graph, 2, kBytes) || info->body.empty()) return false;
+  Bytes inside = info->body;
+  const auto first = next_field(inside);
+  return is_meta_info(info->body) && first && first->wire == kBytes &&
+         is_graph_def(graph->body, {});
 }
 
 bool is_core_ml(std::span<const std::byte> bytes, const std::string&) {

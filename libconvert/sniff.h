@@ -29,8 +29,12 @@ bool is_plain_text(std::span<const std::byte> bytes);
 bool has_text_block(std::span<const std::byte> bytes,
                     std::initializer_list<std::string_view> names);
 
+// Whether it ends as a table of LevelDB does, which is what TensorFlow lists variables in.
+bool is_leveldb_table(std::span<const std::byte> bytes);
+
 // Messages of protobuf and tables of FlatBuffers that carry no mark, told by their first fields.
 bool is_saved_model(std::span<const std::byte> bytes, const std::string& path);
+bool is_meta_graph(std::span<const std::byte> bytes, const std::string& path);
 bool is_core_ml(std::span<const std::byte> bytes, const std::string& path);
 bool is_graph_def(std::span<const std::byte> bytes, const std::string& path);
 bool is_paddle(std::span<const std::byte> bytes, const std::string& path);

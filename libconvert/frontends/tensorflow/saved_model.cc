@@ -284,7 +284,7 @@ std::string model_in(const frontend::SourceFiles& source) {
 
 bool recognizes(std::span<const std::byte> bytes, const frontend::SourceFiles& source) {
   if (source.is_folder()) return !model_in(source).empty();
-  return is_saved_model(bytes, source.path());
+  return is_saved_model(bytes, source.path()) || has_text_block(bytes, {"meta_graphs"});
 }
 
 Result<ImportedModel> import(frontend::SourceFiles& source, const ImportOptions& options) {

@@ -10,7 +10,6 @@ using Bytes = std::span<const std::byte>;
 
 constexpr size_t kFooter = 48;       // two handles, padding, magic
 constexpr size_t kBlockTrailer = 5;  // compression, checksum
-constexpr uint64_t kMagic = 0xdb4775248b80fb57;
 // Keys share prefixes: a short file can spell long ones.
 constexpr size_t kMostKeyBytes = size_t{1} << 28;
 constexpr uint64_t kPlain = 0, kSnappy = 1;
@@ -73,12 +72,8 @@ Status read_entries(Bytes block, const Add& add) {
 
 }  // namespace
 
-bool is_table(Bytes bytes) {
-  return bytes.size() >= kFooter && little_endian(bytes.last(8), 8) == kMagic;
-}
-
 Result<std::map<std::string, std::string_view>> read_table(Bytes bytes) {
-  if (!is_table(bytes)) {
+  if (!is_leveldb_table(bytes)) {
     return invalid(
         "it does not end as an index of TensorFlow does: it is cut off, or another file");
   }

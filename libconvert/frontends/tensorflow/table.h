@@ -11,9 +11,6 @@
 
 namespace mnn::tensorflow {
 
-// Whether the bytes end as a table does.
-bool is_table(std::span<const std::byte> bytes);
-
 // All entries. The values lie in `bytes`. An error when a checksum, an offset or the order of the
 // keys is wrong; kUnsupported for compressed blocks, kLimit for keys that together are out of
 // measure.
