@@ -27,7 +27,8 @@ Tensors sample_of(const std::string& name, const std::string& part) {
   Tensors found;
   const auto entries = read_npz(path_of(name + ".npz"));
   EXPECT_TRUE(entries.ok()) << entries.status().message();
-  for (const auto& [key, tensor] : entries.ok() ? *entries : std::vector<NpzEntry>{}) {
+  if (!entries.ok()) return found;
+  for (const auto& [key, tensor] : *entries) {
     if (key.starts_with(part)) found.emplace(key.substr(part.size()), tensor);
   }
   return found;
@@ -156,6 +157,7 @@ class Damaged : public testing::Test {
     folder_ =
         std::filesystem::temp_directory_path() / ("mnn_saved_model_" + std::to_string(::getpid()));
     std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
     std::filesystem::copy(path_of(name), folder_ / "model",
                           std::filesystem::copy_options::recursive);
   }
