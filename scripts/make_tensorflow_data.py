@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Makes tests/data/tensorflow: small networks as SavedModel folders, frozen graphs and TFLite files.
 
-Needs TensorFlow (tensorflow-cpu 2.18.0 with keras 3.8.0 made the files in the repository):
+Needs TensorFlow (tensorflow 2.18.1 with keras 3.8.0 made the files in the repository):
     python3 scripts/make_tensorflow_data.py tests/data/tensorflow
 Per network NAME/ (SavedModel), for some also NAME.pb (frozen, with functional control flow),
-NAME.tflite and NAME.onnx (by tf2onnx 1.16.1, where that is installed), and NAME.npz with what the
 network gives: inputs under "in.<name>", outputs under "out.<name>".
 """
 import os

@@ -147,6 +147,9 @@ TEST(SavedVariables, AreToldByTheSavedObjects) {
 // RestoreV2(file, names, slices) and Assign, in a function that the graph calls.
 void add_restore(Model& m, const std::string& key, const std::string& slice) {
   auto& graph = *m.meta().mutable_graph_def();
+  auto* file = graph.add_node();
+  file->set_name("file");
+  file->set_op("Placeholder");
   auto* call = graph.add_node();
   call->set_name("restore");
   call->set_op("StatefulPartitionedCall");

@@ -233,7 +233,7 @@ TEST_F(Damaged, SignaturesAndTagsAreChosen) {
   ASSERT_TRUE(model.ok()) << model.status().message();
   EXPECT_EQ(model->facts.at("signature"), "scale");
   EXPECT_EQ(model->facts.at("signatures"), "project, scale");
-  EXPECT_EQ(model->facts.at("tensorflow_version"), "2.18.0");
+  EXPECT_EQ(model->facts.at("tensorflow_version"), "2.18.1");
   EXPECT_EQ(model->graph.inputs.size(), 2u);
   EXPECT_EQ(model->graph.value(model->graph.inputs[0]).type.rank(), 2u);
 }

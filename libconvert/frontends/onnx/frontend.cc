@@ -77,7 +77,9 @@ std::vector<std::string> models_in(const SourceFiles& source) {
 bool recognizes(std::span<const std::byte> bytes, const SourceFiles& source) {
   if (source.is_folder()) return !models_in(source).empty();
   constexpr size_t kHead = 64;
-  return !is_plain_text(bytes) && begins_as_model(bytes.first(std::min(kHead, bytes.size())));
+  // A SavedModel begins with the same fields, a message where ONNX has a name.
+  if (is_plain_text(bytes) || is_saved_model(bytes, source.path())) return false;
+  return begins_as_model(bytes.first(std::min(kHead, bytes.size())));
 }
 
 constexpr const char* kFileKey = "file";
