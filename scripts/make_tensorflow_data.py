@@ -3,8 +3,8 @@
 
 Needs TensorFlow (tensorflow 2.18.1 with keras 3.8.0 made the files in the repository):
     python3 scripts/make_tensorflow_data.py tests/data/tensorflow
-Per network NAME/ (SavedModel), for some also NAME.pb (frozen, with functional control flow),
-network gives: inputs under "in.<name>", outputs under "out.<name>".
+Per network NAME/ (SavedModel), for some also NAME.pb (frozen, with functional control flow)
+and NAME.tflite; NAME.npz has what the network gives: inputs under "in.<name>", outputs under "out.<name>".
 """
 import os
 import shutil
