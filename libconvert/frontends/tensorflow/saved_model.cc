@@ -219,8 +219,8 @@ Result<Program> read_program(SavedModel& model, const OpenFile& open, const Impo
   Program program;
   MNN_ASSIGN_OR_RETURN(program.inputs, read_border(signature.inputs(), "input"));
   MNN_ASSIGN_OR_RETURN(program.outputs, read_border(signature.outputs(), "output"));
-  facts["input_tensors"] = tensors_of(program.inputs);
-  facts["output_tensors"] = tensors_of(program.outputs);
+  facts["metadata.inputs"] = tensors_of(program.inputs);
+  facts["metadata.outputs"] = tensors_of(program.outputs);
   program.facts = facts;
   MNN_RETURN_IF_ERROR(read_variables(*meta, open, program));
   program.graph = std::move(*meta->mutable_graph_def());

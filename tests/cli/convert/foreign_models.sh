@@ -1,4 +1,4 @@
-# Another framework's model is named by content, whatever the file is called: exit 5 and the way to ONNX.
+# Another framework's model is named by content, whatever the file is called: exit 5 and the way to a format that is read.
 python3 - <<'END'
 import json, os, struct, zipfile
 from protobuf_bytes import field
