@@ -256,6 +256,33 @@ TEST(SavedModelMalformed, WhatDoesNotFit) {
   expect_error(m.read(), Code::kInvalidArgument, "no");
 }
 
+// Types go by their names, which strings and comments may hold too.
+TEST(SavedModelText, IsReadAsTheBinaryFormIs) {
+  const std::string text = R"(
+saved_model_schema_version: 1
+meta_graphs {  # DT_FLOAT
+  meta_info_def { tags: "serve" some_new_field: DT_FLOAT }
+  graph_def {
+    node { name: "DT_FLOAT" op: "Placeholder" attr { key: "dtype" value { type: DT_FLOAT } } }
+    node { name: "twice" op: "AddV2" input: "DT_FLOAT" input: 'DT_FLOAT' attr { key: "T" value { type:DT_FLOAT } } }
+  }
+  signature_def {
+    key: "only"
+    value {
+      inputs { key: "x" value { name: "DT_FLOAT:0" dtype: DT_FLOAT tensor_shape { dim { size: -1 } dim { size: 3 } } } }
+      outputs { key: "y" value { name: "twice:0" dtype: DT_FLOAT tensor_shape { unknown_rank: true } } }
+    }
+  }
+}
+)";
+  const auto model = import({{kModel, text}});
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  EXPECT_EQ(model->graph.value(model->graph.outputs[0]).type.dtype, DType::kF32);
+  expect_error(import({{kModel, text.substr(0, text.find("signature_def")) + "}"}}),
+               Code::kInvalidArgument, "no signature");
+  expect_error(import({{kModel, text + "}"}}), Code::kInvalidArgument, "line 18");
+}
+
 TEST(SavedModelMalformed, VariablesAreNotOpenedWhereThereAreNone) {
   Model m;
   (*(*m.meta().mutable_signature_def())["serving_default"].mutable_outputs())["y"].set_name("x:0");

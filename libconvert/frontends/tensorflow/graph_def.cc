@@ -1,10 +1,8 @@
 #include "libconvert/frontends/tensorflow/graph_def.h"
 
 #include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/stubs/logging.h>
-#include <google/protobuf/text_format.h>
 
 #include <algorithm>
 #include <climits>
@@ -17,6 +15,7 @@
 #include "libconvert/frontends/tensorflow/importer.h"
 #include "libconvert/frontends/tensorflow/op_map.h"
 #include "libconvert/frontends/tensorflow/tensor_proto.h"
+#include "libconvert/frontends/tensorflow/text.h"
 #include "libconvert/sniff.h"
 
 namespace mnn {
@@ -29,19 +28,7 @@ constexpr const char* kNodesKey = "max_nodes";
 constexpr const char* kDepthKey = "max_depth";
 constexpr int64_t kDefaultNodes = 1 << 20;
 constexpr int64_t kDefaultDepth = 64;
-constexpr size_t kMostText = size_t{1} << 28;
 constexpr int kMostDepth = 64;  // of messages in each other
-
-// Keeps the first error.
-class FirstError : public google::protobuf::io::ErrorCollector {
- public:
-  void AddError(int line, int column, const std::string& message) override {
-    if (!text.empty()) return;
-    text = "line " + std::to_string(line + 1) + ", column " + std::to_string(column + 1) + ": " +
-           message;
-  }
-  std::string text;
-};
 
 bool is_text_graph(std::span<const std::byte> bytes) { return has_text_block(bytes, {"node"}); }
 
@@ -53,16 +40,8 @@ Result<GraphDef> read_graph_def(std::span<const std::byte> bytes) {
   const google::protobuf::LogSilencer silent;
   GraphDef graph;
   if (is_text_graph(bytes)) {
-    if (bytes.size() > kMostText) return limit_exceeded("a graph of more than 256 MiB of text");
-    google::protobuf::io::ArrayInputStream stream(bytes.data(), static_cast<int>(bytes.size()));
-    google::protobuf::TextFormat::Parser parser;
-    FirstError error;
-    parser.RecordErrorsTo(&error);
-    parser.AllowUnknownField(true);
-    parser.AllowUnknownExtension(true);
-    parser.SetRecursionLimit(kMostDepth);
-    if (parser.Parse(&stream, &graph)) return graph;
-    return invalid(error.text.empty() ? "its text is no TensorFlow graph" : error.text);
+    MNN_RETURN_IF_ERROR(parse_text(bytes, graph));
+    return graph;
   }
   if (bytes.size() > INT_MAX) return limit_exceeded("a graph of more than 2 GiB");
   google::protobuf::io::ArrayInputStream stream(bytes.data(), static_cast<int>(bytes.size()));

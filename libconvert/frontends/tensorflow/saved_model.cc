@@ -1,6 +1,5 @@
 #include "libconvert/frontends/tensorflow/saved_model.h"
 
-#include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/stubs/logging.h>
 
 #include <algorithm>
@@ -12,6 +11,8 @@
 #include "libconvert/frontends/common/options.h"
 #include "libconvert/frontends/common/side_files.h"
 #include "libconvert/frontends/tensorflow/importer.h"
+#include "libconvert/frontends/tensorflow/tensor_proto.h"
+#include "libconvert/frontends/tensorflow/text.h"
 #include "libconvert/frontends/tensorflow/types.h"
 #include "libconvert/frontends/tensorflow/variables.h"
 #include "libconvert/sniff.h"
@@ -100,28 +101,6 @@ Result<std::string> choose_signature(const std::map<std::string, const Signature
                      "=NAME: " + joined(names));
 }
 
-Result<Shape> shape_of(const TensorShapeProto& proto) {
-  Shape shape;
-  MNN_RETURN_IF_ERROR(frontend::check_rank(static_cast<size_t>(proto.dim_size())));
-  for (const auto& d : proto.dim()) {
-    if (d.size() < -1) return invalid("a dimension is " + std::to_string(d.size()));
-    shape.push_back(d.size() < 0 ? Dim::unknown() : Dim(d.size()));
-  }
-  return shape;
-}
-
-Result<Type> type_of(const TensorInfo& info) {
-  Type type;
-  type.dtype = dtype_of(info.dtype());
-  if (type.dtype == DType::kUndefined) {
-    return unsupported("element type " + std::to_string(info.dtype()) + " is not supported");
-  }
-  if (!info.tensor_shape().unknown_rank()) {
-    MNN_ASSIGN_OR_RETURN(type.shape, shape_of(info.tensor_shape()));
-  }
-  return type;
-}
-
 using Infos = google::protobuf::Map<std::string, TensorInfo>;
 
 // In the order of their names, as the source's functions take them.
@@ -136,7 +115,7 @@ Result<std::vector<Feed>> read_border(const Infos& infos, const char* what) {
                          " is a sparse or composite tensor, which is not supported; save a "
                          "signature that takes and gives dense ones");
     }
-    Result<Type> type = type_of(*info);
+    Result<Type> type = type_of(info->dtype(), info->tensor_shape());
     if (!type.ok()) return type.status().context(where);
     feeds.push_back({name, info->name(), std::move(type).value()});
   }
@@ -247,13 +226,17 @@ Result<ImportedModel> read_model(SavedModel& model, const OpenFile& open,
   return out;
 }
 
+bool is_text(std::span<const std::byte> bytes) { return has_text_block(bytes, {"meta_graphs"}); }
+
 Result<ImportedModel> read_bytes(std::span<const std::byte> bytes, const OpenFile& open,
                                  const ImportOptions& options) {
   if (bytes.size() > INT_MAX) return limit_exceeded("a graph over 2 GiB cannot be read");
   try {
     SavedModel model;
     const google::protobuf::LogSilencer silent;
-    if (!model.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    if (is_text(bytes)) {
+      MNN_RETURN_IF_ERROR(parse_text(bytes, model));
+    } else if (!model.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
       return invalid("expected a SavedModel, found damaged or foreign bytes");
     }
     return read_model(model, open, options);
@@ -284,7 +267,7 @@ std::string model_in(const frontend::SourceFiles& source) {
 
 bool recognizes(std::span<const std::byte> bytes, const frontend::SourceFiles& source) {
   if (source.is_folder()) return !model_in(source).empty();
-  return is_saved_model(bytes, source.path()) || has_text_block(bytes, {"meta_graphs"});
+  return is_saved_model(bytes, source.path()) || is_text(bytes);
 }
 
 Result<ImportedModel> import(frontend::SourceFiles& source, const ImportOptions& options) {
