@@ -280,7 +280,7 @@ meta_graphs {  # DT_FLOAT
   EXPECT_EQ(model->graph.value(model->graph.outputs[0]).type.dtype, DType::kF32);
   expect_error(import({{kModel, text.substr(0, text.find("signature_def")) + "}"}}),
                Code::kInvalidArgument, "no signature");
-  expect_error(import({{kModel, text + "}"}}), Code::kInvalidArgument, "line 18");
+  expect_error(import({{kModel, text + "}"}}), Code::kInvalidArgument, "line 17, column 1");
 }
 
 TEST(SavedModelMalformed, VariablesAreNotOpenedWhereThereAreNone) {
