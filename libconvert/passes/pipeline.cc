@@ -39,7 +39,7 @@ std::vector<Pass> fusion() {
       {"fold-constants", fold},                  // what normalizing made constant
       {"merge-common", merge_common},            // equal parts of patterns are one value
       {"fuse-activations", fuse_activations},    // no activation in primitives
-      {"fuse-recurrent", fuse_recurrent},        // no LSTM or GRU as a Loop
+      {"fuse-recurrent", fuse_recurrent},        // no LSTM, GRU or RNN as a Loop
       {"sink-transposes", sink_transposes},      // Transposes left are needed
       {"fold-constants", fold},                  // constants in their new layout
       {"simplify-views", simplify_views},        // no view of a view

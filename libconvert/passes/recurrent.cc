@@ -1,5 +1,5 @@
-// Loops over the steps of a sequence that are an LSTM or a GRU, as Keras writes them, become that
-// operator.
+// Loops over the steps of a sequence that are an LSTM, a GRU or an RNN, as Keras writes them,
+// become that operator.
 #include <algorithm>
 
 #include "libconvert/passes/conditions.h"
@@ -238,9 +238,10 @@ class Rewriter {
 
   static Builder::Attributes attributes_of(const RecurrentCell& cell) {
     Builder::Attributes a = {{"hidden_size", cell.recurrent.dims()[2]}};
-    const std::vector<std::string> usual = cell.cell
-                                               ? std::vector<std::string>{"Sigmoid", "Tanh", "Tanh"}
-                                               : std::vector<std::string>{"Sigmoid", "Tanh"};
+    const std::vector<std::string> usual =
+        cell.op == "LSTM"  ? std::vector<std::string>{"Sigmoid", "Tanh", "Tanh"}
+        : cell.op == "GRU" ? std::vector<std::string>{"Sigmoid", "Tanh"}
+                           : std::vector<std::string>{"Tanh"};
     if (cell.activations != usual) a["activations"] = cell.activations;
     if (!cell.alphas.empty()) {
       a["activation_alpha"] = cell.alphas;

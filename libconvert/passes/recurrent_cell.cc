@@ -47,15 +47,12 @@ class CellReader {
     for (size_t k = 0; k < loop_.carried(); ++k) {
       const Type& type = loop_.body.value(loop_.input(k)).type;
       if (type.dtype != DType::kF32 || !type.shape || type.rank() != 2) continue;
-      sequence_ = kNoValue;
-      size_ = 0;
-      std::optional<RecurrentCell> cell = read_lstm(k);
-      if (!cell) {
+      for (const auto& read :
+           {&CellReader::read_lstm, &CellReader::read_gru, &CellReader::read_rnn}) {
         sequence_ = kNoValue;
         size_ = 0;
-        cell = read_gru(k);
+        if (std::optional<RecurrentCell> cell = (this->*read)(k)) return cell;
       }
-      if (cell) return cell;
     }
     return std::nullopt;
   }
@@ -290,6 +287,16 @@ class CellReader {
       }
     }
     return std::nullopt;
+  }
+
+  // h' = act(x * W + b + h * R).
+  std::optional<RecurrentCell> read_rnn(size_t k) {
+    const auto all = activation(loop_.next(k));
+    if (!all) return std::nullopt;
+    const auto sum = gate(all->of, loop_.input(k));
+    if (!sum) return std::nullopt;
+    RecurrentCell cell = made("RNN", k, {*all});
+    return fill(cell, {*sum}, {}) ? std::optional(std::move(cell)) : std::nullopt;
   }
 
   struct Reset {

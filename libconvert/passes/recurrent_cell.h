@@ -1,4 +1,4 @@
-// One trip of a Loop read as a step of an LSTM or a GRU.
+// One trip of a Loop read as a step of an LSTM, a GRU or an RNN.
 #pragma once
 
 #include <optional>
@@ -10,7 +10,7 @@
 namespace mnn {
 
 struct RecurrentCell {
-  std::string op;                        // LSTM or GRU
+  std::string op;                        // LSTM, GRU or RNN
   size_t hidden = 0;                     // which carried value is the state
   std::optional<size_t> cell;            // of an LSTM: the cell's
   ValueId sequence = kNoValue;           // around the loop: [steps, batch, features]
