@@ -10,7 +10,7 @@
 #include "libconvert/frontends/common/border.h"
 #include "libconvert/frontends/common/options.h"
 #include "libconvert/frontends/common/side_files.h"
-#include "libconvert/frontends/tensorflow/importer.h"
+#include "libconvert/frontends/tensorflow/limits.h"
 #include "libconvert/frontends/tensorflow/tensor_proto.h"
 #include "libconvert/frontends/tensorflow/text.h"
 #include "libconvert/frontends/tensorflow/types.h"
@@ -29,12 +29,8 @@ constexpr const char* kInitSignature = "__saved_model_init_op";
 
 constexpr const char* kSignatureKey = "signature";
 constexpr const char* kTagsKey = "tags";
-constexpr const char* kNodesKey = "max_nodes";
-constexpr const char* kDepthKey = "max_depth";
 constexpr const char* kDefaultSignature = "serving_default";
 constexpr const char* kDefaultTags = "serve";
-constexpr int64_t kDefaultNodes = 1 << 20;
-constexpr int64_t kDefaultDepth = 64;
 
 template <typename Names>
 std::string joined(const Names& names) {
@@ -208,10 +204,7 @@ Result<Program> read_program(SavedModel& model, const OpenFile& open, const Impo
 
 Result<ImportedModel> read_model(SavedModel& model, const OpenFile& open,
                                  const ImportOptions& options) {
-  MNN_ASSIGN_OR_RETURN(const int64_t nodes,
-                       frontend::int_key(options, kNodesKey, kDefaultNodes, 1, int64_t{1} << 30));
-  MNN_ASSIGN_OR_RETURN(const int64_t depth,
-                       frontend::int_key(options, kDepthKey, kDefaultDepth, 0, kDefaultDepth));
+  MNN_ASSIGN_OR_RETURN(const Limits limits, read_limits(options));
   ImportedModel known;
   known.format = "savedmodel";
   Result<Program> program = read_program(model, open, options, known);
@@ -219,8 +212,7 @@ Result<ImportedModel> read_model(SavedModel& model, const OpenFile& open,
     if (options.failed != nullptr) *options.failed = std::move(known);
     return program.status();
   }
-  Result<ImportedModel> out =
-      import_program(std::move(program).value(), options, {nodes, static_cast<int>(depth)});
+  Result<ImportedModel> out = import_program(std::move(program).value(), options, limits);
   if (out.ok()) out->format = known.format;
   if (!out.ok() && options.failed != nullptr) options.failed->format = known.format;
   return out;
@@ -282,16 +274,15 @@ Result<ImportedModel> import(frontend::SourceFiles& source, const ImportOptions&
 
 Frontend saved_model_frontend() {
   using namespace tensorflow;
-  return {
-      "savedmodel",
-      "a folder with saved_model.pb and its variables",
-      recognizes,
-      import,
-      supported_operators,
-      {{kSignatureKey, "The signature to read; default: serving_default, or the only one there is"},
-       {kTagsKey, "The tags of the graph to read, with commas; default: serve"},
-       {kNodesKey, "Most nodes once functions are unfolded; default 1048576"},
-       {kDepthKey, "Most branches and loops in each other, at most 64; default 64"}}};
+  return {"savedmodel",
+          "a folder with saved_model.pb and its variables",
+          recognizes,
+          import,
+          supported_operators,
+          with_limit_keys(
+              {{kSignatureKey,
+                "The signature to read; default: serving_default, or the only one there is"},
+               {kTagsKey, "The tags of the graph to read, with commas; default: serve"}})};
 }
 
 Result<ImportedModel> import_saved_model(std::span<const std::byte> bytes,
