@@ -12,7 +12,7 @@
 #include "libconvert/frontends/common/options.h"
 #include "libconvert/frontends/common/side_files.h"
 #include "libconvert/frontends/tensorflow/body.h"
-#include "libconvert/frontends/tensorflow/importer.h"
+#include "libconvert/frontends/tensorflow/limits.h"
 #include "libconvert/frontends/tensorflow/op_map.h"
 #include "libconvert/frontends/tensorflow/tensor_proto.h"
 #include "libconvert/frontends/tensorflow/text.h"
@@ -24,10 +24,6 @@ namespace {
 
 constexpr const char* kInputsKey = "input_names";
 constexpr const char* kOutputsKey = "output_names";
-constexpr const char* kNodesKey = "max_nodes";
-constexpr const char* kDepthKey = "max_depth";
-constexpr int64_t kDefaultNodes = 1 << 20;
-constexpr int64_t kDefaultDepth = 64;
 constexpr int kMostDepth = 64;  // of messages in each other
 
 bool is_text_graph(std::span<const std::byte> bytes) { return has_text_block(bytes, {"node"}); }
@@ -193,17 +189,14 @@ Result<Program> program_of(GraphDef&& graph, const ImportOptions& options) {
 }
 
 Result<ImportedModel> read_model(std::span<const std::byte> bytes, const ImportOptions& options) {
-  MNN_ASSIGN_OR_RETURN(const int64_t nodes,
-                       frontend::int_key(options, kNodesKey, kDefaultNodes, 1, int64_t{1} << 30));
-  MNN_ASSIGN_OR_RETURN(const int64_t depth,
-                       frontend::int_key(options, kDepthKey, kDefaultDepth, 0, kDefaultDepth));
+  MNN_ASSIGN_OR_RETURN(const Limits limits, read_limits(options));
   try {
     MNN_ASSIGN_OR_RETURN(GraphDef graph, read_graph_def(bytes));
-    if (graph.node_size() > nodes) {
-      return limit_exceeded("it has more than " + std::to_string(nodes) + " nodes");
+    if (graph.node_size() > limits.nodes) {
+      return limit_exceeded("it has more than " + std::to_string(limits.nodes) + " nodes");
     }
     MNN_ASSIGN_OR_RETURN(Program program, program_of(std::move(graph), options));
-    return import_program(std::move(program), options, {nodes, static_cast<int>(depth)});
+    return import_program(std::move(program), options, limits);
   } catch (const std::bad_alloc&) {
     return limit_exceeded("out of memory");
   }
@@ -218,18 +211,16 @@ Result<ImportedModel> import(frontend::SourceFiles& source, const ImportOptions&
 }  // namespace tensorflow
 
 Frontend graph_def_frontend() {
-  return {
-      "tensorflow",
-      "a frozen TensorFlow graph (.pb, .pbtxt)",
-      tensorflow::recognizes,
-      tensorflow::import,
-      tensorflow::supported_operators,
-      {{tensorflow::kInputsKey,
-        "The tensors that go in, with commas between; default: the placeholders"},
-       {tensorflow::kOutputsKey,
-        "The tensors that come out, with commas between; default: those nobody reads"},
-       {tensorflow::kNodesKey, "Most nodes once functions are unfolded; default 1048576"},
-       {tensorflow::kDepthKey, "Most branches and loops in each other, at most 64; default 64"}}};
+  return {"tensorflow",
+          "a frozen TensorFlow graph (.pb, .pbtxt)",
+          tensorflow::recognizes,
+          tensorflow::import,
+          tensorflow::supported_operators,
+          tensorflow::with_limit_keys(
+              {{tensorflow::kInputsKey,
+                "The tensors that go in, with commas between; default: the placeholders"},
+               {tensorflow::kOutputsKey,
+                "The tensors that come out, with commas between; default: those nobody reads"}})};
 }
 
 Result<ImportedModel> import_graph_def(std::span<const std::byte> bytes,
