@@ -173,6 +173,9 @@ Status read_variables(const MetaGraphDef& meta, const OpenFile& open, Program& p
     const SavedAs& as = at->second;
     Result<Tensor> content = as.part ? bundle->read(as.key, *as.part) : bundle->read(as.key);
     if (!content.ok()) return content.status().context("variable " + name);
+    if (content->dtype() == DType::kC64 || content->dtype() == DType::kC128) {
+      return unsupported("variable " + name + " holds complex numbers, which is not supported");
+    }
     program.variables.emplace(name, std::move(content).value());
   }
   return check_variable(meta.graph_def(), program.variables);
