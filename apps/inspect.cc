@@ -79,6 +79,20 @@ ShapeMap calibrated_dims(const Model& model) {
   return shapes;
 }
 
+// "project, scale; read: project" of a source that has signatures, or a model made from one.
+std::string signatures_of(const LoadedModel& loaded) {
+  const auto meta = nlohmann::json::parse(loaded.model.metadata_json, nullptr, false);
+  const auto fact = [&](const char* key) -> std::string {
+    const auto known = loaded.facts.find(key);
+    if (known != loaded.facts.end()) return known->second;
+    if (!meta.is_object() || !meta.contains("source") || !meta["source"].is_object()) return {};
+    const auto& source = meta["source"];
+    return source.contains(key) && source[key].is_string() ? source[key].get<std::string>() : "";
+  };
+  const std::string all = fact("signatures"), one = fact("signature");
+  return all.empty() || one.empty() ? all : all + "; read: " + one;
+}
+
 Status print_ops(bool json) {
   Json out;
   std::vector<std::vector<std::string>> rows = {{"operator", "decomposition"}};
@@ -204,6 +218,7 @@ Status inspect(Options& o) {
     Json out;
     out["model"] = o.model;
     out["format"] = loaded.format;
+    if (!loaded.facts.empty()) out["facts"] = loaded.facts;
     out["inputs"] = border(graph, graph.inputs);
     out["outputs"] = border(graph, graph.outputs);
     out["nodes"] = count_nodes(graph);
@@ -238,9 +253,11 @@ Status inspect(Options& o) {
               graph.value(v).type.str();
     return text;
   };
+  const std::string signatures = signatures_of(loaded);
   std::ostringstream out;
   out << "model       " << o.model << " (" << loaded.format << ")\n"
-      << "inputs      " << border_text(graph.inputs) << "\n"
+      << (signatures.empty() ? "" : "signatures  " + signatures + "\n") << "inputs      "
+      << border_text(graph.inputs) << "\n"
       << "outputs     " << border_text(graph.outputs) << "\n"
       << "parameters  " << format_count(static_cast<double>(count_parameters(graph))) << " in "
       << format_bytes(constant_bytes(graph)) << "\n";

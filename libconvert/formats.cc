@@ -41,11 +41,41 @@ bool folder_with(Bytes, const std::string& path) {
   return std::filesystem::is_directory(path, ec) &&
          std::filesystem::exists(std::filesystem::path(path) / Name, ec);
 }
-constexpr const char* kSavedModel = "saved_model.pb";
 constexpr const char* kKerasFolder = "keras_metadata.pb";
 constexpr const char* kManifest = "Manifest.json";
 constexpr const char* kPaddleProgram = "__model__";
 constexpr const char* kHuggingFace = "config.json";
+
+// The files that TensorFlow keeps variables in: PREFIX.index, PREFIX.data-00000-of-00001, and
+// beside them PREFIX.meta and "checkpoint".
+bool is_checkpoint_index(Bytes bytes, const std::string&) { return is_leveldb_table(bytes); }
+
+bool is_checkpoint_data(Bytes, const std::string& path) {
+  const std::string name = std::filesystem::path(path).filename().string();
+  constexpr std::string_view kShard = ".data-", kOf = "-of-";
+  constexpr size_t kDigits = 5;
+  const size_t shard = name.rfind(kShard);
+  return shard != std::string::npos &&
+         name.size() == shard + kShard.size() + kDigits + kOf.size() + kDigits &&
+         name.compare(shard + kShard.size() + kDigits, kOf.size(), kOf) == 0;
+}
+
+bool is_checkpoint_list(Bytes bytes, const std::string&) {
+  return lower_text(bytes, 64).starts_with("model_checkpoint_path:");
+}
+
+bool is_checkpoint_folder(Bytes, const std::string& path) {
+  std::error_code ec;
+  std::vector<std::string> names;
+  for (std::filesystem::directory_iterator it(path, ec), end; !ec && it != end; it.increment(ec)) {
+    names.push_back(it->path().filename().string());
+  }
+  return std::ranges::any_of(names, [&](const std::string& name) {
+    return name.ends_with(".index") && std::ranges::any_of(names, [&](const std::string& n) {
+             return n.starts_with(name.substr(0, name.size() - 6) + ".data-");
+           });
+  });
+}
 
 bool is_folder(Bytes, const std::string& path) {
   std::error_code ec;
@@ -110,8 +140,6 @@ bool is_darknet(Bytes bytes, const std::string&) {
   return text.find("[net]") != std::string::npos && text.find("width") != std::string::npos;
 }
 
-bool is_text_graph(Bytes bytes, const std::string&) { return has_text_block(bytes, {"node"}); }
-
 bool is_safetensors(Bytes bytes, const std::string&) {
   if (bytes.size() < 10) return false;
   const uint64_t header = little_endian(bytes, 8);
@@ -148,10 +176,25 @@ constexpr const char* kTorchAdvice =
     "save the network where it is defined: torch.export.save(torch.export.export(network, "
     "example_inputs), \"model.pt2\"), torch.jit.save(torch.jit.script(network), \"model.pt\"), or "
     "torch.onnx.export(network, example_inputs, \"model.onnx\")";
-constexpr const char* kSavedModelAdvice =
-    "pip install tf2onnx; python -m tf2onnx.convert --saved-model FOLDER --output model.onnx";
 constexpr const char* kKerasAdvice =
-    "in Python: keras.models.load_model(\"FILE\").export(\"model.onnx\", format=\"onnx\")";
+    "in Python: keras.models.load_model(\"FILE\").export(\"FOLDER\"); then give FOLDER, a "
+    "SavedModel";
+constexpr const char* kHdf5Advice =
+    "in Python: keras.models.load_model(\"FILE\").export(\"FOLDER\"), or where it holds weights "
+    "alone "
+    "network.load_weights(\"FILE\"); network.export(\"FOLDER\"); then give FOLDER, a SavedModel";
+constexpr const char* kCheckpointAdvice =
+    "of a SavedModel give the folder that holds saved_model.pb; otherwise, in Python where the "
+    "network "
+    "is defined: tf.train.Checkpoint(model=network).restore(\"PREFIX\"); "
+    "tf.saved_model.save(network, "
+    "\"FOLDER\"); then give FOLDER";
+constexpr const char* kMetaGraphAdvice =
+    "in Python: with tf.compat.v1.Session() as s: "
+    "tf.compat.v1.train.import_meta_graph(\"FILE\").restore(s, \"PREFIX\"); "
+    "tf.compat.v1.saved_model.simple_save(s, \"FOLDER\", {\"x\": INPUT}, {\"y\": OUTPUT}); then "
+    "give "
+    "FOLDER, a SavedModel";
 constexpr const char* kCaffeAdvice =
     "give the network they belong to: mnn convert NET.prototxt --import weights=FILE";
 constexpr const char* kPaddleAdvice =
@@ -182,7 +225,7 @@ const std::vector<KnownFormat>& known_formats() {
       {Kind::kModel, "a safetensors file, which holds weights and no network", is_safetensors,
        "load it into its network and export that: torch.onnx.export, or optimum-cli export onnx "
        "--model FOLDER OUT"},
-      {Kind::kModel, "an HDF5 file, as Keras writes models", magic<kHdf5, 0>, kKerasAdvice},
+      {Kind::kModel, "an HDF5 file, as Keras writes models", magic<kHdf5, 0>, kHdf5Advice},
       {Kind::kModel, "a TensorRT engine", magic<kTensorRt, 0>, kFromSource},
       {Kind::kModel, "a TensorRT engine", magic<kTensorRtNew, 0>, kFromSource},
       {Kind::kModel, "an RKNN model", magic<kRknn, 0>, kFromSource},
@@ -194,21 +237,24 @@ const std::vector<KnownFormat>& known_formats() {
       {Kind::kModel, "a Python pickle", is_pickle,
        "load it in the program that made it and export the model to ONNX from there"},
 
-      {Kind::kModel, "a TensorFlow SavedModel folder", folder_with<kSavedModel>,
-       "pip install tf2onnx; python -m tf2onnx.convert --saved-model FILE --output model.onnx"},
-      {Kind::kModel, "a Keras folder", folder_with<kKerasFolder>, kKerasAdvice},
+      {Kind::kModel, "a Keras folder without its saved_model.pb", folder_with<kKerasFolder>,
+       "copy the whole folder"},
+      {Kind::kModel, "a folder with a TensorFlow checkpoint, which holds weights and no network",
+       is_checkpoint_folder, kCheckpointAdvice},
       {Kind::kModel, "a Core ML package", folder_with<kManifest>, kFromSource},
       {Kind::kModel, "a Paddle folder", folder_with<kPaddleProgram>, kPaddleAdvice},
       {Kind::kModel, "a Hugging Face folder", folder_with<kHuggingFace>,
        "there is no .onnx file in it; make one: optimum-cli export onnx --model FILE OUT"},
 
-      {Kind::kModel, "a TensorFlow SavedModel", is_saved_model, kSavedModelAdvice},
+      {Kind::kModel, "the index of a TensorFlow checkpoint, which holds weights and no network",
+       is_checkpoint_index, kCheckpointAdvice},
+      {Kind::kModel, "the weights of a TensorFlow checkpoint, without a network",
+       is_checkpoint_data, kCheckpointAdvice},
+      {Kind::kModel, "the list of TensorFlow's checkpoints in a folder", is_checkpoint_list,
+       kCheckpointAdvice},
+      {Kind::kModel, "the graph of a TensorFlow checkpoint (.meta), without weights", is_meta_graph,
+       kMetaGraphAdvice},
       {Kind::kModel, "a Core ML model", is_core_ml, kFromSource},
-      {Kind::kModel, "a frozen TensorFlow graph (GraphDef)", is_graph_def,
-       "pip install tf2onnx; python -m tf2onnx.convert --graphdef FILE --inputs NAME:0 --outputs "
-       "NAME:0 --output model.onnx"},
-      {Kind::kModel, "a frozen TensorFlow graph in text form", is_text_graph,
-       "write it in binary form; python -m tf2onnx.convert --graphdef takes that"},
       {Kind::kModel, "a Paddle program", is_paddle, kPaddleAdvice},
       {Kind::kModel, "the weights of a Caffe model (.caffemodel)", is_caffe_model, kCaffeAdvice},
       {Kind::kModel, "a model of Alibaba's MNN, which shares the ending .mnn", is_alibaba_mnn,

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <optional>
 
 namespace mnn {
 namespace {
@@ -19,23 +18,12 @@ struct Field {
 };
 constexpr uint64_t kVarint = 0, kBytes = 2;
 
-std::optional<uint64_t> read_varint(Bytes& bytes) {
-  uint64_t value = 0;
-  for (int shift = 0; shift < 64 && !bytes.empty(); shift += 7) {
-    const auto b = static_cast<uint64_t>(bytes.front());
-    bytes = bytes.subspan(1);
-    value |= (b & 0x7f) << shift;
-    if ((b & 0x80) == 0) return value;
-  }
-  return std::nullopt;
-}
-
 // The next field of kinds varint and bytes, which is all that the first fields of these formats
 // are.
 std::optional<Field> next_field(Bytes& bytes) {
-  const auto key = read_varint(bytes);
+  const auto key = take_varint(bytes);
   if (!key) return std::nullopt;
-  const auto value = read_varint(bytes);
+  const auto value = take_varint(bytes);
   Field f{*key >> 3, *key & 7, value.value_or(0), {}, true};
   if (!value || (f.wire != kVarint && f.wire != kBytes)) return std::nullopt;
   if (f.wire == kVarint) return f;
@@ -128,6 +116,17 @@ uint64_t little_endian(std::span<const std::byte> bytes, size_t width) {
   return value;
 }
 
+std::optional<uint64_t> take_varint(std::span<const std::byte>& bytes) {
+  uint64_t value = 0;
+  for (int shift = 0; shift < 64 && !bytes.empty(); shift += 7) {
+    const auto b = static_cast<uint64_t>(bytes.front());
+    bytes = bytes.subspan(1);
+    value |= (b & 0x7f) << shift;
+    if ((b & 0x80) == 0) return value;
+  }
+  return std::nullopt;
+}
+
 std::string lower_text(std::span<const std::byte> bytes, size_t most) {
   if (begins(bytes, "\xEF\xBB\xBF")) bytes = bytes.subspan(3);
   std::string text;
@@ -174,10 +173,33 @@ bool has_text_block(std::span<const std::byte> bytes,
   return false;
 }
 
+bool is_leveldb_table(std::span<const std::byte> bytes) {
+  constexpr size_t kFooter = 48;
+  constexpr uint64_t kMagic = 0xdb4775248b80fb57;
+  return bytes.size() >= kFooter && little_endian(bytes.last(8), 8) == kMagic;
+}
+
+namespace {
+
+// MetaInfoDef has the list of its operators first, or its tags; a FeatureDescription a name.
+bool is_meta_info(Bytes bytes) {
+  return at(bytes, 0) == 0x12 || at(bytes, 0) == 0x22 || bytes.empty();
+}
+
+}  // namespace
+
 bool is_saved_model(std::span<const std::byte> bytes, const std::string&) {
-  auto inside = versioned_message(bytes);
-  // MetaInfoDef has the list of its operators first; a FeatureDescription a name.
-  return inside && (at(*inside, 0) == 0x12 || at(*inside, 0) == 0x22 || inside->empty());
+  const auto inside = versioned_message(bytes);
+  return inside && is_meta_info(*inside);
+}
+
+bool is_meta_graph(std::span<const std::byte> bytes, const std::string&) {
+  const auto info = next_field(bytes), graph = next_field(bytes);
+  if (!is(info, 1, kBytes) || !is(graph, 2, kBytes) || info->body.empty()) return false;
+  Bytes inside = info->body;
+  const auto first = next_field(inside);
+  return is_meta_info(info->body) && first && first->wire == kBytes &&
+         is_graph_def(graph->body, {});
 }
 
 bool is_core_ml(std::span<const std::byte> bytes, const std::string&) {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <initializer_list>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,6 +16,9 @@ inline unsigned at(std::span<const std::byte> bytes, size_t i) {
 bool begins(std::span<const std::byte> bytes, std::string_view with);
 // The first `width` bytes as a number; 0 where there are fewer.
 uint64_t little_endian(std::span<const std::byte> bytes, size_t width);
+// A number of protobuf's kind, seven bits a byte, taken off the front; nullopt when it is cut off
+// or has more than 64 bits.
+std::optional<uint64_t> take_varint(std::span<const std::byte>& bytes);
 
 // The first `most` bytes in lower case, without a byte order mark and blanks before the text.
 std::string lower_text(std::span<const std::byte> bytes, size_t most);
@@ -25,8 +29,12 @@ bool is_plain_text(std::span<const std::byte> bytes);
 bool has_text_block(std::span<const std::byte> bytes,
                     std::initializer_list<std::string_view> names);
 
+// Whether it ends as a table of LevelDB does, which is what TensorFlow lists variables in.
+bool is_leveldb_table(std::span<const std::byte> bytes);
+
 // Messages of protobuf and tables of FlatBuffers that carry no mark, told by their first fields.
 bool is_saved_model(std::span<const std::byte> bytes, const std::string& path);
+bool is_meta_graph(std::span<const std::byte> bytes, const std::string& path);
 bool is_core_ml(std::span<const std::byte> bytes, const std::string& path);
 bool is_graph_def(std::span<const std::byte> bytes, const std::string& path);
 bool is_paddle(std::span<const std::byte> bytes, const std::string& path);

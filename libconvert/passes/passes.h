@@ -30,6 +30,8 @@ Result<int> sink_transposes(Graph& graph);
 Result<int> simplify_views(Graph& graph);
 // HardSigmoid, HardSwish, Swish, Gelu and Mish from the primitives exporters write.
 Result<int> fuse_activations(Graph& graph);
+// LSTM, GRU and RNN from Loops over the steps of a sequence.
+Result<int> fuse_recurrent(Graph& graph);
 // LayerNormalization from primitives.
 Result<int> fuse_layer_norm(Graph& graph);
 // GroupNormalization from the InstanceNormalization of groups.

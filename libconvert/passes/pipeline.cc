@@ -41,6 +41,7 @@ std::vector<Pass> fusion() {
       {"fuse-activations", fuse_activations},    // no activation in primitives
       {"fuse-group-norm", fuse_group_norm},      // no GroupNormalization in primitives
       {"fuse-attention", fuse_attention},        // no Attention in primitives
+      {"fuse-recurrent", fuse_recurrent},        // no LSTM, GRU or RNN as a Loop
       {"sink-transposes", sink_transposes},      // Transposes left are needed
       {"fold-constants", fold},                  // constants in their new layout
       {"simplify-views", simplify_views},        // no view of a view

@@ -179,6 +179,30 @@ TEST(TfliteImport, VariablesAreStates) {
   EXPECT_EQ(state.name, "state_total");
 }
 
+// What Keras' recurrent layers become when their weights are not frozen.
+TEST(TfliteImport, VariablesOfALoopThatHoldNothing) {
+  TfGraph g;
+  const int32_t x = g.add({.name = "x", .dims = {}});
+  const int32_t h = g.add({.name = "h", .type = kResource, .dims = {}});
+  const int32_t y = g.add({.name = "y", .dims = {}}), rest = g.add({.name = "rest", .dims = {}});
+  g.inputs = {x};
+  g.outputs = {y};
+  g.operators = {
+      {.code = kVarHandle, .outputs = {h}, .kind = 111, .options = {{1, "text", "kernel"}}},
+      {.code = kWhile,
+       .inputs = {x, h},
+       .outputs = {y, rest},
+       .kind = 93,
+       .options = {{0, "i32", "1"}, {1, "i32", "2"}}}};
+  const auto model = TfModel{{g, body(kLess, kBool, false), body(kMul, kF32, true)}}.import();
+  ASSERT_FALSE(model.ok());
+  EXPECT_EQ(model.status().code(), Code::kInvalidArgument);
+  EXPECT_NE(model.status().message().find("variable kernel is read, but the file neither "
+                                          "initializes nor assigns it"),
+            std::string::npos)
+      << model.status().message();
+}
+
 TEST(TfliteImport, QuantizedBorderKeepsItsCodes) {
   TfGraph g;
   TfTensor t{.name = "x", .type = kI8, .dims = {2}, .scales = {0.5f}, .zeros = {-3}};

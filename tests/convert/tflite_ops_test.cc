@@ -10,48 +10,17 @@
 #include <sstream>
 
 #include "libconvert/frontends/tflite/op_map.h"
-#include "libruntime/core/half.h"
 #include "libruntime/core/op.h"
+#include "tests/convert/case_values.h"
 #include "tests/convert/tflite_builder.h"
 
 namespace mnn::testing {
 namespace {
 
-using Values = std::vector<double>;
-
 const std::map<std::string, std::pair<int8_t, DType>> kTypes = {
     {"f32", {0, DType::kF32}}, {"f16", {1, DType::kF16}}, {"i32", {2, DType::kI32}},
     {"u8", {3, DType::kU8}},   {"i64", {4, DType::kI64}}, {"bool", {6, DType::kBool}},
     {"i16", {7, DType::kI16}}, {"c64", {8, DType::kC64}}, {"i8", {9, DType::kI8}}};
-
-template <typename T>
-std::string packed(const Values& values) {
-  std::string out;
-  for (const double v : values) {
-    const T one = static_cast<T>(v);
-    out.append(reinterpret_cast<const char*>(&one), sizeof(T));
-  }
-  return out;
-}
-
-std::string packed(DType dtype, const Values& values) {
-  switch (dtype) {
-    case DType::kF32: return packed<float>(values);
-    case DType::kI32: return packed<int32_t>(values);
-    case DType::kI64: return packed<int64_t>(values);
-    case DType::kI16: return packed<int16_t>(values);
-    case DType::kI8: return packed<int8_t>(values);
-    case DType::kF16: {
-      std::string out;
-      for (const double v : values) {
-        const Half half(static_cast<float>(v));
-        out.append(reinterpret_cast<const char*>(&half), 2);
-      }
-      return out;
-    }
-    default: return packed<uint8_t>(values);
-  }
-}
 
 struct Operand {
   TfTensor tensor;
@@ -89,10 +58,7 @@ Operand operand(const std::string& text, const std::string& name) {
   }
   if (equals == std::string::npos) return o;
   const std::string values = text.substr(equals + 1);
-  const auto n = static_cast<double>(elements);
-  for (int64_t i = 0; i < elements && values.find("ramp") != std::string::npos; ++i) {
-    o.values.push_back(static_cast<float>(static_cast<double>((i * 7) % elements) / n - 0.5));
-  }
+  if (values.find("ramp") != std::string::npos) o.values = ramp(elements);
   for (int64_t i = 0; i < elements && values.find("codes") != std::string::npos; ++i) {
     const int low = o.dtype == DType::kU8 ? 28 : -100;
     o.values.push_back(static_cast<double>(low + (i * 37) % 200));
@@ -112,41 +78,13 @@ int code_of(const std::string& name) {
   return -1;
 }
 
-struct Case {
-  std::string where;
-  std::vector<std::string> lines;
-};
-
-std::vector<Case> cases() {
-  std::vector<Case> all;
-  for (const auto& entry : std::filesystem::directory_iterator(MNN_TFLITE_CASES)) {
-    if (entry.path().extension() != ".txt") continue;
-    std::ifstream in(entry.path());
-    for (std::string line; std::getline(in, line);) {
-      if (line.starts_with("case ")) {
-        all.push_back({entry.path().stem().string() + ": " + line.substr(5), {}});
-      } else if (!line.empty() && !line.starts_with("#") && !all.empty()) {
-        all.back().lines.push_back(line);
-      }
-    }
-  }
-  return all;
-}
-
 void check(const Operand& expected, const Tensor& found, const std::string& where) {
   ASSERT_EQ(found.dtype(), expected.dtype) << where;
   std::vector<int64_t> dims(expected.tensor.dims.begin(), expected.tensor.dims.end());
   ASSERT_EQ(found.dims(), dims) << where;
-  const Result<Values> values = found.to_doubles();
-  ASSERT_TRUE(values.ok()) << where;
-  ASSERT_EQ(values->size(), expected.values.size()) << where;
   // Sums in another order differ in the last bits; rounding to codes may then fall the other way.
-  const bool codes = !expected.tensor.scales.empty();
-  for (size_t i = 0; i < values->size(); ++i) {
-    const double most = std::max(expected.tolerance,
-                                 codes ? 1.0 : 2e-5 * std::max(1.0, std::abs(expected.values[i])));
-    EXPECT_NEAR((*values)[i], expected.values[i], most) << where << " element " << i;
-  }
+  const double least = expected.tensor.scales.empty() ? 0 : 1;
+  expect_values(found, expected.values, std::max(expected.tolerance, least), where);
 }
 
 void run(const Case& c, std::map<std::string, std::set<std::string>>& becomes) {
@@ -214,17 +152,11 @@ void run(const Case& c, std::map<std::string, std::set<std::string>>& becomes) {
       if (!border) becomes[std::string(tflite::builtin_name(op.code))].insert(node.op);
     }
   }
-  for (const bool optimized : {false, true}) {
-    const std::string where = c.where + (optimized ? " (optimized)" : "");
-    if (optimized) {
-      const auto report = optimize(model->graph);
-      ASSERT_TRUE(report.ok()) << where << ": " << report.status().message();
-    }
-    const auto out = run_reference(model->graph, feeds);
-    ASSERT_TRUE(out.ok()) << where << ": " << out.status().message();
-    ASSERT_EQ(out->size(), expected.size()) << where;
-    for (size_t i = 0; i < expected.size(); ++i) check(expected[i], (*out)[i], where);
-  }
+  run_both_ways(*model, feeds, c.where,
+                [&](const std::vector<Tensor>& out, const std::string& where) {
+                  ASSERT_EQ(out.size(), expected.size()) << where;
+                  for (size_t i = 0; i < expected.size(); ++i) check(expected[i], out[i], where);
+                });
 }
 
 // What the operators become: docs/operators-tflite.md. MNN_UPDATE=1 writes it.
@@ -262,7 +194,7 @@ TEST(TfliteOps, Cases) {
       {"custom MaxPoolingWithArgmax2D", {"ArgMax", "ReduceMax"}},
       {"custom MaxUnpooling2D", {"Mul", "OneHot"}},
       {"custom TFLite_Detection_PostProcess", {"Exp", "Gather", "Loop"}}};
-  for (const Case& c : cases()) run(c, becomes);
+  for (const Case& c : read_cases(MNN_TFLITE_CASES)) run(c, becomes);
   for (const std::string& name : tflite::supported_operators()) {
     const tflite::OpRow* row =
         name.starts_with("STABLEHLO_") ? tflite::find_builtin(code_of(name)) : nullptr;
@@ -279,7 +211,7 @@ TEST(TfliteOps, Cases) {
 TEST(TfliteOps, EveryOperatorHasACase) {
   std::set<std::string> tested = {"ASSIGN_VARIABLE", "CALL_ONCE",  "DENSIFY", "FAKE_QUANT", "IF",
                                   "READ_VARIABLE",   "VAR_HANDLE", "WHILE"};
-  for (const Case& c : cases()) {
+  for (const Case& c : read_cases(MNN_TFLITE_CASES)) {
     for (const std::string& line : c.lines) {
       std::istringstream in(line);
       std::string word, name;

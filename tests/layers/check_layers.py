@@ -44,9 +44,10 @@ ALLOWED = {
 FRONTENDS = "libconvert/frontends"
 # Heavy or foreign header -> where it may be included.
 CONFINED = {
-    r"google/protobuf/": ["libconvert/frontends/caffe/", "libconvert/frontends/onnx/", "tests/"],
+    r"google/protobuf/": ["libconvert/frontends/caffe/", "libconvert/frontends/onnx/", "libconvert/frontends/tensorflow/", "tests/"],
     r"caffe\.pb\.h": ["libconvert/frontends/caffe/", "tests/"],
     r"onnx_model\.pb\.h": ["libconvert/frontends/onnx/", "tests/"],
+    r"tensorflow\.pb\.h": ["libconvert/frontends/tensorflow/", "tests/"],
     r"onnx/": ["tests/convert/"],
     r"CLI/": ["apps/"],
     r"spdlog/": ["apps/common/terminal.cc"],

@@ -41,6 +41,7 @@ const std::map<std::string, PassFn, std::less<>>& passes() {
       {"fuse-layer-norm", fuse_layer_norm},
       {"fuse-group-norm", fuse_group_norm},
       {"fuse-attention", fuse_attention},
+      {"fuse-recurrent", fuse_recurrent},
       {"fold-pads", fold_pads},
       {"fold-affine", fold_affine},
       {"fuse-epilogues", fuse_epilogues},

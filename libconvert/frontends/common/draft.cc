@@ -150,9 +150,12 @@ ValueId NodeBuilder::cast(ValueId id, DType to) {
 
 std::string NodeLog::unique_name(const std::string& name, bool made_up) {
   std::string unique = name;
-  for (int n = 2; !used_names_.insert(unique).second && made_up; ++n) {
-    unique = name + "_" + std::to_string(n);
-  }
+  if (used_names_.insert(unique).second || !made_up) return unique;
+  // Where the numbers of a name went on before: names may clash very often.
+  int& number = numbers_.emplace(name, 2).first->second;
+  do {
+    unique = name + "_" + std::to_string(number++);
+  } while (!used_names_.insert(unique).second);
   return unique;
 }
 

@@ -82,6 +82,7 @@ class NodeLog {
  private:
   Diagnostics& diagnostics_;
   std::set<std::string> used_names_;
+  std::map<std::string, int> numbers_;  // of made-up names: the next to try
   size_t errors_ = 0;
 };
 

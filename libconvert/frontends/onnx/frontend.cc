@@ -36,18 +36,6 @@ Status parse_message(google::protobuf::MessageLite& message, std::span<const std
   return invalid(std::string("expected ") + what + " data, found damaged or foreign bytes");
 }
 
-// Reads a varint; false at the end or when it is too long.
-bool read_varint(std::span<const std::byte>& bytes, uint64_t& value) {
-  value = 0;
-  for (int shift = 0; shift < 64 && !bytes.empty(); shift += 7) {
-    const auto b = static_cast<uint64_t>(bytes.front());
-    bytes = bytes.subspan(1);
-    value |= (b & 0x7f) << shift;
-    if ((b & 0x80) == 0) return true;
-  }
-  return false;
-}
-
 // Whether the bytes start as ModelProto's fields do: known numbers with their wire types, of which
 // one of the first is ir_version, opset_import or the graph.
 bool begins_as_model(std::span<const std::byte> head) {
@@ -55,22 +43,23 @@ bool begins_as_model(std::span<const std::byte> head) {
   bool telling = false;
   size_t fields = 0;
   while (!head.empty()) {
-    uint64_t key = 0, value = 0;
-    if (!read_varint(head, key)) return telling;
-    const uint64_t field = key >> 3, wire = key & 7;
+    const auto key = take_varint(head);
+    if (!key) return telling;
+    const uint64_t field = *key >> 3, wire = *key & 7;
     const bool number = field == 1 || field == 5;
     const bool known = number || (field >= 2 && field <= 8) || field == 14 || field == 20 ||
                        field == 25 || field == 26;
     if (!known || wire != (number ? kVarint : kBytes)) return false;
-    if (!read_varint(head, value)) return telling;
-    if (field == 1 && value - 1 >= 1u << 16) return false;
+    const auto value = take_varint(head);
+    if (!value) return telling;
+    if (field == 1 && *value - 1 >= 1u << 16) return false;
     // ir_version first, then a second field that fits: chance does not make that.
     telling |= field == 7 || field == 8 || (fields > 0 && wire == kBytes) || field == 1;
     ++fields;
     if (wire == kVarint) continue;
-    if (value > INT_MAX) return false;
-    if (value >= head.size()) return telling;
-    head = head.subspan(static_cast<size_t>(value));
+    if (*value > INT_MAX) return false;
+    if (*value >= head.size()) return telling;
+    head = head.subspan(static_cast<size_t>(*value));
   }
   return telling;
 }
@@ -88,7 +77,9 @@ std::vector<std::string> models_in(const SourceFiles& source) {
 bool recognizes(std::span<const std::byte> bytes, const SourceFiles& source) {
   if (source.is_folder()) return !models_in(source).empty();
   constexpr size_t kHead = 64;
-  return !is_plain_text(bytes) && begins_as_model(bytes.first(std::min(kHead, bytes.size())));
+  // A SavedModel begins with the same fields, a message where ONNX has a name.
+  if (is_plain_text(bytes) || is_saved_model(bytes, source.path())) return false;
+  return begins_as_model(bytes.first(std::min(kHead, bytes.size())));
 }
 
 constexpr const char* kFileKey = "file";

@@ -184,12 +184,16 @@ Status Importer::add_outputs(Frame& frame, const fb::SignatureDef* signature) {
   return {};
 }
 
+Status without_content(const Variable& variable) {
+  return invalid("variable " + variable.name +
+                 " is read, but the file neither initializes nor assigns it: it was exported "
+                 "without its weights; export it again with them");
+}
+
 Status Importer::add_updates() {
   for (const auto& [name, v] : variables_) {
     if (v.state != kNoValue && v.next == kNoValue && !v.initial) {
-      return invalid("variable " + v.name +
-                     " is read, but the file neither initializes nor assigns it: it was exported "
-                     "without its weights; export it again with them");
+      return without_content(v);
     }
     if (v.state != kNoValue && v.next != kNoValue) out_.graph.updates.push_back({v.state, v.next});
   }

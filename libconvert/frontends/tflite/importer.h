@@ -12,6 +12,9 @@ struct Limits {
   int depth;      // of sub-graphs in each other
 };
 
+// Of a variable that is read and that the file gives nothing to hold.
+Status without_content(const Variable& variable);
+
 class Importer {
  public:
   Importer(const ModelFile& file, const ImportOptions& options, Limits limits)

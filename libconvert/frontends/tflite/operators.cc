@@ -144,7 +144,9 @@ Result<ValueId> Importer::value_of(int32_t tensor, Frame& frame) {
     made = add_variable_tensor(t, name, frame);
   } else if (!file_.data(t).empty() || (t.buffer() > 0 && empty)) {
     made = add_constant(t, name, frame);
-  } else if (frame.handles.contains(name)) {
+  } else if (const auto handle = frame.handles.find(name); handle != frame.handles.end()) {
+    const Variable& variable = variables_[handle->second];
+    if (!variable.initial && variable.next == kNoValue) return without_content(variable);
     return unsupported("variables are only read and assigned in the main sub-graph");
   }
   if (!made.ok()) return made.status().context("tensor " + name);

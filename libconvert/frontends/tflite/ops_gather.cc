@@ -1,49 +1,14 @@
 // What is picked by places or put there.
-#include <climits>
-#include <numeric>
 
+#include "libconvert/frontends/common/rows.h"
 #include "libconvert/frontends/tflite/op_map.h"
 
 namespace mnn::tflite {
 
-using Ints = std::vector<int64_t>;
-
 void convert_gather(OpNode& n) {
   if (!n.expect_inputs(2, 2)) return;
   const auto& o = n.options<fb::GatherOptions>(23);
-  const size_t rank = n.need_rank(0), places = n.need_rank(1);
-  const int64_t axis = n.need_axis(o.axis(), rank);
-  const int64_t batch =
-      o.batch_dims() < 0 ? o.batch_dims() + static_cast<int64_t>(places) : int64_t{o.batch_dims()};
-  if (!n.status.ok()) return;
-  if (batch == 0) {
-    n.results = {n.move("Gather", n.in(0), {n.in(1)}, {{"axis", axis}})};
-    return;
-  }
-  if (batch < 0 || batch > axis || batch > static_cast<int64_t>(places)) {
-    return n.fail(invalid("batch_dims " + std::to_string(batch) + " does not fit axis " +
-                          std::to_string(axis)));
-  }
-  // The gathered axis right behind the batch, and back to its place.
-  ValueId x = n.in(0);
-  Ints to(rank);
-  std::iota(to.begin(), to.end(), int64_t{0});
-  to.erase(to.begin() + axis);
-  to.insert(to.begin() + batch, axis);
-  if (axis != batch) x = n.transpose(x, to);
-  const ValueId at = n.unsqueeze(n.cast(n.in(1), DType::kI64), {static_cast<int64_t>(places)});
-  ValueId y = n.move("GatherND", x, {at}, {{"batch_dims", batch}});
-  if (axis != batch) {
-    const int64_t found = static_cast<int64_t>(places) - batch, moved = axis - batch;
-    Ints back;
-    const auto all = static_cast<int64_t>(rank) - 1 + found;
-    for (int64_t d = 0; d < batch; ++d) back.push_back(d);
-    for (int64_t d = 0; d < moved; ++d) back.push_back(batch + found + d);
-    for (int64_t d = 0; d < found; ++d) back.push_back(batch + d);
-    for (int64_t d = batch + found + moved; d < all; ++d) back.push_back(d);
-    y = n.transpose(y, back);
-  }
-  n.results = {y};
+  gather(n, o.axis(), o.batch_dims());
 }
 
 void convert_gather_nd(OpNode& n) {
@@ -58,168 +23,54 @@ void convert_embedding_lookup(OpNode& n) {
 
 // places, updates, shape: updates of one place add up
 void convert_scatter_nd(OpNode& n) {
-  if (!n.expect_inputs(3, 3)) return;
-  Result<Tensor> zero = Tensor::allocate(n.dtype(1), {});
-  if (!zero.ok()) return n.fail(zero.status());
-  const ValueId empty = n.emit("Expand", {n.add_constant(*zero), n.shape_operand(2)});
-  n.results = {n.emit("ScatterND", {empty, n.cast(n.in(0), DType::kI64), n.in(1)},
-                      {{"reduction", std::string("add")}})};
+  if (n.expect_inputs(3, 3)) scatter_nd(n);
 }
 
 // places, shape, values, what is elsewhere
 void convert_sparse_to_dense(OpNode& n) {
-  if (!n.expect_inputs(4, 4)) return;
-  const size_t rank = n.need_rank(0), values = n.need_rank(2);
-  if (!n.status.ok()) return;
-  ValueId at = n.cast(n.in(0), DType::kI64);
-  // One number a place of a vector; one place.
-  if (rank == 0) at = n.emit("Reshape", {at, n.add_ints({1, 1})});
-  if (rank == 1) at = n.emit("Unsqueeze", {at, n.add_ints({1})});
-  ValueId updates = n.in(2);
-  if (values == 0) {
-    const ValueId many = n.emit("Shape", {at}, {{"end", int64_t{1}}});
-    updates = n.emit("Expand", {updates, many});
-  }
-  const ValueId base = n.emit("Expand", {n.in(3), n.shape_operand(1)});
-  n.results = {n.emit("ScatterND", {base, at, updates})};
+  if (n.expect_inputs(4, 4)) sparse_to_dense(n);
 }
 
 void convert_one_hot(OpNode& n) {
-  if (!n.expect_inputs(4, 4)) return;
-  const ValueId on = n.emit("Reshape", {n.in(2), n.add_ints({1})});
-  const ValueId off = n.emit("Reshape", {n.in(3), n.add_ints({1})});
-  const ValueId values = n.emit("Concat", {off, on}, {{"axis", int64_t{0}}});
-  // Negative places are of none, here they would count from the end: beyond the last is none too.
-  const ValueId depth = n.shape_operand(1), at = n.cast(n.in(0), DType::kI64);
-  const ValueId below = n.emit("Less", {at, n.add_constant(Tensor::scalar<int64_t>(0))});
-  const ValueId none = n.emit("Reshape", {depth, n.add_ints({})});
-  n.results = {n.emit("OneHot", {n.emit("Where", {below, none, at}), depth, values},
-                      {{"axis", int64_t{n.options<fb::OneHotOptions>(61).axis()}}})};
+  if (n.expect_inputs(4, 4)) one_hot(n, n.options<fb::OneHotOptions>(61).axis());
 }
 
 // SELECT: a condition of lower rank picks along the first axes; SELECT_V2 broadcasts.
 void convert_select(OpNode& n) {
-  if (!n.expect_inputs(3, 3)) return;
-  ValueId condition = n.in(0);
-  const size_t rank = n.need_rank(0), data = n.need_rank(1);
-  if (n.op == "SELECT" && rank == 1 && data > 1) {
-    Ints axes(data - 1);
-    std::iota(axes.begin(), axes.end(), int64_t{1});
-    condition = n.unsqueeze(condition, axes);
-  }
-  n.results = {n.emit("Where", {condition, n.in(1), n.in(2)})};
+  if (n.expect_inputs(3, 3)) select(n, n.op == "SELECT");
 }
 
 // The places of what is not zero.
 void convert_where(OpNode& n) {
-  if (!n.expect_inputs(1, 1)) return;
-  const ValueId at = n.emit("NonZero", {n.in(0)});
-  n.results = {n.cast(n.emit("Transpose", {at}, {{"perm", Ints{1, 0}}}), n.output_dtype(0))};
+  if (n.expect_inputs(1, 1)) n.results = {n.cast(places_of(n, n.in(0)), n.output_dtype(0))};
 }
 
 // In the order of their first appearance, and which of them each element is.
 void convert_unique(OpNode& n) {
-  if (!n.expect_inputs(1, 1)) return;
-  const auto made = n.emit_n("Unique", {n.in(0)}, 3, {{"sorted", int64_t{0}}});
-  n.results = {made[0], n.cast(made[2], n.output_count() > 1 ? n.output_dtype(1) : DType::kI32)};
+  if (n.expect_inputs(1, 1)) unique(n, n.output_count() > 1 ? n.output_dtype(1) : DType::kI32);
 }
 
 void convert_reverse(OpNode& n) {
-  if (!n.expect_inputs(2, 2)) return;
-  const Ints axes = n.need_ints(1, "the axes");
-  if (!n.status.ok()) return;
-  const Ints back(axes.size(), -1);
-  n.results = {n.move("Slice", n.in(0),
-                      {n.add_ints(back), n.add_ints(Ints(axes.size(), INT64_MIN)), n.add_ints(axes),
-                       n.add_ints(back)})};
+  if (n.expect_inputs(2, 2)) reverse(n, n.need_ints(1, "the axes"));
 }
 
 void convert_reverse_sequence(OpNode& n) {
   if (!n.expect_inputs(2, 2)) return;
   const auto& o = n.options<fb::ReverseSequenceOptions>(87);
-  const size_t rank = n.need_rank(0);
-  const int64_t time = n.need_axis(o.seq_dim(), rank), batch = n.need_axis(o.batch_dim(), rank);
-  if (!n.status.ok()) return;
-  // The operator wants the two axes in front.
-  Ints perm = {time, batch};
-  for (size_t d = 0; d < rank; ++d) {
-    const auto axis = static_cast<int64_t>(d);
-    if (axis != time && axis != batch) perm.push_back(axis);
-  }
-  Ints back(rank);
-  for (size_t d = 0; d < perm.size(); ++d)
-    back[static_cast<size_t>(perm[d])] = static_cast<int64_t>(d);
-  const ValueId x = n.transpose(n.in(0), perm);
-  const ValueId y = n.move("ReverseSequence", x, {n.cast(n.in(1), DType::kI64)},
-                           {{"time_axis", int64_t{0}}, {"batch_axis", int64_t{1}}});
-  n.results = {n.transpose(y, back)};
+  reverse_sequence(n, o.seq_dim(), o.batch_dim());
 }
 
 // MATRIX_DIAG: a vector on the diagonal of zeros. MATRIX_SET_DIAG: on that of a matrix.
 void convert_matrix_diag(OpNode& n) {
   const bool onto = n.op == "MATRIX_SET_DIAG";
-  if (!n.expect_inputs(onto ? 2 : 1, onto ? 2 : 1)) return;
-  const size_t at = onto ? 1 : 0, rank = n.need_rank(at);
-  if (n.status.ok() && rank == 0) return n.fail(invalid("expected a vector, found a scalar"));
-  if (!n.status.ok()) return;
-  const auto last = static_cast<int64_t>(rank) - 1;
-  ValueId rows = kNoValue, columns = kNoValue;
-  const ValueId whole = n.emit("Shape", {n.in(0)});
-  const auto one = [&](int64_t i) {
-    const ValueId v = n.emit("Gather", {whole, n.add_constant(Tensor::scalar<int64_t>(i))});
-    return n.emit("Range", {n.add_constant(Tensor::scalar<int64_t>(0)), v,
-                            n.add_constant(Tensor::scalar<int64_t>(1))});
-  };
-  rows = n.unsqueeze(one(onto ? last : last), {1});
-  columns = one(onto ? last + 1 : last);
-  const ValueId on = n.emit("Equal", {rows, columns});
-  ValueId off = n.in(0);
-  if (!onto) {
-    Result<Tensor> zero = Tensor::allocate(n.dtype(0), {});
-    if (!zero.ok()) return n.fail(zero.status());
-    off = n.add_constant(*zero);
-  }
-  // A wide matrix has more columns than its diagonal is long: values stand along the rows.
-  const ValueId diagonal = n.unsqueeze(n.in(at), {last + 1});
-  if (onto) {
-    const Dim height = n.dim(0, static_cast<size_t>(last));
-    if (!height.same(n.dim(1, static_cast<size_t>(last)))) {
-      return n.fail(unsupported("a matrix with more rows than columns is not supported"));
-    }
-  }
-  n.results = {n.emit("Where", {on, diagonal, off})};
+  if (n.expect_inputs(onto ? 2 : 1, onto ? 2 : 1)) matrix_diag(n, onto);
 }
 
 // SEGMENT_SUM: x, sorted segments. UNSORTED_SEGMENT_*: x, segments, how many.
 void convert_segment(OpNode& n) {
   const bool sorted = n.op == "SEGMENT_SUM";
   if (!n.expect_inputs(sorted ? 2 : 3, sorted ? 2 : 3)) return;
-  if (n.need_rank(1) != 1) return n.fail(unsupported("segments of more than one axis"));
-  double start = 0;
-  std::string reduction = "add";
-  const bool real = is_float(n.dtype(0));
-  if (n.op == "UNSORTED_SEGMENT_PROD") {
-    reduction = "mul";
-    start = 1;
-  } else if (n.op == "UNSORTED_SEGMENT_MAX") {
-    reduction = "max";
-    start = real ? -3.4028234663852886e38 : INT32_MIN;
-  } else if (n.op == "UNSORTED_SEGMENT_MIN") {
-    reduction = "min";
-    start = real ? 3.4028234663852886e38 : INT32_MAX;
-  }
-  const ValueId segments = n.cast(n.in(1), DType::kI64);
-  ValueId many = kNoValue;
-  if (sorted) {
-    many = n.emit("Add", {n.emit("ReduceMax", {segments, n.add_ints({0})}), n.add_ints({1})});
-  } else {
-    many = n.shape_operand(2);
-  }
-  const ValueId rest = n.emit("Shape", {n.in(0)}, {{"start", int64_t{1}}});
-  const ValueId shape = n.emit("Concat", {many, rest}, {{"axis", int64_t{0}}});
-  const ValueId base = n.emit("Expand", {n.add_scalar(start, n.dtype(0)), shape});
-  n.results = {
-      n.emit("ScatterND", {base, n.unsqueeze(segments, {1}), n.in(0)}, {{"reduction", reduction}})};
+  segment(n, n.op.substr(n.op.rfind('_') + 1), sorted);
 }
 
 }  // namespace mnn::tflite

@@ -1,7 +1,5 @@
 // Arithmetic, activations, reductions and what changes between numbers and codes.
-#include <numbers>
-#include <numeric>
-
+#include "libconvert/frontends/common/rows.h"
 #include "libconvert/frontends/tflite/op_map.h"
 #include "libruntime/core/quant.h"
 
@@ -36,14 +34,6 @@ void clamp(OpNode& n, double low, double high) {
   n.results = {n.emit("Clip", {n.in(0), n.scalar_f32(low), n.scalar_f32(high)})};
 }
 
-// x - floor(x / y) * y
-ValueId quotient_floor(OpNode& n) {
-  if (is_float(n.dtype(0))) return n.emit("Floor", {n.emit("Div", {n.in(0), n.in(1)})});
-  // Division truncates: what has a remainder of another sign than the divisor is one too high.
-  const ValueId rest = n.emit("Mod", {n.in(0), n.in(1)});
-  return n.emit("Div", {n.emit("Sub", {n.in(0), rest}), n.in(1)});
-}
-
 }  // namespace
 
 void convert_relu_6(OpNode& n) { clamp(n, 0, 6); }
@@ -51,24 +41,19 @@ void convert_relu_n1_to_1(OpNode& n) { clamp(n, -1, 1); }
 void convert_relu_0_to_1(OpNode& n) { clamp(n, 0, 1); }
 
 void convert_floor_div(OpNode& n) {
-  if (n.expect_inputs(2, 2)) n.results = {quotient_floor(n)};
+  if (n.expect_inputs(2, 2)) n.results = {floor_div(n)};
 }
 
 void convert_floor_mod(OpNode& n) {
-  if (!n.expect_inputs(2, 2)) return;
-  if (!is_float(n.dtype(0))) {
-    n.results = {n.emit("Mod", {n.in(0), n.in(1)})};
-    return;
-  }
-  n.results = {n.emit("Sub", {n.in(0), n.emit("Mul", {quotient_floor(n), n.in(1)})})};
+  if (n.expect_inputs(2, 2)) n.results = {floor_mod(n)};
 }
 
 void convert_not_equal(OpNode& n) {
-  if (n.expect_inputs(2, 2)) n.results = {n.emit("Not", {n.emit("Equal", {n.in(0), n.in(1)})})};
+  if (n.expect_inputs(2, 2)) n.results = {not_equal(n)};
 }
 
 void convert_rsqrt(OpNode& n) {
-  if (n.expect_inputs(1, 1)) n.results = {n.emit("Reciprocal", {n.emit("Sqrt", {n.in(0)})})};
+  if (n.expect_inputs(1, 1)) n.results = {rsqrt(n)};
 }
 
 void convert_square(OpNode& n) {
@@ -76,9 +61,7 @@ void convert_square(OpNode& n) {
 }
 
 void convert_squared_difference(OpNode& n) {
-  if (!n.expect_inputs(2, 2)) return;
-  const ValueId d = n.emit("Sub", {n.in(0), n.in(1)});
-  n.results = {n.emit("Mul", {d, d})};
+  if (n.expect_inputs(2, 2)) n.results = {squared_difference(n)};
 }
 
 void convert_cbrt(OpNode& n) {
@@ -87,19 +70,8 @@ void convert_cbrt(OpNode& n) {
   n.results = {n.emit("Mul", {n.emit("Sign", {n.in(0)}), root})};
 }
 
-// The angle of (x, y) from atan(y / x), by quadrant.
 void convert_atan2(OpNode& n) {
-  if (!n.expect_inputs(2, 2)) return;
-  const ValueId y = n.in(0), x = n.in(1), zero = n.scalar_f32(0);
-  constexpr double kPi = std::numbers::pi;
-  const ValueId angle = n.emit("Atan", {n.emit("Div", {y, x})});
-  const ValueId below = n.emit("Less", {y, zero});
-  const ValueId turn = n.emit("Where", {below, n.scalar_f32(-kPi), n.scalar_f32(kPi)});
-  const ValueId left = n.emit("Less", {x, zero});
-  const ValueId half = n.emit("Where", {below, n.scalar_f32(-kPi / 2), n.scalar_f32(kPi / 2)});
-  const ValueId on_axis = n.emit("Where", {n.emit("Equal", {y, zero}), zero, half});
-  n.results = {n.emit("Where", {n.emit("Equal", {x, zero}), on_axis,
-                                n.emit("Where", {left, n.emit("Add", {angle, turn}), angle})})};
+  if (n.expect_inputs(2, 2)) n.results = {atan2(n)};
 }
 
 void convert_leaky_relu(OpNode& n) {
@@ -142,19 +114,6 @@ void convert_l2_normalization(OpNode& n) {
 
 // ---- Reductions ----
 
-namespace {
-
-ValueId reduced(OpNode& n, const char* op, ValueId x) {
-  const bool keep = n.options<fb::ReducerOptions>(27).keep_dims();
-  OpNode::Attributes attrs = {{"keepdims", int64_t{keep}}};
-  // No axes: nothing is reduced.
-  const auto axes = n.ints(1);
-  if (axes && axes->empty()) return n.emit("Identity", {x});
-  return n.emit(op, {x, n.shape_operand(1)}, attrs);
-}
-
-}  // namespace
-
 void convert_reduce(OpNode& n) {
   if (!n.expect_inputs(2, 2)) return;
   constexpr std::pair<std::string_view, const char*> kOps[] = {{"MEAN", "ReduceMean"},
@@ -163,14 +122,14 @@ void convert_reduce(OpNode& n) {
                                                                {"REDUCE_MAX", "ReduceMax"},
                                                                {"REDUCE_MIN", "ReduceMin"}};
   for (const auto& [name, op] : kOps) {
-    if (n.op == name) n.results = {reduced(n, op, n.in(0))};
+    if (n.op == name) n.results = {reduced(n, op, n.options<fb::ReducerOptions>(27).keep_dims())};
   }
 }
 
 void convert_reduce_bool(OpNode& n) {
   if (!n.expect_inputs(2, 2)) return;
   const char* op = n.op == "REDUCE_ANY" ? "ReduceMax" : "ReduceMin";
-  n.results = {n.cast(reduced(n, op, n.cast(n.in(0), DType::kI32)), DType::kBool)};
+  n.results = {reduced_bool(n, op, n.options<fb::ReducerOptions>(27).keep_dims())};
 }
 
 // ARG_MAX, ARG_MIN
@@ -249,74 +208,27 @@ void convert_fake_quant(OpNode& n) {
 }
 
 void convert_right_shift(OpNode& n) {
-  if (!n.expect_inputs(2, 2)) return;
-  const DType dtype = n.dtype(0);
-  if (dtype == DType::kU8 || dtype == DType::kU16 || dtype == DType::kU32) {
-    n.results = {n.emit("BitShift", {n.in(0), n.in(1)}, {{"direction", std::string("RIGHT")}})};
-    return;
-  }
-  // Of signed numbers: division by a power of two that rounds down.
-  const ValueId two = n.scalar_f32(2);
-  const ValueId power = n.emit("Pow", {n.cast(two, DType::kF64), n.cast(n.in(1), DType::kF64)});
-  const ValueId shifted = n.emit("Floor", {n.emit("Div", {n.cast(n.in(0), DType::kF64), power})});
-  n.results = {n.cast(shifted, dtype)};
+  if (n.expect_inputs(2, 2)) n.results = {right_shift(n)};
 }
 
-// The bucket each element falls into: how many boundaries are not above it.
 void convert_bucketize(OpNode& n) {
   if (!n.expect_inputs(1, 1)) return;
-  const auto bounds = list(n.options<fb::BucketizeOptions>(115).boundaries());
-  const Tensor t = Tensor::of<float>({static_cast<int64_t>(bounds.size())}, bounds);
-  const ValueId x =
-      n.unsqueeze(n.cast(n.in(0), DType::kF32), {static_cast<int64_t>(n.need_rank(0))});
-  const ValueId above = n.emit("GreaterOrEqual", {x, n.add_constant(t)});
-  n.results = {n.emit("ReduceSum", {n.cast(above, DType::kI32), n.add_ints({-1})},
-                      {{"keepdims", int64_t{0}}})};
+  n.results = {bucketize(n, list(n.options<fb::BucketizeOptions>(115).boundaries()))};
 }
 
 // ---- Complex numbers: a last axis of two, real and imaginary ----
 
 void convert_rfft2d(OpNode& n) {
-  if (!n.expect_inputs(2, 2)) return;
-  const Ints length = n.need_ints(1, "the lengths");
-  const size_t rank = n.need_rank(0);
-  if (n.status.ok() && (length.size() != 2 || rank < 2)) {
-    return n.fail(invalid("expected two lengths and an input with two axes"));
-  }
-  if (!n.status.ok()) return;
-  // Rows are cut off or filled up to their lengths.
-  ValueId x = n.in(0);
-  const auto r = static_cast<int64_t>(rank);
-  for (const int64_t axis : {r - 2, r - 1}) {
-    const int64_t want = length[static_cast<size_t>(axis - (r - 2))];
-    const Dim have = n.dim(0, static_cast<size_t>(axis));
-    if (have.is(want)) continue;
-    if (!have.known()) return n.fail(unsupported("an open dim beside a length is not supported"));
-    if (have.value() > want) {
-      x = n.emit("Slice", {x, n.add_ints({0}), n.add_ints({want}), n.add_ints({axis})});
-    } else {
-      x = n.emit("Pad", {x, n.add_ints({0, want - have.value()}), kNoValue, n.add_ints({axis})});
-    }
-  }
-  x = n.unsqueeze(x, {r});
-  x = n.emit("DFT", {x, kNoValue, n.add_constant(Tensor::scalar<int64_t>(r - 1))},
-             {{"onesided", int64_t{1}}});
-  if (length[0] != 1) {
-    x = n.emit("DFT", {x, kNoValue, n.add_constant(Tensor::scalar<int64_t>(r - 2))});
-  }
-  n.results = {x};
+  if (n.expect_inputs(2, 2)) rfft(n, 2);
 }
 
 void convert_complex_abs(OpNode& n) {
-  if (!n.expect_inputs(1, 1)) return;
-  n.results = {n.emit("ReduceL2", {n.in(0), n.add_ints({-1})}, {{"keepdims", int64_t{0}}})};
+  if (n.expect_inputs(1, 1)) n.results = {complex_abs(n, n.in(0))};
 }
 
 // REAL, IMAG
 void convert_complex_part(OpNode& n) {
-  if (!n.expect_inputs(1, 1)) return;
-  const ValueId at = n.add_constant(Tensor::scalar<int64_t>(n.op == "IMAG" ? 1 : 0));
-  n.results = {n.emit("Gather", {n.in(0), at}, {{"axis", int64_t{-1}}})};
+  if (n.expect_inputs(1, 1)) n.results = {complex_part(n, n.in(0), n.op == "IMAG")};
 }
 
 }  // namespace mnn::tflite

@@ -1,75 +1,18 @@
 // Convolutions, products and pooling: channels last in the file, after the batch in the graph.
+#include "libconvert/frontends/common/window.h"
 #include "libconvert/frontends/tflite/op_map.h"
 
 namespace mnn::tflite {
-namespace {
-
+using frontend::Window;
 using Ints = std::vector<int64_t>;
 
-// A window over the spatial axes, first to last.
-struct Window {
-  Ints strides, dilations, kernel;
-  bool same = false;
-};
+namespace {
 
-// What a window adds at both ends of an axis for SAME: the odd pixel comes last.
-std::pair<int64_t, int64_t> same_pads(int64_t in, int64_t kernel, int64_t stride,
-                                      int64_t dilation) {
-  const int64_t out = (in + stride - 1) / stride;
-  const int64_t total = std::max<int64_t>((out - 1) * stride + (kernel - 1) * dilation + 1 - in, 0);
-  return {total / 2, total - total / 2};
-}
-
-bool check_window(OpNode& n, const Window& w, int8_t padding) {
-  for (const Ints* list : {&w.strides, &w.dilations, &w.kernel}) {
-    for (const int64_t v : *list) {
-      if (v >= 1) continue;
-      n.fail(invalid("expected positive strides, dilations and sizes, found " + std::to_string(v)));
-      return false;
-    }
-  }
+bool check_padding(OpNode& n, int8_t padding) {
   if (padding != 0 && padding != 1) {
     n.fail(invalid("padding " + std::to_string(padding) + " is neither SAME nor VALID"));
   }
   return n.status.ok();
-}
-
-// strides, dilations and pads of a window over x [n, c, space…].
-OpNode::Attributes window_attributes(OpNode& n, ValueId x, const Window& w) {
-  OpNode::Attributes attrs;
-  const size_t space = w.strides.size();
-  if (n.status.ok() && n.type_of(x).rank() != space + 2) {
-    n.fail(invalid("expected an input of rank " + std::to_string(space + 2) + ", found " +
-                   n.type_of(x).str()));
-  }
-  if (!n.status.ok()) return attrs;
-  attrs["strides"] = w.strides;
-  if (!w.dilations.empty()) attrs["dilations"] = w.dilations;
-  if (!w.same) return attrs;
-  Ints pads(2 * space);
-  for (size_t i = 0; i < space; ++i) {
-    const Dim& in = (*n.type_of(x).shape)[i + 2];
-    const bool one = w.strides[i] == 1;  // every size then needs the same
-    if (!in.known() && !one) {
-      attrs["auto_pad"] = std::string("SAME_UPPER");
-      return attrs;
-    }
-    const auto [low, high] = same_pads(in.known() ? in.value() : 1 << 20, w.kernel[i], w.strides[i],
-                                       w.dilations.empty() ? 1 : w.dilations[i]);
-    pads[i] = low;
-    pads[space + i] = high;
-  }
-  if (std::ranges::any_of(pads, [](int64_t p) { return p != 0; })) attrs["pads"] = pads;
-  return attrs;
-}
-
-// The dims of a filter; an error where they are not known.
-Ints filter_dims(OpNode& n, size_t i, size_t rank) {
-  const auto dims = n.known_dims_of(n.in(i));
-  if (dims && dims->size() == rank) return *dims;
-  n.fail(invalid("expected a filter of rank " + std::to_string(rank) + ", found " +
-                 n.type_of(n.in(i)).str()));
-  return Ints(rank, 1);
 }
 
 // A filter with its axes moved; of a quantized constant the codes stay as they are.
@@ -97,7 +40,7 @@ void convert_plane_conv(OpNode& n, const Options& o, const Ints& perm, Groups gr
                  {o.dilation_h(), o.dilation_w()},
                  {f[1], f[2]},
                  o.padding() == 0};
-  if (!n.status.ok() || !check_window(n, w, o.padding())) return;
+  if (!n.status.ok() || !check_window(n, w) || !check_padding(n, o.padding())) return;
   OpNode::Attributes attrs = window_attributes(n, x, w);
   if (!n.status.ok()) return;
   const Dim channels = (*n.type_of(x).shape)[1];
@@ -140,7 +83,7 @@ void convert_conv_3d(OpNode& n) {
                  {o.dilation_d(), o.dilation_h(), o.dilation_w()},
                  {f[0], f[1], f[2]},
                  o.padding() == 0};
-  if (!n.status.ok() || !check_window(n, w, o.padding())) return;
+  if (!n.status.ok() || !check_window(n, w) || !check_padding(n, o.padding())) return;
   if (!transposed) {
     const OpNode::Attributes attrs = window_attributes(n, x, w);
     return finish(n, n.emit("Conv", {x, filter(n, n.in(1), {4, 3, 0, 1, 2}), bias(n, 2)}, attrs),
@@ -173,7 +116,7 @@ namespace {
 void transpose_conv(OpNode& n, ValueId image, ValueId weights, ValueId added, const Ints& f,
                     const Ints& shape, const Window& w, int activation) {
   const ValueId x = n.channels_first(image);
-  if (!n.status.ok() || !check_window(n, w, w.same ? 0 : 1)) return;
+  if (!n.status.ok() || !check_window(n, w)) return;
   if (n.type_of(x).rank() != 4) return n.fail(invalid("expected an input of rank 4"));
   Ints pads(4), extra(2);
   for (size_t i = 0; i < 2; ++i) {
@@ -297,7 +240,7 @@ std::optional<Pool> pool(OpNode& n) {
   const Window w{{o.stride_h(), o.stride_w()}, {}, {o.filter_h(), o.filter_w()}, o.padding() == 0};
   Pool p;
   p.x = n.channels_first(n.in(0));
-  if (!n.status.ok() || !check_window(n, w, o.padding())) return std::nullopt;
+  if (!n.status.ok() || !check_window(n, w) || !check_padding(n, o.padding())) return std::nullopt;
   p.attributes = window_attributes(n, p.x, w);
   p.attributes["kernel_shape"] = w.kernel;
   return p;

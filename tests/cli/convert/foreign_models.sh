@@ -1,4 +1,4 @@
-# Another framework's model is named by content, whatever the file is called: exit 5 and the way to ONNX.
+# Another framework's model is named by content, whatever the file is called: exit 5 and the way to a format that is read.
 python3 - <<'END'
 import json, os, struct, zipfile
 from protobuf_bytes import field
@@ -22,12 +22,15 @@ zipped("g.keras", ["metadata.json", "config.json", "model.weights.h5"])
 zipped("j.pt", ["m/data.pkl", "m/data/0", "m/version"])
 put("k.pt", b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19." + b"\x80\x02M\xe9\x03.")
 put("l.pkl", b"\x80\x04K\x01.")
-os.mkdir("foreign/m_saved_model")
-meta = field(2, field(1, field(2, b"ops") + field(4, b"serve")))
-put("m_saved_model/saved_model.pb", field(1, 1) + meta)
-put("n_saved_model.pb", field(1, 1) + meta)
-put("o.pb", field(1, field(1, b"x") + field(2, b"Placeholder")) * 2)
-put("p.pbtxt", b'node {\n  name: "x"\n  op: "Placeholder"\n}\n')
+os.makedirs("foreign/m_checkpoint")
+table = bytes(40) + struct.pack("<Q", 0xDB4775248B80FB57)
+put("m_checkpoint/ckpt-1.index", table), put("m_checkpoint/ckpt-1.data-00000-of-00001", bytes(8))
+os.makedirs("foreign/m_keras")
+put("m_keras/keras_metadata.pb", field(1, b"x"))
+put("n.index", table)
+put("n.data-00000-of-00002", bytes(8))
+put("n_checkpoint", b'model_checkpoint_path: "model.ckpt-7"\n')
+put("n.meta", field(1, field(2, field(1, b"ops"))) + field(2, field(1, field(1, b"x") + field(2, b"Placeholder"))))
 put("q.pdmodel", field(1, field(1, 0) + field(2, 2**64 - 1)))
 put("r.caffemodel", field(1, b"LeNet") + field(100, field(1, b"conv1") + field(2, b"Convolution")))
 put("s.caffemodel", field(1, b"AlexNet") + field(2, field(4, b"conv1")))
