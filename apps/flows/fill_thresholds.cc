@@ -13,7 +13,7 @@ namespace {
 // What a later run may be worse by. Latency swings with the neighbours, accuracy with the samples.
 constexpr double kSnrMargin = 1.5, kSampleMargin = 3;  // dB
 constexpr double kCosineMargin = 1.5;                  // times what is missing to 1
-constexpr double kSizeMargin = 1.05, kMemoryMargin = 1.1, kRatioMargin = 1.15;
+constexpr double kSizeMargin = 1.05, kMemoryMargin = 1.1, kRatioMargin = 1.25;
 
 // Down to `digits` behind the point.
 double floor_to(double value, int digits) {

@@ -1,6 +1,8 @@
 # The snippet is YAML, and its script runs as it stands.
 mv cnn.onnx "it's a model.onnx"
 mnn init "it's a model.onnx" --dir p --calibration samples -q >/dev/null
+# No figure of this machine's clock decides.
+sed -i 's/^ *"bench"$//; s/"quant",$/"quant"/' p/mnn.json
 mnn init dynamic.onnx --dir q -q >/dev/null
 check() {
   python3 - > script.sh <<END

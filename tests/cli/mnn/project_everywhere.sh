@@ -1,5 +1,7 @@
 # Every command knows the project: from its folder, from below, by name, and by --project.
 mnn init cnn.onnx --dir p --calibration samples -q >/dev/null
+# No figure of this machine's clock decides.
+sed -i 's/^ *"bench"$//; s/"quant",$/"quant"/' p/mnn.json
 (cd p && mnn quant -q --min-snr 5 >/dev/null)
 mnn quant p -q | grep -c '^output'
 mkdir p/below
