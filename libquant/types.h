@@ -103,6 +103,7 @@ struct FloatConstant {
   std::string layer, op;  // the first that reads it
   int64_t bytes = 0;
   int64_t fp16_saves = 0;  // what storing it as f16 would take off
+  int64_t w8_saves = 0;    // what scheme w8 would; 0: it is no weight
 };
 
 // A recipe that was tried: the mean and the worst of the held-back samples' own SNRs

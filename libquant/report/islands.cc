@@ -5,6 +5,8 @@
 #include <set>
 
 #include "libquant/plan.h"
+#include "libquant/weights/weight_role.h"
+#include "libquant/weights/weight_role.h"
 #include "libruntime/compile/backend.h"
 #include "libruntime/compile/subgraphs.h"
 #include "libruntime/core/op.h"
@@ -165,12 +167,14 @@ void collect_constants(const Graph& g, const Outer& outer, std::set<const std::b
   for (const Node& n : g.nodes) {
     for (const Graph& inner : n.subgraphs)
       collect_constants(inner, captured_constants(g, outer, n, inner), seen, found);
-    for (const ValueId v : n.inputs) {
-      const Value* c = constant_of(g, outer, v);
+    for (size_t i = 0; i < n.inputs.size(); ++i) {
+      const Value* c = constant_of(g, outer, n.inputs[i]);
       if (c == nullptr || c->quant || c->data.bytes() == 0) continue;
-      if (seen.insert(c->data.raw()).second)
-        found.push_back({c->name, display_name(g, n), n.op, c->data.bytes(),
-                         c->data.dtype() == DType::kF32 ? c->data.bytes() / 2 : 0});
+      if (!seen.insert(c->data.raw()).second) continue;
+      const bool weight = is_weight(*c) && i < n.own_inputs() && weight_role(g, n, i);
+      found.push_back({c->name, display_name(g, n), n.op, c->data.bytes(),
+                       c->data.dtype() == DType::kF32 ? c->data.bytes() / 2 : 0,
+                       weight ? c->data.bytes() / 4 * 3 : 0});
     }
   }
 }

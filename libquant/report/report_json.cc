@@ -105,7 +105,8 @@ std::string report_json(const QuantReport& r) {
                                       {"layer", c.layer},
                                       {"op", c.op},
                                       {"bytes", c.bytes},
-                                      {"fp16_saves", c.fp16_saves}});
+                                      {"fp16_saves", c.fp16_saves},
+                                      {"w8_saves", c.w8_saves}});
   }
   out["size_suggestion"] = size_suggestion(r);
   out["data_faults"] = r.data_faults;

@@ -94,12 +94,21 @@ std::string constants_text(const QuantReport& r) {
 std::string size_suggestion(const QuantReport& r) {
   constexpr double kNotable = 0.05;  // of all bytes
   constexpr int64_t kNotableBytes = 4096;
-  int64_t saved = 0;
-  for (const FloatConstant& c : r.float_constants) saved += c.fp16_saves;
-  if (static_cast<double>(saved) < kNotable * static_cast<double>(r.bytes_after) ||
-      saved < kNotableBytes)
-    return {};
-  return "mnn convert --fp16 of the result takes " + format_bytes(saved) + " less (scheme f16)";
+  int64_t half = 0, codes = 0;
+  for (const FloatConstant& c : r.float_constants) {
+    half += c.fp16_saves;
+    codes += c.w8_saves;
+  }
+  const auto notable = [&](int64_t saved) {
+    return static_cast<double>(saved) >= kNotable * static_cast<double>(r.bytes_after) &&
+           saved >= kNotableBytes;
+  };
+  if (notable(codes)) {
+    return "mnn quant --scheme w8 --requantize of the result takes about " + format_bytes(codes) +
+           " less";
+  }
+  if (!notable(half)) return {};
+  return "mnn convert --fp16 of the result takes " + format_bytes(half) + " less (scheme f16)";
 }
 
 std::string task_text(const QuantReport& r) {
