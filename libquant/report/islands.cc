@@ -6,7 +6,6 @@
 
 #include "libquant/plan.h"
 #include "libquant/weights/weight_role.h"
-#include "libquant/weights/weight_role.h"
 #include "libruntime/compile/backend.h"
 #include "libruntime/compile/subgraphs.h"
 #include "libruntime/core/op.h"

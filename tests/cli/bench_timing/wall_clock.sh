@@ -4,7 +4,7 @@ python3 - <<END
 import json, os, subprocess, time
 def run(n):
     cpu, wall = sum(os.times()[2:4]), time.monotonic()
-    out = subprocess.run(["mnn", "bench", "cnn.onnx", "--iterations", str(n), "--json"], capture_output=True, check=True)
+    out = subprocess.run(["mnn", "bench", "cnn.onnx", "--iterations", str(n), "--threads", "1", "--json"], capture_output=True, check=True)
     return sum(os.times()[2:4]) - cpu, time.monotonic() - wall, json.loads(out.stdout)
 seen = []
 for attempt in range(5):
