@@ -5,7 +5,7 @@
 #include "apps/common/image_flags.h"
 #include "apps/common/project_flags.h"
 #include "apps/flows/file_roles.h"
-#include "apps/flows/fill_thresholds.h"
+#include "apps/flows/fill_quant.h"
 #include "apps/flows/quant_flow.h"
 #include "libruntime/report/json_text.h"
 #include "libruntime/thread_pool.h"

@@ -1,3 +1,4 @@
+#include "apps/flows/fill_quant.h"
 #include "apps/flows/fill_thresholds.h"
 
 #include <gtest/gtest.h>
