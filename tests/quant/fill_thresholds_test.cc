@@ -1,9 +1,10 @@
-#include "apps/flows/fill_quant.h"
 #include "apps/flows/fill_thresholds.h"
 
 #include <gtest/gtest.h>
 
 #include <filesystem>
+
+#include "apps/flows/fill_quant.h"
 
 namespace mnn::flows {
 namespace {
