@@ -1,6 +1,7 @@
 // TensorBundles: what is read, and what is refused.
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <random>
 
 #include "libconvert/frontends/tensorflow/crc32c.h"
@@ -245,10 +246,13 @@ TEST(Bundle, CompressedBlocksAreNamed) {
   std::string index = BundleFiles().files()["variables/variables.index"];
   // The first block, of the header alone: its compression, and the checksum that fits it.
   size_t end = 0;
-  while (tensorflow::masked_crc32c(std::as_bytes(std::span(index)).first(end + 1)) !=
-         *reinterpret_cast<const uint32_t*>(index.data() + end + 1)) {
+  const auto stored = [&] {
+    uint32_t sum = 0;
+    std::memcpy(&sum, index.data() + end + 1, sizeof(sum));
+    return sum;
+  };
+  while (tensorflow::masked_crc32c(std::as_bytes(std::span(index)).first(end + 1)) != stored())
     ++end;
-  }
   index[end] = 1;
   const uint32_t fits = tensorflow::masked_crc32c(std::as_bytes(std::span(index)).first(end + 1));
   std::copy_n(reinterpret_cast<const char*>(&fits), 4, index.begin() + static_cast<long>(end) + 1);

@@ -54,9 +54,10 @@ bool same_type(const Type& a, const Type& b) {
 Result<ValueId> Importer::condition_of(Scope& scope, const Item& item) {
   MNN_ASSIGN_OR_RETURN(const ValueId v, local(scope, item));
   frontend::NodeBuilder b(scope.draft, budget_);
-  const Type& type = b.type_of(v);
+  const std::optional<Shape>& shape = b.type_of(v).shape;
+  const bool scalar = shape && shape->empty();  // before a new value moves it
   ValueId condition = b.cast(v, DType::kBool);
-  if (!type.shape || type.rank() != 0) condition = b.emit("Reshape", {condition, b.add_ints({})});
+  if (!scalar) condition = b.emit("Reshape", {condition, b.add_ints({})});
   MNN_RETURN_IF_ERROR(b.status);
   return condition;
 }
