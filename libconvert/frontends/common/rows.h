@@ -7,6 +7,12 @@
 
 namespace mnn::frontend {
 
+// A row that is `kRow` of kInputs inputs and nothing more, for the table of either front end.
+template <ValueId (*kRow)(TensorNode&), size_t kInputs, typename OpNode>
+void convert_with(OpNode& n) {
+  if (n.expect_inputs(kInputs, kInputs)) n.results = {kRow(n)};
+}
+
 // ---- rows_slice.cc ----
 
 // x, begin, size; a size of -1 goes to the end
@@ -64,6 +70,7 @@ ValueId atan2(TensorNode& n);
 ValueId right_shift(TensorNode& n);
 ValueId not_equal(TensorNode& n);
 ValueId rsqrt(TensorNode& n);
+ValueId square(TensorNode& n);
 ValueId squared_difference(TensorNode& n);
 // x, axes. Of bools `op` is ReduceMax or ReduceMin.
 ValueId reduced(TensorNode& n, const char* op, bool keep);

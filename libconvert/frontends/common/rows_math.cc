@@ -51,6 +51,8 @@ ValueId not_equal(TensorNode& n) { return n.emit("Not", {n.emit("Equal", {n.in(0
 
 ValueId rsqrt(TensorNode& n) { return n.emit("Reciprocal", {n.emit("Sqrt", {n.in(0)})}); }
 
+ValueId square(TensorNode& n) { return n.emit("Mul", {n.in(0), n.in(0)}); }
+
 ValueId squared_difference(TensorNode& n) {
   const ValueId d = n.emit("Sub", {n.in(0), n.in(1)});
   return n.emit("Mul", {d, d});

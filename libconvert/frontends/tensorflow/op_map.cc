@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "libconvert/frontends/common/rows.h"
 #include "libconvert/frontends/tensorflow/importer.h"
 
 namespace mnn::tensorflow {
@@ -32,7 +33,7 @@ constexpr OpRow kRows[] = {
     {"AssignSubVariableOp", nullptr, {}, 0, Structure::kAssign},
     {"AssignVariableOp", nullptr, {}, 0, Structure::kAssign},
     {"Atan", nullptr, "Atan", 1},
-    {"Atan2", convert_atan2},
+    {"Atan2", frontend::convert_with<frontend::atan2, 2>},
     {"Atanh", nullptr, "Atanh", 1},
     {"AvgPool", convert_pool},
     {"AvgPool3D", convert_pool},
@@ -104,8 +105,8 @@ constexpr OpRow kRows[] = {
     {"FakeQuantWithMinMaxVarsPerChannel", convert_fake_quant},
     {"Fill", convert_fill},
     {"Floor", nullptr, "Floor", 1},
-    {"FloorDiv", convert_floor_div},
-    {"FloorMod", convert_floor_mod},
+    {"FloorDiv", frontend::convert_with<frontend::floor_div, 2>},
+    {"FloorMod", frontend::convert_with<frontend::floor_mod, 2>},
     {"FusedBatchNorm", convert_batch_norm, {}, 0, Structure::kRow, "y batch_mean batch_variance reserve_space_1 reserve_space_2 reserve_space_3"},
     {"FusedBatchNormV2", convert_batch_norm, {}, 0, Structure::kRow, "y batch_mean batch_variance reserve_space_1 reserve_space_2 reserve_space_3"},
     {"FusedBatchNormV3", convert_batch_norm, {}, 0, Structure::kRow, "y batch_mean batch_variance reserve_space_1 reserve_space_2 reserve_space_3"},
@@ -178,7 +179,7 @@ constexpr OpRow kRows[] = {
     {"NonMaxSuppressionV3", convert_nms},
     {"NonMaxSuppressionV4", convert_nms_padded, {}, 0, Structure::kRow, "selected_indices valid_outputs"},
     {"NonMaxSuppressionV5", convert_nms_soft, {}, 0, Structure::kRow, "selected_indices selected_scores valid_outputs"},
-    {"NotEqual", convert_not_equal},
+    {"NotEqual", frontend::convert_with<frontend::not_equal, 2>},
     {"OneHot", convert_one_hot},
     {"OnesLike", convert_like},
     {"Pack", convert_pack},
@@ -222,11 +223,11 @@ constexpr OpRow kRows[] = {
     {"Reverse", convert_reverse},
     {"ReverseSequence", convert_reverse_sequence},
     {"ReverseV2", convert_reverse},
-    {"RightShift", convert_right_shift},
+    {"RightShift", frontend::convert_with<frontend::right_shift, 2>},
     {"Rint", nullptr, "Round", 1},
     {"Roll", convert_roll},
     {"Round", nullptr, "Round", 1},
-    {"Rsqrt", convert_rsqrt},
+    {"Rsqrt", frontend::convert_with<frontend::rsqrt, 1>},
     {"ScatterNd", convert_scatter_nd},
     {"SegmentMax", convert_segment},
     {"SegmentMean", convert_segment_mean},
@@ -243,7 +244,7 @@ constexpr OpRow kRows[] = {
     {"Sin", nullptr, "Sin", 1},
     {"Sinh", nullptr, "Sinh", 1},
     {"Size", convert_shape},
-    {"Slice", convert_slice},
+    {"Slice", frontend::convert_with<frontend::slice, 3>},
     {"Snapshot", nullptr, {}, 0, Structure::kPass},
     {"Softmax", convert_softmax},
     {"Softplus", nullptr, "Softplus", 1},
@@ -255,8 +256,8 @@ constexpr OpRow kRows[] = {
     {"Split", convert_split, {}, 0, Structure::kRow, {}, true},
     {"SplitV", convert_split_v, {}, 0, Structure::kRow, {}, true},
     {"Sqrt", nullptr, "Sqrt", 1},
-    {"Square", convert_square},
-    {"SquaredDifference", convert_squared_difference},
+    {"Square", frontend::convert_with<frontend::square, 1>},
+    {"SquaredDifference", frontend::convert_with<frontend::squared_difference, 2>},
     {"Squeeze", convert_squeeze},
     {"StatefulPartitionedCall", nullptr, {}, 0, Structure::kCall, {}, true},
     {"StatelessCase", nullptr, {}, 0, Structure::kCase, {}, true},

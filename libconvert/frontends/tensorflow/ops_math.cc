@@ -17,18 +17,6 @@ void convert_add_n(OpNode& n) {
   n.results = {sum};
 }
 
-void convert_rsqrt(OpNode& n) {
-  if (n.expect_inputs(1, 1)) n.results = {rsqrt(n)};
-}
-
-void convert_square(OpNode& n) {
-  if (n.expect_inputs(1, 1)) n.results = {n.emit("Mul", {n.in(0), n.in(0)})};
-}
-
-void convert_squared_difference(OpNode& n) {
-  if (n.expect_inputs(2, 2)) n.results = {squared_difference(n)};
-}
-
 void convert_expm1(OpNode& n) {
   if (!n.expect_inputs(1, 1)) return;
   n.results = {n.emit("Sub", {n.emit("Exp", {n.in(0)}), n.add_scalar(1, n.dtype(0))})};
@@ -72,14 +60,6 @@ void convert_erfc(OpNode& n) {
   n.results = {n.emit("Sub", {one, n.emit("Erf", {n.in(0)})})};
 }
 
-void convert_floor_div(OpNode& n) {
-  if (n.expect_inputs(2, 2)) n.results = {floor_div(n)};
-}
-
-void convert_floor_mod(OpNode& n) {
-  if (n.expect_inputs(2, 2)) n.results = {floor_mod(n)};
-}
-
 // The remainder has the sign of what is divided.
 void convert_truncate_mod(OpNode& n) {
   if (!n.expect_inputs(2, 2)) return;
@@ -103,23 +83,11 @@ void convert_no_nan(OpNode& n) {
   n.results = {n.emit("Where", {n.emit("Equal", {second ? y : x, zero}), zero, value})};
 }
 
-void convert_not_equal(OpNode& n) {
-  if (n.expect_inputs(2, 2)) n.results = {not_equal(n)};
-}
-
 void convert_approximate_equal(OpNode& n) {
   if (!n.expect_inputs(2, 2)) return;
   const ValueId apart = n.emit("Abs", {n.emit("Sub", {n.in(0), n.in(1)})});
   const ValueId most = n.add_scalar(n.attr_float("tolerance", 1e-5), n.dtype(0));
   n.results = {n.emit("Less", {apart, most})};
-}
-
-void convert_atan2(OpNode& n) {
-  if (n.expect_inputs(2, 2)) n.results = {atan2(n)};
-}
-
-void convert_right_shift(OpNode& n) {
-  if (n.expect_inputs(2, 2)) n.results = {right_shift(n)};
 }
 
 void convert_left_shift(OpNode& n) {

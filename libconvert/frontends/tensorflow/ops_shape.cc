@@ -146,10 +146,6 @@ void convert_mirror_pad(OpNode& n) {
   mirror_pad(n, n.in(0), n.need_ints(1, "the padding"));
 }
 
-void convert_slice(OpNode& n) {
-  if (n.expect_inputs(3, 3)) n.results = {slice(n)};
-}
-
 void convert_strided_slice(OpNode& n) {
   if (!n.expect_inputs(4, 4)) return;
   strided_slice(n,

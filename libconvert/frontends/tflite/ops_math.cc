@@ -40,38 +40,10 @@ void convert_relu_6(OpNode& n) { clamp(n, 0, 6); }
 void convert_relu_n1_to_1(OpNode& n) { clamp(n, -1, 1); }
 void convert_relu_0_to_1(OpNode& n) { clamp(n, 0, 1); }
 
-void convert_floor_div(OpNode& n) {
-  if (n.expect_inputs(2, 2)) n.results = {floor_div(n)};
-}
-
-void convert_floor_mod(OpNode& n) {
-  if (n.expect_inputs(2, 2)) n.results = {floor_mod(n)};
-}
-
-void convert_not_equal(OpNode& n) {
-  if (n.expect_inputs(2, 2)) n.results = {not_equal(n)};
-}
-
-void convert_rsqrt(OpNode& n) {
-  if (n.expect_inputs(1, 1)) n.results = {rsqrt(n)};
-}
-
-void convert_square(OpNode& n) {
-  if (n.expect_inputs(1, 1)) n.results = {n.emit("Mul", {n.in(0), n.in(0)})};
-}
-
-void convert_squared_difference(OpNode& n) {
-  if (n.expect_inputs(2, 2)) n.results = {squared_difference(n)};
-}
-
 void convert_cbrt(OpNode& n) {
   if (!n.expect_inputs(1, 1)) return;
   const ValueId root = n.emit("Pow", {n.emit("Abs", {n.in(0)}), n.scalar_f32(1.0 / 3)});
   n.results = {n.emit("Mul", {n.emit("Sign", {n.in(0)}), root})};
-}
-
-void convert_atan2(OpNode& n) {
-  if (n.expect_inputs(2, 2)) n.results = {atan2(n)};
 }
 
 void convert_leaky_relu(OpNode& n) {
@@ -205,10 +177,6 @@ void convert_fake_quant(OpNode& n) {
   if (!n.expect_inputs(1, 1)) return;
   n.notes.push_back("a simulation of quantization is left out");
   n.results = {n.emit("Identity", {n.in(0)})};
-}
-
-void convert_right_shift(OpNode& n) {
-  if (n.expect_inputs(2, 2)) n.results = {right_shift(n)};
 }
 
 void convert_bucketize(OpNode& n) {

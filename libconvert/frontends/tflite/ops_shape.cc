@@ -128,10 +128,6 @@ void convert_mirror_pad(OpNode& n) {
 // ---- Slices ----
 
 // begin and size; a size of -1 goes to the end
-void convert_slice(OpNode& n) {
-  if (n.expect_inputs(3, 3)) n.results = {slice(n)};
-}
-
 void convert_strided_slice(OpNode& n) {
   if (!n.expect_inputs(4, 4)) return;
   const auto& o = n.options<fb::StridedSliceOptions>(32);
