@@ -1,33 +1,18 @@
 #include "libconvert/frontends/caffe/network.h"
 
 #include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/stubs/logging.h>
-#include <google/protobuf/text_format.h>
 
 #include <climits>
+
+#include "libconvert/frontends/common/proto_text.h"
 
 namespace mnn::caffe {
 namespace {
 
 constexpr size_t kMostText = size_t{1} << 26;
 constexpr int kMostDepth = 32;
-
-// Keeps the first error and how often something was skipped.
-class Collector : public google::protobuf::io::ErrorCollector {
- public:
-  void AddError(int line, int column, const std::string& message) override {
-    if (!error.empty()) return;
-    error = "line " + std::to_string(line + 1) + ", column " + std::to_string(column + 1) + ": " +
-            message;
-  }
-  void AddWarning(int, int, const std::string& message) override {
-    if (skipped++ == 0) first = message;
-  }
-  std::string error, first;
-  int skipped = 0;
-};
 
 const char* type_name(V1LayerParameter::LayerType type) {
   switch (type) {
@@ -135,25 +120,17 @@ bool is_used(const LayerParameter& layer) {
 
 Result<NetParameter> read_network(std::span<const std::byte> text, Diagnostics& diagnostics) {
   if (text.size() > kMostText) return limit_exceeded("a network of more than 64 MiB of text");
-  const google::protobuf::LogSilencer silent;
-  google::protobuf::io::ArrayInputStream stream(text.data(), static_cast<int>(text.size()));
-  google::protobuf::TextFormat::Parser parser;
-  Collector errors;
-  parser.RecordErrorsTo(&errors);
-  parser.AllowUnknownField(true);
-  parser.AllowUnknownExtension(true);
-  parser.SetRecursionLimit(kMostDepth);
   NetParameter net;
-  if (!parser.Parse(&stream, &net)) {
-    return invalid(errors.error.empty() ? "its text is no Caffe network" : errors.error);
-  }
-  if (errors.skipped > 0) {
+  frontend::SkippedFields skipped;
+  MNN_RETURN_IF_ERROR(
+      frontend::parse_proto_text(text, kMostDepth, "its text is no Caffe network", net, &skipped));
+  if (skipped.count > 0) {
     diagnostics.add({Severity::kWarning,
                      Code::kOk,
                      {},
                      {},
-                     std::to_string(errors.skipped) +
-                         " fields are not known and left out, first: " + errors.first});
+                     std::to_string(skipped.count) +
+                         " fields are not known and left out, first: " + skipped.first});
   }
   MNN_RETURN_IF_ERROR(upgrade_layers(net));
   NetParameter used;

@@ -134,34 +134,10 @@ Result<Items> Importer::branches(Scope& scope, Layouts& layouts, ValueId index,
   return two_branches(scope, layouts, first, ways[0], others, results, name);
 }
 
-Result<Items> Importer::add_if(Frame& frame, int at, const std::string& name) {
+Result<Items> Importer::choose(
+    Frame& frame, int at, const std::vector<std::string>& bodies,
+    const std::function<Result<Items>(const Item&, std::span<const Make>)>& among) {
   const BodyNode& n = frame.body.nodes[static_cast<size_t>(at)];
-  if (n.inputs.empty()) return invalid("expected a condition");
-  MNN_ASSIGN_OR_RETURN(const std::string then_body, function_in(*n.def, "then_branch"));
-  MNN_ASSIGN_OR_RETURN(const std::string else_body, function_in(*n.def, "else_branch"));
-  MNN_ASSIGN_OR_RETURN(const Item chooser, demand(frame, n.inputs[0]));
-  if (is_undefined(chooser)) {
-    scan(frame.body, {{at, 0}});
-    return Items{};
-  }
-  MNN_ASSIGN_OR_RETURN(const Items operands, items_of(frame, std::span(n.inputs).subspan(1)));
-  const auto results = static_cast<size_t>(n.outputs);
-  const auto way = [&](const std::string& body) {
-    return [&, body](Scope& scope, Layouts& layouts) {
-      return run_body(body, operands, results, scope, layouts);
-    };
-  };
-  MNN_ASSIGN_OR_RETURN(const ValueId condition, condition_of(frame.scope, chooser));
-  return two_branches(frame.scope, frame.layouts, condition, way(then_body), way(else_body),
-                      results, name);
-}
-
-Result<Items> Importer::add_case(Frame& frame, int at, const std::string& name) {
-  const BodyNode& n = frame.body.nodes[static_cast<size_t>(at)];
-  const auto list = n.def->attr().find("branches");
-  if (n.inputs.empty() || list == n.def->attr().end()) {
-    return invalid("expected an index and branches");
-  }
   MNN_ASSIGN_OR_RETURN(const Item chooser, demand(frame, n.inputs[0]));
   if (is_undefined(chooser)) {
     scan(frame.body, {{at, 0}});
@@ -170,13 +146,41 @@ Result<Items> Importer::add_case(Frame& frame, int at, const std::string& name) 
   MNN_ASSIGN_OR_RETURN(const Items operands, items_of(frame, std::span(n.inputs).subspan(1)));
   const auto results = static_cast<size_t>(n.outputs);
   std::vector<Make> ways;
-  for (const NameAttrList& f : list->second.list().func()) {
-    ways.push_back([&, body = f.name()](Scope& scope, Layouts& layouts) {
+  for (const std::string& body : bodies) {
+    ways.push_back([&](Scope& scope, Layouts& layouts) {
       return run_body(body, operands, results, scope, layouts);
     });
   }
-  MNN_ASSIGN_OR_RETURN(const ValueId index, local(frame.scope, chooser));
-  return branches(frame.scope, frame.layouts, index, ways, results, name);
+  return among(chooser, ways);
+}
+
+Result<Items> Importer::add_if(Frame& frame, int at, const std::string& name) {
+  const BodyNode& n = frame.body.nodes[static_cast<size_t>(at)];
+  if (n.inputs.empty()) return invalid("expected a condition");
+  MNN_ASSIGN_OR_RETURN(const std::string then_body, function_in(*n.def, "then_branch"));
+  MNN_ASSIGN_OR_RETURN(const std::string else_body, function_in(*n.def, "else_branch"));
+  return choose(frame, at, {then_body, else_body},
+                [&](const Item& chooser, std::span<const Make> ways) -> Result<Items> {
+                  MNN_ASSIGN_OR_RETURN(const ValueId condition, condition_of(frame.scope, chooser));
+                  return two_branches(frame.scope, frame.layouts, condition, ways[0], ways[1],
+                                      static_cast<size_t>(n.outputs), name);
+                });
+}
+
+Result<Items> Importer::add_case(Frame& frame, int at, const std::string& name) {
+  const BodyNode& n = frame.body.nodes[static_cast<size_t>(at)];
+  const auto list = n.def->attr().find("branches");
+  if (n.inputs.empty() || list == n.def->attr().end()) {
+    return invalid("expected an index and branches");
+  }
+  std::vector<std::string> bodies;
+  for (const NameAttrList& f : list->second.list().func()) bodies.push_back(f.name());
+  return choose(frame, at, bodies,
+                [&](const Item& chooser, std::span<const Make> ways) -> Result<Items> {
+                  MNN_ASSIGN_OR_RETURN(const ValueId index, local(frame.scope, chooser));
+                  return branches(frame.scope, frame.layouts, index, ways,
+                                  static_cast<size_t>(n.outputs), name);
+                });
 }
 
 Result<Items> Importer::add_while(Frame& frame, int at, const std::string& name) {

@@ -120,6 +120,11 @@ class Importer {
   void scan(const Body& body, const std::vector<Edge>& edges);
 
   // control.cc: If, Case and While of any kind
+  // What `among` makes of the node's first input and of its functions on the others; nothing where
+  // the first is not known.
+  Result<Items> choose(
+      Frame& frame, int node, const std::vector<std::string>& bodies,
+      const std::function<Result<Items>(const Item& chooser, std::span<const Make> ways)>& among);
   Result<Items> add_if(Frame& frame, int node, const std::string& name);
   Result<Items> add_case(Frame& frame, int node, const std::string& name);
   Result<Items> add_while(Frame& frame, int node, const std::string& name);

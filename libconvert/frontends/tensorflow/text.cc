@@ -1,31 +1,18 @@
 #include "libconvert/frontends/tensorflow/text.h"
 
-#include <google/protobuf/io/tokenizer.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-#include <google/protobuf/stubs/logging.h>
-#include <google/protobuf/text_format.h>
-
+#include <algorithm>
 #include <cctype>
 #include <map>
 #include <string>
 #include <string_view>
+
+#include "libconvert/frontends/common/proto_text.h"
 
 namespace mnn::tensorflow {
 namespace {
 
 constexpr size_t kMostText = size_t{1} << 28;
 constexpr int kMostDepth = 64;  // of messages in each other
-
-// Keeps the first error.
-class FirstError : public google::protobuf::io::ErrorCollector {
- public:
-  void AddError(int line, int column, const std::string& message) override {
-    if (!text.empty()) return;
-    text = "line " + std::to_string(line + 1) + ", column " + std::to_string(column + 1) + ": " +
-           message;
-  }
-  std::string text;
-};
 
 // The numbers of the types, which the text calls by name (types.proto); 0 for what is no type.
 int type_number(std::string_view name) {
@@ -84,18 +71,10 @@ std::string with_numbers(std::string_view text) {
 
 Status parse_text(std::span<const std::byte> text, google::protobuf::Message& message) {
   if (text.size() > kMostText) return limit_exceeded("more than 256 MiB of text");
-  const google::protobuf::LogSilencer silent;
   const std::string numbered =
       with_numbers({reinterpret_cast<const char*>(text.data()), text.size()});
-  google::protobuf::io::ArrayInputStream stream(numbered.data(), static_cast<int>(numbered.size()));
-  google::protobuf::TextFormat::Parser parser;
-  FirstError error;
-  parser.RecordErrorsTo(&error);
-  parser.AllowUnknownField(true);
-  parser.AllowUnknownExtension(true);
-  parser.SetRecursionLimit(kMostDepth);
-  if (parser.Parse(&stream, &message)) return {};
-  return invalid(error.text.empty() ? "its text is damaged" : error.text);
+  return frontend::parse_proto_text(std::as_bytes(std::span(numbered)), kMostDepth,
+                                    "its text is damaged", message);
 }
 
 }  // namespace mnn::tensorflow
