@@ -147,6 +147,12 @@ Status Judge::measure_outputs(const std::vector<std::vector<Tensor>>& outputs,
   return {};
 }
 
+Result<bool> Judge::reaches_goal(const Graph& quantized, const SampleSet& holdout) const {
+  QuantReport trial;
+  MNN_RETURN_IF_ERROR(measure(quantized, holdout, trial));
+  return options_->reached(quantized, trial);
+}
+
 Status Judge::measure_result(const Graph& graph, const SampleSet& holdout,
                              QuantReport& report) const {
   MNN_RETURN_IF_ERROR(measure(graph, holdout, report));

@@ -35,6 +35,9 @@ class Judge {
   Status measure_result(const Graph& quantized, const SampleSet& holdout,
                         QuantReport& report) const;
 
+  // Whether `quantized` is what QuantOptions::reached asks for.
+  Result<bool> reaches_goal(const Graph& quantized, const SampleSet& holdout) const;
+
   const std::vector<std::vector<Tensor>>& reference() const { return reference_; }
   const JudgedSlices& judged() const { return judged_; }
 

@@ -108,11 +108,7 @@ class Quantizer {
   // Where the goal is missed: layers go to float until it is reached.
   Status promote(const SampleSet& holdout) {
     if (!options_.reached || holdout.size() == 0) return {};
-    const auto reached = [&](const Graph& graph) -> Result<bool> {
-      QuantReport trial;
-      MNN_RETURN_IF_ERROR(judge_.measure(graph, holdout, trial));
-      return options_.reached(graph, trial);
-    };
+    const auto reached = [&](const Graph& graph) { return judge_.reaches_goal(graph, holdout); };
     const Graph all = annotate(solution_.graph, solution_.plan, solution_.decisions);
     MNN_ASSIGN_OR_RETURN(const bool enough, reached(all));
     if (enough) return {};

@@ -26,12 +26,6 @@ constexpr size_t kLayerSamples = 8, kContributionSamples = 3;
 constexpr size_t kLayersAtOnce = 16;
 constexpr double kMostFloatBytes = 0.5;  // of the weights, for a goal
 
-SampleSet first_of(const SampleSet& all, size_t count) {
-  SampleSet some = all;
-  some.indices.resize(std::min(count, all.size()));
-  return some;
-}
-
 // A weight of the main graph and the first layer that reads it.
 struct Target {
   ValueId weight = kNoValue;
@@ -430,11 +424,7 @@ class WeightQuantizer {
   // Layers back to float, those that cost most first, until the goal is reached.
   Status promote(const SampleSet& holdout) {
     if (!options_.reached) return {};
-    const auto reached = [&](const Graph& graph) -> Result<bool> {
-      QuantReport trial;
-      MNN_RETURN_IF_ERROR(judge_.measure(graph, holdout, trial));
-      return options_.reached(graph, trial);
-    };
+    const auto reached = [&](const Graph& graph) { return judge_.reaches_goal(graph, holdout); };
     MNN_ASSIGN_OR_RETURN(const bool enough, reached(result_.graph));
     if (enough) return {};
     double all = 0, in_float = 0;

@@ -46,6 +46,12 @@ std::string SampleSet::name(size_t i) const {
   return path.substr(path.find_last_of('/') + 1);
 }
 
+SampleSet first_of(const SampleSet& all, size_t count) {
+  SampleSet some = all;
+  some.indices.resize(std::min(count, all.size()));
+  return some;
+}
+
 std::string content_key(const Tensor& t) {
   return t.type_str() + sha256_hex({t.raw(), static_cast<size_t>(t.bytes())});
 }

@@ -25,6 +25,9 @@ struct SampleSet {
   std::string name(size_t i) const;                  // the last part of its path
 };
 
+// The first `count` of them, or all.
+SampleSet first_of(const SampleSet& all, size_t count);
+
 // Equal tensors have equal keys, others do not. For numbers.
 std::string content_key(const Tensor& t);
 

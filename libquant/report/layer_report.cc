@@ -20,14 +20,6 @@ constexpr size_t kTriedLayers = 5;
 constexpr double kGoodContributionDb = 30.0;
 constexpr double kNotableGainDb = 0.1;
 
-SampleSet first_of(const SampleSet& all, size_t count) {
-  SampleSet some;
-  some.source = all.source;
-  some.indices.assign(all.indices.begin(),
-                      all.indices.begin() + static_cast<long>(std::min(count, all.size())));
-  return some;
-}
-
 struct Row {
   LayerError error;
   int layer = -1;  // of the plan; -1: a node without weights

@@ -33,28 +33,33 @@ std::pair<int64_t, int64_t> share(int64_t count, int part, int parts) {
   return {count * part / parts, count * (part + 1) / parts};
 }
 
-// U of H^-1 = U^T U for the damped Gram matrix, upper triangle in rows; empty where it is not
+// L of A = L L^T, the lower triangle in rows of `n`; `a(i, j)` gives A for j <= i. Empty where A is
+// not positive definite.
+template <typename F>
+std::vector<double> cholesky(int64_t n, F&& a) {
+  std::vector<double> l(static_cast<size_t>(n * n), 0.0);
+  for (int64_t i = 0; i < n; ++i) {
+    double* row = &l[static_cast<size_t>(i * n)];
+    for (int64_t j = 0; j <= i; ++j) {
+      const double* other = &l[static_cast<size_t>(j * n)];
+      double dot = 0;
+      for (int64_t k = 0; k < j; ++k) dot += row[k] * other[k];
+      const double sum = a(i, j) - dot;
+      if (i == j && !(sum > 0)) return {};
+      row[j] = i == j ? std::sqrt(sum) : sum / other[j];
+    }
+  }
+  return l;
+}
+
+// The upper triangle U, in rows, of H^-1 = U^T U for the damped Gram matrix H; empty where H is not
 // positive definite.
 std::vector<double> inverse_factor(const Gram& gram, double damping) {
   const int64_t n = gram.size();
   const auto at = [n](int64_t i, int64_t j) { return static_cast<size_t>(i * n + j); };
-  // L of H = L L^T, lower triangle in rows.
-  std::vector<double> l(static_cast<size_t>(n * n), 0.0);
-  for (int64_t i = 0; i < n; ++i) {
-    for (int64_t j = 0; j <= i; ++j) {
-      double sum = gram.at(i, j) + (i == j ? damping : 0);
-      const double *a = &l[at(i, 0)], *b = &l[at(j, 0)];
-      double dot = 0;
-      for (int64_t k = 0; k < j; ++k) dot += a[k] * b[k];
-      sum -= dot;
-      if (i == j) {
-        if (!(sum > 0)) return {};
-        l[at(i, i)] = std::sqrt(sum);
-      } else {
-        l[at(i, j)] = sum / l[at(j, j)];
-      }
-    }
-  }
+  const std::vector<double> l =
+      cholesky(n, [&](int64_t i, int64_t j) { return gram.at(i, j) + (i == j ? damping : 0); });
+  if (l.empty()) return {};
   // M = L^-1, lower; H^-1 = M^T M.
   std::vector<double> m(static_cast<size_t>(n * n), 0.0);
   for (int64_t i = 0; i < n; ++i) {
@@ -68,8 +73,6 @@ std::vector<double> inverse_factor(const Gram& gram, double damping) {
     for (int64_t j = 0; j < i; ++j) row[j] *= scale;
     row[i] = scale;
   }
-  // The upper Cholesky factor of M^T M by the same from the other end: with J the reversal,
-  // H^-1 = U^T U, U upper, is what GPTQ calls Cholesky(H^-1)^T. U = (lower factor of H^-1)^T.
   std::vector<double> inverse(static_cast<size_t>(n * n), 0.0);
   for (int64_t k = 0; k < n; ++k) {
     const double* row = &m[at(k, 0)];
@@ -78,24 +81,10 @@ std::vector<double> inverse_factor(const Gram& gram, double damping) {
       for (int64_t j = 0; j <= i; ++j) to[j] += row[i] * row[j];
     }
   }
-  std::vector<double>& c = l;
-  std::ranges::fill(c, 0.0);
-  for (int64_t i = 0; i < n; ++i) {
-    for (int64_t j = 0; j <= i; ++j) {
-      const double *a = &c[at(i, 0)], *b = &c[at(j, 0)];
-      double dot = 0;
-      for (int64_t k = 0; k < j; ++k) dot += a[k] * b[k];
-      const double sum = inverse[at(i, j)] - dot;
-      if (i == j) {
-        if (!(sum > 0)) return {};
-        c[at(i, i)] = std::sqrt(sum);
-      } else {
-        c[at(i, j)] = sum / c[at(j, j)];
-      }
-    }
-  }
-  std::vector<double> u(static_cast<size_t>(n * n), 0.0);
-  for (int64_t i = 0; i < n; ++i) {
+  const std::vector<double> c =
+      cholesky(n, [&](int64_t i, int64_t j) { return inverse[at(i, j)]; });
+  std::vector<double> u(c.size(), 0.0);
+  for (int64_t i = 0; i < n && !c.empty(); ++i) {
     for (int64_t j = i; j < n; ++j) u[at(i, j)] = c[at(j, i)];
   }
   return u;
