@@ -6,7 +6,6 @@
 
 #include "apps/common/flags.h"
 #include "apps/common/project_flags.h"
-#include "apps/flows/check.h"
 #include "apps/flows/model_io.h"
 #include "apps/flows/placement.h"
 #include "libruntime/compile/registry.h"
@@ -14,6 +13,7 @@
 #include "libruntime/core/quant.h"
 #include "libruntime/core/text.h"
 #include "libruntime/report/json_text.h"
+#include "libruntime/session.h"
 #ifdef MNN_WITH_CONVERT
 #include "libconvert/convert.h"
 #endif

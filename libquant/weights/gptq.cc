@@ -1,5 +1,6 @@
 #include "libquant/weights/gptq.h"
 
+#include "libruntime/core/ops/axis.h"
 #include "libruntime/core/quant.h"
 
 namespace mnn {
@@ -124,12 +125,11 @@ void Gram::add(const Tensor& t, int axis, ThreadPool& pool) {
   const auto rank = static_cast<int>(t.rank());
   const int at = axis < 0 ? axis + rank : axis;
   if (at < 0 || at >= rank || t.dims()[static_cast<size_t>(at)] != size_) return;
-  int64_t inner = 1;
-  for (size_t d = static_cast<size_t>(at) + 1; d < t.rank(); ++d) inner *= t.dims()[d];
-  const int64_t outer = t.elements() / std::max<int64_t>(1, size_ * inner);
+  const AxisLines lines(t.dims(), static_cast<size_t>(at));
   const float* x = t.data<float>();
-  if (inner == 1) return add(x, outer, size_, 1, pool);
-  for (int64_t o = 0; o < outer; ++o) add(x + o * size_ * inner, inner, 1, inner, pool);
+  if (lines.inner == 1) return add(x, lines.outer, size_, 1, pool);
+  for (int64_t o = 0; o < lines.outer; ++o)
+    add(x + o * size_ * lines.inner, lines.inner, 1, lines.inner, pool);
 }
 
 bool is_matrix(const std::vector<int64_t>& dims, const GroupFormat& format) {

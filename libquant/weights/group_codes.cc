@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "libruntime/core/ops/axis.h"
 #include "libruntime/core/quant.h"
 
 namespace mnn {
@@ -28,52 +29,44 @@ DType code_type(const GroupFormat& f) {
 // Where the elements of each group lie.
 class Groups {
  public:
-  Groups(const std::vector<int64_t>& dims, const GroupFormat& f) : grouped_(f.group > 0) {
-    const auto split = [&](int axis, int64_t& outer, int64_t& extent, int64_t& inner) {
-      outer = inner = 1;
-      for (size_t d = 0; d < dims.size(); ++d) {
-        if (d < static_cast<size_t>(axis)) outer *= dims[d];
-        if (d > static_cast<size_t>(axis)) inner *= dims[d];
-      }
-      extent = dims[static_cast<size_t>(axis)];
-    };
-    split(f.axis, outer_, extent_, inner_);
-    scale_dims_ = dims;
-    if (grouped_) {
-      group_ = f.group;
-      parts_ = (extent_ + group_ - 1) / group_;
-      scale_dims_[static_cast<size_t>(f.axis)] = parts_;
-      count_ = outer_ * parts_ * inner_;
-    } else {
-      split(f.channel_axis, channel_outer_, channels_, channel_inner_);
-      scale_dims_ = {channels_};
-      count_ = channels_;
+  Groups(const std::vector<int64_t>& dims, const GroupFormat& f)
+      : lines_(dims, static_cast<size_t>(f.axis)),
+        channels_(dims, static_cast<size_t>(f.channel_axis)),
+        group_(f.group) {
+    if (group_ == 0) {
+      scale_dims_ = {channels_.size};
+      return;
     }
+    parts_ = (lines_.size + group_ - 1) / group_;
+    scale_dims_ = dims;
+    scale_dims_[static_cast<size_t>(f.axis)] = parts_;
   }
 
-  int64_t count() const { return count_; }
+  int64_t count() const {
+    return group_ == 0 ? channels_.size : lines_.outer * parts_ * lines_.inner;
+  }
   const std::vector<int64_t>& scale_dims() const { return scale_dims_; }
   // Index along the axis that importance goes by.
-  int64_t position(int64_t element) const { return element / inner_ % extent_; }
+  int64_t position(int64_t element) const { return element / lines_.inner % lines_.size; }
 
   template <typename F>
   void each(int64_t entry, F&& f) const {
-    if (!grouped_) {
-      for (int64_t o = 0; o < channel_outer_; ++o) {
-        for (int64_t i = 0; i < channel_inner_; ++i)
-          f((o * channels_ + entry) * channel_inner_ + i);
+    if (group_ == 0) {
+      for (int64_t o = 0; o < channels_.outer; ++o) {
+        for (int64_t i = 0; i < channels_.inner; ++i)
+          f((o * channels_.size + entry) * channels_.inner + i);
       }
       return;
     }
-    const int64_t i = entry % inner_, part = entry / inner_ % parts_, o = entry / inner_ / parts_;
-    const int64_t end = std::min(extent_, (part + 1) * group_);
-    for (int64_t k = part * group_; k < end; ++k) f((o * extent_ + k) * inner_ + i);
+    const int64_t inner = lines_.inner;
+    const int64_t i = entry % inner, part = entry / inner % parts_, o = entry / inner / parts_;
+    const int64_t end = std::min(lines_.size, (part + 1) * group_);
+    for (int64_t k = part * group_; k < end; ++k) f((o * lines_.size + k) * inner + i);
   }
 
  private:
-  bool grouped_;
-  int64_t outer_ = 1, extent_ = 1, inner_ = 1, group_ = 0, parts_ = 1, count_ = 0;
-  int64_t channel_outer_ = 1, channels_ = 1, channel_inner_ = 1;
+  AxisLines lines_, channels_;
+  int64_t group_, parts_ = 1;
   std::vector<int64_t> scale_dims_;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "libruntime/core/ops/axis.h"
 #include "libruntime/lower/node_view.h"
 
 namespace mnn {
@@ -44,14 +45,14 @@ void MeanSquare::add(const Tensor& t, int axis) {
   const int64_t extent = t.dims()[static_cast<size_t>(at)];
   if (sums_.empty()) sums_.assign(static_cast<size_t>(extent), 0);
   if (static_cast<int64_t>(sums_.size()) != extent) return;
-  int64_t inner = 1;
-  for (size_t d = static_cast<size_t>(at) + 1; d < t.rank(); ++d) inner *= t.dims()[d];
+  const int64_t inner = AxisLines(t.dims(), static_cast<size_t>(at)).inner;
   const float* x = t.data<float>();
   for (int64_t i = 0; i < t.elements(); ++i) {
     const auto v = static_cast<double>(x[i]);
     sums_[static_cast<size_t>(i / inner % extent)] += v * v;
   }
 }
+
 std::vector<float> MeanSquare::importance(int64_t extent) const {
   double mean = 0;
   for (const double s : sums_) mean += s;

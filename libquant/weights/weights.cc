@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "libruntime/core/ops/axis.h"
 #include "libruntime/core/quant.h"
 
 namespace mnn {
@@ -120,11 +121,8 @@ Result<QuantizedWeights> quantize_weights(const Tensor& weights, int axis, Weigh
                           std::to_string(axis));
   }
   const int64_t channels = weights.dims()[static_cast<size_t>(axis)];
-  int64_t inner = 1, outer = 1;
-  for (size_t d = 0; d < weights.rank(); ++d) {
-    if (d < static_cast<size_t>(axis)) outer *= weights.dims()[d];
-    if (d > static_cast<size_t>(axis)) inner *= weights.dims()[d];
-  }
+  const AxisLines lines(weights.dims(), static_cast<size_t>(axis));
+  const int64_t inner = lines.inner, outer = lines.outer;
   QuantizedWeights q;
   q.method = method;
   q.overflow_fix = fix.has_value();

@@ -5,6 +5,7 @@
 #include <limits>
 #include <set>
 
+#include "libruntime/core/entry_reader.h"
 #include "libruntime/core/half.h"
 #include "libruntime/core/io/file.h"
 #include "libruntime/core/ops/convert.h"
@@ -97,24 +98,11 @@ class Layout {
   int64_t elements_ = 0, extent_ = 1, inner_ = 1, group_ = 0;
 };
 
-// The factors of the entry last asked for: runs of elements share one.
-class EntryReader {
- public:
-  explicit EntryReader(const QuantParams& p) : p_(p) {}
-  void move_to(int64_t entry) {
-    if (entry == entry_) return;
-    entry_ = entry;
-    scale = p_.scale_at(entry);
-    zero_point = static_cast<double>(p_.zero_point_at(entry));
-    offset = p_.offset_at(entry);
-  }
-  float scale = 0, offset = 0;
-  double zero_point = 0;
-
- private:
-  const QuantParams& p_;
-  int64_t entry_ = -1;
-};
+// Whether codes are the numbers themselves.
+bool is_unscaled(const QuantParams& p) {
+  return p.axis < 0 && !p.zero_point.defined() && !p.offset.defined() && !p.super_scale.defined() &&
+         !p.super_offset.defined() && !p.codebook.defined() && !p.rotation && p.scale_at(0) == 1;
+}
 
 size_t super_index(const QuantParams& p, int64_t entry) {
   if (p.super_group == 0) return 0;
@@ -383,12 +371,6 @@ Result<Tensor> quantize_tensor(const Tensor& real, const QuantParams& params) {
   return out;
 }
 
-// Whether codes are the numbers themselves.
-static bool is_unscaled(const QuantParams& p) {
-  return p.axis < 0 && !p.zero_point.defined() && !p.offset.defined() && !p.super_scale.defined() &&
-         !p.super_offset.defined() && !p.codebook.defined() && !p.rotation && p.scale_at(0) == 1;
-}
-
 Result<Tensor> dequantize_tensor(const Tensor& stored, const QuantParams& params) {
   if (stored.dtype() != params.storage) {
     return invalid("expected stored type " + std::string(dtype_name(params.storage)) + ", found " +
@@ -398,8 +380,6 @@ Result<Tensor> dequantize_tensor(const Tensor& stored, const QuantParams& params
   MNN_ASSIGN_OR_RETURN(const Layout layout, Layout::of(params, stored.dims()));
   MNN_ASSIGN_OR_RETURN(Tensor out, Tensor::allocate(DType::kF32, stored.dims()));
   const StorageType& row = *find_storage(params.storage);
-  const float* codebook = params.codebook.defined() ? params.codebook.data<float>() : nullptr;
-  const bool shifted = params.offset.defined();
   EntryReader entry(params);
   float* y = out.data<float>();
   double codes[kChunk];
@@ -408,10 +388,7 @@ Result<Tensor> dequantize_tensor(const Tensor& stored, const QuantParams& params
         row.unpack(stored.raw(), begin, count, codes);
         for (int64_t j = 0; j < count; ++j) {
           entry.move_to(entries[j]);
-          const double code =
-              codebook ? static_cast<double>(codebook[static_cast<size_t>(codes[j])]) : codes[j];
-          const float scaled = static_cast<float>(code - entry.zero_point) * entry.scale;
-          y[begin + j] = shifted ? scaled + entry.offset : scaled;
+          y[begin + j] = entry.real(codes[j]);
         }
         return {};
       }));

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "libruntime/core/entry_reader.h"
+
 namespace mnn {
 
 std::optional<RowCodes> RowCodes::of(const Tensor& stored, const QuantParams& params) {
@@ -26,22 +28,14 @@ std::optional<RowCodes> RowCodes::of(const Tensor& stored, const QuantParams& pa
 void RowCodes::read(int64_t row, float* out) const {
   constexpr int64_t kChunk = 256;
   double codes[kChunk];
-  const float* codebook = params_.codebook.defined() ? params_.codebook.data<float>() : nullptr;
+  EntryReader entry(params_);
   for (int64_t part = 0; part < parts_; ++part) {
-    const int64_t entry = group_ > 0 ? row * parts_ + part : per_row_ ? row : 0;
-    const float scale = params_.scale_at(entry), zero = params_.zero_point_at(entry);
-    const float offset = params_.offset_at(entry);
-    const bool shifted = params_.offset.defined();
+    entry.move_to(group_ > 0 ? row * parts_ + part : per_row_ ? row : 0);
     const int64_t end = std::min(width_, (part + 1) * part_width());
     for (int64_t begin = part * part_width(); begin < end; begin += kChunk) {
       const int64_t count = std::min(kChunk, end - begin);
       storage_->unpack(stored_.raw(), row * width_ + begin, count, codes);
-      for (int64_t i = 0; i < count; ++i) {
-        const double code =
-            codebook ? static_cast<double>(codebook[static_cast<size_t>(codes[i])]) : codes[i];
-        const float scaled = static_cast<float>(code - static_cast<double>(zero)) * scale;
-        out[begin + i] = shifted ? scaled + offset : scaled;
-      }
+      for (int64_t i = 0; i < count; ++i) out[begin + i] = entry.real(codes[i]);
     }
   }
 }

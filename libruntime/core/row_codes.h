@@ -19,7 +19,7 @@ class RowCodes {
   void read(int64_t row, float* out) const;
 
  private:
-  // How many elements of a row share an entry, and the entry of a part of a row.
+  // How many elements of a row share an entry.
   int64_t part_width() const { return group_ > 0 ? group_ : width_; }
 
   Tensor stored_;

@@ -332,7 +332,6 @@ Status lower_product(Lowering& l, const Node& node, const Product& p) {
       if (all.rank() == 1) all = with_trailing_one(all);
       o.g.b_offsets = batch_offsets(all, batch);
     }
-    weight_bytes = product(b_dims) * 4;
     const Value& b = l.graph().value(p.b);
     if (b.quant && takes_codes(*b.quant, b_dims, p.b_transposed)) {
       weight_bytes = b.data.bytes();
@@ -340,6 +339,7 @@ Status lower_product(Lowering& l, const Node& node, const Product& p) {
       MNN_ASSIGN_OR_RETURN(
           kernel, make_gemm_codes(o.g, codes, p.bias_data(), part.epilogue, l.kernel_options()));
     } else {
+      weight_bytes = product(b_dims) * 4;
       MNN_ASSIGN_OR_RETURN(kernel, make_gemm_f32(o.g, l.weights(p.b), p.bias_data(), part.epilogue,
                                                  l.kernel_options()));
     }

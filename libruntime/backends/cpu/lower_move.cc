@@ -190,27 +190,41 @@ Status gather_known(Lowering& l, const Node& node, size_t axis, const std::vecto
   return l.define_view(node, *view);
 }
 
+// A step that calls put(run, i, row) for each row i of y: the row of the table, or of the i-th of
+// `outer` tables one after the other, that the index says. `extent` rows a table.
+template <typename F>
+Step& add_gather_step(Lowering& l, const char* kernel, std::span<const Array> in, const Array& at,
+                      const Array& y, int64_t work, int64_t outer, int64_t extent, F put) {
+  const Array out[] = {y};
+  Step& step = l.add_step(kernel, in, out, work, nullptr);
+  const int64_t count = at.elements();
+  step.run = [=, parts = step.parts](const Run& run, int, int part) {
+    const Range r = part_of(outer * count, part, parts);
+    for (int64_t i = r.begin; i < r.end; ++i) {
+      const int64_t given = at.dtype == DType::kI64 ? run.data<int64_t>(at)[i % count]
+                                                    : run.data<int32_t>(at)[i % count];
+      const int64_t index = given < 0 ? given + extent : given;
+      if (index < 0 || index >= extent) {
+        run.fail_index("an index is out of range", i % count, given, extent);
+        return;
+      }
+      put(run, i, i / count * extent + index);
+    }
+  };
+  return step;
+}
+
 // Rows of a table in codes: those that are asked for become real, the table never.
 Status gather_rows(Lowering& l, const Node& node, const RowCodes& table) {
   const ValueId yv = node.outputs[0];
   MNN_ASSIGN_OR_RETURN(const Array at,
                        l.real(node.inputs[1], row_major(l.dims(node.inputs[1]).size())));
   const Array y = l.allocate(DType::kF32, l.dims(yv), row_major(l.dims(yv).size()));
-  const Array in[] = {at}, out[] = {y};
-  Step& step = l.add_step("gather_codes", in, out, y.elements(), nullptr);
-  step.run = [=, parts = step.parts](const Run& run, int, int part) {
-    const Range r = part_of(at.elements(), part, parts);
-    for (int64_t i = r.begin; i < r.end; ++i) {
-      const int64_t given =
-          at.dtype == DType::kI64 ? run.data<int64_t>(at)[i] : run.data<int32_t>(at)[i];
-      const int64_t index = given < 0 ? given + table.rows() : given;
-      if (index < 0 || index >= table.rows()) {
-        run.fail_index("an index is out of range", i, given, table.rows());
-        return;
-      }
-      table.read(index, run.data<float>(y) + i * table.width());
-    }
-  };
+  const Array in[] = {at};
+  add_gather_step(l, "gather_codes", in, at, y, y.elements(), 1, table.rows(),
+                  [=](const Run& run, int64_t i, int64_t row) {
+                    table.read(row, run.data<float>(y) + i * table.width());
+                  });
   return l.finish(node, y);
 }
 
@@ -232,28 +246,16 @@ Status lower_gather(Lowering& l, const Node& node) {
   }
   MNN_ASSIGN_OR_RETURN(const Array at,
                        l.real(node.inputs[1], row_major(l.dims(node.inputs[1]).size())));
-  const int64_t extent = x.dims[axis], count = at.elements();
   const int64_t outer = product(std::span(x.dims).first(axis));
   const int64_t row = product(std::span(x.dims).subspan(axis + 1)) * x.item_bytes();
   const Array y = l.allocate(x.dtype, l.dims(yv), row_major(l.dims(yv).size()), grid);
-  const Array in[] = {x, at}, out[] = {y};
-  Step& step = l.add_step("gather", in, out, y.bytes() / 8, nullptr);
+  const Array in[] = {x, at};
+  Step& step = add_gather_step(l, "gather", in, at, y, y.bytes() / 8, outer, x.dims[axis],
+                               [=](const Run& run, int64_t i, int64_t source) {
+                                 std::memcpy(run.bytes(y) + i * row, run.bytes(x) + source * row,
+                                             static_cast<size_t>(row));
+                               });
   step.info.bytes -= x.bytes() - std::min(x.bytes(), y.bytes());
-  step.run = [=, parts = step.parts](const Run& run, int, int part) {
-    const Range r = part_of(outer * count, part, parts);
-    const std::byte* from = run.bytes(x);
-    std::byte* to = run.bytes(y) + r.begin * row;
-    for (int64_t i = r.begin; i < r.end; ++i, to += row) {
-      const int64_t given = at.dtype == DType::kI64 ? run.data<int64_t>(at)[i % count]
-                                                    : run.data<int32_t>(at)[i % count];
-      const int64_t index = given < 0 ? given + extent : given;
-      if (index < 0 || index >= extent) {
-        run.fail_index("an index is out of range", i % count, given, extent);
-        return;
-      }
-      std::memcpy(to, from + (i / count * extent + index) * row, static_cast<size_t>(row));
-    }
-  };
   return l.finish(node, y);
 }
 
