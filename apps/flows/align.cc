@@ -59,21 +59,12 @@ std::vector<size_t> structural_twins(const Graph& ref_graph, const std::vector<L
   return twin;
 }
 
-// The first layer of that name.
-Result<size_t> find_layer(const std::vector<Layer>& layers, const std::string& name,
-                          const char* side) {
-  std::vector<std::string> names;
-  for (size_t i = 0; i < layers.size(); ++i) {
-    if (layers[i].name == name) return i;
-    names.push_back(layers[i].name);
-  }
-  return no_such_layer(side, "layer", names, name);
-}
-
 }  // namespace
 
-Status no_such_layer(const std::string& side, const std::string& what,
-                     const std::vector<std::string>& names, const std::string& name) {
+Result<size_t> find_name(const std::vector<std::string>& names, const std::string& name,
+                         const std::string& side, const std::string& what) {
+  const auto at = std::ranges::find(names, name);
+  if (at != names.end()) return static_cast<size_t>(at - names.begin());
   const std::string near = nearest(names, name);
   return usage_error("--align: " + side + " has no " + what + " '" + name + "'" +
                      (near.empty() ? "" : "; did you mean " + near + "?"));
@@ -134,9 +125,15 @@ Result<std::vector<AlignedLayers>> align_layers(const Graph& ref_graph,
   };
   const Groups ref_names = group(ref, layer_name), test_names = group(test, layer_name);
   std::vector<bool> told(test.size(), false);
+  const auto names_of = [](const std::vector<Layer>& layers) {
+    std::vector<std::string> names;
+    for (const Layer& l : layers) names.push_back(l.name);
+    return names;
+  };
+  const std::vector<std::string> ref_in_order = names_of(ref), test_in_order = names_of(test);
   for (const auto& [r, t] : by_hand) {
-    MNN_ASSIGN_OR_RETURN(const size_t in_ref, find_layer(ref, r, "REF"));
-    MNN_ASSIGN_OR_RETURN(const size_t in_test, find_layer(test, t, "TEST"));
+    MNN_ASSIGN_OR_RETURN(const size_t in_ref, find_name(ref_in_order, r, "REF", "layer"));
+    MNN_ASSIGN_OR_RETURN(const size_t in_test, find_name(test_in_order, t, "TEST", "layer"));
     join(in_ref, in_test);
     told[in_test] = true;
   }

@@ -16,9 +16,11 @@ using NamePairs = std::vector<std::pair<std::string, std::string>>;
 // when it is none.
 Result<NamePairs> read_name_pairs(const std::string& path);
 
-// kUsage: `side` has no such layer among `names`, or node (`what`).
-Status no_such_layer(const std::string& side, const std::string& what,
-                     const std::vector<std::string>& names, const std::string& name);
+// The first of `names` that is `name`. kUsage where there is none: `side` has no such layer, or
+// node
+// (`what`).
+Result<size_t> find_name(const std::vector<std::string>& names, const std::string& name,
+                         const std::string& side, const std::string& what);
 
 struct AlignedLayers {
   enum class By { kName, kStructure, kHand };

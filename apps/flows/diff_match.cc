@@ -189,20 +189,18 @@ NodeMatch match_structure(const Graph& a, const Graph& b) {
 }
 
 Result<NodePairs> find_nodes(const Graph& a, const Graph& b, const NamePairs& names) {
-  const auto find = [](const Graph& g, const std::string& name,
-                       const char* side) -> Result<NodeId> {
+  if (names.empty()) return NodePairs();
+  const auto names_of = [](const Graph& g) {
     std::vector<std::string> all;
-    for (size_t i = 0; i < g.nodes.size(); ++i) {
-      all.push_back(display_name(g, g.nodes[i]));
-      if (all.back() == name) return static_cast<NodeId>(i);
-    }
-    return no_such_layer(side, "node", all, name);
+    for (const Node& node : g.nodes) all.push_back(display_name(g, node));
+    return all;
   };
+  const std::vector<std::string> in_a = names_of(a), in_b = names_of(b);
   NodePairs pairs;
-  for (const auto& [in_a, in_b] : names) {
-    MNN_ASSIGN_OR_RETURN(const NodeId n, find(a, in_a, "A"));
-    MNN_ASSIGN_OR_RETURN(const NodeId m, find(b, in_b, "B"));
-    pairs.emplace_back(n, m);
+  for (const auto& [of_a, of_b] : names) {
+    MNN_ASSIGN_OR_RETURN(const size_t n, find_name(in_a, of_a, "A", "node"));
+    MNN_ASSIGN_OR_RETURN(const size_t m, find_name(in_b, of_b, "B", "node"));
+    pairs.emplace_back(static_cast<NodeId>(n), static_cast<NodeId>(m));
   }
   return pairs;
 }
