@@ -147,6 +147,11 @@ int main(int argc, char** argv) {
          "--zero-points", [&f](const std::string& v) { f.symmetric = v == "off"; },
          "w8 to w2: a zero point per scale, or none; default: off for w8 alone")
       ->check(CLI::IsMember({"on", "off"}));
+  app.add_option_function<std::string>(
+         "--activations", [&f](const std::string& v) { f.int8_activations = v == "int8"; },
+         "w8 to w2: what MatMul and Gemm multiply their codes by: the floats, or rows quantized to "
+         "int8 as they come, which is faster; default: float")
+      ->check(CLI::IsMember({"float", "int8"}));
   app.add_option(
          "--level", f.level,
          "w8 to w2: fast takes scales from the range of the weights, default searches them, best "

@@ -39,6 +39,7 @@ struct QuantOptions {
   // channel for w8, else 32.
   std::optional<int64_t> group_size;
   std::optional<bool> symmetric;  // without zero points; default: w8 alone
+  bool int8_activations = false;  // rows that meet codes in MatMul and Gemm, as they come
   // Scales from the range alone; searched; and GPTQ on what the calibration samples show.
   enum class Level { kFast, kDefault, kBest };
   Level level = Level::kDefault;

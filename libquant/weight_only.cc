@@ -9,6 +9,7 @@
 
 #include "libquant/judge.h"
 #include "libquant/measure/node_graph.h"
+#include "libquant/weights/activation_bits.h"
 #include "libquant/weights/gptq.h"
 #include "libquant/weights/weight_role.h"
 #include "libruntime/core/op.h"
@@ -59,6 +60,7 @@ class WeightQuantizer {
     MNN_RETURN_IF_ERROR(encode_with_inputs(first_of(split.calibration, kGramSamples)));
     result_.graph = graph_;
     MNN_RETURN_IF_ERROR(encode(result_.graph, true));
+    set_activations(result_.graph);
     report.method = method();
     if (!measured) {
       report.warnings.push_back("without samples nothing was measured");
@@ -85,7 +87,12 @@ class WeightQuantizer {
                        : inputs_seen_ ? "searched, weighed"
                                       : "searched";
     text += format_.group > 0 ? ", groups of " + std::to_string(format_.group) : ", per channel";
-    return text + (format_.symmetric ? ", symmetric" : "");
+    if (format_.symmetric) text += ", symmetric";
+    return text + (options_.int8_activations ? ", int8 activations" : "");
+  }
+
+  void set_activations(Graph& graph) const {
+    if (options_.int8_activations) set_activation_bits(graph);
   }
 
   bool keeps(const std::string& name) {
@@ -400,6 +407,7 @@ class WeightQuantizer {
       progress("contributions", i, layers.size());
       Graph alone = graph_;
       put_codes(alone, targets_[i]);
+      set_activations(alone);
       MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(std::move(alone), run_));
       MNN_ASSIGN_OR_RETURN(const auto outputs, run_all(*session, samples));
       MNN_ASSIGN_OR_RETURN(const auto errors, slice_errors(judge_.judged(), reference, outputs));
@@ -445,6 +453,7 @@ class WeightQuantizer {
         value.data = real.data;
         value.quant.reset();
       }
+      set_activations(graph);
       told.layers.push_back(result_.report.layers[k].name);
       float_macs += static_cast<double>(result_.report.layers[k].macs);
       MNN_ASSIGN_OR_RETURN(told.reached, reached(graph));

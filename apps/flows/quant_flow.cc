@@ -147,6 +147,7 @@ Status check_scheme_flags(const QuantFlow& flow) {
     constexpr const char* kOf = "weight-only schemes (w8 to w2)";
     MNN_RETURN_IF_ERROR(refuse(flow.group_size.has_value(), "--group-size", kOf));
     MNN_RETURN_IF_ERROR(refuse(flow.symmetric.has_value(), "--zero-points", kOf));
+    MNN_RETURN_IF_ERROR(refuse(flow.int8_activations, "--activations", kOf));
     MNN_RETURN_IF_ERROR(refuse(flow.level != "default", "--level", kOf));
     return refuse(!flow.keep_float.empty(), "--keep-float", kOf);
   }
@@ -165,6 +166,7 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
   options.scheme = flow.scheme;
   options.group_size = flow.group_size;
   options.symmetric = flow.symmetric;
+  options.int8_activations = flow.int8_activations;
   options.level = flow.level == "fast"   ? QuantOptions::Level::kFast
                   : flow.level == "best" ? QuantOptions::Level::kBest
                                          : QuantOptions::Level::kDefault;

@@ -23,6 +23,7 @@ struct QuantFlow {
   // Of weight-only schemes, as in QuantOptions.
   std::optional<int64_t> group_size;
   std::optional<bool> symmetric;
+  bool int8_activations = false;
   std::string level = "default";  // "fast", "best"
   std::vector<std::string> keep_float;
   bool requantize = false;  // a model that is quantized already: what of it is not

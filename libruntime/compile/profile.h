@@ -13,18 +13,20 @@ namespace mnn {
 
 // What the products of a step are computed in: of what the operands are, and what sums are kept in.
 enum class ComputeForm : uint8_t {
-  kNone,   // the step has no products
-  kF32,    // floats
-  kF64,    // doubles
-  kI32,    // integers, element by element
-  kU8xS8,  // unsigned bytes times constant signed bytes, exact in i32
-  kU8xU8,  // two computed matrices of bytes, exact in i32
+  kNone,      // the step has no products
+  kF32,       // floats
+  kF64,       // doubles
+  kI32,       // integers, element by element
+  kU8xS8,     // unsigned bytes times constant signed bytes, exact in i32
+  kU8xU8,     // two computed matrices of bytes, exact in i32
+  kS8xCodes,  // rows quantized to bytes as they come times weights in codes, exact within groups
 };
-// "none", "f32", "f64", "i32", "u8xs8", "u8xu8".
+// "none", "f32", "f64", "i32", "u8xs8", "u8xu8", "s8xcodes".
 std::string_view form_name(ComputeForm form);
 // Whether an int8 kernel computes it.
 inline bool is_int8(ComputeForm form) {
-  return form == ComputeForm::kU8xS8 || form == ComputeForm::kU8xU8;
+  return form == ComputeForm::kU8xS8 || form == ComputeForm::kU8xU8 ||
+         form == ComputeForm::kS8xCodes;
 }
 
 // One line of a profile: what one step of an executable did.

@@ -34,6 +34,7 @@ std::string_view form_name(ComputeForm form) {
     case ComputeForm::kI32: return "i32";
     case ComputeForm::kU8xS8: return "u8xs8";
     case ComputeForm::kU8xU8: return "u8xu8";
+    case ComputeForm::kS8xCodes: return "s8xcodes";
   }
   return "";
 }

@@ -54,7 +54,8 @@ inline constexpr OpTraits kReduces{1u << 6};
 // The outputs depend on the type and shape of the inputs alone.
 inline constexpr OpTraits kReadsShape{1u << 7};
 // A layer: the product of the first input with weights, the second, plus a bias, the third; linear
-// in the first and in the weights. Its kernels apply post-ops to what they store.
+// in the first (but for the rounding that activation_bits asks for) and in the weights. Its kernels
+// apply post-ops to what they store.
 inline constexpr OpTraits kLinear{1u << 8};
 // No float it makes is below 0.
 inline constexpr OpTraits kNonNegative{1u << 9};

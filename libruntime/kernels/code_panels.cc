@@ -1,9 +1,9 @@
 #include "libruntime/kernels/code_panels.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "libruntime/core/storage.h"
-#include "libruntime/kernels/kernel_table.h"
 
 namespace mnn {
 namespace {
@@ -11,6 +11,24 @@ namespace {
 int codes_per_byte(DType storage) {
   const int bits = find_storage(storage)->bits;
   return bits <= 2 ? 4 : bits <= 4 ? 2 : 1;
+}
+
+// Signed codes are kept from 0 on, their zero points with them.
+float raise_of(DType storage) {
+  const double low = find_storage(storage)->low;
+  return low < 0 ? static_cast<float>(-low) : 0;
+}
+
+constexpr int64_t kMostInPart = 32768;  // times 255 times 127 stays below 2^31
+
+// The zero point that all entries have, where it is whole.
+std::optional<int32_t> common_zero(const QuantParams& q) {
+  const float first = q.zero_point_at(0);
+  if (first != std::floor(first) || std::fabs(first) > 255) return std::nullopt;
+  for (int64_t i = 1; q.zero_point.defined() && i < q.zero_point.elements(); ++i) {
+    if (q.zero_point_at(i) != first) return std::nullopt;
+  }
+  return static_cast<int32_t>(first);
 }
 
 }  // namespace
@@ -30,14 +48,25 @@ bool takes_codes(const QuantParams& q, const std::vector<int64_t>& dims, bool tr
   return q.group > 0 ? q.axis == along_k && q.group % 4 == 0 : q.axis == along_n;
 }
 
+bool takes_codes_int8(const QuantParams& q, const std::vector<int64_t>& dims, bool transposed) {
+  if (!takes_codes(q, dims, transposed)) return false;
+  const int64_t k = dims[dims.size() - (transposed ? 1 : 2)];
+  return q.group > 0 ? q.group % 16 == 0 && q.group <= kMostInPart : k <= kMostInPart;
+}
+
 CodePanels::CodePanels(const WeightCodes& codes, std::span<const Panel> panels, int lanes,
-                       int64_t k, int64_t n)
+                       int64_t k, int64_t n, CodeOrder order)
     : k_(k),
       n_(n),
       group_(codes.params.group > 0 ? codes.params.group : k),
       parts_((k + group_ - 1) / std::max<int64_t>(1, group_)),
       per_byte_(codes_per_byte(codes.params.storage)),
-      shifted_(codes.params.offset.defined()) {
+      order_(order),
+      offset_(codes.params.offset.defined()),
+      zero_(common_zero(codes.params)) {
+  if (zero_) *zero_ += static_cast<int32_t>(raise_of(codes.params.storage));
+  const bool words = order == CodeOrder::kWords;
+  if (words && offset_) zero_.reset();  // both become shifts
   const auto take = [&](int64_t bytes) {
     const int64_t at = bytes_;
     bytes_ = round_up(bytes_ + bytes, 64);
@@ -45,25 +74,26 @@ CodePanels::CodePanels(const WeightCodes& codes, std::span<const Panel> panels, 
   };
   for (const Panel& p : panels) {
     Place place{p.n0, p.width, int64_t{p.vectors} * lanes, 0, 0, 0, 0};
-    place.codes = take((k_ + per_byte_ - 1) / per_byte_ * place.columns);
+    const int64_t rows = words ? padded_k() : k_;
+    place.codes = take((rows + per_byte_ - 1) / per_byte_ * place.columns);
     place.scale = take(parts_ * place.columns * 4);
-    place.zero = take(parts_ * place.columns * 4);
-    if (shifted_) place.offset = take(parts_ * place.columns * 4);
+    if (!zero_) place.zero = take(parts_ * place.columns * 4);
+    if (!words && offset_) place.offset = take(parts_ * place.columns * 4);
     places_.push_back(place);
   }
 }
 
 std::string CodePanels::layout(const KernelTable& table) const {
-  return layout_of(
-      table, "codes",
-      {places_.empty() ? 0 : places_.front().columns, n_, k_, group_, per_byte_, shifted_});
+  return layout_of(table, order_ == CodeOrder::kWords ? "words of codes" : "codes",
+                   {places_.empty() ? 0 : places_.front().columns, n_, k_, group_, per_byte_,
+                    zero_.has_value(), offset_});
 }
 
 Status CodePanels::pack(const WeightCodes& codes, float alpha, std::byte* block) const {
   const QuantParams& q = codes.params;
   const StorageType& row = *find_storage(q.storage);
-  // Signed codes are kept from 0 on, their zero points with them.
-  const double raise = row.low < 0 ? -row.low : 0;
+  const double raise = raise_of(q.storage);
+  const bool words = order_ == CodeOrder::kWords;
   const auto read = [&](int64_t k, int64_t n, int64_t count, double* to) {
     // `count` codes from (k, n) on along the stored rows.
     row.unpack(codes.stored.raw(), codes.transposed ? n * k_ + k : k * n_ + n, count, to);
@@ -71,8 +101,10 @@ Status CodePanels::pack(const WeightCodes& codes, float alpha, std::byte* block)
   std::vector<double> line(static_cast<size_t>(codes.transposed ? k_ : n_));
   const int bits = 8 / per_byte_;
   const auto put = [&](const Place& p, int64_t k, int64_t column, double code) {
-    std::byte& byte = block[p.codes + k / per_byte_ * p.columns + column];
-    byte |= static_cast<std::byte>(static_cast<int>(code + raise) << (k % per_byte_ * bits));
+    // Rows side by side in a word, and in a byte.
+    const int64_t beside = words ? 4 : 1, rows = beside * per_byte_;
+    std::byte& byte = block[p.codes + (k / rows * p.columns + column) * beside + k % beside];
+    byte |= static_cast<std::byte>(static_cast<int>(code + raise) << (k % rows / beside * bits));
   };
   for (const Place& p : places_) {
     if (codes.transposed) {
@@ -98,28 +130,47 @@ Status CodePanels::pack(const WeightCodes& codes, float alpha, std::byte* block)
                                                  : part * n_ + n;
         const int64_t at = part * p.columns + c;
         scale[at] = q.scale_at(entry) * alpha;
-        zero[at] = q.zero_point_at(entry) + static_cast<float>(raise);
-        if (shifted_) offset[at] = q.offset_at(entry) * alpha;
+        const float from = q.zero_point_at(entry) + static_cast<float>(raise);
+        if (!words && offset_) offset[at] = q.offset_at(entry) * alpha;
+        if (zero_) continue;
+        zero[at] = words ? from * scale[at] - q.offset_at(entry) * alpha : from;
       }
     }
   }
   return {};
 }
 
-void CodePanels::unpack(const KernelTable& table, const std::byte* block, size_t i,
-                        float* out) const {
+PanelCodes CodePanels::panel(const std::byte* block, size_t i) const {
   const Place& p = places_[i];
-  UnpackCodes u;
+  PanelCodes u;
   u.codes = reinterpret_cast<const uint8_t*>(block + p.codes);
   u.per_byte = per_byte_;
   u.k = k_;
   u.group = group_;
   u.columns = p.columns;
   u.scale = reinterpret_cast<const float*>(block + p.scale);
-  u.zero = reinterpret_cast<const float*>(block + p.zero);
-  u.offset = shifted_ ? reinterpret_cast<const float*>(block + p.offset) : nullptr;
-  u.out = out;
-  table.unpack_codes(u);
+  u.zero = zero_ ? nullptr : reinterpret_cast<const float*>(block + p.zero);
+  u.offset = offset_ ? reinterpret_cast<const float*>(block + p.offset) : nullptr;
+  u.common_zero = static_cast<float>(zero_.value_or(0));
+  return u;
+}
+
+CodeKind CodePanels::kind() const {
+  return per_byte_ == 4 ? kPairCodes : per_byte_ == 2 ? kNibbleCodes : kByteCodes;
+}
+
+TileCodes CodePanels::tile(const std::byte* block, size_t i) const {
+  const Place& p = places_[i];
+  TileCodes t;
+  t.parts = parts_;
+  t.blocks = padded_k() / (4 * per_byte_);
+  t.part_blocks = ceil_div(group_, 4 * per_byte_);
+  t.codes = reinterpret_cast<const uint8_t*>(block + p.codes);
+  t.scale = reinterpret_cast<const float*>(block + p.scale);
+  t.shift = zero_ ? nullptr : reinterpret_cast<const float*>(block + p.zero);
+  t.zero = zero_.value_or(0);
+  t.columns = p.columns;
+  return t;
 }
 
 }  // namespace mnn

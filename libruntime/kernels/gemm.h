@@ -33,6 +33,12 @@ Result<MatrixKernelPtr> make_gemm_codes(const GemmGeometry& geometry, const Weig
                                         const float* bias, const Epilogue& epilogue,
                                         const KernelOptions& options);
 
+// The same with the rows of A quantized to s8 in each run, each with its own scale (QuantizeRow of
+// kernel_table.h); takes_codes_int8(). Sums are exact within the rows of B that share a scale.
+Result<MatrixKernelPtr> make_gemm_codes_int8(const GemmGeometry& geometry, const WeightCodes& b,
+                                             const float* bias, const Epilogue& epilogue,
+                                             const KernelOptions& options);
+
 // B comes with each run in KernelArgs::b and is packed into scratch.
 Result<MatrixKernelPtr> make_matmul_f32(const GemmGeometry& geometry, const float* bias,
                                         const Epilogue& epilogue, const KernelOptions& options);

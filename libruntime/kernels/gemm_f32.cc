@@ -82,7 +82,12 @@ class BatchedGemmF32 final : public MatrixKernel {
       TileF32 t;
       t.w_stride = int64_t{p.vectors} * table_.lanes;
       if (codes_ != nullptr) {
-        code_panels_.unpack(table_, codes_, static_cast<size_t>(u % panel_count), panel_scratch);
+        const PanelCodes codes = code_panels_.panel(codes_, static_cast<size_t>(u % panel_count));
+        if (few_rows()) {
+          run_few(p, item, rows, args, pointers, y_offset, codes);
+          continue;
+        }
+        table_.unpack_codes(codes, panel_scratch);
         t.w = panel_scratch;
       } else {
         t.w = panel(p, item, static_cast<const float*>(args.b), panel_scratch, &t.w_stride);
@@ -140,6 +145,41 @@ class BatchedGemmF32 final : public MatrixKernel {
     }
   }
 
+  // Whether codes are unpacked in registers.
+  bool few_rows() const { return g_.m <= 2 * kMostFewRows && !code_panels_.has_offsets(); }
+
+  void run_few(const Panel& p, size_t item, const Range& rows, const KernelArgs& args,
+               const float** pointers, const int64_t* y_offset, const PanelCodes& codes) const {
+    const float* a = static_cast<const float*>(args.x) + g_.a_offsets[item];
+    const int64_t at = (static_cast<int64_t>(item) * g_.m + rows.begin) * g_.c_stride + p.n0;
+    for (int64_t r = 0; r < rows.size(); ++r) pointers[r] = a + (rows.begin + r) * g_.a_stride;
+    FewRows f;
+    f.w = codes;
+    f.bias = bias_ + p.column;
+    f.y = static_cast<float*>(args.y) + at;
+    const float* residual =
+        epilogue_.residual ? static_cast<const float*>(args.residual) + at : nullptr;
+    f.residual = post_.add_residual ? residual : nullptr;
+    f.low = post_.low;
+    f.high = post_.high;
+    f.n = p.width;
+    for_tiles(rows.size(), kMostFewRows, [&](int64_t first, int64_t count) {
+      f.a = pointers + first;
+      f.y_offset = y_offset + first;
+      table_.few_rows[count](f);
+    });
+    finish_rows(p, rows.size(), residual, y_offset, f.y);
+  }
+
+  // What the tiles leave of the epilogue, for rows from `y` on.
+  void finish_rows(const Panel& p, int64_t rows, const float* residual, const int64_t* y_offset,
+                   float* y) const {
+    if (!post_.any_pass()) return;
+    for (int64_t r = 0; r < rows; ++r)
+      run_post_pass(table_, epilogue_, post_, residual ? residual + y_offset[r] : nullptr,
+                    y + y_offset[r], p.width);
+  }
+
   const float* panel(const Panel& p, size_t item, const float* b, float* scratch,
                      int64_t* stride) const {
     if (!slot_.empty()) return packed_ + (slot_[item] * columns_ + p.column) * g_.k;
@@ -185,10 +225,7 @@ class BatchedGemmF32 final : public MatrixKernel {
           tile[count](t);
         });
       }
-      if (!post_.any_pass()) continue;
-      for (int64_t r = 0; r < block.size(); ++r)
-        run_post_pass(table_, epilogue_, post_, residual ? residual + y_offset[r] : nullptr,
-                      y + y_offset[r], p.width);
+      finish_rows(p, block.size(), residual, y_offset, y);
     }
   }
 

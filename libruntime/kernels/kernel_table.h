@@ -30,16 +30,79 @@ struct TileF32 {
   int64_t n = 0;
 };
 
-// A panel of weights in codes: out[k][c] = (code - zero) * scale + offset.
-struct UnpackCodes {
+// A panel of weights in codes: w[k][c] = (code - zero) * scale + offset.
+struct PanelCodes {
   const uint8_t* codes = nullptr;  // [k / per_byte, rounded up][columns]
   int per_byte = 1;                // 1, 2, 4: rows that share a byte, the first in the lowest bits
   int64_t k = 0, group = 0;        // rows; rows that share a scale, a multiple of per_byte
   int64_t columns = 0;             // a multiple of lanes
   const float* scale = nullptr;    // [k / group, rounded up][columns]
-  const float* zero = nullptr;     // likewise
+  const float* zero = nullptr;     // likewise; null: common_zero
   const float* offset = nullptr;   // likewise; may be null
-  float* out = nullptr;            // [k][columns]
+  float common_zero = 0;
+};
+
+// A few rows times such a panel without offsets, unpacked in registers: as a TileF32 of one tap.
+constexpr int kMostFewRows = 4;
+struct FewRows {
+  PanelCodes w;
+  const float* const* a = nullptr;  // [rows]
+  const float* bias = nullptr;      // [columns]
+  const int64_t* y_offset = nullptr;
+  float* y = nullptr;
+  const float* residual = nullptr;
+  float low = 0, high = 0;
+  int64_t n = 0;
+};
+
+// A tile of a product of rows of s8 with a panel of codes, summed exactly per part (rows of B that
+// share a scale): y[m][0..n) = clamp(bias + a_scale[m] * sum over parts of
+// (scale * (sum of a * (code - zero)) - shift * (sum of a)) [+ residual]).
+// Codes lie in blocks of 4 * planes rows: [blocks][columns] words of 32 bits, byte j of a word with
+// row 4 * p + j of its block at bit p * 8 / planes.
+struct TileCodes {
+  const int8_t* a = nullptr;  // rows a_stride apart, zeros behind k up to whole blocks
+  int64_t a_stride = 0;
+  const float* a_scale = nullptr;   // [rows]
+  const int32_t* a_sums = nullptr;  // [rows][parts]
+  int64_t blocks = 0, part_blocks = 0, parts = 0;
+  const uint8_t* codes = nullptr;
+  const float* scale = nullptr;  // [parts][columns]
+  const float* shift = nullptr;  // likewise; may be null
+  int32_t zero = 0;
+  int64_t columns = 0;  // of the panel
+  const float* bias = nullptr;
+  const int64_t* y_offset = nullptr;  // these as in TileF32
+  float* y = nullptr;
+  const float* residual = nullptr;
+  float low = 0, high = 0;
+  int64_t n = 0;
+};
+
+// How the codes of a TileCodes lie: bytes; bytes of 15 at most; two and four codes a byte.
+enum CodeKind { kByteCodes, kSmallCodes, kNibbleCodes, kPairCodes, kCodeKinds };
+constexpr int planes_of(CodeKind kind) {
+  return kind == kPairCodes ? 4 : kind == kNibbleCodes ? 2 : 1;
+}
+using TileCodesFn = void (*)(const TileCodes&);
+// Tiles are 1, 2 or 4 registers wide, up to the width of a panel.
+constexpr int kMostCodeVectors = 4;
+struct CodeTiles {
+  int vectors = 0;                      // of a panel
+  int rows[kMostCodeVectors + 1] = {};  // most rows there are for a width
+  TileCodesFn tile[kCodeKinds][kMostCodeVectors + 1][kMaxTileRows + 1] = {};
+};
+
+// One row to s8, symmetric: q = round_half_even(x * (127 / largest |x|)), scale = largest / 127.
+// A row without a finite largest |x| has the scale NaN and codes of 0; one of next to nothing
+// (below 1e-30) has the scale 0.
+struct QuantizeRow {
+  const float* x = nullptr;
+  int64_t k = 0, padded = 0;  // codes behind k are 0
+  int64_t part = 0, parts = 0;
+  int8_t* q = nullptr;
+  float* scale = nullptr;   // [1]
+  int32_t* sums = nullptr;  // [parts] of the codes
 };
 
 // Any number of rows of a product in double: y[m][0..n) = alpha * sum over k of a[m][k] * w[k][:].
@@ -292,7 +355,14 @@ struct KernelTable {
                    float scale, float* out) = nullptr;
   void (*pack_transposed_f32)(const float* b, int64_t stride, int64_t depth, int64_t width,
                               int64_t nr, float scale, float* out) = nullptr;
-  void (*unpack_codes)(const UnpackCodes& args);
+  // As floats, [k][columns].
+  void (*unpack_codes)(const PanelCodes& panel, float* out) = nullptr;
+  void (*few_rows[kMostFewRows + 1])(const FewRows& args) = {};  // by the number of rows
+  CodeTiles code_tiles;
+  // Words of nibbles or pairs as words of small codes, blocks of planes * words each.
+  void (*spread_codes)(const uint8_t* codes, int planes, int64_t blocks, int64_t columns,
+                       uint8_t* out) = nullptr;
+  void (*quantize_row)(const QuantizeRow& args) = nullptr;
   // pack_transposed_f32 of any words, unscaled.
   void (*pack_words)(const void* b, int64_t stride, int64_t depth, int64_t width, int64_t nr,
                      void* out) = nullptr;

@@ -40,6 +40,7 @@ Known known_to_17(const Graph& graph) {
   for (const Node& n : graph.nodes) {
     const onnx::OpRow* row = onnx::find_row("", n.op);
     if (!n.fused.empty() || row == nullptr || !row->target.empty()) return Known::kNo;
+    if (n.attributes.contains("activation_bits")) return Known::kNo;
     if (onnx::first_version(*row) > 17) return Known::kNo;
     const std::string_view last = row->since.substr(row->since.find_last_of(' ') + 1);
     if (std::stoi(std::string(last)) > 17) known = Known::kInOtherForms;

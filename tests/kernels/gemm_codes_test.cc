@@ -1,5 +1,6 @@
 // Products with weights in codes: as with the floats they stand for, for every width and layout.
 #include <cmath>
+#include <limits>
 
 #include "libruntime/core/quant.h"
 #include "libruntime/core/storage.h"
@@ -64,52 +65,157 @@ WeightCodes random_codes(const Case& c, DType storage, bool zeros, bool offsets,
   return w;
 }
 
+// What the tests multiply: a [m, k], and the rest of a product.
+struct Problem {
+  GemmGeometry g;
+  std::vector<float> a, bias, residual;
+  Epilogue e;
+};
+
+Problem random_problem(const Case& c, uint32_t seed) {
+  Problem p;
+  p.g.m = c.m, p.g.n = c.n, p.g.k = c.k, p.g.alpha = c.alpha;
+  p.a = random_floats(static_cast<size_t>(c.m * c.k), seed);
+  p.bias = random_floats(static_cast<size_t>(c.n), seed + 1);
+  p.residual = random_floats(static_cast<size_t>(c.m * c.n), seed + 2);
+  p.e.residual = true;
+  p.e.after = {Activation::kTanh, 0, 0};
+  return p;
+}
+
+// With `a` in place of the problem's.
+std::vector<double> expected(const Case& c, const Problem& p, const std::vector<double>& a,
+                             const WeightCodes& w) {
+  const Tensor real = *dequantize_tensor(w.stored, w.params);
+  std::vector<double> want;
+  for (int64_t m = 0; m < c.m; ++m) {
+    for (int64_t n = 0; n < c.n; ++n) {
+      double sum = 0;
+      for (int64_t k = 0; k < c.k; ++k)
+        sum += a[static_cast<size_t>(m * c.k + k)] *
+               static_cast<double>(real.data<float>()[c.transposed ? n * c.k + k : k * c.n + n]);
+      want.push_back(finish(p.e,
+                            static_cast<double>(c.alpha) * sum + p.bias[static_cast<size_t>(n)],
+                            p.residual[static_cast<size_t>(m * c.n + n)]));
+    }
+  }
+  return want;
+}
+
+using MakeFn = decltype(&make_gemm_codes);
+
+// `make` on every instruction set, for one to three threads: `want` but for rounding, the same
+// bytes for any number of threads.
+void check_kernels(MakeFn make, const Problem& p, const WeightCodes& w,
+                   const std::vector<double>& want, const std::string& what) {
+  for (const auto& isa : test_isas()) {
+    std::vector<float> first;
+    for (int threads = 1; threads <= 3; ++threads) {
+      auto kernel = make(p.g, w, p.bias.data(), p.e, {isa, threads});
+      ASSERT_TRUE(kernel.ok()) << kernel.status().message();
+      std::vector<float> y(want.size(), 42);
+      run_kernel(**kernel, {p.a.data(), nullptr, p.residual.data(), y.data(), nullptr});
+      double error = 0;
+      for (size_t i = 0; i < y.size(); ++i)
+        error = std::max(error, std::fabs(want[i] - static_cast<double>(y[i])));
+      ASSERT_LT(error, 2e-4) << (*kernel)->name() << " " << what;
+      if (first.empty()) first = y;
+      EXPECT_TRUE(first == y) << (*kernel)->name() << " with " << threads << " threads";
+    }
+  }
+}
+
+constexpr DType kStorages[] = {DType::kI8, DType::kU8, DType::kU6, DType::kU4,
+                               DType::kI4, DType::kU3, DType::kU2, DType::kI2};
+
+std::string describe(const Case& c, DType storage) {
+  return std::string(dtype_name(storage)) + " " + std::to_string(c.m) + "x" + std::to_string(c.n) +
+         "x" + std::to_string(c.k) + " group " + std::to_string(c.group);
+}
+
 TEST(GemmCodes, MatchesTheFloatsTheyStandFor) {
   uint32_t seed = 100;
   for (const Case& c : kCases) {
-    for (const DType storage : {DType::kI8, DType::kU8, DType::kU6, DType::kU4, DType::kI4,
-                                DType::kU3, DType::kU2, DType::kI2}) {
-      const bool zeros = seed % 2 == 0, offsets = seed % 3 == 0;
-      const WeightCodes w = random_codes(c, storage, zeros, offsets, seed);
+    for (const DType storage : kStorages) {
+      const WeightCodes w = random_codes(c, storage, seed % 2 == 0, seed % 3 == 0, seed);
       seed += 7;
-      const Tensor real = *dequantize_tensor(w.stored, w.params);
-      GemmGeometry g;
-      g.m = c.m, g.n = c.n, g.k = c.k, g.alpha = c.alpha;
-      const auto a = random_floats(static_cast<size_t>(c.m * c.k), ++seed);
-      const auto bias = random_floats(static_cast<size_t>(c.n), ++seed);
-      const auto residual = random_floats(static_cast<size_t>(c.m * c.n), ++seed);
-      Epilogue e;
-      e.residual = true;
-      e.after = {Activation::kTanh, 0, 0};
-      std::vector<double> want;
-      for (int64_t m = 0; m < c.m; ++m) {
-        for (int64_t n = 0; n < c.n; ++n) {
-          double sum = 0;
-          for (int64_t k = 0; k < c.k; ++k)
-            sum +=
-                static_cast<double>(a[static_cast<size_t>(m * c.k + k)]) *
-                static_cast<double>(real.data<float>()[c.transposed ? n * c.k + k : k * c.n + n]);
-          want.push_back(finish(e,
-                                static_cast<double>(c.alpha) * sum + bias[static_cast<size_t>(n)],
-                                residual[static_cast<size_t>(m * c.n + n)]));
-        }
-      }
-      for (const auto& isa : test_isas()) {
-        std::vector<float> first;
-        for (int threads = 1; threads <= 3; ++threads) {
-          auto kernel = make_gemm_codes(g, w, bias.data(), e, {isa, threads});
-          ASSERT_TRUE(kernel.ok()) << kernel.status().message();
-          std::vector<float> y(static_cast<size_t>(c.m * c.n), 42);
-          run_kernel(**kernel, {a.data(), nullptr, residual.data(), y.data(), nullptr});
-          double error = 0;
-          for (size_t i = 0; i < y.size(); ++i)
-            error = std::max(error, std::fabs(want[i] - static_cast<double>(y[i])));
-          ASSERT_LT(error, 2e-4) << (*kernel)->name() << " " << dtype_name(storage) << " " << c.m
-                                 << "x" << c.n << "x" << c.k << " group " << c.group;
-          if (first.empty()) first = y;
-          EXPECT_TRUE(first == y) << (*kernel)->name() << " with " << threads << " threads";
-        }
-      }
+      const Problem p = random_problem(c, seed);
+      check_kernels(make_gemm_codes, p, w,
+                    expected(c, p, std::vector<double>(p.a.begin(), p.a.end()), w),
+                    describe(c, storage));
+    }
+  }
+}
+
+// As QuantizeRow says.
+std::vector<double> rounded_rows(const Case& c, const std::vector<float>& a) {
+  std::vector<double> rounded;
+  for (int64_t m = 0; m < c.m; ++m) {
+    const float* row = a.data() + m * c.k;
+    float largest = 0;
+    for (int64_t k = 0; k < c.k; ++k) largest = std::max(largest, std::fabs(row[k]));
+    for (int64_t k = 0; k < c.k; ++k)
+      rounded.push_back(std::nearbyint(row[k] * (127.0f / largest)) *
+                        static_cast<double>(largest / 127.0f));
+  }
+  return rounded;
+}
+
+TEST(GemmCodesInt8, MatchesRoundedRows) {
+  uint32_t seed = 900;
+  for (const Case& c : kCases) {
+    for (const DType storage : kStorages) {
+      const WeightCodes w = random_codes(c, storage, seed % 2 == 0, seed % 3 == 0, seed);
+      seed += 7;
+      const Problem p = random_problem(c, seed);
+      check_kernels(make_gemm_codes_int8, p, w, expected(c, p, rounded_rows(c, p.a), w),
+                    describe(c, storage));
+    }
+  }
+}
+
+// The largest codes and activations: no sum on the way may saturate.
+TEST(GemmCodesInt8, SumsOfExtremes) {
+  for (const DType storage : {DType::kI8, DType::kU8, DType::kU4, DType::kU2}) {
+    const Case c = {5, 40, 512, 256, false, 1};
+    WeightCodes w = random_codes(c, storage, false, false, 3);
+    const double high = find_storage(storage)->high;
+    const std::vector<double> codes(static_cast<size_t>(w.stored.elements()), high);
+    find_storage(storage)->pack(codes.data(), 0, w.stored.elements(), w.stored.raw());
+    std::fill_n(w.params.scale.data<Half>(), w.params.scale.elements(), Half(0x1p-8f));
+    Problem p = random_problem(c, 4);
+    p.e = {};
+    std::fill(p.a.begin(), p.a.end(), 127.0f);
+    p.bias.assign(p.bias.size(), 0.0f);
+    for (const auto& isa : test_isas()) {
+      auto kernel = make_gemm_codes_int8(p.g, w, p.bias.data(), p.e, {isa, 1});
+      ASSERT_TRUE(kernel.ok());
+      std::vector<float> y(static_cast<size_t>(c.m * c.n));
+      run_kernel(**kernel, {p.a.data(), nullptr, nullptr, y.data(), nullptr});
+      for (const float v : y)
+        ASSERT_EQ(v, static_cast<float>(512 * 127 * high / 256)) << (*kernel)->name();
+    }
+  }
+}
+
+// Rows of nothing give the bias, rows that are not finite no number.
+TEST(GemmCodesInt8, RowsWithoutAScale) {
+  const Case c = {4, 20, 35, 16, true, 1};
+  const WeightCodes w = random_codes(c, DType::kU4, true, false, 8);
+  Problem p = random_problem(c, 9);
+  p.e = {};
+  std::fill_n(p.a.begin(), c.k, 0.0f);
+  p.a[static_cast<size_t>(c.k) + 3] = std::numeric_limits<float>::quiet_NaN();
+  p.a[static_cast<size_t>(2 * c.k) + 34] = -std::numeric_limits<float>::infinity();
+  for (const auto& isa : test_isas()) {
+    auto kernel = make_gemm_codes_int8(p.g, w, p.bias.data(), p.e, {isa, 1});
+    ASSERT_TRUE(kernel.ok());
+    std::vector<float> y(static_cast<size_t>(c.m * c.n));
+    run_kernel(**kernel, {p.a.data(), nullptr, nullptr, y.data(), nullptr});
+    for (size_t n = 0; n < 20; ++n) {
+      EXPECT_EQ(y[n], p.bias[n]);
+      EXPECT_TRUE(std::isnan(y[20 + n]) && std::isnan(y[40 + n])) << (*kernel)->name();
+      EXPECT_TRUE(std::isfinite(y[60 + n]));
     }
   }
 }
@@ -148,6 +254,12 @@ TEST(GemmCodes, WhatIsNotTaken) {
   QuantParams f = q;
   f.storage = DType::kF16;
   EXPECT_FALSE(takes_codes(f, dims, false));
+  EXPECT_TRUE(takes_codes_int8(q, dims, false));
+  QuantParams short_groups =
+      random_codes({1, 32, 64, 4, false, 1}, DType::kU4, true, false, 6).params;
+  EXPECT_TRUE(takes_codes(short_groups, dims, false));
+  EXPECT_FALSE(takes_codes_int8(short_groups, dims, false));
+  EXPECT_FALSE(takes_codes_int8(q, dims, true));
   QuantParams rotated = q;
   rotated.rotation.emplace();
   EXPECT_FALSE(takes_codes(rotated, dims, false));

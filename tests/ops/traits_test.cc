@@ -404,6 +404,7 @@ Verdict is_affine_in(const NodeRun& run, size_t i) {
 TEST(OpTraits, LayersAreLinear) {
   hold(kLinear, "kLinear", [](const NodeRun& run) {
     if (!run.def->multiplies()) return fault("it counts no multiply-accumulates");
+    if (run.node.attributes.contains("activation_bits")) return kSaysNothing;
     for (const size_t i : {size_t{0}, size_t{1}, size_t{2}}) {
       const Verdict v = is_affine_in(run, i);
       if (!v.fault.empty() || (i < 2 && !v.applies)) return v;

@@ -118,6 +118,51 @@ TEST(WeightOnly, TheCpuReadsTheCodesAsTheReferenceDoes) {
   }
 }
 
+TEST(WeightOnly, Int8ActivationsAreWhatTheReportMeasures) {
+  QuantOptions o = options_of("w4");
+  o.int8_activations = true;
+  const auto made = quantize(model(), samples_of(8), {}, o);
+  ASSERT_TRUE(made.ok()) << made.status().message();
+  const std::vector<Tensor> inputs = *samples_of(1).load(0);
+  SessionOptions reference;
+  reference.backends = {"reference"};
+  const auto a = (*Session::create(made->graph, reference))->run(inputs);
+  const auto session = std::move(Session::create(made->graph, {})).value();
+  const auto b = session->run(inputs);
+  ASSERT_TRUE(a.ok() && b.ok());
+  for (size_t i = 0; i < a->size(); ++i) {
+    ErrorSums sums;
+    ASSERT_TRUE(sums.add((*a)[i], (*b)[i]).ok());
+    EXPECT_GT(metrics_of(sums).snr_db, 60);  // a rounding of a row may fall the other way
+  }
+  std::set<std::string> in_bytes;
+  for (const StepInfo& step : session->steps()) {
+    if (step.form == ComputeForm::kS8xCodes) in_bytes.insert(step.op);
+  }
+  EXPECT_EQ(in_bytes, (std::set<std::string>{"Gemm", "MatMul"}));
+  // Beside float activations: a little further away, and a product alone shows it.
+  const auto plain = quantize(model(), samples_of(8), {}, options_of("w4"));
+  for (size_t i = 0; i < plain->report.layers.size(); ++i) {
+    for (const LayerError& e : made->report.layers) {
+      const LayerError& p = plain->report.layers[i];
+      if (e.name != p.name) continue;
+      if (e.op.starts_with("MatMul") || e.op == "Gemm")
+        EXPECT_NE(e.isolated.snr_db, p.isolated.snr_db) << e.name;
+      else
+        EXPECT_EQ(e.isolated.snr_db, p.isolated.snr_db) << e.name;
+    }
+  }
+  // Promoted to float, a product takes its rows as they come.
+  o.reached = [](const Graph& g, const QuantReport&) -> Result<bool> {
+    int left = 0;
+    for (const Node& n : g.nodes) left += n.attributes.contains("activation_bits");
+    return left == 0;
+  };
+  const auto promoted = quantize(model(), samples_of(8), {}, o);
+  ASSERT_TRUE(promoted.ok()) << promoted.status().message();
+  EXPECT_TRUE(promoted->report.promotions.reached);
+}
+
 // Sizes without elements, and encodings that no kernel reads in codes.
 TEST(WeightOnly, OddCodesRun) {
   for (const char* text : {"graph g(x: f32[2,4]) -> (y) {\n  const w: f32[4,0] quant u4 scale "
@@ -128,7 +173,10 @@ TEST(WeightOnly, OddCodesRun) {
                            "MatMul(x, w)\n}",
                            "graph g(x: f32[2,6]) -> (y) {\n  const w: f32[6,3] quant u4 scale "
                            "f16[2,3] 1 2 3 4 5 6 axis 0 "
-                           "group 3 = random 1 0 15\n  y: f32[2,3] = MatMul(x, w)\n}"}) {
+                           "group 3 = random 1 0 15\n  y: f32[2,3] = MatMul(x, w)\n}",
+                           "graph g(x: f32[2,6]) -> (y) {\n  const w: f32[6,3] quant u4 scale "
+                           "f16[2,3] 1 2 3 4 5 6 axis 0 group 3 = random 1 0 15\n  y: f32[2,3] = "
+                           "MatMul(x, w) {activation_bits=8}\n}"}) {
     const Result<Graph> graph = parse_graph(text);
     ASSERT_TRUE(graph.ok()) << graph.status().message() << text;
     std::vector<Tensor> inputs;

@@ -11,12 +11,25 @@
 namespace mnn::cpu {
 namespace {
 
+// Whether the rows of A become bytes as the node runs.
+bool rounds_rows(const NodeView& n) { return n.attr_int("activation_bits") != 0; }
+
+// B as codes that a product of such rows reads; null when it is none.
+const QuantParams* codes_for_rounded(const NodeView& n) {
+  if (!n.is_constant(1) || !n.in(1).quant) return nullptr;
+  const bool turned = n.node.op == "Gemm" && n.attr_int("transB") != 0;
+  const QuantParams& quant = *n.in(1).quant;
+  return takes_codes_int8(quant, n.in_dims(1), turned) ? &quant : nullptr;
+}
+
 std::optional<std::string> supports_matmul(const Graph& graph, const Node& node) {
   const NodeView n(graph, node);
   if (n.in_type(0) == DType::kF64 && node.fused.empty()) return std::nullopt;
   for (size_t i = 0; i < 2; ++i) {
     if (n.in_type(i) != DType::kF32) return "input is not f32";
   }
+  if (rounds_rows(n) && codes_for_rounded(n) == nullptr)
+    return "activation_bits with weights that are no codes in groups of 16, 32, …";
   return check_post_ops(graph, node, kDevice);
 }
 
@@ -109,6 +122,11 @@ Result<std::optional<Array>> byte_residual(Lowering& l, const FusedPart& part, c
 // Of both int8 forms; of a graph that is not quantized yet, or is.
 std::optional<std::string> why_not_bytes(const Graph& graph, const Node& node, ComputeForm form) {
   const NodeView n(graph, node);
+  if (form == ComputeForm::kS8xCodes) {
+    if (rounds_rows(n) && codes_for_rounded(n) != nullptr) return std::nullopt;
+    return "its rows are not quantized as they come";
+  }
+  if (rounds_rows(n)) return "its rows are quantized as they come";
   for (size_t i = 0; i < 2; ++i) {
     if (n.in_type(i) != DType::kF32)
       return i == 0 ? "the input is not f32" : "the weights are not f32";
@@ -322,6 +340,7 @@ Status lower_product(Lowering& l, const Node& node, const Product& p) {
   }
   MatrixKernelPtr kernel;
   int64_t weight_bytes = 0;
+  ComputeForm form = ComputeForm::kF32;
   if (l.graph().value(p.b).kind == ValueKind::kConstant) {
     const Dims b_dims = l.dims(p.b);
     o.g.b_transposed = p.b_transposed;
@@ -336,8 +355,11 @@ Status lower_product(Lowering& l, const Node& node, const Product& p) {
     if (b.quant && takes_codes(*b.quant, b_dims, p.b_transposed)) {
       weight_bytes = b.data.bytes();
       const WeightCodes codes{l.weight_id(p.b), b.data, *b.quant, p.b_transposed};
-      MNN_ASSIGN_OR_RETURN(
-          kernel, make_gemm_codes(o.g, codes, p.bias_data(), part.epilogue, l.kernel_options()));
+      const bool bytes = rounds_rows(NodeView(l.graph(), node));
+      if (bytes) form = ComputeForm::kS8xCodes;
+      MNN_ASSIGN_OR_RETURN(kernel,
+                           (bytes ? make_gemm_codes_int8 : make_gemm_codes)(
+                               o.g, codes, p.bias_data(), part.epilogue, l.kernel_options()));
     } else {
       weight_bytes = product(b_dims) * 4;
       MNN_ASSIGN_OR_RETURN(kernel, make_gemm_f32(o.g, l.weights(p.b), p.bias_data(), part.epilogue,
@@ -350,8 +372,7 @@ Status lower_product(Lowering& l, const Node& node, const Product& p) {
   }
   const Array y = l.allocate(DType::kF32, result, order);
   add_matrix_step(l, node, std::move(kernel), o.a, o.b ? &*o.b : nullptr,
-                  residual ? &*residual : nullptr, y, ComputeForm::kF32, weight_bytes,
-                  part.epilogue);
+                  residual ? &*residual : nullptr, y, form, weight_bytes, part.epilogue);
   return l.finish(node, y, part.count);
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "libruntime/core/builder.h"
 #include "libruntime/core/ops/broadcast.h"
@@ -57,9 +58,48 @@ namespace {
 constexpr TypeMask kMatMulTypes =
     kFloats | mask_of(DType::kI32, DType::kI64, DType::kU32, DType::kU64);
 
+// activation_bits 8: the rows of the first input are rounded to s8 as the node runs, each with its
+// largest magnitude at 127 (rows as the product sees them). 0: they are taken as they come.
+const AttrDef kActivationBits = {"activation_bits", int64_t{0}};
+
+Status check_activation_bits(const OpContext& c) {
+  const int64_t bits = c.attr_int(kActivationBits.name);
+  if (bits != 0 && bits != 8)
+    return invalid("activation_bits " + std::to_string(bits) + ": expected 0 or 8");
+  return bits == 0 ? Status() : expect_input(c, 0, mask_of(DType::kF32));
+}
+
+// What such rows stand for. A row without a finite largest magnitude is NaN, one of less than
+// 1e-30 is zero.
+Result<Tensor> rounded_rows(const Tensor& a, bool transposed) {
+  MNN_ASSIGN_OR_RETURN(Tensor rounded, Tensor::allocate(DType::kF32, a.dims()));
+  const int64_t inner = a.dims().empty() || a.elements() == 0 ? 0 : a.dims().back();
+  const int64_t k = transposed ? a.dims()[0] : inner;
+  const int64_t step = transposed ? inner : 1;
+  for (int64_t r = 0; k > 0 && r < a.elements() / k; ++r) {
+    const float* from = a.data<float>() + (transposed ? r : r * k);
+    float* to = rounded.data<float>() + (transposed ? r : r * k);
+    float largest = 0;
+    for (int64_t i = 0; i < k; ++i) {
+      const float x = std::fabs(from[i * step]);
+      if (!(x <= largest)) largest = x;  // stays NaN
+      if (std::isnan(largest)) break;
+    }
+    const bool finite = std::isfinite(largest), none = finite && largest < 1e-30f;
+    const float factor = 127.0f / largest, scale = largest / 127.0f;
+    for (int64_t i = 0; i < k; ++i) {
+      to[i * step] = none     ? 0.0f
+                     : finite ? std::nearbyint(from[i * step] * factor) * scale
+                              : std::numeric_limits<float>::quiet_NaN();
+    }
+  }
+  return rounded;
+}
+
 Status infer_matmul(OpContext& c) {
   MNN_RETURN_IF_ERROR(expect_input(c, 0, kMatMulTypes));
   MNN_RETURN_IF_ERROR(expect_like(c, 1, 0));
+  MNN_RETURN_IF_ERROR(check_activation_bits(c));
   c.out[0].type.dtype = c.in[0].dtype;
   MNN_ASSIGN_OR_RETURN(c.out[0].type.shape, matmul_shape(c, 0, 1));
   return {};
@@ -67,8 +107,12 @@ Status infer_matmul(OpContext& c) {
 
 Status matmul_reference(KernelContext& c) {
   MNN_ASSIGN_OR_RETURN(Tensor* const y, c.make(0));
-  const Tensor &a = *c.in[0], &b = *c.in[1];
+  Tensor a = *c.in[0];
+  const Tensor& b = *c.in[1];
   if (y->elements() == 0) return {};
+  if (c.attr_int(kActivationBits.name) != 0) {
+    MNN_ASSIGN_OR_RETURN(a, rounded_rows(a, false));
+  }
   const bool done = dispatch_numeric(a.dtype(), [&]<typename T>() {
     const MatMulPlan p(a.dims(), b.dims());
     std::vector<compute_t<T>> row(static_cast<size_t>(p.columns));
@@ -99,6 +143,7 @@ Status infer_gemm(OpContext& c) {
   if (c.has_input(2)) MNN_RETURN_IF_ERROR(expect_like(c, 2, 0));
   MNN_RETURN_IF_ERROR(expect_rank(c, 0, 2));
   MNN_RETURN_IF_ERROR(expect_rank(c, 1, 2));
+  MNN_RETURN_IF_ERROR(check_activation_bits(c));
   const bool trans_a = c.attr_int("transA") != 0, trans_b = c.attr_int("transB") != 0;
   c.out[0].type.dtype = c.in[0].dtype;
   Shape y = {Dim::unknown(), Dim::unknown()};
@@ -136,9 +181,13 @@ compute_t<T> scale(double factor, compute_t<T> value) {
 
 Status gemm_reference(KernelContext& c) {
   MNN_ASSIGN_OR_RETURN(Tensor* const y, c.make(0));
-  const Tensor &a = *c.in[0], &b = *c.in[1];
+  Tensor a = *c.in[0];
+  const Tensor& b = *c.in[1];
   if (y->elements() == 0) return {};
   const bool trans_a = c.attr_int("transA") != 0, trans_b = c.attr_int("transB") != 0;
+  if (c.attr_int(kActivationBits.name) != 0) {
+    MNN_ASSIGN_OR_RETURN(a, rounded_rows(a, trans_a));
+  }
   const double alpha = c.attr_float("alpha"), beta = c.attr_float("beta");
   const int64_t m = y->dims()[0], n = y->dims()[1], inner = a.dims()[trans_a ? 0 : 1];
   const int64_t a_row = trans_a ? 1 : inner, a_step = trans_a ? m : 1;
@@ -253,6 +302,7 @@ std::vector<OpDef> define_matmul() {
        .min_inputs = 2,
        .max_inputs = 2,
        .traits = kLinear,
+       .attributes = {kActivationBits},
        .infer = infer_matmul,
        .reference = matmul_reference,
        .macs = macs_of_matmul},
@@ -260,8 +310,11 @@ std::vector<OpDef> define_matmul() {
        .min_inputs = 2,
        .max_inputs = 3,
        .traits = kLinear,
-       .attributes =
-           {{"alpha", 1.0}, {"beta", 1.0}, {"transA", int64_t{0}}, {"transB", int64_t{0}}},
+       .attributes = {{"alpha", 1.0},
+                      {"beta", 1.0},
+                      {"transA", int64_t{0}},
+                      {"transB", int64_t{0}},
+                      kActivationBits},
        .infer = infer_gemm,
        .reference = gemm_reference,
        .macs = macs_of_gemm},

@@ -10,6 +10,8 @@ void fill_gemm_f64(KernelTable& table);
 void fill_dot_f32(KernelTable& table);
 void fill_pack_f32(KernelTable& table);
 void fill_unpack(KernelTable& table);
+void fill_gemm_codes(KernelTable& table);
+void fill_quantize_row(KernelTable& table);
 void fill_depthwise_f32(KernelTable& table);
 void fill_winograd_f32(KernelTable& table);
 void fill_activation_f32(KernelTable& table);

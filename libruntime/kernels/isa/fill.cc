@@ -19,6 +19,7 @@ void fill(KernelTable& table) {
   fill_dot_f32(table);
   fill_pack_f32(table);
   fill_unpack(table);
+  fill_quantize_row(table);
   fill_depthwise_f32(table);
   fill_winograd_f32(table);
   fill_activation_f32(table);
@@ -27,6 +28,7 @@ void fill(KernelTable& table) {
   fill_winograd_int8(table);
 #endif
   fill_gemm_int8(table);
+  fill_gemm_codes(table);
 }
 
 }  // namespace mnn::MNN_ISA

@@ -1,7 +1,7 @@
 // The fp32 register tile. All accumulators live in one local array and every loop over it is
 // unrolled, so the inner loop is loads of w, broadcasts of a and multiply-adds, nothing else.
 #include "libruntime/kernels/isa/families.h"
-#include "libruntime/kernels/isa/simd.h"
+#include "libruntime/kernels/isa/store_f32.h"
 
 namespace mnn::MNN_ISA {
 namespace {
@@ -41,32 +41,7 @@ void tile(const TileF32& t) {
     }
   }
 
-  const VF low = splat(t.low), high = splat(t.high);
-  if (t.n == kVectors * kLanes) {
-#pragma GCC unroll 16
-    for (int m = 0; m < kRows; ++m) {
-      float* y = t.y + t.y_offset[m];
-#pragma GCC unroll 16
-      for (int v = 0; v < kVectors; ++v) {
-        VF x = acc[m][v];
-        if (t.residual) x += load(t.residual + t.y_offset[m] + v * kLanes);
-        store(y + v * kLanes, vmin(high, vmax(low, x)));
-      }
-    }
-    return;
-  }
-#pragma GCC unroll 16
-  for (int m = 0; m < kRows; ++m) {
-    float* y = t.y + t.y_offset[m];
-#pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v) {
-      const int64_t n = t.n - v * kLanes;
-      if (n <= 0) break;
-      VF x = acc[m][v];
-      if (t.residual) x += load_part(t.residual + t.y_offset[m] + v * kLanes, n);
-      store_part(y + v * kLanes, vmin(high, vmax(low, x)), n);
-    }
-  }
+  store_clamped<kRows, kVectors>(acc, t);
 }
 
 template <int kVectors, int kRows>

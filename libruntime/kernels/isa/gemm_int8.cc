@@ -1,14 +1,8 @@
 // The int8 register tiles, of bytes and of int16. Sums are exact: of bytes with VNNI always,
 // without it for weights whose products fit in int16 by pairs.
+#include "libruntime/kernels/isa/byte_dot.h"
 #include "libruntime/kernels/isa/families.h"
 #include "libruntime/kernels/isa/int8_post.h"
-#include "libruntime/kernels/isa/simd.h"
-
-#if defined(__AVX512VNNI__) || defined(MNN_EMULATE_VNNI)
-#define MNN_BYTE_DOT 1
-#else
-#define MNN_BYTE_DOT 0
-#endif
 
 namespace mnn::MNN_ISA {
 namespace {
@@ -26,10 +20,6 @@ constexpr int64_t kPrefetch = 2048 / 4;
 enum class Operands { kBytes, kWords };
 
 #if defined(MNN_SIMD_GENERIC)
-// x[i] * w[i] for the byte i of each lane.
-MNN_INLINE VI byte_product(VI x, VI w, int i) {
-  return to_signed((to_unsigned(x) >> (8 * i)) & 255u) * ((w << (24 - 8 * i)) >> 24);
-}
 // Two of them added; as the x86 instruction, which saturates to int16, unless VNNI is emulated.
 MNN_INLINE VI byte_pair(VI x, VI w, int i) {
   const VI sum = byte_product(x, w, i) + byte_product(x, w, i + 1);
@@ -49,12 +39,7 @@ MNN_INLINE VI dot(VI acc, VI a, VI w) {
 #elif MNN_VECTOR_BYTES == 64
   __m512i x = reinterpret_cast<__m512i>(a), y = reinterpret_cast<__m512i>(w);
 #if MNN_BYTE_DOT
-  if (kBytes) {
-    // One instruction in asm with the sum in place: from the intrinsic GCC 12 makes register
-    // copies and spills.
-    asm("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(a), "v"(w));
-    return acc;
-  }
+  if (kBytes) return dot_bytes(acc, a, w);
 #endif
   if (kBytes) {
     x = _mm512_maddubs_epi16(x, y);
@@ -76,11 +61,6 @@ MNN_INLINE VI dot(VI acc, VI a, VI w) {
   }
   return acc + reinterpret_cast<VI>(_mm_madd_epi16(x, y));
 #endif
-}
-
-MNN_INLINE int32_t group_at(const uint8_t* p) {
-  typedef int32_t Group __attribute__((aligned(1), may_alias));
-  return *reinterpret_cast<const Group*>(p);
 }
 
 // Any epilogue, over the sums of a tile in memory: one copy of it for all tiles.
