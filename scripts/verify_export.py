@@ -77,26 +77,28 @@ def quantize(mnn, path, row, scheme, work):
     target = f"{work}/q.mnn"
     command = ["quant", path, "-o", target, "--scheme", scheme, "-q"]
     if scheme in ("int8", "w8a16"):
-        os.makedirs(f"{work}/samples", exist_ok=True)
-        for seed in range(SAMPLES):
-            named = dict(make_inputs(path, row["inputs"], seed).values())
-            np.savez(f"{work}/samples/{seed}.npz", **named)
+        for seed in range(1, SAMPLES + 1):
+            os.makedirs(f"{work}/samples/{seed}")
+            for position, (_, array) in make_inputs(path, row["inputs"], seed).items():
+                np.save(f"{work}/samples/{seed}/input_{position}.npy", array)
         command += ["--calibration", f"{work}/samples"]
     call(mnn, *command)
     return target
 
 
 def verify(mnn, path, row, scheme, opset, flags, work):
-    inputs = make_inputs(path, row["inputs"], seed=99)
+    inputs = make_inputs(path, row["inputs"], seed=0)
     model = path if scheme == "fp32" else f"{work}/q.mnn"
     exported = f"{work}/x{opset}.onnx"
     call(mnn, "export", model, "-o", exported, "--opset", str(opset), "-q", *flags)
     ours = run_mnn(mnn, model, inputs, work)
     back = run_mnn(mnn, exported, inputs, work)
     runs = [run_ort(exported, inputs, optimized) for optimized in (False, True)]
-    shares = [json.loads(call(mnn, "inspect", m, "--json"))["int8_mac_share"] for m in (model, exported)]
+    shapes = [part for name, x in inputs.values() if x.ndim
+              for part in ("--shape", f"{name}={','.join(map(str, x.shape))}")]
+    shares = [json.loads(call(mnn, "inspect", m, "--json", *shapes))["int8_mac_share"] for m in (model, exported)]
     if scheme == "fp32":
-        errors = [difference(found, ours) for found in [*runs, back]]
+        errors = [difference(ours, found) for found in [*runs, back]]
         return max(errors) <= LIMIT, "ORT plain {:.1e}, optimized {:.1e}, read back {:.1e}".format(*errors)
     near = [within_a_step(found, ours) for found in [*runs, back]]
     good = min(near) >= LEAST_WITHIN and abs(shares[0] - shares[1]) < 1e-9

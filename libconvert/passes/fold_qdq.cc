@@ -42,9 +42,11 @@ std::optional<QuantParams> params_of(const Graph& graph, const Node& node, const
   return check_quant(p, type).ok() ? std::optional(std::move(p)) : std::nullopt;
 }
 
-// Bytes with one scale for the whole tensor: what an activation may be annotated with.
+// Bytes with one scale for the whole tensor or one a channel: what an activation may be annotated
+// with.
 bool suits_activation(const QuantParams& p) {
-  return p.axis < 0 && p.is_plain() && (p.storage == DType::kU8 || p.storage == DType::kI8);
+  return (p.axis < 0 || p.axis == 1) && p.is_plain() &&
+         (p.storage == DType::kU8 || p.storage == DType::kI8);
 }
 
 bool is_f32(const Graph& graph, ValueId v) { return is_tensor_of(graph, v, DType::kF32); }
@@ -63,7 +65,7 @@ int hand_on_grids(Graph& graph) {
     if (graph.value(node.inputs[0]).kind == ValueKind::kConstant) continue;
     const std::optional<QuantParams>& grid = graph.value(node.inputs[0]).quant;
     Value& moved = graph.value(node.outputs[0]);
-    if (!grid || !suits_activation(*grid) || moved.quant || moved.kind != ValueKind::kTemporary ||
+    if (!grid || grid->axis >= 0 || !suits_activation(*grid) || moved.quant || moved.kind != ValueKind::kTemporary ||
         graph.is_result(node.outputs[0]) || !is_f32(graph, node.outputs[0])) {
       continue;
     }

@@ -232,7 +232,7 @@ class Unfolder {
     const QuantParams& p = *value.quant;
     graph.value(v).quant.reset();
     const StorageType& row = *find_storage(p.storage);
-    if (!p.is_plain() || p.axis >= 0 || row.bits < 8 || row.bits > 16) {
+    if (!p.is_plain() || row.bits < 8 || row.bits > 16) {
       report(graph, v, "a value stored as " + describe_quant(p) + " cannot be said in ONNX");
       return {};
     }
@@ -257,12 +257,12 @@ class Unfolder {
         wide_already ? x : b.op("Cast", {x}, {{"to", static_cast<int64_t>(DType::kF32)}});
     MNN_ASSIGN_OR_RETURN(const std::vector<ValueId> with,
                          parameters(graph, wide, p, value.name, true));
-    const ValueId codes = b.op("QuantizeLinear", with);
+    const ValueId codes = b.op("QuantizeLinear", with, attributes(p));
     graph.value(codes).type = value.type;
     graph.value(codes).type.dtype = p.storage;
     std::vector<ValueId> back = with;
     back[0] = codes;
-    const ValueId real = b.op("DequantizeLinear", back);
+    const ValueId real = b.op("DequantizeLinear", back, attributes(p));
     graph.value(real).type = value.type;
     const ValueId narrow = to_type(b, real, value.type.dtype);
     // The last of them makes y.
