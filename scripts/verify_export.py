@@ -8,7 +8,8 @@ fixed input shapes is a model, too), exports each for each opset, and runs the r
 on seeded inputs with its optimizations disabled and enabled. Against what mnn itself computes:
 max|y - r| / max|r| of every output at most 1e-4, also for what mnn reads back. With --scheme a
 quantized model as well: the share of elements within one step, 1/255 of the range of an output, at
-least 99.9 %; int8_mac_share of what is read back must be the same. One line a model, scheme and
+least 99.9 %, or where rounding is chaotic (mnn's own back ends differ by as much on some models) an
+SNR against the float model at most 0.5 dB below mnn's; int8_mac_share of what is read back must be the same. One line a model, scheme and
 opset; exit code 1 when one is off or fails. What an opset lacks is a line of its own and no failure
 below opset 21.
 """
@@ -21,7 +22,7 @@ import tempfile
 from verify_models import LIMIT, command_line, difference, make_inputs
 from fetch_model import fetch
 
-LEAST_WITHIN = 0.999
+LEAST_WITHIN, MOST_LOST = 0.999, 0.5
 SAMPLES = 6
 UNSUPPORTED = 5
 
@@ -59,17 +60,33 @@ def run_ort(model, inputs, optimized):
     return session.run(None, dict(inputs.values()))
 
 
+def is_judged(r):
+    """Floats that are more than what underflows where another runtime adds up in another order."""
+    import numpy as np
+    return np.issubdtype(r.dtype, np.floating) and r.size > 0 and np.abs(r).max() > 1e-6
+
+
 def within_a_step(outputs, references):
     import numpy as np
     close = total = 0
     for y, r in zip(outputs, references):
         r = np.asarray(r)
-        if not np.issubdtype(r.dtype, np.floating) or r.size == 0:
+        if not is_judged(r):
             continue
         step = (r.max() - r.min()) / 255 or 1.0
         close += int((np.abs(y.astype(float) - r.astype(float)) <= step).sum())
         total += r.size
     return close / total if total else 1.0
+
+
+def snr(outputs, references):
+    """In dB, of all float outputs together, each by its own power."""
+    import numpy as np
+    noise = 0.0
+    for y, r in zip(outputs, references):
+        if is_judged(r):
+            noise += ((y.astype(float) - r) ** 2).sum() / ((r.astype(float) ** 2).sum() or 1.0)
+    return -10 * np.log10(max(noise, 1e-30))
 
 
 def quantize(mnn, path, row, scheme, work):
@@ -101,8 +118,11 @@ def verify(mnn, path, row, scheme, opset, flags, work):
         errors = [difference(ours, found) for found in [*runs, back]]
         return max(errors) <= LIMIT, "ORT plain {:.1e}, optimized {:.1e}, read back {:.1e}".format(*errors)
     near = [within_a_step(found, ours) for found in [*runs, back]]
-    good = min(near) >= LEAST_WITHIN and abs(shares[0] - shares[1]) < 1e-9
+    plain = run_mnn(mnn, path, inputs, work)
+    lost = max(snr(ours, plain) - snr(found, plain) for found in [*runs, back])
+    good = (min(near) >= LEAST_WITHIN or lost <= MOST_LOST) and abs(shares[0] - shares[1]) < 1e-9
     text = "within a step: ORT plain {:.3%}, optimized {:.3%}, read back {:.3%}".format(*near)
+    text += f"; {lost:+.2f} dB lost against float"
     return good, text + "; int8_mac_share {:.4f} -> {:.4f}".format(*shares)
 
 

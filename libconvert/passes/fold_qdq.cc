@@ -290,12 +290,52 @@ class Folder {
   int changes_ = 0;
 };
 
+// x / c -> codes -> * c with one c a channel is a scale per channel, as mnn export writes it.
+bool is_channel_grid(const Match& m) {
+  const Tensor *c = m.constant("c"), *again = m.constant("again");
+  const Tensor *zero = m.constant("zero"), *back_zero = m.constant("back_zero");
+  const Type& type = m.type("x");
+  const Node &q = m.node("quantize"), &dq = m.node("dequantize");
+  if (!type.shape || !identical(*c, *again) || !identical(*zero, *back_zero) ||
+      c->dtype() != DType::kF32 || c->rank() == 0 || c->rank() > type.rank() ||
+      c->dims()[0] != c->elements() || zero->dims() != std::vector<int64_t>{c->elements()} ||
+      !is_filled_with(m.graph, m.at("ones"), 1) || !is_filled_with(m.graph, m.at("back_ones"), 1)) {
+    return false;
+  }
+  const auto axis = static_cast<int64_t>(type.rank() - c->rank());
+  const auto on_axis = [&](const Node& node) {
+    const Result<size_t> at = normalize_axis(attr_int(node, "axis"), type.rank());
+    return at.ok() && static_cast<int64_t>(*at) == axis && attr_int(node, "block_size") == 0;
+  };
+  return on_axis(q) && on_axis(dq);
+}
+
+ValueId to_channel_grid(Builder& b, const Match& m) {
+  const Tensor& c = *m.constant("c");
+  const ValueId scale = b.constant(c.reshaped({c.elements()}));
+  const ValueId zero = m.at("zero");
+  const Builder::Attributes axis = {
+      {"axis", static_cast<int64_t>(m.type("x").rank() - c.rank())}};
+  const ValueId codes = b.op("QuantizeLinear", {m.at("x"), scale, zero}, axis);
+  return b.op("DequantizeLinear", {codes, scale, zero}, axis);
+}
+
 const std::vector<Rule>& rules() {
   static const std::vector<Rule> all = {
       {"PackedWeights",
        with_any_inputs("MatMulNBits"),
        [](Builder& b, const Match& m) { return unpack_matmul_n_bits(b, m.root_node()); },
        {}},
+      {"ChannelGrid",
+       op("Mul",
+          {op("DequantizeLinear",
+              {op("QuantizeLinear",
+                  {op("Div", {any("x"), constant("c")}), constant("ones"), constant("zero")},
+                  "quantize"),
+               constant("back_ones"), constant("back_zero")},
+              "dequantize"),
+           constant("again")}),
+       to_channel_grid, is_channel_grid},
   };
   return all;
 }

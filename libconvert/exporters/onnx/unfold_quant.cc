@@ -57,7 +57,6 @@ class Unfolder {
       : options_(options), out_(out), diagnostics_(diagnostics) {}
 
   Status run(Graph& graph) {
-    quantize_biases(graph);
     const size_t values = graph.values.size(), nodes = graph.nodes.size();
     read_as_.assign(values, kNoValue);
     made_as_.assign(values, kNoValue);
@@ -221,6 +220,22 @@ class Unfolder {
     return out;
   }
 
+  // The scales of a value's channels, shaped to meet the value.
+  static Result<ValueId> channel_factors(Graph& graph, const Value& value) {
+    const auto axis = static_cast<size_t>(value.quant->axis);
+    MNN_ASSIGN_OR_RETURN(const Tensor scale, scales(*value.quant));
+    std::vector<int64_t> dims(value.type.rank() - axis, 1);
+    dims[0] = scale.elements();
+    return graph.add_constant(scale.reshaped(std::move(dims)));
+  }
+
+  static QuantParams unit_scales(const QuantParams& p) {
+    QuantParams out = p;
+    const std::vector<float> ones(static_cast<size_t>(p.entries()), 1.0f);
+    out.scale = Tensor::of<float>({p.entries()}, std::span<const float>(ones));
+    return out;
+  }
+
   static ValueId to_type(Builder& b, ValueId x, DType type) {
     if (type == DType::kF32) return x;
     return b.op("Cast", {x}, {{"to", static_cast<int64_t>(type)}});
@@ -232,7 +247,7 @@ class Unfolder {
     const QuantParams& p = *value.quant;
     graph.value(v).quant.reset();
     const StorageType& row = *find_storage(p.storage);
-    if (!p.is_plain() || row.bits < 8 || row.bits > 16) {
+    if (!p.is_plain() || row.bits < 8 || row.bits > 16 || (p.axis >= 0 && !value.type.shape)) {
       report(graph, v, "a value stored as " + describe_quant(p) + " cannot be said in ONNX");
       return {};
     }
@@ -255,14 +270,24 @@ class Unfolder {
     const bool wide_already = value.type.dtype == DType::kF32;
     const ValueId wide =
         wide_already ? x : b.op("Cast", {x}, {{"to", static_cast<int64_t>(DType::kF32)}});
+    // Kernels of ONNX Runtime refuse a convolution between values with a scale per channel: the
+    // scales become a division in front and a product behind.
+    ValueId factors = kNoValue, rounded = wide;
+    QuantParams grid = p;
+    if (p.axis >= 0) {
+      MNN_ASSIGN_OR_RETURN(factors, channel_factors(graph, value));
+      rounded = b.op("Div", {wide, factors});
+      grid = unit_scales(p);
+    }
     MNN_ASSIGN_OR_RETURN(const std::vector<ValueId> with,
-                         parameters(graph, wide, p, value.name, true));
-    const ValueId codes = b.op("QuantizeLinear", with, attributes(p));
+                         parameters(graph, rounded, grid, value.name, true));
+    const ValueId codes = b.op("QuantizeLinear", with, attributes(grid));
     graph.value(codes).type = value.type;
     graph.value(codes).type.dtype = p.storage;
     std::vector<ValueId> back = with;
     back[0] = codes;
-    const ValueId real = b.op("DequantizeLinear", back, attributes(p));
+    ValueId real = b.op("DequantizeLinear", back, attributes(grid));
+    if (factors != kNoValue) real = b.op("Mul", {real, factors});
     graph.value(real).type = value.type;
     const ValueId narrow = to_type(b, real, value.type.dtype);
     // The last of them makes y.
@@ -276,74 +301,6 @@ class Unfolder {
       Node& node = graph.node(n);
       node.name = name + "_" + node.op;
     }
-  }
-
-  // Biases of integer layers in the units of their sums, where that moves no result by more than a
-  // sixteenth of a step: what integer kernels of others want to see.
-  void quantize_biases(Graph& graph) {
-    const Uses uses = index_uses(graph);
-    for (size_t n = 0; n < graph.nodes.size(); ++n) {
-      const Node& node = graph.nodes[n];
-      if (!has_traits(node.op, kLinear) || node.inputs.size() < 3 || node.inputs[2] == kNoValue) {
-        continue;
-      }
-      const std::optional<float> step = step_behind(graph, uses, node);
-      if (!step) continue;
-      std::optional<Value> bias = as_integers(graph, node, *step);
-      if (!bias) continue;
-      const ValueId added = graph.add_value(*std::move(bias));
-      graph.nodes[n].inputs[2] = added;
-    }
-  }
-
-  // The scale of the grid that the layer's results are rounded to, behind its activations.
-  static std::optional<float> step_behind(const Graph& graph, const Uses& uses, const Node& layer) {
-    constexpr int kMostBetween = 4;
-    ValueId v = layer.outputs[0];
-    for (int i = 0; i <= kMostBetween; ++i) {
-      const auto& quant = graph.value(v).quant;
-      if (quant) return quant->axis < 0 ? std::optional(quant->scale_at(0)) : std::nullopt;
-      const auto at = static_cast<size_t>(v);
-      if (at >= uses.consumers.size() || uses.consumers[at].size() != 1) return std::nullopt;
-      v = graph.node(uses.consumers[at][0]).outputs[0];
-    }
-    return std::nullopt;
-  }
-
-  static std::optional<Value> as_integers(const Graph& graph, const Node& node, float step) {
-    const Value &x = graph.value(node.inputs[0]), &w = graph.value(node.inputs[1]);
-    const Value& bias = graph.value(node.inputs[2]);
-    if (!x.quant || !w.quant || bias.quant || bias.kind != ValueKind::kConstant ||
-        bias.data.dtype() != DType::kF32 || bias.data.rank() != 1) {
-      return std::nullopt;
-    }
-    const QuantParams &a = *x.quant, &b = *w.quant;
-    const bool zero = all_of_scales(b, [](float, float z) { return z == 0; });
-    if (!a.is_plain() || a.axis >= 0 || !b.is_plain() || !zero || w.kind != ValueKind::kConstant) {
-      return std::nullopt;
-    }
-    const AttributeReader attrs(node, *find_op(node.op));
-    const bool gemm = node.op == "Gemm";
-    if (gemm && (attrs.attr_float("alpha") != 1 || attrs.attr_float("beta") != 1)) {
-      return std::nullopt;
-    }
-    const int64_t count = bias.data.elements();
-    if (b.axis >= 0 && b.entries() != count) return std::nullopt;
-    std::vector<float> units;
-    std::vector<int32_t> codes;
-    constexpr double kLargest = 1 << 30;
-    for (int64_t i = 0; i < count; ++i) {
-      const float unit = a.scale_at(0) * b.scale_at(b.axis >= 0 ? i : 0);
-      const double code = std::nearbyint(static_cast<double>(bias.data.data<float>()[i]) / unit);
-      if (!(unit > 0) || !(std::abs(code) < kLargest) || unit > step / 8) return std::nullopt;
-      units.push_back(unit);
-      codes.push_back(static_cast<int32_t>(code));
-    }
-    Value made = bias;
-    made.data = Tensor::of<int32_t>({count}, codes);
-    made.quant = b.axis >= 0 ? axis_quant(DType::kI32, 0, units)
-                             : tensor_quant(DType::kI32, units.empty() ? 1.0f : units[0], 0);
-    return made;
   }
 
   const OnnxExportOptions& options_;
