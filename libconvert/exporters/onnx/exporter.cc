@@ -28,8 +28,11 @@ Result<DecomposeFn> way_out(const Graph& graph, const Node& node, const OnnxExpo
   const int since = introduced(node.op);
   if (since > 0 && since <= o.opset) return DecomposeFn{};
   if (def.decompose != nullptr) return def.decompose;
-  if (since == 0 && o.contrib && onnx::find_row("com.microsoft", node.op) != nullptr) {
+  if (o.contrib && since == 0 && onnx::find_row("com.microsoft", node.op) != nullptr) {
     return DecomposeFn{};
+  }
+  if (since == 0 && onnx::find_row("com.microsoft", node.op) != nullptr) {
+    return unsupported("is an operator of com.microsoft: give --contrib");
   }
   if (since == 0) return unsupported("is no operator of ONNX");
   if (since > kNewestExportOpset) {
