@@ -21,8 +21,8 @@ struct Options {
 };
 
 Json outcome_json(const ExportOutcome& done, int opset) {
-  Json out = {{"output", done.path}, {"format", done.format}, {"opset", opset},
-              {"bytes", done.bytes}};
+  Json out = {
+      {"output", done.path}, {"format", done.format}, {"opset", opset}, {"bytes", done.bytes}};
   if (!done.external_path.empty()) out["external_data"] = done.external_path;
   out["operators"] = done.model.operators;
   out["quantized"] = {{"constants", done.model.quantized_constants},
@@ -81,9 +81,8 @@ int main(int argc, char** argv) {
   c.reads(app.add_option("MODEL", f.model, "The model: a .mnn or a source model")
               ->required()
               ->type_name("FILE"));
-  c.writes(app.add_option("-o,--output", f.output, "The file to write")
-               ->required()
-               ->type_name("FILE"));
+  c.writes(
+      app.add_option("-o,--output", f.output, "The file to write")->required()->type_name("FILE"));
   app.add_option("--to", f.to, "The format to write: onnx; default: what the output's name says")
       ->type_name("FORMAT");
   app.add_option("--opset", f.opset,

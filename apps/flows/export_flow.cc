@@ -67,7 +67,8 @@ Result<ExportOutcome> run_export_flow(const ExportFlow& flow, const Events& even
   out.model.model.clear();
   for (const ExportedState& s : out.model.states) {
     out.notes.push_back("state " + s.input + " is an input, output " + s.output +
-                        " its next content" + (s.zeros ? "; it starts with zeros" : "; it does not start with zeros"));
+                        " its next content" +
+                        (s.zeros ? "; it starts with zeros" : "; it does not start with zeros"));
   }
   if (out.model.dequantized_constants > 0) {
     out.notes.push_back(std::to_string(out.model.dequantized_constants) +

@@ -50,7 +50,8 @@ class EpilogueFuser {
       const auto id = static_cast<NodeId>(n);
       const Node& node = graph_.node(id);
       if (!node.subgraphs.empty() || !node.fused.empty() || node.outputs.empty()) continue;
-      const bool done = fuse_number(id) || fuse_factors(id) || (node.op == "Add" ? fuse_add(id) : fuse_activation(id));
+      const bool done = fuse_number(id) || fuse_factors(id) ||
+                        (node.op == "Add" ? fuse_add(id) : fuse_activation(id));
       if (!done) continue;
       removed_[n] = 1;
       ++fused;

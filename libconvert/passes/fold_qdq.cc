@@ -65,8 +65,9 @@ int hand_on_grids(Graph& graph) {
     if (graph.value(node.inputs[0]).kind == ValueKind::kConstant) continue;
     const std::optional<QuantParams>& grid = graph.value(node.inputs[0]).quant;
     Value& moved = graph.value(node.outputs[0]);
-    if (!grid || grid->axis >= 0 || !suits_activation(*grid) || moved.quant || moved.kind != ValueKind::kTemporary ||
-        graph.is_result(node.outputs[0]) || !is_f32(graph, node.outputs[0])) {
+    if (!grid || grid->axis >= 0 || !suits_activation(*grid) || moved.quant ||
+        moved.kind != ValueKind::kTemporary || graph.is_result(node.outputs[0]) ||
+        !is_f32(graph, node.outputs[0])) {
       continue;
     }
     moved.quant = *grid;
@@ -314,8 +315,7 @@ ValueId to_channel_grid(Builder& b, const Match& m) {
   const Tensor& c = *m.constant("c");
   const ValueId scale = b.constant(c.reshaped({c.elements()}));
   const ValueId zero = m.at("zero");
-  const Builder::Attributes axis = {
-      {"axis", static_cast<int64_t>(m.type("x").rank() - c.rank())}};
+  const Builder::Attributes axis = {{"axis", static_cast<int64_t>(m.type("x").rank() - c.rank())}};
   const ValueId codes = b.op("QuantizeLinear", {m.at("x"), scale, zero}, axis);
   return b.op("DequantizeLinear", {codes, scale, zero}, axis);
 }
@@ -327,14 +327,13 @@ const std::vector<Rule>& rules() {
        [](Builder& b, const Match& m) { return unpack_matmul_n_bits(b, m.root_node()); },
        {}},
       {"ChannelGrid",
-       op("Mul",
-          {op("DequantizeLinear",
-              {op("QuantizeLinear",
-                  {op("Div", {any("x"), constant("c")}), constant("ones"), constant("zero")},
-                  "quantize"),
-               constant("back_ones"), constant("back_zero")},
-              "dequantize"),
-           constant("again")}),
+       op("Mul", {op("DequantizeLinear",
+                     {op("QuantizeLinear",
+                         {op("Div", {any("x"), constant("c")}), constant("ones"), constant("zero")},
+                         "quantize"),
+                      constant("back_ones"), constant("back_zero")},
+                     "dequantize"),
+                  constant("again")}),
        to_channel_grid, is_channel_grid},
   };
   return all;

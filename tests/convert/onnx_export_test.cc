@@ -132,9 +132,9 @@ TEST_P(ExportCaseTest, ReadsBackAsWhatItWas) {
   EXPECT_GT(compared, 700);
   if (GetParam() < kNewestExportOpset) return;
   // What came later, and types, attributes that did.
-  const std::set<std::string> expected = {"BitCast",         "Cast",        "CumProd",
-                                          "DequantizeLinear", "LinearAttention", "MatMulNBits",
-                                          "QuantizeLinear",  "SpaceToDepth", "TensorScatter"};
+  const std::set<std::string> expected = {
+      "BitCast",     "Cast",           "CumProd",      "DequantizeLinear", "LinearAttention",
+      "MatMulNBits", "QuantizeLinear", "SpaceToDepth", "TensorScatter"};
   EXPECT_EQ(refused, expected);
 }
 
@@ -156,10 +156,10 @@ Tensor ramp(std::vector<int64_t> dims) {
 
 // A graph whose product has weights in an encoding, after one convolution on grids.
 Graph product_with(QuantParams params, const Tensor& weights) {
-  Graph g = typed_graph("graph g(x: f32[3," + std::to_string(weights.dims()[0]) + "]) -> (y) {\n" +
-                        "  const w: f32[" + std::to_string(weights.dims()[0]) + "," +
-                        std::to_string(weights.dims()[1]) + "] = iota 0 1\n" +
-                        "  y = MatMul(x, w)\n}\n");
+  Graph g =
+      typed_graph("graph g(x: f32[3," + std::to_string(weights.dims()[0]) + "]) -> (y) {\n" +
+                  "  const w: f32[" + std::to_string(weights.dims()[0]) + "," +
+                  std::to_string(weights.dims()[1]) + "] = iota 0 1\n" + "  y = MatMul(x, w)\n}\n");
   for (Value& v : g.values) {
     if (v.name != "w") continue;
     v.data = quantize_tensor(weights, params).value();

@@ -36,9 +36,8 @@ Result<Values> expand_layer_norm(Builder& b, const Node& node) {
   std::vector<int64_t> axes(type.rank() - axis);
   std::iota(axes.begin(), axes.end(), static_cast<int64_t>(axis));
   // The statistics are computed in stash_type.
-  const DType stash = a.attr_int("stash_type") == 0
-                          ? type.dtype
-                          : static_cast<DType>(a.attr_int("stash_type"));
+  const DType stash =
+      a.attr_int("stash_type") == 0 ? type.dtype : static_cast<DType>(a.attr_int("stash_type"));
   const bool widened = stash != type.dtype;
   const ValueId x = widened ? cast(b, node.inputs[0], stash) : node.inputs[0];
   const ValueId over = b.ints(axes);

@@ -64,8 +64,8 @@ ValueId scale_of(Builder& b, const Node& node, const AttributeReader& a, ValueId
     const int64_t size = type.rank() == 4 ? last.value() : last.value() / heads;
     return b.scalar(1.0 / std::sqrt(static_cast<double>(size)), dtype);
   }
-  const ValueId size = b.op("Cast", {scalar_of(b, dim_of(b, q, 3))},
-                            {{"to", static_cast<int64_t>(dtype)}});
+  const ValueId size =
+      b.op("Cast", {scalar_of(b, dim_of(b, q, 3))}, {{"to", static_cast<int64_t>(dtype)}});
   return b.op("Reciprocal", {b.op("Sqrt", {size})});
 }
 
@@ -80,7 +80,8 @@ ValueId visible_keys(Builder& b, const Node& node, const AttributeReader& a, Val
   ValueId valid = kNoValue;
   if (lengths) {
     // (batch, 1, 1, 1): the keys of an entry end at its length, where its last query stands.
-    ValueId length = b.op("Cast", {node.inputs[kLengths]}, {{"to", static_cast<int64_t>(DType::kI64)}});
+    ValueId length =
+        b.op("Cast", {node.inputs[kLengths]}, {{"to", static_cast<int64_t>(DType::kI64)}});
     length = b.op("Unsqueeze", {length, b.ints({1, 2, 3})});
     valid = b.op("Less", {keys, length});
     queries = b.op("Add", {queries, b.op("Sub", {length, dim_of(b, q, 2)})});
@@ -179,9 +180,9 @@ Result<Values> expand_attention(Builder& b, const Node& node) {
       empty_rows = true;
     } else {
       const bool same = mask_type == type.dtype;
-      scores = b.op("Add", {scores, same ? mask
-                                         : b.op("Cast", {mask},
-                                                {{"to", static_cast<int64_t>(type.dtype)}})});
+      scores = b.op(
+          "Add",
+          {scores, same ? mask : b.op("Cast", {mask}, {{"to", static_cast<int64_t>(type.dtype)}})});
     }
   }
   const ValueId visible = visible_keys(b, node, a, q, k);
@@ -222,8 +223,8 @@ Result<Values> expand_rotary_embedding(Builder& b, const Node& node) {
   sine = b.op("Unsqueeze", {sine, b.ints({1})});
   ValueId turned = x, rest = kNoValue;
   if (rotated < size) {
-    const Values parts = b.op_n("Split", {x, b.ints({rotated, size - rotated})}, 2,
-                                {{"axis", int64_t{3}}});
+    const Values parts =
+        b.op_n("Split", {x, b.ints({rotated, size - rotated})}, 2, {{"axis", int64_t{3}}});
     turned = parts[0];
     rest = parts[1];
   }

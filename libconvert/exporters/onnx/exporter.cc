@@ -141,7 +141,10 @@ Result<OnnxExport> export_onnx(const Graph& source, const OnnxExportOptions& opt
   Graph graph = source;
   split_post_ops(graph);
   out.states = states_to_border(graph);
-  if (options.contrib) MNN_RETURN_IF_ERROR(pack_products(graph));
+  if (options.contrib) {
+    MNN_RETURN_IF_ERROR(pack_products(graph));
+    remove_dead(graph);  // the weights as they were
+  }
   MNN_RETURN_IF_ERROR(unfold_quantization(graph, options, out, diagnostics));
   MNN_RETURN_IF_ERROR(legalize(graph, options, diagnostics));
   remove_dead(graph);
@@ -154,7 +157,8 @@ Result<int64_t> write_onnx(const OnnxExport& model, const std::string& path,
   int64_t bytes = static_cast<int64_t>(model.model.size());
   if (!model.external.empty()) {
     const size_t slash = path.rfind('/');
-    const std::string folder = slash == std::string::npos ? std::string() : path.substr(0, slash + 1);
+    const std::string folder =
+        slash == std::string::npos ? std::string() : path.substr(0, slash + 1);
     MNN_ASSIGN_OR_RETURN(AtomicFile data, AtomicFile::create(folder + options.external_name));
     const std::vector<std::byte> padding(static_cast<size_t>(kExternalAlignment));
     int64_t offset = 0;

@@ -60,8 +60,8 @@ std::optional<Weights> weights_of(const Graph& graph, const Node& node) {
     out.block = p.group;
   } else {
     if (p.axis == static_cast<int>(out.inner)) return std::nullopt;
-    out.block = static_cast<int64_t>(
-        std::bit_ceil(static_cast<uint64_t>(std::max(out.k, kLeastBlock))));
+    out.block =
+        static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(std::max(out.k, kLeastBlock))));
   }
   if (out.block < kLeastBlock || !std::has_single_bit(static_cast<uint64_t>(out.block))) {
     return std::nullopt;

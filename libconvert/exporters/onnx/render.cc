@@ -79,8 +79,9 @@ void render_quantize(NodeForm& form) {
   if (type == 0 || form.has(2)) return;
   // The zero point says the type.
   const Tensor* scale = form.graph.constant(form.node.inputs[1]);
-  Result<Tensor> zero = scale == nullptr ? unsupported("a computed scale without a zero point")
-                                         : Tensor::allocate(static_cast<DType>(type), scale->dims());
+  Result<Tensor> zero = scale == nullptr
+                            ? unsupported("a computed scale without a zero point")
+                            : Tensor::allocate(static_cast<DType>(type), scale->dims());
   if (!zero.ok()) return form.fail(zero.status().message());
   form.node.inputs.resize(3, kNoValue);
   form.node.inputs[2] = form.add(std::move(zero).value());
@@ -138,8 +139,8 @@ void render_resize(NodeForm& form) {
     }
     std::vector<float> all(*rank, 1.0f);
     for (size_t i = 0; i < at.size(); ++i) all[at[i]] = static_cast<float>((*scales)[i]);
-    form.node.inputs[2] = form.add(
-        Tensor::of<float>({static_cast<int64_t>(*rank)}, std::span<const float>(all)));
+    form.node.inputs[2] =
+        form.add(Tensor::of<float>({static_cast<int64_t>(*rank)}, std::span<const float>(all)));
   }
   form.node.attributes.erase("axes");
 }

@@ -139,8 +139,9 @@ void NodeForm::drop_input(size_t i) {
 }
 
 const ExportRow* find_export_row(std::string_view op) {
-  const auto row = std::lower_bound(std::begin(kRows), std::end(kRows), op,
-                                    [](const ExportRow& r, std::string_view n) { return r.op < n; });
+  const auto row =
+      std::lower_bound(std::begin(kRows), std::end(kRows), op,
+                       [](const ExportRow& r, std::string_view n) { return r.op < n; });
   return row != std::end(kRows) && row->op == op ? row : nullptr;
 }
 

@@ -56,8 +56,8 @@ std::string free_name(const Graph& graph, const std::string& wanted) {
 }
 
 bool is_zero(const Tensor& t) {
-  return !t.defined() || std::all_of(t.raw(), t.raw() + t.bytes(),
-                                     [](std::byte b) { return b == std::byte{0}; });
+  return !t.defined() ||
+         std::all_of(t.raw(), t.raw() + t.bytes(), [](std::byte b) { return b == std::byte{0}; });
 }
 
 }  // namespace

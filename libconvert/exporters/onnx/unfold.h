@@ -17,8 +17,9 @@ std::vector<ExportedState> states_to_border(Graph& graph);
 Status pack_products(Graph& graph);
 
 // Annotations become QuantizeLinear and DequantizeLinear. Biases stay floats: in units of the sums
-// they would lose what bias correction gained, and nothing that is read back would be the same. What cannot be said so is reported under
-// the names of the nodes that read it, unless it is a constant and options.dequantize is set.
+// they would lose what bias correction gained, and nothing that is read back would be the same.
+// What cannot be said so is reported under the names of the nodes that read it, unless it is a
+// constant and options.dequantize is set.
 Status unfold_quantization(Graph& graph, const OnnxExportOptions& options, OnnxExport& out,
                            Diagnostics& diagnostics);
 

@@ -193,7 +193,8 @@ class Unfolder {
   // DequantizeLinear of `codes`; `always`: with a zero point also where it is 0.
   Result<ValueId> dequantize(Graph& graph, Builder& b, ValueId codes, const QuantParams& p,
                              const std::string& name, bool always) {
-    MNN_ASSIGN_OR_RETURN(const std::vector<ValueId> with, parameters(graph, codes, p, name, always));
+    MNN_ASSIGN_OR_RETURN(const std::vector<ValueId> with,
+                         parameters(graph, codes, p, name, always));
     return b.op("DequantizeLinear", with, attributes(p));
   }
 

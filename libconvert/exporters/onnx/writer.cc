@@ -118,9 +118,9 @@ class Writer {
       const std::string name = graph.value(v).name;
       const Type type = graph.value(v).type;
       if (takes_name) graph.value(v).name = name.empty() ? name : name + "_value";
-      const ValueId y = graph.add_temporary(takes_name ? name : std::string(), type);
+      const ValueId y = graph.add_temporary(name, type);
       copy.outputs = {y};
-      copy.name = takes_name && !name.empty() ? name : "output";
+      copy.name = name.empty() ? "output" : name;
       graph.add_node(std::move(copy));
       v = y;
     }
@@ -138,9 +138,10 @@ class Writer {
       for (const ValueId v : *list) {
         std::string& name = names[static_cast<size_t>(v)];
         if (!name.empty()) continue;
-        name = top && !g.value(v).name.empty() ? g.value(v).name
-                                               : fresh(g.value(v).name.empty() ? "value"
-                                                                               : g.value(v).name);
+        const std::string& wanted = g.value(v).name;
+        // An output that is listed twice gets its name once.
+        const bool keeps = top && !wanted.empty() && border_.insert(wanted).second;
+        name = keeps ? wanted : fresh(wanted.empty() ? "value" : wanted);
       }
     }
     proto.set_name(g.name.empty() ? "main" : g.name);
@@ -263,7 +264,8 @@ class Writer {
     }
     const std::string name = fresh_node(display_name(g, node));
     if (!form.status.ok()) {
-      diagnostics_.add({Severity::kError, form.status.code(), name, node.op, form.status.message()});
+      diagnostics_.add(
+          {Severity::kError, form.status.code(), name, node.op, form.status.message()});
       return {};
     }
     NodeProto& made = *proto.add_node();
@@ -330,6 +332,7 @@ class Writer {
   OnnxExport& out_;
   Diagnostics& diagnostics_;
   std::unordered_set<std::string> used_, used_nodes_;  // across sub-graphs
+  std::unordered_set<std::string> border_;             // of the model
   std::unordered_map<std::string, int64_t> numbers_, node_numbers_;
   bool contrib_ = false;
   int depth_ = 0;
