@@ -312,10 +312,9 @@ bool is_channel_grid(const Match& m) {
 }
 
 ValueId to_channel_grid(Builder& b, const Match& m) {
-  const Tensor& c = *m.constant("c");
-  const ValueId scale = b.constant(c.reshaped({c.elements()}));
-  const ValueId zero = m.at("zero");
+  const Tensor c = *m.constant("c");
   const Builder::Attributes axis = {{"axis", static_cast<int64_t>(m.type("x").rank() - c.rank())}};
+  const ValueId zero = m.at("zero"), scale = b.constant(c.reshaped({c.elements()}));
   const ValueId codes = b.op("QuantizeLinear", {m.at("x"), scale, zero}, axis);
   return b.op("DequantizeLinear", {codes, scale, zero}, axis);
 }
