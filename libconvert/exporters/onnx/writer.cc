@@ -248,7 +248,9 @@ class Writer {
     if (introduced(node.op) == 0 || introduced(node.op) > options_.opset) return kContribDomain;
     const bool codes_in = node.op == "DequantizeLinear", codes_out = node.op == "QuantizeLinear";
     if (!codes_in && !codes_out) return {};
-    const Type& type = g.value(codes_in ? node.inputs[0] : node.outputs[0]).type;
+    const ValueId codes = codes_in ? node.inputs[0] : node.outputs[0];
+    if (codes == kNoValue) return {};
+    const Type& type = g.value(codes).type;
     const bool wide = type.dtype == DType::kU16 || type.dtype == DType::kI16;
     return wide && options_.opset < 21 ? kContribDomain : std::string();
   }
