@@ -29,7 +29,7 @@ chroot "$work/root" bash -euc '
   mkdir -p /opt/some/where && tar -xzf /tmp/*.tar.gz -C /opt/some/where --strip-components=1
   bin=/opt/some/where/bin
   PATH=$bin:$PATH mnn --version
-  for command in init convert quant bench run compare diff report inspect completion; do
+  for command in init convert quant export bench run compare diff report inspect completion; do
     $bin/mnn $command --help >/dev/null
   done
   $bin/mnn convert /tmp/model.onnx -o /tmp/model.mnn

@@ -1,6 +1,7 @@
 // What a matrix kernel can do while it stores its result moves into Node::fused:
 //   [Add of a constant bias] [activation] [Add of a residual] [activation]
 //   [activation] [Mul by a constant number] [Add of a constant number]
+//   [any of these] [Mul by a positive constant per channel], where the result lies on a grid
 // A bias only on MatMul, which has no input for one; without a residual one activation only. The
 // second form is what is left of a learned affine map after an activation (on Conv only).
 #include <algorithm>
@@ -49,7 +50,8 @@ class EpilogueFuser {
       const auto id = static_cast<NodeId>(n);
       const Node& node = graph_.node(id);
       if (!node.subgraphs.empty() || !node.fused.empty() || node.outputs.empty()) continue;
-      const bool done = fuse_number(id) || (node.op == "Add" ? fuse_add(id) : fuse_activation(id));
+      const bool done = fuse_number(id) || fuse_factors(id) ||
+                        (node.op == "Add" ? fuse_add(id) : fuse_activation(id));
       if (!done) continue;
       removed_[n] = 1;
       ++fused;
@@ -115,6 +117,42 @@ class EpilogueFuser {
       return true;
     }
     return false;
+  }
+
+  // A Mul with one number per channel that evens out the ranges before the result is rounded.
+  bool fuse_factors(NodeId id) {
+    const Node& node = graph_.node(id);
+    if (node.op != "Mul" || node.inputs.size() != 2 || !graph_.value(node.outputs[0]).quant) {
+      return false;
+    }
+    for (size_t i = 0; i < 2; ++i) {
+      const ValueId value = node.inputs[i], other = node.inputs[1 - i];
+      const NodeId linear = private_linear(value);
+      if (linear < 0 || !are_factors(value, other, graph_.node(linear)) ||
+          !same_type(graph_, value, node.outputs[0])) {
+        continue;
+      }
+      const Epilogue e = epilogue_of(graph_, graph_.node(linear));
+      if (e.factor || e.offset) continue;
+      absorb(linear, id, {{other}});
+      return true;
+    }
+    return false;
+  }
+
+  // Whether `other` is a constant of positive numbers, one per channel of the layer's result.
+  bool are_factors(ValueId value, ValueId other, const Node& linear) const {
+    const Tensor* t = graph_.constant(other);
+    const Type& type = graph_.value(value).type;
+    if (t == nullptr || t->dtype() != DType::kF32 || !type.shape || type.rank() < 2) return false;
+    const size_t axis = has_traits(linear.op, kConvolves) ? 1 : type.rank() - 1;
+    const size_t behind = type.rank() - axis;
+    const Dim& channels = (*type.shape)[axis];
+    if (!channels.known() || t->elements() != channels.value() || t->rank() < behind ||
+        t->dims()[t->rank() - behind] != channels.value() || channels.value() < 2) {
+      return false;
+    }
+    return std::ranges::all_of(t->span<float>(), [](float x) { return x > 0; });
   }
 
   bool fuse_add(NodeId id) {

@@ -42,9 +42,11 @@ std::optional<QuantParams> params_of(const Graph& graph, const Node& node, const
   return check_quant(p, type).ok() ? std::optional(std::move(p)) : std::nullopt;
 }
 
-// Bytes with one scale for the whole tensor: what an activation may be annotated with.
+// Bytes with one scale for the whole tensor or one a channel: what an activation may be annotated
+// with.
 bool suits_activation(const QuantParams& p) {
-  return p.axis < 0 && p.is_plain() && (p.storage == DType::kU8 || p.storage == DType::kI8);
+  return (p.axis < 0 || p.axis == 1) && p.is_plain() &&
+         (p.storage == DType::kU8 || p.storage == DType::kI8);
 }
 
 bool is_f32(const Graph& graph, ValueId v) { return is_tensor_of(graph, v, DType::kF32); }
@@ -63,8 +65,9 @@ int hand_on_grids(Graph& graph) {
     if (graph.value(node.inputs[0]).kind == ValueKind::kConstant) continue;
     const std::optional<QuantParams>& grid = graph.value(node.inputs[0]).quant;
     Value& moved = graph.value(node.outputs[0]);
-    if (!grid || !suits_activation(*grid) || moved.quant || moved.kind != ValueKind::kTemporary ||
-        graph.is_result(node.outputs[0]) || !is_f32(graph, node.outputs[0])) {
+    if (!grid || grid->axis >= 0 || !suits_activation(*grid) || moved.quant ||
+        moved.kind != ValueKind::kTemporary || graph.is_result(node.outputs[0]) ||
+        !is_f32(graph, node.outputs[0])) {
       continue;
     }
     moved.quant = *grid;
@@ -288,12 +291,49 @@ class Folder {
   int changes_ = 0;
 };
 
+// x / c -> codes -> * c with one c a channel is a scale per channel, as mnn export writes it.
+bool is_channel_grid(const Match& m) {
+  const Tensor *c = m.constant("c"), *again = m.constant("again");
+  const Tensor *zero = m.constant("zero"), *back_zero = m.constant("back_zero");
+  const Type& type = m.type("x");
+  const Node &q = m.node("quantize"), &dq = m.node("dequantize");
+  if (!type.shape || !identical(*c, *again) || !identical(*zero, *back_zero) ||
+      c->dtype() != DType::kF32 || c->rank() == 0 || c->rank() > type.rank() ||
+      c->dims()[0] != c->elements() || zero->dims() != std::vector<int64_t>{c->elements()} ||
+      !is_filled_with(m.graph, m.at("ones"), 1) || !is_filled_with(m.graph, m.at("back_ones"), 1)) {
+    return false;
+  }
+  const auto axis = static_cast<int64_t>(type.rank() - c->rank());
+  const auto on_axis = [&](const Node& node) {
+    const Result<size_t> at = normalize_axis(attr_int(node, "axis"), type.rank());
+    return at.ok() && static_cast<int64_t>(*at) == axis && attr_int(node, "block_size") == 0;
+  };
+  return on_axis(q) && on_axis(dq);
+}
+
+ValueId to_channel_grid(Builder& b, const Match& m) {
+  const Tensor c = *m.constant("c");
+  const Builder::Attributes axis = {{"axis", static_cast<int64_t>(m.type("x").rank() - c.rank())}};
+  const ValueId zero = m.at("zero"), scale = b.constant(c.reshaped({c.elements()}));
+  const ValueId codes = b.op("QuantizeLinear", {m.at("x"), scale, zero}, axis);
+  return b.op("DequantizeLinear", {codes, scale, zero}, axis);
+}
+
 const std::vector<Rule>& rules() {
   static const std::vector<Rule> all = {
       {"PackedWeights",
        with_any_inputs("MatMulNBits"),
        [](Builder& b, const Match& m) { return unpack_matmul_n_bits(b, m.root_node()); },
        {}},
+      {"ChannelGrid",
+       op("Mul", {op("DequantizeLinear",
+                     {op("QuantizeLinear",
+                         {op("Div", {any("x"), constant("c")}), constant("ones"), constant("zero")},
+                         "quantize"),
+                      constant("back_ones"), constant("back_zero")},
+                     "dequantize"),
+                  constant("again")}),
+       to_channel_grid, is_channel_grid},
   };
   return all;
 }

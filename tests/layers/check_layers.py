@@ -47,7 +47,7 @@ CONFINED = {
     r"google/protobuf/": ["libconvert/frontends/caffe/", "libconvert/frontends/onnx/", "libconvert/frontends/tensorflow/",
                           "libconvert/frontends/common/proto_text.cc", "tests/"],
     r"caffe\.pb\.h": ["libconvert/frontends/caffe/", "tests/"],
-    r"onnx_model\.pb\.h": ["libconvert/frontends/onnx/", "tests/"],
+    r"onnx_model\.pb\.h": ["libconvert/frontends/onnx/", "libconvert/exporters/onnx/", "tests/"],
     r"tensorflow\.pb\.h": ["libconvert/frontends/tensorflow/", "tests/"],
     r"onnx/": ["tests/convert/"],
     r"CLI/": ["apps/"],

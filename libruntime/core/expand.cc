@@ -1,0 +1,74 @@
+#include "libruntime/core/expand.h"
+
+#include <algorithm>
+
+#include "libruntime/core/builder.h"
+
+namespace mnn {
+namespace {
+
+void add_identity(Graph& graph, ValueId from, ValueId to, const Node& node) {
+  Node copy;
+  copy.op = "Identity";
+  copy.name = node.name;
+  copy.origin = node.origin;
+  copy.inputs = {from};
+  copy.outputs = {to};
+  graph.add_node(std::move(copy));
+}
+
+// Whether one of the nodes from `first` on makes the value.
+NodeId maker_of(const Graph& graph, size_t first, ValueId v) {
+  for (size_t n = first; n < graph.nodes.size(); ++n) {
+    if (std::ranges::count(graph.nodes[n].outputs, v) > 0) return static_cast<NodeId>(n);
+  }
+  return -1;
+}
+
+}  // namespace
+
+Status expand_node(Graph& graph, DecomposeFn expand, const Node& node) {
+  const size_t first = graph.nodes.size(), values = graph.values.size();
+  Node named = node;
+  named.name = display_name(graph, node);
+  if (named.origin.empty()) named.origin = {named.name};
+  Builder b(graph, named.origin);
+  Result<std::vector<ValueId>> result = expand(b, node);
+  if (!result.ok()) {
+    // Nothing stays of what was built.
+    graph.nodes.resize(first);
+    graph.values.resize(values);
+    return result.status();
+  }
+  std::vector<ValueId> made = std::move(result).value();
+  for (size_t n = first; n < graph.nodes.size(); ++n) {
+    graph.nodes[n].name = named.name + "/" + graph.nodes[n].op;
+  }
+  std::vector<ValueId> done;  // outputs that have their maker
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    const ValueId wanted = node.outputs[i];
+    if (wanted == kNoValue) continue;
+    const ValueId old = i < made.size() ? made[i] : kNoValue;
+    if (old == kNoValue) {
+      return internal_error("output " + std::to_string(i) + " of " + node.op + " is missing");
+    }
+    const NodeId maker = maker_of(graph, first, old);
+    // An input handed through, or a value that already became another output.
+    if (maker < 0 || std::ranges::count(done, old) > 0) {
+      add_identity(graph, old, wanted, named);
+      continue;
+    }
+    if (i == 0) graph.node(maker).name = named.name;
+    for (size_t n = first; n < graph.nodes.size(); ++n) {
+      Node& part = graph.nodes[n];
+      for (auto* list : {&part.inputs, &part.captures, &part.outputs}) {
+        std::ranges::replace(*list, old, wanted);
+      }
+    }
+    std::ranges::replace(made, old, wanted);
+    done.push_back(wanted);
+  }
+  return {};
+}
+
+}  // namespace mnn

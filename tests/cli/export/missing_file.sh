@@ -1,0 +1,1 @@
+mnn export nothing.onnx -o x.onnx

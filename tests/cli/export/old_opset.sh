@@ -1,0 +1,1 @@
+mnn export cnn.onnx -o x.onnx --opset 12

@@ -1,0 +1,1 @@
+mnn export cnn.onnx -o cnn.onnx

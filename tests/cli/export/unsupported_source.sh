@@ -1,0 +1,1 @@
+mnn export unsupported.onnx -o x.onnx --json
