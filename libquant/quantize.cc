@@ -2,6 +2,7 @@
 #include "libquant/quantize.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <tuple>
 
@@ -27,6 +28,7 @@ constexpr double kNotableMacShare = 0.01;
 constexpr double kLeastShrink = 2;
 constexpr int64_t kNotableBytes = 4096;
 constexpr size_t kConstantsNamed = 3;
+constexpr double kMostFloatMacs = 0.5;  // that promotions may take
 
 std::string warning_of(const FloatIsland& island) {
   return format_percent(island.mac_share, 1) + " % of the MACs stay float: " + island.op + ", " +
@@ -108,10 +110,10 @@ class Quantizer {
   // Where the goal is missed: layers go to float until it is reached.
   Status promote(const SampleSet& holdout) {
     if (!options_.reached || holdout.size() == 0) return {};
-    const auto reached = [&](const Graph& graph) { return judge_.reaches_goal(graph, holdout); };
-    const Graph all = annotate(solution_.graph, solution_.plan, solution_.decisions);
-    MNN_ASSIGN_OR_RETURN(const bool enough, reached(all));
-    if (enough) return {};
+    MNN_ASSIGN_OR_RETURN(
+        const MixTrial all,
+        judge_.try_mix(annotate(solution_.graph, solution_.plan, solution_.decisions), holdout));
+    if (all.goal.with_margin) return {};
     const auto part = [&](const std::string& phase, int64_t done, int64_t total) {
       if (options_.progress) options_.progress("before promotions: " + phase, done, total);
     };
@@ -120,21 +122,57 @@ class Quantizer {
     MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> sample, holdout.load(0));
     MNN_ASSIGN_OR_RETURN(const std::vector<int64_t> of_nodes, node_macs(graph_, sample));
     for (const int64_t m : of_nodes) macs += static_cast<double>(m);
-    MNN_ASSIGN_OR_RETURN(
-        PromotionResult found,
-        promote_layers({solution_, layers, macs, reached, [&](int64_t done, int64_t total) {
-                          if (options_.progress) options_.progress("promotions", done, total);
-                        }}));
-    report_.promotions = std::move(found.told);
-    if (!report_.promotions.reached) {
+    PromotionSearch search;
+    std::vector<const LayerError*> rows;
+    for (const LayerError& e : layers) {
+      if (!std::isfinite(e.contribution.snr_db) || !is_promotable(e.node)) continue;
+      rows.push_back(&e);
+      search.layers.push_back({e.name, noise_of(e.contribution.snr_db),
+                               static_cast<double>(e.macs) + 1});
+    }
+    search.most_cost = kMostFloatMacs * macs;
+    const auto float_parts = [&](const auto& some) {
+      std::pair<std::set<NodeId>, std::set<ValueId>> parts;
+      for (const size_t i : some) {
+        if (is_layer(rows[i]->node)) {
+          parts.first.insert(rows[i]->node);
+        } else {
+          parts.second.insert(solution_.graph.node(rows[i]->node).outputs[0]);
+        }
+      }
+      return parts;
+    };
+    search.measure = [&](const std::set<size_t>& promoted) {
+      auto [nodes, values] = float_parts(promoted);
+      const auto [plan, decisions] = without(solution_.graph, solution_.plan, solution_.decisions,
+                                             std::move(nodes), std::move(values));
+      return judge_.try_mix(annotate(solution_.graph, plan, decisions), holdout);
+    };
+    search.progress = [&](int64_t done, int64_t total) {
+      if (options_.progress) options_.progress("promotions", done, total);
+    };
+    MNN_ASSIGN_OR_RETURN(const PromotionResult found, promote_layers(search));
+    // Nothing was to be had for the margin, and the plain goal needs nothing.
+    if (found.reached && found.promoted.empty()) return {};
+    Promotions& told = report_.promotions;
+    told.tried = true;
+    told.reached = found.reached;
+    told.margin_db = found.margin_db;
+    if (!found.reached) {
       report_.warnings.push_back(
           "the goal is out of reach with half of the MACs in float; nothing was promoted");
       return {};
     }
+    for (const size_t i : found.promoted) {
+      told.layers.push_back(rows[i]->name);
+      if (macs > 0) told.mac_share += static_cast<double>(rows[i]->macs) / macs;
+    }
+    told.time = 1 + (kFloatTime - 1) * told.mac_share;
+    auto [nodes, values] = float_parts(found.promoted);
     const QuantPlan before = solution_.plan;
     std::tie(solution_.plan, solution_.decisions) =
-        without(solution_.graph, solution_.plan, solution_.decisions, std::move(found.nodes),
-                std::move(found.values));
+        without(solution_.graph, solution_.plan, solution_.decisions, std::move(nodes),
+                std::move(values));
     if (solution_.calibration)
       solution_.calibration = restricted(*solution_.calibration, before, solution_.plan);
     solution_.recipe += ", " + std::to_string(report_.promotions.layers.size()) + " promoted";
@@ -146,6 +184,16 @@ class Quantizer {
     report_.candidates.push_back(
         {solution_.recipe, trial.samples.mean_snr_db(), trial.samples.worst_snr_db(), true});
     return {};
+  }
+
+  bool is_layer(NodeId node) const {
+    return std::ranges::any_of(solution_.plan.layers,
+                               [&](const QuantLayer& l) { return l.node == node; });
+  }
+  // A layer, or what makes a value between layers.
+  bool is_promotable(NodeId node) const {
+    return is_layer(node) || std::ranges::binary_search(solution_.plan.between,
+                                                        solution_.graph.node(node).outputs[0]);
   }
 
   Result<std::vector<LayerError>> layer_errors(

@@ -33,6 +33,13 @@ struct SampleSource {
   std::vector<std::string> names;  // of the samples, for messages
 };
 
+// How a quantized network stands to what was asked for.
+struct GoalVerdict {
+  bool reached = false;
+  bool with_margin = false;  // with what samples nobody has seen may be worse by, too
+  double margin_db = 0;      // which is this much
+};
+
 struct QuantOptions {
   std::string scheme = "int8";  // or weight-only: w8, w6, w4, w3, w2
   // Of weight-only schemes. Weights that share a scale, 0: one scale per channel; default: per
@@ -55,8 +62,8 @@ struct QuantOptions {
   std::vector<std::string> output_slices;
   // Figures of the task to measure at the outputs beside SNR and cosine (core/task_metrics.h).
   std::vector<std::string> metrics;
-  // Where given and not true of the result, the layers that cost most go to float until it is.
-  std::function<Result<bool>(const Graph& quantized, const QuantReport& report)> reached;
+  // Where given and not reached by the result, the layers that cost most go to float until it is.
+  std::function<Result<GoalVerdict>(const Graph& quantized, const QuantReport& report)> reached;
   // The text of a scheme file: its decisions are taken and nothing is searched; samples are only
   // needed to measure the result.
   std::string import_scheme;

@@ -9,6 +9,7 @@
 
 #include "libquant/judge.h"
 #include "libquant/measure/node_graph.h"
+#include "libquant/search/promote.h"
 #include "libquant/weights/gptq.h"
 #include "libquant/weights/weight_role.h"
 #include "libruntime/core/op.h"
@@ -424,40 +425,53 @@ class WeightQuantizer {
   // Layers back to float, those that cost most first, until the goal is reached.
   Status promote(const SampleSet& holdout) {
     if (!options_.reached) return {};
-    const auto reached = [&](const Graph& graph) { return judge_.reaches_goal(graph, holdout); };
-    MNN_ASSIGN_OR_RETURN(const bool enough, reached(result_.graph));
-    if (enough) return {};
-    double all = 0, in_float = 0;
-    for (const Target& t : targets_) all += static_cast<double>(t.codes.stored.elements());
+    MNN_ASSIGN_OR_RETURN(const MixTrial before, judge_.try_mix(result_.graph, holdout));
+    if (before.goal.with_margin) return {};
+    PromotionSearch search;
+    for (const size_t i : order_) {
+      const auto elements = static_cast<double>(targets_[i].codes.stored.elements());
+      const LayerError& e = result_.report.layers[search.layers.size()];
+      search.layers.push_back({e.name, noise_of(e.contribution.snr_db), elements});
+      search.most_cost += kMostFloatBytes * elements;
+    }
+    const auto promoted = [&](const auto& some) {
+      Graph graph = result_.graph;
+      for (const size_t k : some) {
+        const Target& t = targets_[order_[k]];
+        for (Value& value : graph.values) {
+          if (!value.quant || value.data.raw() != t.codes.stored.raw()) continue;
+          value.data = graph_.value(t.weight).data;
+          value.quant.reset();
+        }
+      }
+      return graph;
+    };
+    search.measure = [&](const std::set<size_t>& some) {
+      return judge_.try_mix(promoted(some), holdout);
+    };
+    search.progress = [&](int64_t done, int64_t total) {
+      progress("promotions", static_cast<size_t>(done), static_cast<size_t>(total));
+    };
+    MNN_ASSIGN_OR_RETURN(const PromotionResult found, promote_layers(search));
+    // Nothing was to be had for the margin, and the plain goal needs nothing.
+    if (found.reached && found.promoted.empty()) return {};
     Promotions& told = result_.report.promotions;
     told.tried = true;
-    Graph graph = result_.graph;
-    double float_macs = 0;
-    for (size_t k = 0; k < order_.size() && !told.reached; ++k) {
-      const Target& t = targets_[order_[k]];
-      const auto elements = static_cast<double>(t.codes.stored.elements());
-      if (in_float + elements > kMostFloatBytes * all) continue;
-      progress("promotions", k, order_.size());
-      in_float += elements;
-      const Value& real = graph_.value(t.weight);
-      for (Value& value : graph.values) {
-        if (!value.quant || value.data.raw() != t.codes.stored.raw()) continue;
-        value.data = real.data;
-        value.quant.reset();
-      }
-      told.layers.push_back(result_.report.layers[k].name);
-      float_macs += static_cast<double>(result_.report.layers[k].macs);
-      MNN_ASSIGN_OR_RETURN(told.reached, reached(graph));
-    }
-    if (!told.reached) {
-      told.layers.clear();
+    told.reached = found.reached;
+    told.margin_db = found.margin_db;
+    if (!found.reached) {
       result_.report.warnings.push_back(
           "the goal is out of reach with half of the weights in float; nothing was promoted");
       return {};
     }
+    double float_macs = 0;
+    for (const size_t k : found.promoted) {
+      told.layers.push_back(result_.report.layers[k].name);
+      float_macs += static_cast<double>(result_.report.layers[k].macs);
+    }
     told.mac_share = result_.report.macs > 0 ? float_macs / result_.report.macs : 0;
     result_.report.method += ", " + std::to_string(told.layers.size()) + " promoted";
-    result_.graph = std::move(graph);
+    result_.graph = promoted(found.promoted);
     for (LayerError& e : result_.report.layers) {
       if (std::ranges::find(told.layers, e.name) != told.layers.end())
         e.weight_bytes_after = e.weight_bytes_before;

@@ -219,11 +219,10 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
   }
 
   // The goal of --try holds for the held-back samples; others may be worse.
-  bool with_margin = true;
-  double margin_db = 0;
   const SampleSource& judged_source = holdout.count > 0 ? holdout : calibration;
   if (flow.promote) {
-    options.reached = [&](const Graph& quantized, const QuantReport& trial) -> Result<bool> {
+    options.reached = [&](const Graph& quantized,
+                          const QuantReport& trial) -> Result<GoalVerdict> {
       QuantReport report = trial;
       if (!flow.eval.command.empty()) {
         MNN_ASSIGN_OR_RETURN(report.eval, evaluate(flow, graph, quantized, judged_source, report));
@@ -231,11 +230,12 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
       Thresholds goal = flow.thresholds;
       goal.max_size.reset();
       goal.sound_data = false;
-      if (with_margin) margin_db = unseen_margin_db(report.samples);
-      const double margin = with_margin ? margin_db : 0;
-      if (goal.min_snr) *goal.min_snr += margin;
-      if (goal.min_sample_snr) *goal.min_sample_snr += margin;
-      return verdict_of(judge_quant(goal, report, 0), goal).ok();
+      const auto holds = [&] { return verdict_of(judge_quant(goal, report, 0), goal).ok(); };
+      GoalVerdict verdict{holds(), false, unseen_margin_db(report.samples)};
+      if (goal.min_snr) *goal.min_snr += verdict.margin_db;
+      if (goal.min_sample_snr) *goal.min_sample_snr += verdict.margin_db;
+      verdict.with_margin = holds();
+      return verdict;
     };
   }
   const std::string already = quantized_already(graph);
@@ -246,11 +246,6 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
   }
   if (events.stages) events.stages(quantize_stages(options));
   Result<QuantResult> result = quantize(graph, calibration, holdout, options);
-  if (result.ok() && margin_db > 0 && result->report.promotions.tried &&
-      !result->report.promotions.reached) {
-    with_margin = false;
-    result = quantize(graph, calibration, holdout, options);
-  }
   if (!result.ok()) {
     // Nothing is left to do, and this is why.
     if (!already.empty() && result.status().code() == Code::kUnsupported) {
@@ -263,8 +258,6 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
   }
   QuantOutcome outcome;
   outcome.report = std::move(result->report);
-  if (outcome.report.promotions.reached && with_margin)
-    outcome.report.promotions.margin_db = margin_db;
   if (!already.empty()) {
     outcome.report.warnings.insert(outcome.report.warnings.begin(),
                                    already +

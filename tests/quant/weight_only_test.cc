@@ -191,8 +191,9 @@ TEST(WeightOnly, NeedsNoSamplesAndKeepsWhatItIsTold) {
 TEST(WeightOnly, PromotesWhatCostsMostUntilTheGoalIsReached) {
   QuantOptions o = options_of("w2");
   double goal = 0;
-  o.reached = [&](const Graph&, const QuantReport& r) -> Result<bool> {
-    return r.outputs[1].whole.snr_db >= goal;
+  o.reached = [&](const Graph&, const QuantReport& r) -> Result<GoalVerdict> {
+    const bool reached = r.outputs[1].whole.snr_db >= goal;
+    return GoalVerdict{reached, reached, 0};
   };
   const auto plain = quantize(model(), samples_of(8), {}, o);
   ASSERT_TRUE(plain.ok()) << plain.status().message();
