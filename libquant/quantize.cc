@@ -9,6 +9,8 @@
 #include "libquant/attention.h"
 #include "libquant/calibrate/data_check.h"
 #include "libquant/judge.h"
+#include "libquant/layer_rules.h"
+#include "libquant/mixed.h"
 #include "libquant/report/islands.h"
 #include "libquant/report/layer_report.h"
 #include "libquant/report/scheme.h"
@@ -22,18 +24,11 @@
 namespace mnn {
 namespace {
 
-// Float MACs worth a warning.
-constexpr double kNotableMacShare = 0.01;
 // A model that shrinks less says why, unless there is nothing in it.
 constexpr double kLeastShrink = 2;
 constexpr int64_t kNotableBytes = 4096;
 constexpr size_t kConstantsNamed = 3;
 constexpr double kMostFloatMacs = 0.5;  // that promotions may take
-
-std::string warning_of(const FloatIsland& island) {
-  return format_percent(island.mac_share, 1) + " % of the MACs stay float: " + island.op + ", " +
-         island.why + ": " + some_of(island.layers);
-}
 
 // Why the constants hardly shrank; empty: they did.
 std::string why_large(const QuantReport& r) {
@@ -77,7 +72,12 @@ class Quantizer {
     if (calibration.count == 0 && !import) return usage_error("there is no calibration sample");
     MNN_RETURN_IF_ERROR(check_judging(graph_, options_));
     const SampleSplit split = split_samples(calibration, holdout);
-    if (plan_quantization(graph_).layers.empty()) {
+    MNN_ASSIGN_OR_RETURN(const auto by_hand, schemes_by_hand(graph_, options_));
+    std::set<NodeId> float_nodes;
+    for (size_t n = 0; n < graph_.nodes.size(); ++n) {
+      if (by_hand.contains(&graph_.nodes[n])) float_nodes.insert(static_cast<NodeId>(n));
+    }
+    if (plan_quantization(graph_, float_nodes).layers.empty()) {
       return unsupported("no Conv, Gemm or MatMul with float operands to quantize");
     }
     report_.scheme = options_.scheme;
@@ -89,7 +89,8 @@ class Quantizer {
     } else {
       MNN_ASSIGN_OR_RETURN(SearchResult found,
                            search_recipe({graph_, split.calibration, split.holdout,
-                                          judge_.reference(), judge_.judged(), options_}));
+                                          judge_.reference(), judge_.judged(), options_,
+                                          float_nodes}));
       solution_ = std::move(found.best);
       report_.candidates = std::move(found.candidates);
       for (const KeptFloat& kept : found.kept_float) report_.warnings.push_back(reason_of(kept));
@@ -217,19 +218,7 @@ class Quantizer {
 
   Status measure_result(const Graph& graph, const SampleSet& holdout) {
     MNN_RETURN_IF_ERROR(judge_.measure_result(graph, holdout, report_));
-    MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(graph, run_));
-    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> sample, holdout.load(0));
-    // Samples may differ in shape: the first is the one to count by.
-    std::vector<std::vector<int64_t>> dims;
-    for (const Tensor& t : sample) dims.push_back(t.dims());
-    MNN_RETURN_IF_ERROR(session->prepare(dims));
-    report_.macs = session->macs().all;
-    report_.int8_mac_share = session->int8_mac_share();
-    MNN_ASSIGN_OR_RETURN(const Graph bound, bound_to(graph, sample));
-    report_.islands = float_islands(bound);
-    for (const FloatIsland& island : report_.islands) {
-      if (island.mac_share >= kNotableMacShare) report_.warnings.push_back(warning_of(island));
-    }
+    MNN_RETURN_IF_ERROR(measure_macs(graph, holdout, run_, report_));
     if (!options_.layer_report) return {};
     MNN_ASSIGN_OR_RETURN(report_.layers, layer_errors(holdout, options_.progress));
     for (const LayerError& layer : report_.layers) {
@@ -274,6 +263,11 @@ SliceError OutputError::worst() const {
 
 std::vector<std::pair<std::string, double>> quantize_stages(const QuantOptions& options) {
   std::vector<std::pair<std::string, double>> stages;
+  if (options.scheme == "mixed") {
+    return {{"ranges", 3},       {"histograms", 5},      {"choosing a recipe", 40},
+            {"weights", 10},     {"sensitivities", 40},  {"mixing", 40},
+            {"layer errors", 5}};
+  }
   if (options.scheme != "int8") {
     stages = {{"activations", 5}, {"weights", 60}};
     if (options.layer_report || options.reached) {
@@ -319,14 +313,29 @@ Result<QuantResult> quantize(const Graph& graph, const SampleSource& calibration
       return options.reached(narrow, report);
     };
   }
+  if (options.file_bytes) {
+    inner.file_bytes = [&](const Graph& quantized) -> Result<int64_t> {
+      Graph narrow = quantized;
+      narrow_border(narrow, border);
+      MNN_RETURN_IF_ERROR(restore_half(narrow, storage).status());
+      return options.file_bytes(narrow);
+    };
+  }
   MNN_ASSIGN_OR_RETURN(
       QuantResult result,
-      weight_bits > 0
+      options.scheme == "mixed" || !options.layers.empty()
+          ? quantize_mixed(wide, in_f32(calibration, border), in_f32(holdout, border), inner)
+      : weight_bits > 0
           ? quantize_weights_only(wide, in_f32(calibration, border), in_f32(holdout, border), inner)
           : Quantizer(wide, inner).run(in_f32(calibration, border), in_f32(holdout, border)));
   narrow_border(result.graph, border);
   MNN_RETURN_IF_ERROR(restore_half(result.graph, storage).status());
   QuantReport& report = result.report;
+  const SampleSource& judged = holdout.count > 0 ? holdout : calibration;
+  if (options.max_ms && !report.latency_ms && judged.count > 0) {
+    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> sample, judged.load(0));
+    MNN_ASSIGN_OR_RETURN(report.latency_ms, median_ms(result.graph, sample, own.engine));
+  }
   report.bytes_before = constant_bytes(graph);
   report.bytes_after = constant_bytes(result.graph);
   report.float_constants = float_constants(result.graph);
