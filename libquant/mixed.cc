@@ -145,11 +145,7 @@ class MixedQuantizer {
     }
     base_.graph = graph_;
     base_.plan = plan_quantization(graph_, others);
-    if (base_.plan.layers.empty()) {
-      base_.plan = {};
-      alone_ = base_.decisions;
-      return {};
-    }
+    if (base_.plan.layers.empty()) return {};
     MNN_ASSIGN_OR_RETURN(SearchResult found,
                          search_recipe({graph_, split_.calibration, split_.holdout,
                                         judge_.reference(), judge_.judged(), options_, others}));
@@ -203,8 +199,8 @@ class MixedQuantizer {
       part.nodes = {index_uses(g).producer[static_cast<size_t>(v)]};
     }
     for (Part& p : parts_) {
-      const NodeId first = p.nodes.empty() ? -1 : p.nodes[0];
-      p.name = first < 0 ? "" : display_name(g, g.node(first));
+      const NodeId first = p.nodes[0];
+      p.name = (p.between == kNoValue ? "" : "output of ") + display_name(g, g.node(first));
     }
     if (!parts_.empty()) return {};
     return unsupported("no layer with products or weights to quantize");
@@ -552,11 +548,10 @@ class MixedQuantizer {
     std::vector<LayerError> layers;
     for (size_t p = 0; p < parts_.size(); ++p) {
       const Part& part = parts_[p];
-      if (part.nodes.empty()) continue;
       const Node& node = base_.graph.node(part.nodes[0]);
       LayerError e;
       e.node = part.nodes[0];
-      e.name = part.name;
+      e.name = display_name(base_.graph, node);
       e.origin = node.origin;
       e.op = node.op;
       for (const FusedOp& f : node.fused) e.op += "+" + f.op;

@@ -287,6 +287,7 @@ class WeightQuantizer {
       e.origin = node.origin;
       e.op = node.op;
       for (const FusedOp& f : node.fused) e.op += "+" + f.op;
+      e.scheme = options_.scheme;
       e.macs = macs[static_cast<size_t>(t.node)];
       e.weight_bytes_before = t.codes.stored.elements() * 4;
       e.weight_bytes_after = t.codes.stored.bytes() + encoding_bytes(t.codes.params);

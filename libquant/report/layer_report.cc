@@ -72,6 +72,7 @@ class LayerReporter {
       e.op = node.op;
       const size_t own = node.fused.size() - (ends_in_smoothing(in_.graph, node) ? 1 : 0);
       for (size_t i = 0; i < own; ++i) e.op += "+" + node.fused[i].op;
+      e.scheme = "int8";
       e.weight_snr_db = kExactSnrDb;
       if (it != layer_of.end()) {
         row.layer = it->second;
