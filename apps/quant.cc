@@ -69,7 +69,11 @@ Status take_max_size(const std::string& text, QuantFlow& f) {
     }
   }
   std::string bytes = text;
-  if (!CLI::AsSizeValue(true)(bytes).empty()) return wrong();
+  try {
+    if (!CLI::AsSizeValue(true)(bytes).empty()) return wrong();
+  } catch (const CLI::Error&) {
+    return wrong();
+  }
   char* stop = nullptr;
   errno = 0;
   const int64_t v = std::strtoll(bytes.c_str(), &stop, 10);
@@ -263,7 +267,7 @@ int main(int argc, char** argv) {
   app.add_option("--resume", f.resume,
                  "int8 and mixed: a file that keeps what was measured, so that a run that was ended "
                  "goes on; made where there is none")
-      ->type_name("FILE");
+      ->type_name("RESULTS");
   add_report_flag(app, c, f.reports, "Write the report: .json, .html or .xml (JUnit). Repeatable");
   c.writes(
       app.add_option("--export-scheme", f.export_scheme,

@@ -4,9 +4,11 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "apps/flows/check.h"
+#include "apps/flows/file_roles.h"
 #include "apps/flows/model_io.h"
 #include "apps/flows/quant_junit.h"
 #include "apps/flows/run_facts.h"
@@ -22,8 +24,8 @@
 namespace mnn::flows {
 namespace {
 
-// More than what the metadata of a quantized model takes beside the graph.
-constexpr int64_t kMetadataBytes = 1024;
+// As long as what tells of a mix gets.
+constexpr size_t kMethodBytes = 96;
 
 Result<CalibrationMethod> parse_method(const std::string& name) {
   if (name == "auto") return CalibrationMethod::kAuto;
@@ -281,20 +283,30 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
   }
 
   Thresholds thresholds = flow.thresholds;
-  const auto file_bytes_of = [&](const Graph& of) {
+  const auto metadata_of = [&](const std::string& scheme, const std::string& method) {
+    auto meta = nlohmann::json::parse(
+        make_metadata(loaded, {{"scheme", scheme}, {"method", method}}));
+    const auto data = nlohmann::json::parse(options.calibration_json);
+    if (data.contains("sha256")) meta["calibration_sha256"] = data["sha256"];
+    if (data.contains("dims")) meta["calibrated_dims"] = data["dims"];
+    return meta.dump();
+  };
+  const auto file_bytes_of = [&](const Graph& of, const std::string& metadata) {
     Model model = loaded.model;
     model.graph = of;
+    model.metadata_json = metadata;
     return static_cast<int64_t>(serialize_model(model).size());
   };
   if (flow.max_size_share) {
     thresholds.max_size = static_cast<int64_t>(*flow.max_size_share *
-                                               static_cast<double>(file_bytes_of(graph)));
+                                               static_cast<double>(file_bytes_of(graph, loaded.model.metadata_json)));
   }
   options.max_ms = thresholds.max_latency;
   if (flow.scheme == "mixed") {
     if (thresholds.max_size) options.max_bytes = static_cast<double>(*thresholds.max_size);
-    options.file_bytes = [&](const Graph& quantized) -> Result<int64_t> {
-      return file_bytes_of(quantized) + kMetadataBytes;
+    const std::string metadata = metadata_of(flow.scheme, std::string(kMethodBytes, ' '));
+    options.file_bytes = [&, metadata](const Graph& quantized) -> Result<int64_t> {
+      return file_bytes_of(quantized, metadata);
     };
   }
   // The goal of --try and of mixed holds for the held-back samples; others may be worse.
@@ -327,7 +339,11 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
   if (!flow.resume.empty()) {
     MNN_ASSIGN_OR_RETURN(const auto identity,
                          identity_of(flow, thresholds, loaded.model, graph, samples, held));
+    std::error_code ec;
+    if (!std::filesystem::exists(flow.resume, ec))
+      MNN_RETURN_IF_ERROR(file_roles().writes("--resume", flow.resume));
     MNN_ASSIGN_OR_RETURN(options.evaluations, Evaluations::open(flow.resume, identity));
+    file_roles().updates(flow.resume);
   }
   if (events.stages) events.stages(quantize_stages(options));
   Result<QuantResult> result = quantize(graph, calibration, holdout, options);
@@ -358,12 +374,7 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
   }
   LoadedModel out = loaded;
   out.model.graph = std::move(result->graph);
-  auto meta = nlohmann::json::parse(
-      make_metadata(out, {{"scheme", outcome.report.scheme}, {"method", outcome.report.method}}));
-  const auto data = nlohmann::json::parse(options.calibration_json);
-  if (data.contains("sha256")) meta["calibration_sha256"] = data["sha256"];
-  if (data.contains("dims")) meta["calibrated_dims"] = data["dims"];
-  out.model.metadata_json = meta.dump();
+  out.model.metadata_json = metadata_of(outcome.report.scheme, outcome.report.method);
   const std::vector<std::byte> bytes = serialize_model(out.model);
   outcome.file_bytes = static_cast<int64_t>(bytes.size());
   outcome.judgements = judge_quant(thresholds, outcome.report, outcome.file_bytes);

@@ -72,12 +72,12 @@ class LayerReporter {
       e.op = node.op;
       const size_t own = node.fused.size() - (ends_in_smoothing(in_.graph, node) ? 1 : 0);
       for (size_t i = 0; i < own; ++i) e.op += "+" + node.fused[i].op;
-      e.scheme = "int8";
       e.weight_snr_db = kExactSnrDb;
       if (it != layer_of.end()) {
         row.layer = it->second;
         const QuantizedWeights& w = in_.decisions.weights[static_cast<size_t>(row.layer)];
         e.int8 = true;
+        e.scheme = "int8";
         if (w.stored.defined()) {
           e.weight_snr_db = w.snr_db;
           e.weight_bytes_before = w.stored.elements() * 4;
