@@ -111,7 +111,8 @@ Status quant(Options& o, const CLI::App& app) {
   if (means_project(f.model)) MNN_RETURN_IF_ERROR(fill_from_project(o, app));
   MNN_ASSIGN_OR_RETURN(f.images, o.images.over(f.images));
   if (f.output.empty()) return usage_error("expected -o FILE");
-  if (f.calibration.empty() && f.import_scheme.empty() && (f.scheme == "int8" || f.scheme == "mixed")) {
+  if (f.calibration.empty() && f.import_scheme.empty() &&
+      (f.scheme == "int8" || f.scheme == "mixed")) {
     return usage_error("expected --calibration DIR with samples such as the model will meet");
   }
   if (!o.gate.empty()) {
@@ -176,7 +177,8 @@ int main(int argc, char** argv) {
   app.add_option(
          "--scheme", f.scheme,
          "int8: u8 activations, s8 weights per channel; w8 to w2: weights alone, in so many "
-         "bits, which needs no samples but is better with; mixed: the cheapest of them by layer that "
+         "bits, which needs no samples but is better with; mixed: the cheapest of them by layer "
+         "that "
          "reaches the thresholds, or the best within --max-size and --max-latency")
       ->check(CLI::IsMember({"int8", "w8", "w6", "w4", "w3", "w2", "mixed"}))
       ->capture_default_str();
@@ -256,17 +258,19 @@ int main(int argc, char** argv) {
                  "Repeatable")
       ->type_name("NAME[RANGES]")
       ->allow_extra_args(false);
-  app.add_option("--max-size", o.max_size,
-                 "Exit 3 when the file is larger: bytes (300KB), or a share of the model (0.3, 30%)")
+  app.add_option(
+         "--max-size", o.max_size,
+         "Exit 3 when the file is larger: bytes (300KB), or a share of the model (0.3, 30%)")
       ->type_name("BYTES|RATIO");
   app.add_option("--max-latency", o.max_latency,
                  "Exit 3 when the median run on the first held-back sample takes longer, on this "
                  "machine with --threads")
       ->type_name("MS")
       ->check(real_number(0, 1e9));
-  app.add_option("--resume", f.resume,
-                 "int8 and mixed: a file that keeps what was measured, so that a run that was ended "
-                 "goes on; made where there is none")
+  app.add_option(
+         "--resume", f.resume,
+         "int8 and mixed: a file that keeps what was measured, so that a run that was ended "
+         "goes on; made where there is none")
       ->type_name("RESULTS");
   add_report_flag(app, c, f.reports, "Write the report: .json, .html or .xml (JUnit). Repeatable");
   c.writes(

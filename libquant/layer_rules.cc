@@ -85,7 +85,8 @@ std::string likely(const Graph& graph, const std::string& pattern) {
 
 Status check_layer_scheme(const std::string& scheme) {
   if (std::ranges::find(kSchemes, scheme) != kSchemes.end()) return {};
-  return usage_error("scheme " + scheme + " of a layer: expected int8, w8, w6, w4, w3, w2, f16 or "
+  return usage_error("scheme " + scheme +
+                     " of a layer: expected int8, w8, w6, w4, w3, w2, f16 or "
                      "float");
 }
 
@@ -106,15 +107,15 @@ std::string why_not_int8(const Graph& graph, NodeId id) {
 }
 
 Result<std::map<const Node*, std::string>> schemes_by_hand(const Graph& graph,
-                                                      const QuantOptions& options) {
+                                                           const QuantOptions& options) {
   std::vector<LayerRule> rules = options.layers;
   for (const std::string& pattern : options.keep_float) rules.push_back({pattern, "float"});
   const size_t by_layer = options.layers.size();
   std::map<const Node*, std::string> schemes;
   for (size_t r = 0; r < rules.size(); ++r) {
     const auto& [pattern, scheme] = rules[r];
-    const std::string flag = r < by_layer ? "--layer " + pattern + "=" + scheme
-                                          : "--keep-float " + pattern;
+    const std::string flag =
+        r < by_layer ? "--layer " + pattern + "=" + scheme : "--keep-float " + pattern;
     MNN_RETURN_IF_ERROR(check_layer_scheme(scheme));
     std::string other;  // fits, and is no layer
     bool found = false;

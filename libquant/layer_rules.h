@@ -19,7 +19,7 @@ Status check_layer_scheme(const std::string& scheme);
 // a scheme that a layer cannot have, with the reason; layers without products or weights are passed
 // over as long as the pattern fits others.
 Result<std::map<const Node*, std::string>> schemes_by_hand(const Graph& graph,
-                                                      const QuantOptions& options);
+                                                           const QuantOptions& options);
 
 // Why the node of the main graph cannot be int8; empty: it can.
 std::string why_not_int8(const Graph& graph, NodeId node);

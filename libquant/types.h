@@ -48,7 +48,7 @@ struct LayerRule {
 };
 
 struct QuantOptions {
-  std::string scheme = "int8";  // or weight-only: w8, w6, w4, w3, w2; or mixed
+  std::string scheme = "int8";    // or weight-only: w8, w6, w4, w3, w2; or mixed
   std::vector<LayerRule> layers;  // of several that fit the last one counts
   // Limits of the scheme mixed: bytes that file_bytes() says (without it: of the constants), and
   // milliseconds of the median run on the first held-back sample. Of others the time is measured.
@@ -173,8 +173,8 @@ struct MixPoint {
 };
 // A part of the network that the choice of schemes was about.
 struct MixCulprit {
-  std::string name, cheapest, chosen;  // schemes
-  double snr_db = 0;                   // at the outputs, with it alone as `cheapest`
+  std::string name, cheapest, chosen;    // schemes
+  double snr_db = 0;                     // at the outputs, with it alone as `cheapest`
   double more_bytes = 0, more_time = 0;  // of the chosen scheme
 };
 // How the scheme mixed was decided.
@@ -183,7 +183,7 @@ struct MixReport {
   bool fits = true, reached = true;  // the limits, the goal
   bool timed = false;  // `time` is in ms as measured; else estimated, relative to the first mix
   double margin_db = 0;
-  std::vector<MixPoint> front;  // what no other mix beats, smallest first
+  std::vector<MixPoint> front;       // what no other mix beats, smallest first
   std::vector<MixCulprit> culprits;  // worst first
   std::vector<std::string> undone;   // promotions that did not help
   size_t parts = 0, trials = 0;
@@ -203,9 +203,9 @@ struct QuantReport {
   Promotions promotions;
   MixReport mix;
   std::optional<double> latency_ms;  // where a limit was given
-  double argmax_agreement = -1;    // of the first output, where its last axis is classes; else -1
-  std::vector<LayerError> layers;  // worst contribution first
-  double macs = 0;                 // of one run
+  double argmax_agreement = -1;      // of the first output, where its last axis is classes; else -1
+  std::vector<LayerError> layers;    // worst contribution first
+  double macs = 0;                   // of one run
   double int8_mac_share = 0;
   std::vector<FloatIsland> islands;
   int64_t bytes_before = 0, bytes_after = 0;   // of the constants

@@ -296,9 +296,9 @@ class WeightQuantizer {
     }
     for (const int64_t m : macs) result_.report.macs += static_cast<double>(m);
     const SampleSet some = first_of(holdout, kLayerSamples);
-    MNN_RETURN_IF_ERROR(measure_layer_outputs(
-        graph_, result_.graph, some, run_, layers,
-        [&](size_t done) { progress("layer errors", done, layers.size()); }));
+    MNN_RETURN_IF_ERROR(
+        measure_layer_outputs(graph_, result_.graph, some, run_, layers,
+                              [&](size_t done) { progress("layer errors", done, layers.size()); }));
     MNN_RETURN_IF_ERROR(contributions(first_of(holdout, kContributionSamples), layers));
     // Rows and targets go together until here.
     order_.resize(layers.size());

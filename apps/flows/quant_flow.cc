@@ -284,8 +284,8 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
 
   Thresholds thresholds = flow.thresholds;
   const auto metadata_of = [&](const std::string& scheme, const std::string& method) {
-    auto meta = nlohmann::json::parse(
-        make_metadata(loaded, {{"scheme", scheme}, {"method", method}}));
+    auto meta =
+        nlohmann::json::parse(make_metadata(loaded, {{"scheme", scheme}, {"method", method}}));
     const auto data = nlohmann::json::parse(options.calibration_json);
     if (data.contains("sha256")) meta["calibration_sha256"] = data["sha256"];
     if (data.contains("dims")) meta["calibrated_dims"] = data["dims"];
@@ -298,8 +298,9 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
     return static_cast<int64_t>(serialize_model(model).size());
   };
   if (flow.max_size_share) {
-    thresholds.max_size = static_cast<int64_t>(*flow.max_size_share *
-                                               static_cast<double>(file_bytes_of(graph, loaded.model.metadata_json)));
+    thresholds.max_size =
+        static_cast<int64_t>(*flow.max_size_share *
+                             static_cast<double>(file_bytes_of(graph, loaded.model.metadata_json)));
   }
   options.max_ms = thresholds.max_latency;
   if (flow.scheme == "mixed") {
@@ -312,8 +313,7 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
   // The goal of --try and of mixed holds for the held-back samples; others may be worse.
   const SampleSource& judged_source = holdout.count > 0 ? holdout : calibration;
   if (flow.promote || (flow.scheme == "mixed" && thresholds.accuracy())) {
-    options.reached = [&](const Graph& quantized,
-                          const QuantReport& trial) -> Result<GoalVerdict> {
+    options.reached = [&](const Graph& quantized, const QuantReport& trial) -> Result<GoalVerdict> {
       QuantReport report = trial;
       if (!flow.eval.command.empty()) {
         MNN_ASSIGN_OR_RETURN(report.eval, evaluate(flow, graph, quantized, judged_source, report));

@@ -23,12 +23,12 @@ struct QuantFlow {
   // Of weight-only schemes, as in QuantOptions.
   std::optional<int64_t> group_size;
   std::optional<bool> symmetric;
-  std::string level = "default";  // "fast", "best"
+  std::string level = "default";    // "fast", "best"
   std::vector<std::string> layers;  // "PATTERN=scheme"
   std::vector<std::string> keep_float;
   std::optional<double> max_size_share;  // of the model as a .mnn; in the place of a max_size
   std::string resume;                    // file of what was measured
-  bool requantize = false;  // a model that is quantized already: what of it is not
+  bool requantize = false;               // a model that is quantized already: what of it is not
   Thresholds thresholds;
   std::vector<std::string> reports;  // .json, .html, .xml (JUnit)
   std::string import_scheme, export_scheme;

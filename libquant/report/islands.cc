@@ -1,11 +1,10 @@
 #include "libquant/report/islands.h"
 
-#include "libquant/calibrate/data_check.h"
-
 #include <algorithm>
 #include <map>
 #include <set>
 
+#include "libquant/calibrate/data_check.h"
 #include "libquant/plan.h"
 #include "libquant/weights/weight_role.h"
 #include "libruntime/compile/backend.h"

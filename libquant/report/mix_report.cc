@@ -55,7 +55,8 @@ std::string culprit_text(const MixReport& mix, const MixCulprit& c) {
 // Size against mean SNR, the front as a line.
 std::string plot(const MixReport& mix) {
   constexpr double kWidth = 640, kHeight = 320, kLeft = 60, kBottom = 40;
-  double low = mix.front[0].mean_sample_snr_db, high = low, least = mix.front[0].bytes, most = least;
+  double low = mix.front[0].mean_sample_snr_db, high = low, least = mix.front[0].bytes,
+         most = least;
   for (const MixPoint& p : mix.front) {
     low = std::min(low, p.mean_sample_snr_db);
     high = std::max(high, p.mean_sample_snr_db);
@@ -69,11 +70,13 @@ std::string plot(const MixReport& mix) {
     return 15 + (1 - (high > low ? (db - low) / (high - low) : 0.5)) * (kHeight - kBottom - 30);
   };
   const auto at = [](double v) { return format_number(v, 1); };
-  std::string out = "<svg id=\"pareto\" viewBox=\"0 0 640 320\" width=\"640\" height=\"320\" "
-                    "role=\"img\"><title>size and SNR of the mixes that no other beats</title>";
+  std::string out =
+      "<svg id=\"pareto\" viewBox=\"0 0 640 320\" width=\"640\" height=\"320\" "
+      "role=\"img\"><title>size and SNR of the mixes that no other beats</title>";
   out += "<path d=\"M" + at(kLeft) + " 10V" + at(kHeight - kBottom) + "H" + at(kWidth - 10) +
          "\" fill=\"none\" stroke=\"#888\"/><polyline fill=\"none\" stroke=\"#58a\" points=\"";
-  for (const MixPoint& p : mix.front) out += at(x(p.bytes)) + "," + at(y(p.mean_sample_snr_db)) + " ";
+  for (const MixPoint& p : mix.front)
+    out += at(x(p.bytes)) + "," + at(y(p.mean_sample_snr_db)) + " ";
   out += "\"/>";
   for (const MixPoint& p : mix.front) {
     out += "<circle cx=\"" + at(x(p.bytes)) + "\" cy=\"" + at(y(p.mean_sample_snr_db)) + "\" r=\"" +
@@ -166,8 +169,8 @@ std::string mix_html(const QuantReport& r) {
   const MixReport& mix = r.mix;
   if (!mix.tried || mix.front.empty()) return {};
   std::string out = "<h2>Mix of schemes</h2><p>" + std::to_string(mix.parts) + " parts, " +
-                    std::to_string(mix.trials) + " mixes measured. " + html_escape(last_db_text(mix)) +
-                    "</p>" + plot(mix);
+                    std::to_string(mix.trials) + " mixes measured. " +
+                    html_escape(last_db_text(mix)) + "</p>" + plot(mix);
   std::vector<std::vector<std::string>> rows;
   for (const MixPoint& p : mix.front) {
     rows.push_back({p.schemes, format_bytes(std::llround(p.bytes)), time_text(mix, p.time),

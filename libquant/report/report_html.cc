@@ -146,7 +146,8 @@ std::string report_html(const QuantReport& r, const std::string& title, size_t w
   out += "</table>";
   if (const std::string task = task_text(r); !task.empty())
     out += "<h2>Task</h2><pre>" + html_escape(task) + "</pre>";
-  out += samples_html(r.samples, worst_samples, picture) + mix_html(r) + candidates_html(r) + float_html(r);
+  out += samples_html(r.samples, worst_samples, picture) + mix_html(r) + candidates_html(r) +
+         float_html(r);
   if (!r.layers.empty()) {
     out +=
         "<h2>Layers, worst contribution first</h2><p>Contribution: at the network's output, only "
@@ -162,7 +163,8 @@ std::string report_html(const QuantReport& r, const std::string& title, size_t w
     }
     out +=
         "</p><table "
-        "id=\"layers\"><tr><th>layer</th><th>operator</th><th>scheme</th><th>output</th><th>contribution</th>"
+        "id=\"layers\"><tr><th>layer</th><th>operator</th><th>scheme</th><th>output</"
+        "th><th>contribution</th>"
         "<th>isolated</th><th>accumulated</th><th>cosine (contr.)</th><th>weights dB</th><th>MACs "
         "%</th><th>bytes</th><th>bytes %</th>"
         "<th>clipped %</th><th>suggestion</th></tr>\n";

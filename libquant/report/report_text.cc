@@ -148,13 +148,13 @@ std::string report_text(const QuantReport& r, size_t max_layers, size_t worst_sa
              tried.name + (tried.chosen ? "  (chosen)" : "") + "\n";
     }
   }
-  out +=
-      (r.scheme == "int8" || r.scheme == "mixed" ? "int8 share of the MACs " + format_percent(r.int8_mac_share, 1) + " %, "
-                          : std::string()) +
-      "constants " + format_bytes(r.bytes_before) + " -> " + format_bytes(r.bytes_after) +
-      format(" (%.2fx smaller)\n", r.bytes_after ? static_cast<double>(r.bytes_before) /
-                                                       static_cast<double>(r.bytes_after)
-                                                 : 0.0);
+  out += (r.scheme == "int8" || r.scheme == "mixed"
+              ? "int8 share of the MACs " + format_percent(r.int8_mac_share, 1) + " %, "
+              : std::string()) +
+         "constants " + format_bytes(r.bytes_before) + " -> " + format_bytes(r.bytes_after) +
+         format(" (%.2fx smaller)\n", r.bytes_after ? static_cast<double>(r.bytes_before) /
+                                                          static_cast<double>(r.bytes_after)
+                                                    : 0.0);
   for (const OutputError& o : r.outputs) {
     const auto line = [](const std::string& name, const ErrorMetrics& m) {
       return name + ": pooled SNR " + with_unit(m) +

@@ -67,7 +67,7 @@ class Searcher {
   double price(const MixOption& o) const {
     return in_.byte_price * o.bytes + in_.time_price * o.time;
   }
-  double sum(const Mix& mix, double MixOption::* what) const {
+  double sum(const Mix& mix, double MixOption::*what) const {
     double all = 0;
     for (size_t p = 0; p < mix.size(); ++p) all += option(mix, p).*what;
     return all;
@@ -202,9 +202,10 @@ class Searcher {
       return std::max(in_.most_bytes ? t.bytes / std::max(1.0, *in_.most_bytes) : 0,
                       in_.most_time ? t.time / std::max(1e-9, *in_.most_time) : 0);
     };
-    return std::ranges::min_element(result_.trials, [&](const auto& a, const auto& b) {
-             return excess(a.second) < excess(b.second);
-           })->first;
+    return std::ranges::min_element(
+               result_.trials,
+               [&](const auto& a, const auto& b) { return excess(a.second) < excess(b.second); })
+        ->first;
   }
 
   struct Move {
@@ -275,7 +276,8 @@ class Searcher {
           options.begin());
     };
     const auto saved = [&](size_t p) {
-      return price(option(best_, p)) - price(in_.parts[p].options[static_cast<size_t>(cheapest(p))]);
+      return price(option(best_, p)) -
+             price(in_.parts[p].options[static_cast<size_t>(cheapest(p))]);
     };
     std::ranges::stable_sort(parts, [&](size_t a, size_t b) { return saved(a) > saved(b); });
     for (const size_t p : parts) {
@@ -291,13 +293,13 @@ class Searcher {
   // Parts that cost most get better; others, those that lose least by it, pay.
   Status swap() {
     std::vector<Move> moves = promotions();
-    std::ranges::stable_sort(moves,
-                             [](const Move& a, const Move& b) { return a.noise > b.noise; });
+    std::ranges::stable_sort(moves, [](const Move& a, const Move& b) { return a.noise > b.noise; });
     size_t tried = 0;
     for (const Move& m : moves) {
       if (tried == kMostSwaps || !may_measure()) break;
       Mix mix = best_;
-      if (option(mix, m.part).noise <= in_.parts[m.part].options[static_cast<size_t>(m.to)].noise) continue;
+      if (option(mix, m.part).noise <= in_.parts[m.part].options[static_cast<size_t>(m.to)].noise)
+        continue;
       mix[m.part] = m.to;
       if (!pay(mix, m.part) || result_.trials.contains(mix)) continue;
       ++tried;

@@ -46,8 +46,7 @@ struct MixTrial {
 class MixFront {
  public:
   // `cost` of an option; only differences within a part count.
-  MixFront(const std::vector<MixPart>& parts,
-           const std::function<double(const MixOption&)>& cost);
+  MixFront(const std::vector<MixPart>& parts, const std::function<double(const MixOption&)>& cost);
   // Budgets that buy less noise than the one before, the cheapest first; never empty.
   size_t size() const { return steps_.size(); }
   Mix at(size_t step) const;
@@ -75,9 +74,9 @@ struct MixSearch {
 struct MixResult {
   Mix mix;
   MixTrial trial;
-  bool fits = false;                   // within the limits
-  std::map<Mix, MixTrial> trials;      // all that were measured
-  std::vector<std::string> undone;     // promotions that were taken back: they did not help
+  bool fits = false;                // within the limits
+  std::map<Mix, MixTrial> trials;   // all that were measured
+  std::vector<std::string> undone;  // promotions that were taken back: they did not help
 };
 
 // Knapsack by predicted noise, then what was predicted is measured: of the front the cheapest mix

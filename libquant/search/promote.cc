@@ -33,9 +33,8 @@ Result<PromotionResult> promote_layers(const PromotionSearch& in) {
   if (found.trial.goal.with_margin) result.margin_db = found.trial.goal.margin_db;
   const std::set<size_t> some = promoted(found.mix);
   result.promoted.assign(some.begin(), some.end());
-  std::ranges::stable_sort(result.promoted, [&](size_t a, size_t b) {
-    return in.layers[a].noise > in.layers[b].noise;
-  });
+  std::ranges::stable_sort(
+      result.promoted, [&](size_t a, size_t b) { return in.layers[a].noise > in.layers[b].noise; });
   return result;
 }
 

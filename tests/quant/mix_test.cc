@@ -12,9 +12,10 @@ MixOption option(const char* scheme, double noise, double bytes, double time = 0
   return {scheme, noise, bytes, time};
 }
 
-double sum(const std::vector<MixPart>& parts, const Mix& mix, double MixOption::* what) {
+double sum(const std::vector<MixPart>& parts, const Mix& mix, double MixOption::*what) {
   double all = 0;
-  for (size_t p = 0; p < mix.size(); ++p) all += parts[p].options[static_cast<size_t>(mix[p])].*what;
+  for (size_t p = 0; p < mix.size(); ++p)
+    all += parts[p].options[static_cast<size_t>(mix[p])].*what;
   return all;
 }
 
@@ -36,10 +37,9 @@ struct Additive {
 
 // By noise for each byte `a` comes first, and then neither b nor c fits; b and c are better.
 TEST(MixFront, BeatsTheGreedyChoice) {
-  const std::vector<MixPart> parts = {
-      {"a", {option("int8", 10, 0), option("float", 0, 6)}},
-      {"b", {option("int8", 8, 0), option("float", 0, 5)}},
-      {"c", {option("int8", 8, 0), option("float", 0, 5)}}};
+  const std::vector<MixPart> parts = {{"a", {option("int8", 10, 0), option("float", 0, 6)}},
+                                      {"b", {option("int8", 8, 0), option("float", 0, 5)}},
+                                      {"c", {option("int8", 8, 0), option("float", 0, 5)}}};
   Additive judge{parts};
   MixSearch search{parts};
   search.most_bytes = 10;
@@ -65,15 +65,13 @@ TEST(MixFront, IsTheBestOfEveryBudget) {
     double least = 1e9;
     for (int code = 0; code < 243; ++code) {
       Mix other;
-      for (int p = 0, rest = code; p < 5; ++p, rest /= 3)
-        other.push_back(rest % 3);
+      for (int p = 0, rest = code; p < 5; ++p, rest /= 3) other.push_back(rest % 3);
       if (sum(parts, other, &MixOption::bytes) <= budget)
         least = std::min(least, sum(parts, other, &MixOption::noise));
     }
     EXPECT_EQ(sum(parts, mix, &MixOption::noise), least) << i;
     if (i > 0) {
-      EXPECT_LT(sum(parts, mix, &MixOption::noise),
-                sum(parts, front.at(i - 1), &MixOption::noise));
+      EXPECT_LT(sum(parts, mix, &MixOption::noise), sum(parts, front.at(i - 1), &MixOption::noise));
     }
   }
 }
@@ -98,10 +96,9 @@ TEST(SearchMix, FindsTheCheapestThatReachesTheGoal) {
 // In truth the errors of a and b cancel: either alone in float is worse than both in int8. What
 // helps is c, which the parts' own figures say nothing of.
 TEST(SearchMix, UndoesPromotionsThatHurt) {
-  const std::vector<MixPart> parts = {
-      {"a", {option("int8", 0.5, 1), option("float", 0, 4)}},
-      {"b", {option("int8", 0.4, 1), option("float", 0, 4)}},
-      {"c", {option("int8", 0.1, 1), option("float", 0, 4)}}};
+  const std::vector<MixPart> parts = {{"a", {option("int8", 0.5, 1), option("float", 0, 4)}},
+                                      {"b", {option("int8", 0.4, 1), option("float", 0, 4)}},
+                                      {"c", {option("int8", 0.1, 1), option("float", 0, 4)}}};
   MixSearch search{parts};
   search.byte_price = 1;
   search.goal = true;
@@ -152,9 +149,8 @@ TEST(SearchMix, TakesThePlainGoalWhereItsMarginIsOutOfReach) {
 
 TEST(SearchMix, PrunesWhatTheGoalDoesNotNeed) {
   // Predicted: both are needed. Measured: b is enough.
-  const std::vector<MixPart> parts = {
-      {"a", {option("int8", 0.5, 1), option("float", 0, 2)}},
-      {"b", {option("int8", 0.4, 1), option("float", 0, 3)}}};
+  const std::vector<MixPart> parts = {{"a", {option("int8", 0.5, 1), option("float", 0, 2)}},
+                                      {"b", {option("int8", 0.4, 1), option("float", 0, 3)}}};
   MixSearch search{parts};
   search.byte_price = 1;
   search.goal = true;
