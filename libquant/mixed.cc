@@ -32,8 +32,8 @@ constexpr size_t kCulprits = 10;
 // value between layers.
 struct Part {
   std::string name;
-  std::vector<NodeId> nodes;       // that read the weight, or the product; the first names it
-  std::vector<NodeId> int8;        // those of them that the plan has
+  std::vector<NodeId> nodes;  // that read the weight, or the product; the first names it
+  std::vector<NodeId> int8;   // those of them that the plan has
   ValueId between = kNoValue;
   ValueId weight = kNoValue;
   std::map<std::string, GroupCodes> codes;  // by scheme
@@ -49,7 +49,13 @@ GroupCodes as_half(const Tensor& half) {
 }
 
 std::vector<double> numbers_of(const ErrorMetrics& m) {
-  return {m.cosine, m.snr_db,  m.mse, m.max_abs, m.max_rel, m.max_ref, static_cast<double>(m.count),
+  return {m.cosine,
+          m.snr_db,
+          m.mse,
+          m.max_abs,
+          m.max_rel,
+          m.max_ref,
+          static_cast<double>(m.count),
           m.failed ? 1.0 : 0.0};
 }
 ErrorMetrics metrics_from(const std::vector<double>& n) {
@@ -118,9 +124,9 @@ class MixedQuantizer {
     MNN_RETURN_IF_ERROR(check_judging(graph_, options_));
     if (!options_.import_scheme.empty())
       return usage_error("scheme files are of int8 alone, not of a choice by layer");
-    const bool bytes = searched() || options_.scheme == "int8" ||
-                       std::ranges::any_of(options_.layers,
-                                           [](const auto& r) { return r.scheme == "int8"; });
+    const bool bytes =
+        searched() || options_.scheme == "int8" ||
+        std::ranges::any_of(options_.layers, [](const auto& r) { return r.scheme == "int8"; });
     if (bytes && calibration.count == 0) return usage_error("there is no calibration sample");
     if (searched() && !options_.reached && !options_.max_bytes && !options_.max_ms) {
       return usage_error(
@@ -151,6 +157,7 @@ class MixedQuantizer {
                                         judge_.reference(), judge_.judged(), options_, others}));
     base_ = std::move(found.best);
     report_.candidates = std::move(found.candidates);
+    for (const KeptFloat& kept : found.kept_float) report_.warnings.push_back(reason_of(kept));
     for (std::string& fault : check_tensors(base_.graph, *base_.calibration))
       add_fault(report_, std::move(fault));
     MNN_ASSIGN_OR_RETURN(alone_, with_biases_alone(base_.graph, base_.plan, base_.decisions,
@@ -323,12 +330,11 @@ class MixedQuantizer {
           numbers.push_back(bytes);
           return numbers;
         };
-        MNN_ASSIGN_OR_RETURN(
-            const std::vector<double> numbers,
-            get_evaluation(options_.evaluations.get(),
-                           "part " + std::to_string(p) + " " + parts_[p].name + " as " +
-                               option.scheme,
-                           measure));
+        MNN_ASSIGN_OR_RETURN(const std::vector<double> numbers,
+                             get_evaluation(options_.evaluations.get(),
+                                            "part " + std::to_string(p) + " " + parts_[p].name +
+                                                " as " + option.scheme,
+                                            measure));
         const ErrorMetrics error = metrics_from(numbers);
         parts_[p].errors.push_back(error);
         // What fails is never chosen.
@@ -338,7 +344,8 @@ class MixedQuantizer {
         for (const NodeId n : parts_[p].nodes) {
           if (parts_[p].between != kNoValue) break;
           const bool bytes = option.scheme == "int8" && std::ranges::count(parts_[p].int8, n) > 0;
-          option.time += static_cast<double>(macs_[static_cast<size_t>(n)]) * (bytes ? 1 : kFloatTime);
+          option.time +=
+              static_cast<double>(macs_[static_cast<size_t>(n)]) * (bytes ? 1 : kFloatTime);
         }
       }
     }
@@ -416,7 +423,8 @@ class MixedQuantizer {
     std::map<std::string, double> ms;
     for (const StepProfile& step : session->profile()) {
       if (step.calls > 0)
-        ms[step.info.name] += static_cast<double>(step.total_ns) / 1e6 / static_cast<double>(kTimedRuns);
+        ms[step.info.name] +=
+            static_cast<double>(step.total_ns) / 1e6 / static_cast<double>(kTimedRuns);
     }
     return ms;
   }
@@ -427,7 +435,7 @@ class MixedQuantizer {
     search.most_bytes = options_.max_bytes;
     search.most_time = options_.max_ms;
     search.first = {uniform("int8"), uniform("w8")};
-    const auto sum = [&](double MixOption::* what) {
+    const auto sum = [&](double MixOption::*what) {
       double all = 0;
       for (size_t p = 0; p < mix_parts_.size(); ++p) {
         all += mix_parts_[p].options[static_cast<size_t>(search.first[0][p])].*what;
@@ -493,7 +501,8 @@ class MixedQuantizer {
       if (n > 0) counts.emplace_back(s, n);
     }
     std::string text;
-    for (const auto& [s, n] : counts) text += (text.empty() ? "" : ", ") + std::to_string(n) + " " + s;
+    for (const auto& [s, n] : counts)
+      text += (text.empty() ? "" : ", ") + std::to_string(n) + " " + s;
     return text;
   }
 
@@ -518,7 +527,8 @@ class MixedQuantizer {
     for (const auto& [mix, t] : front) {
       told.front.push_back({counts_of(mix), t.bytes, t.time * unit, t.mean_snr_db, t.worst_snr_db,
                             t.goal.reached, mix == found.mix});
-      if (t.score < found.trial.score && (before == nullptr || t.score > before->score)) before = &t;
+      if (t.score < found.trial.score && (before == nullptr || t.score > before->score))
+        before = &t;
     }
     if (before != nullptr) {
       const double db = found.trial.score - before->score;
@@ -602,8 +612,8 @@ class MixedQuantizer {
   Judge judge_;
   QuantReport report_;
   std::map<const Node*, std::string> by_hand_;
-  Solution base_;         // all that can be int8 is
-  QuantDecisions alone_;  // for parts that are the only ones quantized
+  Solution base_;                                  // all that can be int8 is
+  QuantDecisions alone_;                           // for parts that are the only ones quantized
   std::map<int, std::vector<CodedWeight>> coded_;  // by bits
   std::vector<Part> parts_;
   std::vector<MixPart> mix_parts_;  // in step with them

@@ -54,12 +54,6 @@ std::string why_large(const QuantReport& r) {
   return remedy.empty() ? text : text + "; " + remedy;
 }
 
-std::string reason_of(const KeptFloat& kept) {
-  char cost[32];
-  std::snprintf(cost, sizeof cost, "%.1f", kept.cost_db);
-  return kept.name + " stays float: as bytes it costs " + cost + " dB at the output";
-}
-
 // A quantizer at work: what all phases share.
 class Quantizer {
  public:
@@ -87,10 +81,10 @@ class Quantizer {
     if (import) {
       MNN_ASSIGN_OR_RETURN(solution_, read_scheme(graph_, options_.import_scheme));
     } else {
-      MNN_ASSIGN_OR_RETURN(SearchResult found,
-                           search_recipe({graph_, split.calibration, split.holdout,
-                                          judge_.reference(), judge_.judged(), options_,
-                                          float_nodes}));
+      MNN_ASSIGN_OR_RETURN(
+          SearchResult found,
+          search_recipe({graph_, split.calibration, split.holdout, judge_.reference(),
+                         judge_.judged(), options_, float_nodes}));
       solution_ = std::move(found.best);
       report_.candidates = std::move(found.candidates);
       for (const KeptFloat& kept : found.kept_float) report_.warnings.push_back(reason_of(kept));
@@ -128,8 +122,8 @@ class Quantizer {
     for (const LayerError& e : layers) {
       if (!std::isfinite(e.contribution.snr_db) || !is_promotable(e.node)) continue;
       rows.push_back(&e);
-      search.layers.push_back({e.name, noise_of(e.contribution.snr_db),
-                               static_cast<double>(e.macs) + 1});
+      search.layers.push_back(
+          {e.name, noise_of(e.contribution.snr_db), static_cast<double>(e.macs) + 1});
     }
     search.most_cost = kMostFloatMacs * macs;
     const auto float_parts = [&](const auto& some) {
@@ -171,9 +165,8 @@ class Quantizer {
     told.time = 1 + (kFloatTime - 1) * told.mac_share;
     auto [nodes, values] = float_parts(found.promoted);
     const QuantPlan before = solution_.plan;
-    std::tie(solution_.plan, solution_.decisions) =
-        without(solution_.graph, solution_.plan, solution_.decisions, std::move(nodes),
-                std::move(values));
+    std::tie(solution_.plan, solution_.decisions) = without(
+        solution_.graph, solution_.plan, solution_.decisions, std::move(nodes), std::move(values));
     if (solution_.calibration)
       solution_.calibration = restricted(*solution_.calibration, before, solution_.plan);
     solution_.recipe += ", " + std::to_string(report_.promotions.layers.size()) + " promoted";
@@ -264,9 +257,8 @@ SliceError OutputError::worst() const {
 std::vector<std::pair<std::string, double>> quantize_stages(const QuantOptions& options) {
   std::vector<std::pair<std::string, double>> stages;
   if (options.scheme == "mixed") {
-    return {{"ranges", 3},       {"histograms", 5},      {"choosing a recipe", 40},
-            {"weights", 10},     {"sensitivities", 40},  {"mixing", 40},
-            {"layer errors", 5}};
+    return {{"ranges", 3},         {"histograms", 5}, {"choosing a recipe", 40}, {"weights", 10},
+            {"sensitivities", 40}, {"mixing", 40},    {"layer errors", 5}};
   }
   if (options.scheme != "int8") {
     stages = {{"activations", 5}, {"weights", 60}};

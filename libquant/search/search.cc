@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <limits>
 #include <map>
 #include <numeric>
@@ -396,10 +397,10 @@ class RecipeSearch {
       MNN_ASSIGN_OR_RETURN(const auto outputs, run_all(*session, in_.holdout));
       return sample_snrs_db(in_.judged, in_.reference, outputs);
     };
-    MNN_ASSIGN_OR_RETURN(const std::vector<double> each,
-                         get_evaluation(in_.options.evaluations.get(),
-                                        "recipe " + std::to_string(scored_++) + " " + name,
-                                        measure));
+    MNN_ASSIGN_OR_RETURN(
+        const std::vector<double> each,
+        get_evaluation(in_.options.evaluations.get(),
+                       "recipe " + std::to_string(scored_++) + " " + name, measure));
     if (!name.empty()) candidates_.push_back({name, mean_of(each), worst_of(each)});
     return score_of(each);
   }
@@ -414,6 +415,12 @@ class RecipeSearch {
 };
 
 }  // namespace
+
+std::string reason_of(const KeptFloat& kept) {
+  char cost[32];
+  std::snprintf(cost, sizeof cost, "%.1f", kept.cost_db);
+  return kept.name + " stays float: as bytes it costs " + cost + " dB at the output";
+}
 
 Result<SearchResult> search_recipe(const SearchInput& input) { return RecipeSearch(input).run(); }
 

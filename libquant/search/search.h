@@ -36,6 +36,7 @@ struct KeptFloat {
   std::string name;
   double cost_db = 0;
 };
+std::string reason_of(const KeptFloat& kept);
 
 struct SearchResult {
   Solution best;
