@@ -1,4 +1,6 @@
 // mnn quant: compresses a model and reports the error of each layer.
+#include <cerrno>
+#include <cstdlib>
 #include <iostream>
 
 #include "apps/common/flags.h"
@@ -23,7 +25,8 @@ struct Options {
   std::string gate, project;
   std::optional<std::string> folder;  // of the project whose models are taken
   std::optional<double> min_cosine, min_snr;
-  std::optional<int64_t> max_size;
+  std::string max_size;
+  std::optional<double> max_latency;
   std::optional<double> min_sample_snr, min_eval, min_metric;
   int max_layers = 25;
   ImageFlags images;
@@ -44,6 +47,41 @@ std::string written_text(const QuantOutcome& outcome) {
   return "written: " + outcome.path + " (" + format_bytes(outcome.file_bytes) + ")\n";
 }
 
+// "300KB", "0.3", "0.3x" or "30%": bytes, or a share of the model as it comes.
+Status take_max_size(const std::string& text, QuantFlow& f) {
+  const auto wrong = [&] {
+    return usage_error("--max-size " + text +
+                       ": expected bytes (300000, 300KB) or a share of the model (0.3, 30%)");
+  };
+  const char end = text.back();
+  const bool unit = end == '%' || end == 'x';
+  if (unit || text.find('.') != std::string::npos) {
+    const std::string digits = unit ? text.substr(0, text.size() - 1) : text;
+    char* stop = nullptr;
+    const double v = std::strtod(digits.c_str(), &stop);
+    if (stop != digits.c_str() + digits.size()) {
+      if (unit) return wrong();
+    } else {
+      if (!(v > 0) || v > 1e6) return wrong();
+      f.max_size_share = end == '%' ? v / 100 : v;
+      f.thresholds.max_size.reset();
+      return {};
+    }
+  }
+  std::string bytes = text;
+  try {
+    if (!CLI::AsSizeValue(true)(bytes).empty()) return wrong();
+  } catch (const CLI::Error&) {
+    return wrong();
+  }
+  char* stop = nullptr;
+  errno = 0;
+  const int64_t v = std::strtoll(bytes.c_str(), &stop, 10);
+  if (bytes.empty() || *stop != '\0' || errno != 0 || v < 0) return wrong();
+  f.thresholds.max_size = v;
+  return {};
+}
+
 // Takes what the flags left open from the project.
 Status fill_from_project(Options& o, const CLI::App& app) {
   MNN_ASSIGN_OR_RETURN(const Project p, open_project(o.project, o.flow.model));
@@ -59,6 +97,8 @@ Status fill_from_project(Options& o, const CLI::App& app) {
   if (f.shapes.empty()) f.shapes = p.shapes;
   if (app.count("--scheme") == 0) f.scheme = p.scheme;
   if (app.count("--method") == 0) f.method = p.method;
+  if (f.layers.empty()) f.layers = p.layers;
+  if (f.keep_float.empty()) f.keep_float = p.keep_float;
   f.images = p.images;
   f.thresholds = p.thresholds;
   return {};
@@ -71,7 +111,8 @@ Status quant(Options& o, const CLI::App& app) {
   if (means_project(f.model)) MNN_RETURN_IF_ERROR(fill_from_project(o, app));
   MNN_ASSIGN_OR_RETURN(f.images, o.images.over(f.images));
   if (f.output.empty()) return usage_error("expected -o FILE");
-  if (f.calibration.empty() && f.import_scheme.empty() && f.scheme == "int8") {
+  if (f.calibration.empty() && f.import_scheme.empty() &&
+      (f.scheme == "int8" || f.scheme == "mixed")) {
     return usage_error("expected --calibration DIR with samples such as the model will meet");
   }
   if (!o.gate.empty()) {
@@ -82,7 +123,8 @@ Status quant(Options& o, const CLI::App& app) {
   if (o.min_sample_snr) f.thresholds.min_sample_snr = o.min_sample_snr;
   if (o.min_eval) f.thresholds.min_eval = o.min_eval;
   if (o.min_metric) f.thresholds.min_metric = o.min_metric;
-  if (o.max_size) f.thresholds.max_size = o.max_size;
+  if (o.max_latency) f.thresholds.max_latency = o.max_latency;
+  if (!o.max_size.empty()) MNN_RETURN_IF_ERROR(take_max_size(o.max_size, f));
   f.threads = o.common.threads;
   log_detail("threads: " + std::to_string(f.threads == 0 ? usable_cpus() : f.threads));
   QuantOutcome outcome;
@@ -135,8 +177,10 @@ int main(int argc, char** argv) {
   app.add_option(
          "--scheme", f.scheme,
          "int8: u8 activations, s8 weights per channel; w8 to w2: weights alone, in so many "
-         "bits, which needs no samples but is better with")
-      ->check(CLI::IsMember({"int8", "w8", "w6", "w4", "w3", "w2"}))
+         "bits, which needs no samples but is better with; mixed: the cheapest of them by layer "
+         "that "
+         "reaches the thresholds, or the best within --max-size and --max-latency")
+      ->check(CLI::IsMember({"int8", "w8", "w6", "w4", "w3", "w2", "mixed"}))
       ->capture_default_str();
   app.add_option("--group-size", f.group_size,
                  "w8 to w2: weights that share a scale, 16 to 256; 0: one scale per channel; "
@@ -159,9 +203,13 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"fast", "default", "best"}))
       ->capture_default_str();
   app.add_option("--keep-float", f.keep_float,
-                 "w8 to w2: layers whose weights stay as they are; * stands for any text. "
-                 "Repeatable")
+                 "Layers that stay as they are; * stands for any text. Repeatable")
       ->type_name("PATTERN")
+      ->allow_extra_args(false);
+  app.add_option("--layer", f.layers,
+                 "The scheme of some layers: int8, w8, w6, w4, w3, w2, f16 or float; * stands for "
+                 "any text, the last that fits counts. Repeatable")
+      ->type_name("PATTERN=SCHEME")
       ->allow_extra_args(false);
   c.reads(app.add_option("--calibration", f.calibration,
                          "Samples in name order: .npy, images, folders of images, sub-folders with "
@@ -215,10 +263,20 @@ int main(int argc, char** argv) {
                  "Repeatable")
       ->type_name("NAME[RANGES]")
       ->allow_extra_args(false);
-  app.add_option("--max-size", o.max_size, "Exit 3 when the file is larger")
-      ->type_name("BYTES")
-      ->check(whole_number(0))
-      ->transform(CLI::AsSizeValue(true));
+  app.add_option(
+         "--max-size", o.max_size,
+         "Exit 3 when the file is larger: bytes (300KB), or a share of the model (0.3, 30%)")
+      ->type_name("BYTES|RATIO");
+  app.add_option("--max-latency", o.max_latency,
+                 "Exit 3 when the median run on the first held-back sample takes longer, on this "
+                 "machine with --threads")
+      ->type_name("MS")
+      ->check(real_number(0, 1e9));
+  app.add_option(
+         "--resume", f.resume,
+         "int8 and mixed: a file that keeps what was measured, so that a run that was ended "
+         "goes on; made where there is none")
+      ->type_name("RESULTS");
   add_report_flag(app, c, f.reports, "Write the report: .json, .html or .xml (JUnit). Repeatable");
   c.writes(
       app.add_option("--export-scheme", f.export_scheme,

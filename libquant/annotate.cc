@@ -107,7 +107,8 @@ void apply_layer(Graph& graph, const QuantLayer& layer, const QuantDecisions& de
   if (decisions.bias[index].defined()) set_bias(graph, layer, decisions.bias[index]);
 }
 
-Graph annotate(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions) {
+Graph annotate_in_place(const Graph& graph, const QuantPlan& plan,
+                        const QuantDecisions& decisions) {
   Graph g = graph;
   for (const ValueId v : plan.values) g.value(v).quant = params_of(plan, decisions, v);
   std::map<ValueId, std::vector<ValueId>> made;  // of the float weights -> the quantized ones
@@ -128,6 +129,11 @@ Graph annotate(const Graph& graph, const QuantPlan& plan, const QuantDecisions& 
       own = *twin;
     }
   }
+  return g;
+}
+
+Graph annotate(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions) {
+  Graph g = annotate_in_place(graph, plan, decisions);
   remove_dead(g);
   return g;
 }

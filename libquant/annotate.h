@@ -43,6 +43,9 @@ void apply_layer(Graph& graph, const QuantLayer& layer, const QuantDecisions& de
 // get a copy of their own.
 Graph annotate(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions);
 
+// The same; ids stay: what nothing reads any more is still there.
+Graph annotate_in_place(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions);
+
 // The graph with layer `index` alone quantized: its inputs (for this reader only), its weights, and
 // its output where the plan stores that as u8.
 Graph annotate_only(const Graph& graph, const QuantPlan& plan, const QuantDecisions& decisions,

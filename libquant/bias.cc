@@ -218,4 +218,20 @@ Status correct_biases_alone(const Graph& graph, const QuantPlan& plan, QuantDeci
   return Correction(graph, plan, decisions, samples, means, run, Prefix::kFloat).run(nullptr);
 }
 
+Result<QuantDecisions> with_biases_alone(const Graph& graph, const QuantPlan& plan,
+                                         const QuantDecisions& decisions, const SampleSet& samples,
+                                         const RunOptions& run) {
+  QuantDecisions alone = decisions;
+  const auto& bias = decisions.bias;
+  if (std::none_of(bias.begin(), bias.end(), [](const Tensor& b) { return b.defined(); }))
+    return alone;
+  alone.bias.assign(bias.size(), Tensor());
+  MNN_ASSIGN_OR_RETURN(LayerMeans means, layer_means(graph, plan, samples, run));
+  for (size_t i = 0; i < bias.size(); ++i) {
+    if (!bias[i].defined()) means[i].clear();
+  }
+  MNN_RETURN_IF_ERROR(correct_biases_alone(graph, plan, alone, samples, means, run));
+  return alone;
+}
+
 }  // namespace mnn

@@ -26,4 +26,11 @@ Status correct_biases_alone(const Graph& graph, const QuantPlan& plan, QuantDeci
                             const SampleSet& samples, const LayerMeans& means,
                             const RunOptions& run);
 
+// The decisions for layers that are quantized one by one: a bias that was corrected behind a
+// quantized prefix holds what the prefix shifted too; here it is what it would be were the layer
+// the only one.
+Result<QuantDecisions> with_biases_alone(const Graph& graph, const QuantPlan& plan,
+                                         const QuantDecisions& decisions, const SampleSet& samples,
+                                         const RunOptions& run);
+
 }  // namespace mnn

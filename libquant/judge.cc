@@ -147,10 +147,18 @@ Status Judge::measure_outputs(const std::vector<std::vector<Tensor>>& outputs,
   return {};
 }
 
-Result<bool> Judge::reaches_goal(const Graph& quantized, const SampleSet& holdout) const {
-  QuantReport trial;
-  MNN_RETURN_IF_ERROR(measure(quantized, holdout, trial));
-  return options_->reached(quantized, trial);
+Result<MixTrial> Judge::try_mix(const Graph& quantized, const SampleSet& holdout) const {
+  QuantReport measured;
+  MNN_RETURN_IF_ERROR(measure(quantized, holdout, measured));
+  std::vector<double> each;
+  for (const SampleError& s : measured.samples.samples) each.push_back(s.snr_db);
+  MixTrial trial;
+  trial.score = score_of(each);
+  trial.mean_snr_db = mean_of(each);
+  trial.worst_snr_db = worst_of(each);
+  if (!options_->reached) return trial;
+  MNN_ASSIGN_OR_RETURN(trial.goal, options_->reached(quantized, measured));
+  return trial;
 }
 
 Status Judge::measure_result(const Graph& graph, const SampleSet& holdout,

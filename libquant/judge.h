@@ -2,6 +2,7 @@
 #pragma once
 
 #include "libquant/measure/observe.h"
+#include "libquant/search/mix.h"
 
 namespace mnn {
 
@@ -35,8 +36,8 @@ class Judge {
   Status measure_result(const Graph& quantized, const SampleSet& holdout,
                         QuantReport& report) const;
 
-  // Whether `quantized` is what QuantOptions::reached asks for.
-  Result<bool> reaches_goal(const Graph& quantized, const SampleSet& holdout) const;
+  // What it is compared with others by, and whether it is what QuantOptions::reached asks for.
+  Result<MixTrial> try_mix(const Graph& quantized, const SampleSet& holdout) const;
 
   const std::vector<std::vector<Tensor>>& reference() const { return reference_; }
   const JudgedSlices& judged() const { return judged_; }

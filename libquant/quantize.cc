@@ -2,12 +2,15 @@
 #include "libquant/quantize.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <tuple>
 
 #include "libquant/attention.h"
 #include "libquant/calibrate/data_check.h"
 #include "libquant/judge.h"
+#include "libquant/layer_rules.h"
+#include "libquant/mixed.h"
 #include "libquant/report/islands.h"
 #include "libquant/report/layer_report.h"
 #include "libquant/report/scheme.h"
@@ -21,17 +24,11 @@
 namespace mnn {
 namespace {
 
-// Float MACs worth a warning.
-constexpr double kNotableMacShare = 0.01;
 // A model that shrinks less says why, unless there is nothing in it.
 constexpr double kLeastShrink = 2;
 constexpr int64_t kNotableBytes = 4096;
 constexpr size_t kConstantsNamed = 3;
-
-std::string warning_of(const FloatIsland& island) {
-  return format_percent(island.mac_share, 1) + " % of the MACs stay float: " + island.op + ", " +
-         island.why + ": " + some_of(island.layers);
-}
+constexpr double kMostFloatMacs = 0.5;  // that promotions may take
 
 // Why the constants hardly shrank; empty: they did.
 std::string why_large(const QuantReport& r) {
@@ -57,12 +54,6 @@ std::string why_large(const QuantReport& r) {
   return remedy.empty() ? text : text + "; " + remedy;
 }
 
-std::string reason_of(const KeptFloat& kept) {
-  char cost[32];
-  std::snprintf(cost, sizeof cost, "%.1f", kept.cost_db);
-  return kept.name + " stays float: as bytes it costs " + cost + " dB at the output";
-}
-
 // A quantizer at work: what all phases share.
 class Quantizer {
  public:
@@ -75,7 +66,12 @@ class Quantizer {
     if (calibration.count == 0 && !import) return usage_error("there is no calibration sample");
     MNN_RETURN_IF_ERROR(check_judging(graph_, options_));
     const SampleSplit split = split_samples(calibration, holdout);
-    if (plan_quantization(graph_).layers.empty()) {
+    MNN_ASSIGN_OR_RETURN(const auto by_hand, schemes_by_hand(graph_, options_));
+    std::set<NodeId> float_nodes;
+    for (size_t n = 0; n < graph_.nodes.size(); ++n) {
+      if (by_hand.contains(&graph_.nodes[n])) float_nodes.insert(static_cast<NodeId>(n));
+    }
+    if (plan_quantization(graph_, float_nodes).layers.empty()) {
       return unsupported("no Conv, Gemm or MatMul with float operands to quantize");
     }
     report_.scheme = options_.scheme;
@@ -85,9 +81,10 @@ class Quantizer {
     if (import) {
       MNN_ASSIGN_OR_RETURN(solution_, read_scheme(graph_, options_.import_scheme));
     } else {
-      MNN_ASSIGN_OR_RETURN(SearchResult found,
-                           search_recipe({graph_, split.calibration, split.holdout,
-                                          judge_.reference(), judge_.judged(), options_}));
+      MNN_ASSIGN_OR_RETURN(
+          SearchResult found,
+          search_recipe({graph_, split.calibration, split.holdout, judge_.reference(),
+                         judge_.judged(), options_, float_nodes}));
       solution_ = std::move(found.best);
       report_.candidates = std::move(found.candidates);
       for (const KeptFloat& kept : found.kept_float) report_.warnings.push_back(reason_of(kept));
@@ -108,10 +105,10 @@ class Quantizer {
   // Where the goal is missed: layers go to float until it is reached.
   Status promote(const SampleSet& holdout) {
     if (!options_.reached || holdout.size() == 0) return {};
-    const auto reached = [&](const Graph& graph) { return judge_.reaches_goal(graph, holdout); };
-    const Graph all = annotate(solution_.graph, solution_.plan, solution_.decisions);
-    MNN_ASSIGN_OR_RETURN(const bool enough, reached(all));
-    if (enough) return {};
+    MNN_ASSIGN_OR_RETURN(
+        const MixTrial all,
+        judge_.try_mix(annotate(solution_.graph, solution_.plan, solution_.decisions), holdout));
+    if (all.goal.with_margin) return {};
     const auto part = [&](const std::string& phase, int64_t done, int64_t total) {
       if (options_.progress) options_.progress("before promotions: " + phase, done, total);
     };
@@ -120,21 +117,56 @@ class Quantizer {
     MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> sample, holdout.load(0));
     MNN_ASSIGN_OR_RETURN(const std::vector<int64_t> of_nodes, node_macs(graph_, sample));
     for (const int64_t m : of_nodes) macs += static_cast<double>(m);
-    MNN_ASSIGN_OR_RETURN(
-        PromotionResult found,
-        promote_layers({solution_, layers, macs, reached, [&](int64_t done, int64_t total) {
-                          if (options_.progress) options_.progress("promotions", done, total);
-                        }}));
-    report_.promotions = std::move(found.told);
-    if (!report_.promotions.reached) {
+    PromotionSearch search;
+    std::vector<const LayerError*> rows;
+    for (const LayerError& e : layers) {
+      if (!std::isfinite(e.contribution.snr_db) || !is_promotable(e.node)) continue;
+      rows.push_back(&e);
+      search.layers.push_back(
+          {e.name, noise_of(e.contribution.snr_db), static_cast<double>(e.macs) + 1});
+    }
+    search.most_cost = kMostFloatMacs * macs;
+    const auto float_parts = [&](const auto& some) {
+      std::pair<std::set<NodeId>, std::set<ValueId>> parts;
+      for (const size_t i : some) {
+        if (is_layer(rows[i]->node)) {
+          parts.first.insert(rows[i]->node);
+        } else {
+          parts.second.insert(solution_.graph.node(rows[i]->node).outputs[0]);
+        }
+      }
+      return parts;
+    };
+    search.measure = [&](const std::set<size_t>& promoted) {
+      auto [nodes, values] = float_parts(promoted);
+      const auto [plan, decisions] = without(solution_.graph, solution_.plan, solution_.decisions,
+                                             std::move(nodes), std::move(values));
+      return judge_.try_mix(annotate(solution_.graph, plan, decisions), holdout);
+    };
+    search.progress = [&](int64_t done, int64_t total) {
+      if (options_.progress) options_.progress("promotions", done, total);
+    };
+    MNN_ASSIGN_OR_RETURN(const PromotionResult found, promote_layers(search));
+    // Nothing was to be had for the margin, and the plain goal needs nothing.
+    if (found.reached && found.promoted.empty()) return {};
+    Promotions& told = report_.promotions;
+    told.tried = true;
+    told.reached = found.reached;
+    told.margin_db = found.margin_db;
+    if (!found.reached) {
       report_.warnings.push_back(
           "the goal is out of reach with half of the MACs in float; nothing was promoted");
       return {};
     }
+    for (const size_t i : found.promoted) {
+      told.layers.push_back(rows[i]->name);
+      if (macs > 0) told.mac_share += static_cast<double>(rows[i]->macs) / macs;
+    }
+    told.time = 1 + (kFloatTime - 1) * told.mac_share;
+    auto [nodes, values] = float_parts(found.promoted);
     const QuantPlan before = solution_.plan;
-    std::tie(solution_.plan, solution_.decisions) =
-        without(solution_.graph, solution_.plan, solution_.decisions, std::move(found.nodes),
-                std::move(found.values));
+    std::tie(solution_.plan, solution_.decisions) = without(
+        solution_.graph, solution_.plan, solution_.decisions, std::move(nodes), std::move(values));
     if (solution_.calibration)
       solution_.calibration = restricted(*solution_.calibration, before, solution_.plan);
     solution_.recipe += ", " + std::to_string(report_.promotions.layers.size()) + " promoted";
@@ -146,6 +178,16 @@ class Quantizer {
     report_.candidates.push_back(
         {solution_.recipe, trial.samples.mean_snr_db(), trial.samples.worst_snr_db(), true});
     return {};
+  }
+
+  bool is_layer(NodeId node) const {
+    return std::ranges::any_of(solution_.plan.layers,
+                               [&](const QuantLayer& l) { return l.node == node; });
+  }
+  // A layer, or what makes a value between layers.
+  bool is_promotable(NodeId node) const {
+    return is_layer(node) || std::ranges::binary_search(solution_.plan.between,
+                                                        solution_.graph.node(node).outputs[0]);
   }
 
   Result<std::vector<LayerError>> layer_errors(
@@ -169,19 +211,7 @@ class Quantizer {
 
   Status measure_result(const Graph& graph, const SampleSet& holdout) {
     MNN_RETURN_IF_ERROR(judge_.measure_result(graph, holdout, report_));
-    MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(graph, run_));
-    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> sample, holdout.load(0));
-    // Samples may differ in shape: the first is the one to count by.
-    std::vector<std::vector<int64_t>> dims;
-    for (const Tensor& t : sample) dims.push_back(t.dims());
-    MNN_RETURN_IF_ERROR(session->prepare(dims));
-    report_.macs = session->macs().all;
-    report_.int8_mac_share = session->int8_mac_share();
-    MNN_ASSIGN_OR_RETURN(const Graph bound, bound_to(graph, sample));
-    report_.islands = float_islands(bound);
-    for (const FloatIsland& island : report_.islands) {
-      if (island.mac_share >= kNotableMacShare) report_.warnings.push_back(warning_of(island));
-    }
+    MNN_RETURN_IF_ERROR(measure_macs(graph, holdout, run_, report_));
     if (!options_.layer_report) return {};
     MNN_ASSIGN_OR_RETURN(report_.layers, layer_errors(holdout, options_.progress));
     for (const LayerError& layer : report_.layers) {
@@ -226,6 +256,10 @@ SliceError OutputError::worst() const {
 
 std::vector<std::pair<std::string, double>> quantize_stages(const QuantOptions& options) {
   std::vector<std::pair<std::string, double>> stages;
+  if (options.scheme == "mixed") {
+    return {{"ranges", 3},         {"histograms", 5}, {"choosing a recipe", 40}, {"weights", 10},
+            {"sensitivities", 40}, {"mixing", 40},    {"layer errors", 5}};
+  }
   if (options.scheme != "int8") {
     stages = {{"activations", 5}, {"weights", 60}};
     if (options.layer_report || options.reached) {
@@ -271,14 +305,29 @@ Result<QuantResult> quantize(const Graph& graph, const SampleSource& calibration
       return options.reached(narrow, report);
     };
   }
+  if (options.file_bytes) {
+    inner.file_bytes = [&](const Graph& quantized) -> Result<int64_t> {
+      Graph narrow = quantized;
+      narrow_border(narrow, border);
+      MNN_RETURN_IF_ERROR(restore_half(narrow, storage).status());
+      return options.file_bytes(narrow);
+    };
+  }
   MNN_ASSIGN_OR_RETURN(
       QuantResult result,
-      weight_bits > 0
+      options.scheme == "mixed" || !options.layers.empty()
+          ? quantize_mixed(wide, in_f32(calibration, border), in_f32(holdout, border), inner)
+      : weight_bits > 0
           ? quantize_weights_only(wide, in_f32(calibration, border), in_f32(holdout, border), inner)
           : Quantizer(wide, inner).run(in_f32(calibration, border), in_f32(holdout, border)));
   narrow_border(result.graph, border);
   MNN_RETURN_IF_ERROR(restore_half(result.graph, storage).status());
   QuantReport& report = result.report;
+  const SampleSource& judged = holdout.count > 0 ? holdout : calibration;
+  if (options.max_ms && !report.latency_ms && judged.count > 0) {
+    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> sample, judged.load(0));
+    MNN_ASSIGN_OR_RETURN(report.latency_ms, median_ms(result.graph, sample, own.engine));
+  }
   report.bytes_before = constant_bytes(graph);
   report.bytes_after = constant_bytes(result.graph);
   report.float_constants = float_constants(result.graph);

@@ -15,6 +15,7 @@
 namespace mnn {
 
 class Engine;
+class Evaluations;
 struct Graph;
 struct QuantReport;
 
@@ -33,8 +34,27 @@ struct SampleSource {
   std::vector<std::string> names;  // of the samples, for messages
 };
 
+// How a quantized network stands to what was asked for.
+struct GoalVerdict {
+  bool reached = false;
+  bool with_margin = false;  // with what samples nobody has seen may be worse by, too
+  double margin_db = 0;      // which is this much
+};
+
+// The scheme of the layers whose names fit.
+struct LayerRule {
+  std::string pattern;  // * for any text
+  std::string scheme;   // as check_layer_scheme() takes it
+};
+
 struct QuantOptions {
-  std::string scheme = "int8";  // or weight-only: w8, w6, w4, w3, w2
+  std::string scheme = "int8";    // or weight-only: w8, w6, w4, w3, w2; or mixed
+  std::vector<LayerRule> layers;  // of several that fit the last one counts
+  // Limits of the scheme mixed: bytes that file_bytes() says (without it: of the constants), and
+  // milliseconds of the median run on the first held-back sample. Of others the time is measured.
+  std::optional<double> max_bytes, max_ms;
+  std::function<Result<int64_t>(const Graph& quantized)> file_bytes;
+  std::shared_ptr<Evaluations> evaluations;  // of an earlier run that was ended; null: none
   // Of weight-only schemes. Weights that share a scale, 0: one scale per channel; default: per
   // channel for w8, else 32.
   std::optional<int64_t> group_size;
@@ -56,8 +76,8 @@ struct QuantOptions {
   std::vector<std::string> output_slices;
   // Figures of the task to measure at the outputs beside SNR and cosine (core/task_metrics.h).
   std::vector<std::string> metrics;
-  // Where given and not true of the result, the layers that cost most go to float until it is.
-  std::function<Result<bool>(const Graph& quantized, const QuantReport& report)> reached;
+  // Where given and not reached by the result, the layers that cost most go to float until it is.
+  std::function<Result<GoalVerdict>(const Graph& quantized, const QuantReport& report)> reached;
   // The text of a scheme file: its decisions are taken and nothing is searched; samples are only
   // needed to measure the result.
   std::string import_scheme;
@@ -78,7 +98,7 @@ struct LayerError {
   int node = -1;  // of the quantized graph
   std::string name;
   std::vector<std::string> origin;
-  std::string op;
+  std::string op, scheme;  // "int8", "w4", "f16"; "float" where other layers differ
   std::vector<int64_t> shape;
   int64_t macs = 0;
   int64_t weight_bytes_before = 0, weight_bytes_after = 0;
@@ -146,6 +166,32 @@ struct Promotions {
   double margin_db = 0;             // that the goal was raised by, for samples nobody has seen
 };
 
+// One of the mixes that were measured.
+struct MixPoint {
+  std::string schemes;  // "41 int8, 3 w8"
+  double bytes = 0, time = 0, mean_sample_snr_db = 0, worst_sample_snr_db = 0;
+  bool reached = false, chosen = false;
+};
+// A part of the network that the choice of schemes was about.
+struct MixCulprit {
+  std::string name, cheapest, chosen;    // schemes
+  double snr_db = 0;                     // at the outputs, with it alone as `cheapest`
+  double more_bytes = 0, more_time = 0;  // of the chosen scheme
+};
+// How the scheme mixed was decided.
+struct MixReport {
+  bool tried = false;
+  bool fits = true, reached = true;  // the limits, the goal
+  bool timed = false;  // `time` is in ms as measured; else estimated, relative to the first mix
+  double margin_db = 0;
+  std::vector<MixPoint> front;       // what no other mix beats, smallest first
+  std::vector<MixCulprit> culprits;  // worst first
+  std::vector<std::string> undone;   // promotions that did not help
+  size_t parts = 0, trials = 0;
+  // From the next worse point of the front to the chosen one, for each dB; absent without one.
+  std::optional<double> last_db_bytes, last_db_time;
+};
+
 struct QuantReport {
   std::string scheme, method;  // the method used (what auto chose)
   std::vector<TriedRecipe> candidates;
@@ -156,9 +202,11 @@ struct QuantReport {
   std::vector<MetricValue> metrics;
   std::optional<double> eval;  // what a program of the user's said
   Promotions promotions;
-  double argmax_agreement = -1;    // of the first output, where its last axis is classes; else -1
-  std::vector<LayerError> layers;  // worst contribution first
-  double macs = 0;                 // of one run
+  MixReport mix;
+  std::optional<double> latency_ms;  // where a limit was given
+  double argmax_agreement = -1;      // of the first output, where its last axis is classes; else -1
+  std::vector<LayerError> layers;    // worst contribution first
+  double macs = 0;                   // of one run
   double int8_mac_share = 0;
   std::vector<FloatIsland> islands;
   int64_t bytes_before = 0, bytes_after = 0;   // of the constants

@@ -1,17 +1,16 @@
 #include "libquant/weight_only.h"
 
-#include <fnmatch.h>
-
 #include <algorithm>
 #include <cmath>
 #include <map>
 #include <set>
 
 #include "libquant/judge.h"
-#include "libquant/measure/node_graph.h"
+#include "libquant/layer_rules.h"
+#include "libquant/report/output_errors.h"
+#include "libquant/search/promote.h"
 #include "libquant/weights/activation_bits.h"
 #include "libquant/weights/gptq.h"
-#include "libquant/weights/weight_role.h"
 #include "libruntime/core/op.h"
 #include "libruntime/core/quant.h"
 #include "libruntime/engine.h"
@@ -24,16 +23,7 @@ constexpr size_t kGramSamples = 32;
 constexpr int64_t kMostInputs = 8192;               // of a layer that gets GPTQ
 constexpr int64_t kGramBytes = int64_t{512} << 20;  // held at once
 constexpr size_t kLayerSamples = 8, kContributionSamples = 3;
-constexpr size_t kLayersAtOnce = 16;
 constexpr double kMostFloatBytes = 0.5;  // of the weights, for a goal
-
-// A weight of the main graph and the first layer that reads it.
-struct Target {
-  ValueId weight = kNoValue;
-  NodeId node = -1;
-  WeightRole role;
-  GroupCodes codes;
-};
 
 class WeightQuantizer {
  public:
@@ -74,6 +64,15 @@ class WeightQuantizer {
     return std::move(result_);
   }
 
+  Result<std::vector<CodedWeight>> code(const SampleSet& calibration) {
+    find_in(graph_, true);
+    MNN_RETURN_IF_ERROR(look_at_inputs(first_of(calibration, kObservedSamples)));
+    MNN_RETURN_IF_ERROR(encode_with_inputs(first_of(calibration, kGramSamples)));
+    Graph graph = graph_;
+    MNN_RETURN_IF_ERROR(encode(graph, true));
+    return std::move(targets_);
+  }
+
  private:
   bool fast() const { return options_.level == QuantOptions::Level::kFast; }
   void progress(const char* stage, size_t done, size_t total) const {
@@ -95,21 +94,11 @@ class WeightQuantizer {
     if (options_.int8_activations) set_activation_bits(graph);
   }
 
-  bool keeps(const std::string& name) {
-    bool kept = false;
-    for (const std::string& pattern : options_.keep_float) {
-      if (fnmatch(pattern.c_str(), name.c_str(), 0) != 0) continue;
-      kept = true;
-      used_.insert(pattern);
-    }
-    return kept;
-  }
-
   void find_in(const Graph& graph, bool main) {
     for (size_t n = 0; n < graph.nodes.size(); ++n) {
       const Node& node = graph.nodes[n];
       for (const Graph& g : node.subgraphs) find_in(g, false);
-      const bool kept = keeps(display_name(graph, node));
+      const bool kept = float_.contains(&node);
       for (size_t i = 0; i < node.own_inputs(); ++i) {
         if (node.inputs[i] == kNoValue || !is_weight(graph.value(node.inputs[i]))) continue;
         const auto role = weight_role(graph, node, i);
@@ -123,12 +112,10 @@ class WeightQuantizer {
   }
 
   Status find_targets() {
+    MNN_ASSIGN_OR_RETURN(const auto by_hand, schemes_by_hand(graph_, options_));
+    for (const auto& [node, scheme] : by_hand) float_.insert(node);
     find_in(graph_, true);
-    for (const std::string& pattern : options_.keep_float) {
-      if (!used_.contains(pattern))
-        return usage_error("--keep-float " + pattern + ": no layer has such a name");
-    }
-    std::erase_if(targets_, [&](const Target& t) {
+    std::erase_if(targets_, [&](const CodedWeight& t) {
       return kept_.contains(graph_.value(t.weight).data.raw());
     });
     for (const std::byte* data : kept_) roles_.erase(data);
@@ -142,7 +129,7 @@ class WeightQuantizer {
     std::map<ValueId, size_t> at;
     std::vector<ValueId> values;
     std::vector<int> axes;
-    for (const Target& t : targets_) {
+    for (const CodedWeight& t : targets_) {
       const ValueId v = input_of(t);
       if (v == kNoValue || !at.emplace(v, values.size()).second) continue;
       values.push_back(v);
@@ -158,7 +145,7 @@ class WeightQuantizer {
         [&](int64_t done, int64_t total) {
           progress("activations", static_cast<size_t>(done), static_cast<size_t>(total));
         }));
-    for (const Target& t : targets_) {
+    for (const CodedWeight& t : targets_) {
       const auto it = at.find(input_of(t));
       if (it == at.end() || axes[it->second] != t.role.input_axis) continue;
       const Tensor& w = graph_.value(t.weight).data;
@@ -179,7 +166,7 @@ class WeightQuantizer {
   }
 
   // What the layer reads beside its weights; kNoValue where that says nothing of them.
-  ValueId input_of(const Target& t) const {
+  ValueId input_of(const CodedWeight& t) const {
     if (t.role.input < 0) return kNoValue;
     const ValueId v = graph_.node(t.node).inputs[static_cast<size_t>(t.role.input)];
     if (v == kNoValue || graph_.value(v).kind == ValueKind::kConstant ||
@@ -228,7 +215,7 @@ class WeightQuantizer {
     std::vector<ValueId> values;
     std::vector<Gram> grams;
     for (const auto& [value, axis] : inputs) {
-      const Target& t = targets_[by_input.at({value, axis})[0]];
+      const CodedWeight& t = targets_[by_input.at({value, axis})[0]];
       values.push_back(value);
       grams.emplace_back(graph_.value(t.weight).data.dims()[static_cast<size_t>(t.role.axis)]);
     }
@@ -286,7 +273,7 @@ class WeightQuantizer {
       value.data = made->second.stored;
       value.quant = made->second.params;
     }
-    for (Target& t : targets_) {
+    for (CodedWeight& t : targets_) {
       if (main) t.codes = codes_.at(graph_.value(t.weight).data.raw());
     }
     for (Node& node : graph.nodes) {
@@ -299,7 +286,7 @@ class WeightQuantizer {
     MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> sample, holdout.load(0));
     MNN_ASSIGN_OR_RETURN(const std::vector<int64_t> macs, node_macs(graph_, sample));
     std::vector<LayerError> layers;
-    for (const Target& t : targets_) {
+    for (const CodedWeight& t : targets_) {
       const Node& node = graph_.node(t.node);
       LayerError e;
       e.node = t.node;
@@ -307,6 +294,7 @@ class WeightQuantizer {
       e.origin = node.origin;
       e.op = node.op;
       for (const FusedOp& f : node.fused) e.op += "+" + f.op;
+      e.scheme = options_.scheme;
       e.macs = macs[static_cast<size_t>(t.node)];
       e.weight_bytes_before = t.codes.stored.elements() * 4;
       e.weight_bytes_after = t.codes.stored.bytes() + encoding_bytes(t.codes.params);
@@ -315,11 +303,9 @@ class WeightQuantizer {
     }
     for (const int64_t m : macs) result_.report.macs += static_cast<double>(m);
     const SampleSet some = first_of(holdout, kLayerSamples);
-    for (size_t begin = 0; begin < layers.size(); begin += kLayersAtOnce) {
-      const size_t end = std::min(layers.size(), begin + kLayersAtOnce);
-      MNN_RETURN_IF_ERROR(measure_outputs_of(begin, end, some, layers));
-      progress("layer errors", end, layers.size());
-    }
+    MNN_RETURN_IF_ERROR(
+        measure_layer_outputs(graph_, result_.graph, some, run_, layers,
+                              [&](size_t done) { progress("layer errors", done, layers.size()); }));
     MNN_RETURN_IF_ERROR(contributions(first_of(holdout, kContributionSamples), layers));
     // Rows and targets go together until here.
     order_.resize(layers.size());
@@ -331,74 +317,6 @@ class WeightQuantizer {
     return {};
   }
 
-  // Isolated and accumulated errors of the layers [begin, end).
-  Status measure_outputs_of(size_t begin, size_t end, const SampleSet& samples,
-                            std::vector<LayerError>& layers) {
-    std::vector<ValueId> values;
-    std::vector<NodeGraph> cuts;
-    std::map<ValueId, size_t> at;
-    const auto want = [&](ValueId v) {
-      if (at.emplace(v, values.size()).second) values.push_back(v);
-    };
-    for (size_t i = begin; i < end; ++i) {
-      const NodeId node = targets_[i].node;
-      cuts.push_back(cut_out(result_.graph, node));
-      want(graph_.node(node).outputs[0]);
-    }
-    const size_t outputs = values.size();
-    std::vector<ErrorSums> isolated(layers.size()), accumulated(layers.size());
-    for (size_t s = 0; s < samples.size(); ++s) {
-      SampleSet one = samples;
-      one.indices = {samples.indices[s]};
-      std::vector<ValueId> all = values;
-      std::map<ValueId, Tensor> floats, codes;
-      for (const NodeGraph& cut : cuts) {
-        for (const ValueId v : cut.reads) {
-          if (at.emplace(v, all.size()).second) all.push_back(v);
-        }
-      }
-      const auto keep = [](const std::vector<ValueId>& ids, std::map<ValueId, Tensor>& to) {
-        return [&ids, &to](size_t value, size_t, const Tensor& t) -> Status {
-          MNN_ASSIGN_OR_RETURN(to[ids[value]], t.clone());
-          return {};
-        };
-      };
-      MNN_RETURN_IF_ERROR(observe(graph_, all, one, run_, keep(all, floats), nullptr));
-      MNN_RETURN_IF_ERROR(observe(result_.graph, values, one, run_, keep(values, codes), nullptr));
-      for (size_t i = begin; i < end; ++i) {
-        const ValueId v = graph_.node(targets_[i].node).outputs[0];
-        if (!floats.contains(v) || !codes.contains(v)) continue;
-        MNN_RETURN_IF_ERROR(accumulated[i].add_or_miss(floats[v], codes[v]));
-        MNN_RETURN_IF_ERROR(isolate(cuts[i - begin], v, floats, isolated[i]));
-      }
-      for (size_t k = outputs; k < all.size(); ++k) at.erase(all[k]);
-    }
-    for (size_t i = begin; i < end; ++i) {
-      layers[i].isolated = metrics_of(isolated[i]);
-      layers[i].accumulated = metrics_of(accumulated[i]);
-    }
-    return {};
-  }
-
-  // The node alone, with its codes, on what the float network gives it.
-  Status isolate(const NodeGraph& cut, ValueId output, const std::map<ValueId, Tensor>& floats,
-                 ErrorSums& sums) const {
-    std::vector<Tensor> inputs;
-    for (size_t k = 0; k < cut.reads.size(); ++k) {
-      const auto it = floats.find(cut.reads[k]);
-      if (it == floats.end()) return {};
-      inputs.push_back(it->second);
-    }
-    MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(cut.graph, run_));
-    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> made, session->run(inputs));
-    const auto& outs = cut.graph.outputs;
-    const auto inside = cut.inside.find(output);
-    const auto at =
-        inside == cut.inside.end() ? outs.end() : std::ranges::find(outs, inside->second);
-    if (at == outs.end()) return {};
-    return sums.add_or_miss(floats.at(output), made[static_cast<size_t>(at - outs.begin())]);
-  }
-
   // The network with the codes of one layer alone.
   Status contributions(const SampleSet& samples, std::vector<LayerError>& layers) {
     std::vector<std::vector<Tensor>> reference(
@@ -406,7 +324,7 @@ class WeightQuantizer {
     for (size_t i = 0; i < layers.size(); ++i) {
       progress("contributions", i, layers.size());
       Graph alone = graph_;
-      put_codes(alone, targets_[i]);
+      put_codes(alone, graph_.value(targets_[i].weight).data, targets_[i].codes);
       set_activations(alone);
       MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(std::move(alone), run_));
       MNN_ASSIGN_OR_RETURN(const auto outputs, run_all(*session, samples));
@@ -420,53 +338,57 @@ class WeightQuantizer {
     return {};
   }
 
-  void put_codes(Graph& graph, const Target& t) const {
-    const std::byte* data = graph_.value(t.weight).data.raw();
-    for (Value& value : graph.values) {
-      if (value.kind != ValueKind::kConstant || value.quant || value.data.raw() != data) continue;
-      value.data = t.codes.stored;
-      value.quant = t.codes.params;
-    }
-  }
-
   // Layers back to float, those that cost most first, until the goal is reached.
   Status promote(const SampleSet& holdout) {
     if (!options_.reached) return {};
-    const auto reached = [&](const Graph& graph) { return judge_.reaches_goal(graph, holdout); };
-    MNN_ASSIGN_OR_RETURN(const bool enough, reached(result_.graph));
-    if (enough) return {};
-    double all = 0, in_float = 0;
-    for (const Target& t : targets_) all += static_cast<double>(t.codes.stored.elements());
-    Promotions& told = result_.report.promotions;
-    told.tried = true;
-    Graph graph = result_.graph;
-    double float_macs = 0;
-    for (size_t k = 0; k < order_.size() && !told.reached; ++k) {
-      const Target& t = targets_[order_[k]];
-      const auto elements = static_cast<double>(t.codes.stored.elements());
-      if (in_float + elements > kMostFloatBytes * all) continue;
-      progress("promotions", k, order_.size());
-      in_float += elements;
-      const Value& real = graph_.value(t.weight);
-      for (Value& value : graph.values) {
-        if (!value.quant || value.data.raw() != t.codes.stored.raw()) continue;
-        value.data = real.data;
-        value.quant.reset();
+    MNN_ASSIGN_OR_RETURN(const MixTrial before, judge_.try_mix(result_.graph, holdout));
+    if (before.goal.with_margin) return {};
+    PromotionSearch search;
+    for (const size_t i : order_) {
+      const auto elements = static_cast<double>(targets_[i].codes.stored.elements());
+      const LayerError& e = result_.report.layers[search.layers.size()];
+      search.layers.push_back({e.name, noise_of(e.contribution.snr_db), elements});
+      search.most_cost += kMostFloatBytes * elements;
+    }
+    const auto promoted = [&](const auto& some) {
+      Graph graph = result_.graph;
+      for (const size_t k : some) {
+        const CodedWeight& t = targets_[order_[k]];
+        for (Value& value : graph.values) {
+          if (!value.quant || value.data.raw() != t.codes.stored.raw()) continue;
+          value.data = graph_.value(t.weight).data;
+          value.quant.reset();
+        }
       }
       set_activations(graph);
-      told.layers.push_back(result_.report.layers[k].name);
-      float_macs += static_cast<double>(result_.report.layers[k].macs);
-      MNN_ASSIGN_OR_RETURN(told.reached, reached(graph));
-    }
-    if (!told.reached) {
-      told.layers.clear();
+      return graph;
+    };
+    search.measure = [&](const std::set<size_t>& some) {
+      return judge_.try_mix(promoted(some), holdout);
+    };
+    search.progress = [&](int64_t done, int64_t total) {
+      progress("promotions", static_cast<size_t>(done), static_cast<size_t>(total));
+    };
+    MNN_ASSIGN_OR_RETURN(const PromotionResult found, promote_layers(search));
+    // Nothing was to be had for the margin, and the plain goal needs nothing.
+    if (found.reached && found.promoted.empty()) return {};
+    Promotions& told = result_.report.promotions;
+    told.tried = true;
+    told.reached = found.reached;
+    told.margin_db = found.margin_db;
+    if (!found.reached) {
       result_.report.warnings.push_back(
           "the goal is out of reach with half of the weights in float; nothing was promoted");
       return {};
     }
+    double float_macs = 0;
+    for (const size_t k : found.promoted) {
+      told.layers.push_back(result_.report.layers[k].name);
+      float_macs += static_cast<double>(result_.report.layers[k].macs);
+    }
     told.mac_share = result_.report.macs > 0 ? float_macs / result_.report.macs : 0;
     result_.report.method += ", " + std::to_string(told.layers.size()) + " promoted";
-    result_.graph = std::move(graph);
+    result_.graph = promoted(found.promoted);
     for (LayerError& e : result_.report.layers) {
       if (std::ranges::find(told.layers, e.name) != told.layers.end())
         e.weight_bytes_after = e.weight_bytes_before;
@@ -480,26 +402,40 @@ class WeightQuantizer {
   GroupFormat format_;
   Judge judge_;
   QuantResult result_;
-  std::vector<Target> targets_;
+  std::vector<CodedWeight> targets_;
   std::vector<size_t> order_;  // of targets_, the one that costs most first
   // By the float bytes: what is to be encoded, what counts, what was made.
   std::map<const std::byte*, WeightRole> roles_;
   std::map<const std::byte*, std::vector<float>> importance_;
   std::map<const std::byte*, GroupCodes> codes_;
   std::set<const std::byte*> kept_;
-  std::set<std::string> used_;  // patterns that fit a layer
+  std::set<const Node*> float_;  // layers that stay
   bool inputs_seen_ = false;
   int gptq_ = 0;  // weights that it was better for
 };
 
 }  // namespace
 
+void put_codes(Graph& graph, const Tensor& weight, const GroupCodes& codes) {
+  const std::byte* data = weight.raw();
+  for (Value& value : graph.values) {
+    if (value.kind != ValueKind::kConstant || value.quant || value.data.raw() != data) continue;
+    value.data = codes.stored;
+    value.quant = codes.params;
+  }
+}
+
+Result<std::vector<CodedWeight>> code_weights(const Graph& graph, const SampleSet& calibration,
+                                              const QuantOptions& options, int bits) {
+  return WeightQuantizer(graph, options, bits).code(calibration);
+}
+
 Result<int> weight_only_bits(const std::string& scheme) {
   for (const int bits : {8, 6, 4, 3, 2}) {
     if (scheme == "w" + std::to_string(bits)) return bits;
   }
-  if (scheme == "int8") return 0;
-  return usage_error("scheme " + scheme + ": expected int8, w8, w6, w4, w3 or w2");
+  if (scheme == "int8" || scheme == "mixed") return 0;
+  return usage_error("scheme " + scheme + ": expected int8, w8, w6, w4, w3, w2 or mixed");
 }
 
 Result<QuantResult> quantize_weights_only(const Graph& graph, const SampleSource& calibration,

@@ -193,6 +193,8 @@ Result<Project> read_project(const std::string& folder) {
     Reader r(*quantization, "quantization.", status);
     r.text("scheme", p.scheme);
     r.text("method", p.method);
+    r.list("layers", p.layers);
+    r.list("keep_float", p.keep_float);
     r.finish();
   }
   if (const json* thresholds = top.find("thresholds")) {
@@ -241,7 +243,10 @@ Status write_project(const Project& p) {
                            {"fit", image_fit_name(p.images.fit)},
                            {"filter", image_filter_name(p.images.filter)},
                            {"fill", p.images.fill}}}};
-  root["quantization"] = {{"scheme", p.scheme}, {"method", p.method}};
+  root["quantization"] = {{"scheme", p.scheme},
+                          {"method", p.method},
+                          {"layers", p.layers},
+                          {"keep_float", p.keep_float}};
   // null: no threshold. All keys are there, so that nobody has to look them up.
   const auto number = [](const auto& value) { return value ? json(*value) : json(); };
   root["thresholds"] = {{"min_cosine", number(p.thresholds.min_cosine)},

@@ -17,7 +17,8 @@ struct Thresholds {
   std::optional<double> min_eval;             // of what --eval prints
   std::optional<double> min_metric;           // of every --metric
   std::optional<int64_t> max_size;            // bytes of the file
-  std::optional<double> max_ms;               // median latency
+  std::optional<double> max_ms;               // median latency, of mnn bench
+  std::optional<double> max_latency;          // the same of mnn quant; no key of mnn.json
   std::optional<int64_t> max_memory;          // peak bytes of a process with the model alone
   std::optional<double> max_ratio;            // time over the first model's
   bool sound_data = false;                    // nothing may be wrong with the samples themselves
@@ -40,6 +41,7 @@ struct Project {
   std::string calibration;    // empty: none
   ImageOptions images;
   std::string scheme = "int8", method = "auto";
+  std::vector<std::string> layers, keep_float;  // of mnn quant --layer, --keep-float
   Thresholds thresholds;
   std::vector<std::string> fill;  // commands whose first result sets thresholds (fill_thresholds.h)
   std::vector<std::string> targets = {"cpu"};

@@ -4,14 +4,17 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "apps/flows/check.h"
+#include "apps/flows/file_roles.h"
 #include "apps/flows/model_io.h"
 #include "apps/flows/quant_junit.h"
 #include "apps/flows/run_facts.h"
 #include "apps/flows/samples.h"
 #include "apps/flows/thumbnail.h"
+#include "libquant/search/evaluations.h"
 #include "libquant/weight_only.h"
 #include "libruntime/core/io/file.h"
 #include "libruntime/report/format.h"
@@ -20,6 +23,9 @@
 
 namespace mnn::flows {
 namespace {
+
+// As long as what tells of a mix gets.
+constexpr size_t kMethodBytes = 96;
 
 Result<CalibrationMethod> parse_method(const std::string& name) {
   if (name == "auto") return CalibrationMethod::kAuto;
@@ -106,6 +112,46 @@ double unseen_margin_db(const SampleErrors& errors) {
   return std::min(margin, kMost);
 }
 
+// What the evaluations of a run depend on: the model, the samples, everything that was asked for.
+Result<std::map<std::string, std::string>> identity_of(const QuantFlow& flow,
+                                                       const Thresholds& thresholds,
+                                                       const Model& model, const Graph& graph,
+                                                       const Samples& samples,
+                                                       const Samples& held) {
+  std::map<std::string, std::string> identity;
+  const std::vector<std::byte> bytes = serialize_model(model);
+  identity["model"] = sha256_hex(bytes);
+  MNN_ASSIGN_OR_RETURN(const std::string calibration, describe_data(samples, graph));
+  MNN_ASSIGN_OR_RETURN(const std::string holdout, describe_data(held, graph));
+  const std::string data = calibration + holdout;
+  identity["samples"] = sha256_hex(std::as_bytes(std::span(data)));
+  const auto number = [](const auto& v) { return v ? nlohmann::json(*v) : nlohmann::json(); };
+  const nlohmann::json settings = {flow.scheme,
+                                   flow.method,
+                                   flow.weight_scale,
+                                   flow.overflow_fix,
+                                   flow.level,
+                                   number(flow.group_size),
+                                   number(flow.symmetric),
+                                   flow.layers,
+                                   flow.keep_float,
+                                   flow.output_slices,
+                                   flow.metrics,
+                                   flow.eval.command,
+                                   flow.promote,
+                                   number(thresholds.min_cosine),
+                                   number(thresholds.min_snr),
+                                   number(thresholds.min_sample_snr),
+                                   number(thresholds.min_eval),
+                                   number(thresholds.min_metric),
+                                   number(thresholds.max_size),
+                                   number(thresholds.max_latency)};
+  const std::string text = settings.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  identity["settings"] = sha256_hex(std::as_bytes(std::span(text)));
+  identity["tool"] = run_facts().tool;
+  return identity;
+}
+
 // What a page begins with.
 std::string facts_html(const QuantOutcome& outcome) {
   std::vector<std::vector<std::string>> rows = {
@@ -136,6 +182,13 @@ Status check_quant_report_name(const std::string& path) {
   return usage_error("--report " + path + ": expected a name ending in .json, .html or .xml");
 }
 
+Result<LayerRule> parse_layer_rule(const std::string& text) {
+  const size_t at = text.rfind('=');
+  if (at == std::string::npos || at == 0 || at + 1 == text.size())
+    return usage_error("--layer " + text + ": expected PATTERN=scheme");
+  return LayerRule{text.substr(0, at), text.substr(at + 1)};
+}
+
 // What belongs to one kind of scheme says nothing about the other.
 Status check_scheme_flags(const QuantFlow& flow) {
   MNN_ASSIGN_OR_RETURN(const int bits, weight_only_bits(flow.scheme));
@@ -143,20 +196,27 @@ Status check_scheme_flags(const QuantFlow& flow) {
     if (!given) return {};
     return usage_error(flag + " is of " + of + ", not of --scheme " + flow.scheme);
   };
+  const bool mixed = flow.scheme == "mixed" || !flow.layers.empty();
+  if (mixed) {
+    constexpr const char* kOf = "int8 alone";
+    MNN_RETURN_IF_ERROR(refuse(flow.promote, "--try", "int8 and weight-only schemes"));
+    MNN_RETURN_IF_ERROR(refuse(!flow.import_scheme.empty(), "--import-scheme", kOf));
+    return refuse(!flow.export_scheme.empty(), "--export-scheme", kOf);
+  }
   if (bits == 0) {
-    constexpr const char* kOf = "weight-only schemes (w8 to w2)";
+    constexpr const char* kOf = "weight-only schemes (w8 to w2) and mixed";
     MNN_RETURN_IF_ERROR(refuse(flow.group_size.has_value(), "--group-size", kOf));
     MNN_RETURN_IF_ERROR(refuse(flow.symmetric.has_value(), "--zero-points", kOf));
     MNN_RETURN_IF_ERROR(refuse(flow.int8_activations, "--activations", kOf));
-    MNN_RETURN_IF_ERROR(refuse(flow.level != "default", "--level", kOf));
-    return refuse(!flow.keep_float.empty(), "--keep-float", kOf);
+    return refuse(flow.level != "default", "--level", kOf);
   }
-  constexpr const char* kOf = "int8";
+  constexpr const char* kOf = "int8 and mixed";
   MNN_RETURN_IF_ERROR(refuse(flow.method != "auto", "--method", kOf));
   MNN_RETURN_IF_ERROR(refuse(flow.weight_scale != "absmax", "--weight-scale", kOf));
   MNN_RETURN_IF_ERROR(refuse(flow.overflow_fix != "auto", "--overflow-fix", kOf));
-  MNN_RETURN_IF_ERROR(refuse(!flow.import_scheme.empty(), "--import-scheme", kOf));
-  return refuse(!flow.export_scheme.empty(), "--export-scheme", kOf);
+  MNN_RETURN_IF_ERROR(refuse(!flow.resume.empty(), "--resume", kOf));
+  MNN_RETURN_IF_ERROR(refuse(!flow.import_scheme.empty(), "--import-scheme", "int8"));
+  return refuse(!flow.export_scheme.empty(), "--export-scheme", "int8");
 }
 
 Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events) {
@@ -171,6 +231,10 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
                   : flow.level == "best" ? QuantOptions::Level::kBest
                                          : QuantOptions::Level::kDefault;
   options.keep_float = flow.keep_float;
+  for (const std::string& text : flow.layers) {
+    MNN_ASSIGN_OR_RETURN(LayerRule rule, parse_layer_rule(text));
+    options.layers.push_back(std::move(rule));
+  }
   MNN_RETURN_IF_ERROR(check_scheme_flags(flow));
   MNN_ASSIGN_OR_RETURN(options.method, parse_method(flow.method));
   if (flow.weight_scale == "mse") options.weight_scale = WeightScale::kMse;
@@ -220,24 +284,52 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
     MNN_ASSIGN_OR_RETURN(options.calibration_json, describe_data(samples, graph));
   }
 
-  // The goal of --try holds for the held-back samples; others may be worse.
-  bool with_margin = true;
-  double margin_db = 0;
+  Thresholds thresholds = flow.thresholds;
+  const auto metadata_of = [&](const std::string& scheme, const std::string& method) {
+    auto meta =
+        nlohmann::json::parse(make_metadata(loaded, {{"scheme", scheme}, {"method", method}}));
+    const auto data = nlohmann::json::parse(options.calibration_json);
+    if (data.contains("sha256")) meta["calibration_sha256"] = data["sha256"];
+    if (data.contains("dims")) meta["calibrated_dims"] = data["dims"];
+    return meta.dump();
+  };
+  const auto file_bytes_of = [&](const Graph& of, const std::string& metadata) {
+    Model model = loaded.model;
+    model.graph = of;
+    model.metadata_json = metadata;
+    return static_cast<int64_t>(serialize_model(model).size());
+  };
+  if (flow.max_size_share) {
+    thresholds.max_size =
+        static_cast<int64_t>(*flow.max_size_share *
+                             static_cast<double>(file_bytes_of(graph, loaded.model.metadata_json)));
+  }
+  options.max_ms = thresholds.max_latency;
+  if (flow.scheme == "mixed") {
+    if (thresholds.max_size) options.max_bytes = static_cast<double>(*thresholds.max_size);
+    const std::string metadata = metadata_of(flow.scheme, std::string(kMethodBytes, ' '));
+    options.file_bytes = [&, metadata](const Graph& quantized) -> Result<int64_t> {
+      return file_bytes_of(quantized, metadata);
+    };
+  }
+  // The goal of --try and of mixed holds for the held-back samples; others may be worse.
   const SampleSource& judged_source = holdout.count > 0 ? holdout : calibration;
-  if (flow.promote) {
-    options.reached = [&](const Graph& quantized, const QuantReport& trial) -> Result<bool> {
+  if (flow.promote || (flow.scheme == "mixed" && thresholds.accuracy())) {
+    options.reached = [&](const Graph& quantized, const QuantReport& trial) -> Result<GoalVerdict> {
       QuantReport report = trial;
       if (!flow.eval.command.empty()) {
         MNN_ASSIGN_OR_RETURN(report.eval, evaluate(flow, graph, quantized, judged_source, report));
       }
-      Thresholds goal = flow.thresholds;
+      Thresholds goal = thresholds;
       goal.max_size.reset();
+      goal.max_latency.reset();
       goal.sound_data = false;
-      if (with_margin) margin_db = unseen_margin_db(report.samples);
-      const double margin = with_margin ? margin_db : 0;
-      if (goal.min_snr) *goal.min_snr += margin;
-      if (goal.min_sample_snr) *goal.min_sample_snr += margin;
-      return verdict_of(judge_quant(goal, report, 0), goal).ok();
+      const auto holds = [&] { return verdict_of(judge_quant(goal, report, 0), goal).ok(); };
+      GoalVerdict verdict{holds(), false, unseen_margin_db(report.samples)};
+      if (goal.min_snr) *goal.min_snr += verdict.margin_db;
+      if (goal.min_sample_snr) *goal.min_sample_snr += verdict.margin_db;
+      verdict.with_margin = holds();
+      return verdict;
     };
   }
   const std::string already = quantized_already(graph);
@@ -246,13 +338,17 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
                        ", or let --requantize quantize what is not: what is stays so, and errors "
                        "are measured against this model");
   }
+  if (!flow.resume.empty()) {
+    MNN_ASSIGN_OR_RETURN(const auto identity,
+                         identity_of(flow, thresholds, loaded.model, graph, samples, held));
+    std::error_code ec;
+    if (!std::filesystem::exists(flow.resume, ec))
+      MNN_RETURN_IF_ERROR(file_roles().writes("--resume", flow.resume));
+    MNN_ASSIGN_OR_RETURN(options.evaluations, Evaluations::open(flow.resume, identity));
+    file_roles().updates(flow.resume);
+  }
   if (events.stages) events.stages(quantize_stages(options));
   Result<QuantResult> result = quantize(graph, calibration, holdout, options);
-  if (result.ok() && margin_db > 0 && result->report.promotions.tried &&
-      !result->report.promotions.reached) {
-    with_margin = false;
-    result = quantize(graph, calibration, holdout, options);
-  }
   if (!result.ok()) {
     // Nothing is left to do, and this is why.
     if (!already.empty() && result.status().code() == Code::kUnsupported) {
@@ -265,8 +361,6 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
   }
   QuantOutcome outcome;
   outcome.report = std::move(result->report);
-  if (outcome.report.promotions.reached && with_margin)
-    outcome.report.promotions.margin_db = margin_db;
   if (!already.empty()) {
     outcome.report.warnings.insert(outcome.report.warnings.begin(),
                                    already +
@@ -282,16 +376,11 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
   }
   LoadedModel out = loaded;
   out.model.graph = std::move(result->graph);
-  auto meta = nlohmann::json::parse(
-      make_metadata(out, {{"scheme", outcome.report.scheme}, {"method", outcome.report.method}}));
-  const auto data = nlohmann::json::parse(options.calibration_json);
-  if (data.contains("sha256")) meta["calibration_sha256"] = data["sha256"];
-  if (data.contains("dims")) meta["calibrated_dims"] = data["dims"];
-  out.model.metadata_json = meta.dump();
+  out.model.metadata_json = metadata_of(outcome.report.scheme, outcome.report.method);
   const std::vector<std::byte> bytes = serialize_model(out.model);
   outcome.file_bytes = static_cast<int64_t>(bytes.size());
-  outcome.judgements = judge_quant(flow.thresholds, outcome.report, outcome.file_bytes);
-  outcome.verdict = verdict_of(outcome.judgements, flow.thresholds);
+  outcome.judgements = judge_quant(thresholds, outcome.report, outcome.file_bytes);
+  outcome.verdict = verdict_of(outcome.judgements, thresholds);
   outcome.path = outcome.verdict.ok() ? flow.output : rejected_path(flow.output);
   MNN_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(outcome.path));
   MNN_RETURN_IF_ERROR(file.append(bytes));
@@ -304,7 +393,7 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
       text = outcome_json(outcome);
     } else if (r.ends_with(".xml")) {
       const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-      text = quant_junit(name, outcome.report, flow.thresholds, outcome.judgements, took.count());
+      text = quant_junit(name, outcome.report, thresholds, outcome.judgements, took.count());
     } else {
       const Samples& judged = flow.holdout.empty() ? samples : held;
       text = report_html(

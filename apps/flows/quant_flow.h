@@ -24,9 +24,12 @@ struct QuantFlow {
   std::optional<int64_t> group_size;
   std::optional<bool> symmetric;
   bool int8_activations = false;
-  std::string level = "default";  // "fast", "best"
+  std::string level = "default";    // "fast", "best"
+  std::vector<std::string> layers;  // "PATTERN=scheme"
   std::vector<std::string> keep_float;
-  bool requantize = false;  // a model that is quantized already: what of it is not
+  std::optional<double> max_size_share;  // of the model as a .mnn; in the place of a max_size
+  std::string resume;                    // file of what was measured
+  bool requantize = false;               // a model that is quantized already: what of it is not
   Thresholds thresholds;
   std::vector<std::string> reports;  // .json, .html, .xml (JUnit)
   std::string import_scheme, export_scheme;
@@ -50,6 +53,9 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
 
 // The report with the verdict, the thresholds, the file's size and the facts of the run.
 std::string outcome_json(const QuantOutcome& outcome);
+
+// "PATTERN=scheme", split at the last =.
+Result<LayerRule> parse_layer_rule(const std::string& text);
 
 // A usage error unless the ending is one of .json, .html and .xml.
 Status check_quant_report_name(const std::string& path);

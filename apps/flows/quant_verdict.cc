@@ -70,6 +70,15 @@ std::vector<Judgement> judge_quant(const Thresholds& t, const QuantReport& repor
                        : "",
                    bytes, std::to_string(*t.max_size) + " bytes"});
   }
+  if (t.max_latency && report.latency_ms) {
+    const std::string figure = format_number(*report.latency_ms, 3) + " ms";
+    const std::string limit = format_significant(*t.max_latency, 6) + " ms";
+    all.push_back({"max-latency", "",
+                   *report.latency_ms > *t.max_latency
+                       ? "the median run takes " + figure + ", more than " + limit
+                       : "",
+                   figure, limit});
+  }
   if (t.sound_data) {
     const std::string figures = std::to_string(report.calibration_samples) + " calibration and " +
                                 std::to_string(report.holdout_samples) + " held-back samples";

@@ -52,6 +52,14 @@ SampleSet first_of(const SampleSet& all, size_t count) {
   return some;
 }
 
+SampleSet spread(const SampleSet& all, size_t count) {
+  SampleSet some;
+  some.source = all.source;
+  const size_t n = std::min(count, all.size());
+  for (size_t i = 0; i < n; ++i) some.indices.push_back(all.indices[i * all.size() / n]);
+  return some;
+}
+
 std::string content_key(const Tensor& t) {
   return t.type_str() + sha256_hex({t.raw(), static_cast<size_t>(t.bytes())});
 }

@@ -28,6 +28,9 @@ struct SampleSet {
 // The first `count` of them, or all.
 SampleSet first_of(const SampleSet& all, size_t count);
 
+// At most `count` of them, evenly spread.
+SampleSet spread(const SampleSet& all, size_t count);
+
 // Equal tensors have equal keys, others do not. For numbers.
 std::string content_key(const Tensor& t);
 

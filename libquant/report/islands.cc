@@ -4,14 +4,19 @@
 #include <map>
 #include <set>
 
+#include "libquant/calibrate/data_check.h"
 #include "libquant/plan.h"
 #include "libquant/weights/weight_role.h"
 #include "libruntime/compile/backend.h"
 #include "libruntime/compile/subgraphs.h"
 #include "libruntime/core/op.h"
+#include "libruntime/report/format.h"
 
 namespace mnn {
 namespace {
+
+// Float MACs worth a warning.
+constexpr double kNotableMacShare = 0.01;
 
 // Those with int8 kernels.
 bool is_matrix(const Node& n) { return has_traits(n.op, kLinear); }
@@ -178,6 +183,11 @@ void collect_constants(const Graph& g, const Outer& outer, std::set<const std::b
   }
 }
 
+std::string warning_of(const FloatIsland& island) {
+  return format_percent(island.mac_share, 1) + " % of the MACs stay float: " + island.op + ", " +
+         island.why + ": " + some_of(island.layers);
+}
+
 }  // namespace
 
 std::vector<FloatIsland> float_islands(const Graph& graph) {
@@ -194,6 +204,24 @@ std::vector<FloatConstant> float_constants(const Graph& graph) {
     return a.bytes > b.bytes;
   });
   return found;
+}
+
+Status measure_macs(const Graph& graph, const SampleSet& samples, const RunOptions& run,
+                    QuantReport& report) {
+  MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(graph, run));
+  MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> sample, samples.load(0));
+  // Samples may differ in shape: the first is the one to count by.
+  std::vector<std::vector<int64_t>> dims;
+  for (const Tensor& t : sample) dims.push_back(t.dims());
+  MNN_RETURN_IF_ERROR(session->prepare(dims));
+  report.macs = session->macs().all;
+  report.int8_mac_share = session->int8_mac_share();
+  MNN_ASSIGN_OR_RETURN(const Graph bound, bound_to(graph, sample));
+  report.islands = float_islands(bound);
+  for (const FloatIsland& island : report.islands) {
+    if (island.mac_share >= kNotableMacShare) report.warnings.push_back(warning_of(island));
+  }
+  return {};
 }
 
 }  // namespace mnn

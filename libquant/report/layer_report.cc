@@ -39,7 +39,8 @@ class LayerReporter {
   Result<std::vector<LayerError>> run() {
     make_rows();
     MNN_RETURN_IF_ERROR(count_all_macs());
-    MNN_RETURN_IF_ERROR(set_biases_alone());
+    MNN_ASSIGN_OR_RETURN(alone_, with_biases_alone(in_.graph, in_.plan, in_.decisions,
+                                                   first_of(in_.holdout, kWalkSamples), in_.run));
     MNN_RETURN_IF_ERROR(walk_rows());
     MNN_RETURN_IF_ERROR(contributions());
     std::stable_sort(rows_.begin(), rows_.end(), [](const Row& a, const Row& b) {
@@ -76,6 +77,7 @@ class LayerReporter {
         row.layer = it->second;
         const QuantizedWeights& w = in_.decisions.weights[static_cast<size_t>(row.layer)];
         e.int8 = true;
+        e.scheme = "int8";
         if (w.stored.defined()) {
           e.weight_snr_db = w.snr_db;
           e.weight_bytes_before = w.stored.elements() * 4;
@@ -92,21 +94,6 @@ class LayerReporter {
     MNN_ASSIGN_OR_RETURN(const std::vector<int64_t> macs, node_macs(in_.graph, sample));
     for (const auto& [node, row] : row_of_) rows_[row].error.macs = macs[static_cast<size_t>(node)];
     return {};
-  }
-
-  // A bias that was corrected behind a quantized prefix holds what the prefix shifted too; a layer
-  // by itself gets the bias that it would have were it alone.
-  Status set_biases_alone() {
-    const auto& bias = in_.decisions.bias;
-    if (std::none_of(bias.begin(), bias.end(), [](const Tensor& b) { return b.defined(); }))
-      return {};
-    alone_.bias.assign(bias.size(), Tensor());
-    const SampleSet some = first_of(in_.holdout, kWalkSamples);
-    MNN_ASSIGN_OR_RETURN(LayerMeans means, layer_means(in_.graph, in_.plan, some, in_.run));
-    for (size_t i = 0; i < bias.size(); ++i) {
-      if (!bias[i].defined()) means[i].clear();
-    }
-    return correct_biases_alone(in_.graph, in_.plan, alone_, some, means, in_.run);
   }
 
   Status walk_rows() {
@@ -208,19 +195,6 @@ class LayerReporter {
       row.error.amplified = row.error.isolated.snr_db >= 30.0 && m.snr_db < 20.0;
     }
     return {};
-  }
-
-  // At all outputs together: the SNR of sample_snr_db() over the pooled samples, the cosine of the
-  // worst slice.
-  static ErrorMetrics contribution_of(const std::vector<std::vector<ErrorSums>>& samples) {
-    std::vector<ErrorSums> pooled = samples.at(0);
-    for (size_t s = 1; s < samples.size(); ++s) {
-      for (size_t i = 0; i < pooled.size(); ++i) pooled[i].merge(samples[s][i]);
-    }
-    ErrorMetrics m = metrics_of(merged(pooled));
-    m.snr_db = pooled_snr_db(pooled);
-    for (const ErrorSums& slice : pooled) m.cosine = std::min(m.cosine, metrics_of(slice).cosine);
-    return m;
   }
 
   // One way to treat a row: a name for the reader and the network with it.
@@ -343,6 +317,17 @@ std::string suggestion_text(const std::string& remedy, double remedy_gain, doubl
   add(remedy, remedy_gain);
   add("in float", float_gain);
   return text.empty() ? text : text + " at the output";
+}
+
+ErrorMetrics contribution_of(const std::vector<std::vector<ErrorSums>>& samples) {
+  std::vector<ErrorSums> pooled = samples.at(0);
+  for (size_t s = 1; s < samples.size(); ++s) {
+    for (size_t i = 0; i < pooled.size(); ++i) pooled[i].merge(samples[s][i]);
+  }
+  ErrorMetrics m = metrics_of(merged(pooled));
+  m.snr_db = pooled_snr_db(pooled);
+  for (const ErrorSums& slice : pooled) m.cosine = std::min(m.cosine, metrics_of(slice).cosine);
+  return m;
 }
 
 Result<std::vector<LayerError>> report_layers(const LayerReportInput& input) {

@@ -23,6 +23,10 @@ struct LayerReportInput {
 // first.
 Result<std::vector<LayerError>> report_layers(const LayerReportInput& input);
 
+// At all outputs together, of the slices' errors of each sample (one or more): the SNR of
+// sample_snr_db() over the pooled samples, the cosine of the worst slice.
+ErrorMetrics contribution_of(const std::vector<std::vector<ErrorSums>>& samples);
+
 // "wider range: +0.52 dB; in float: +1.20 dB at the output": of the best remedy and of keeping the
 // layer in float what gains more than 0.1 dB at the network's output; empty when neither does.
 // -INFINITY: was not tried.

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "libquant/quantize.h"
+#include "libquant/report/mix_report.h"
 #include "libruntime/report/format.h"
 #include "libruntime/report/html.h"
 
@@ -33,7 +34,7 @@ std::string layer_row(const LayerError& e, const QuantReport& r) {
   for (const int64_t d : e.shape) shape += (shape.empty() ? "" : "×") + std::to_string(d);
   std::string row = "<tr><td title=\"" + html_escape(origin) + "\">" + html_escape(e.name) +
                     (e.amplified ? " <span class=\"mark\">amplified</span>" : "") + "</td><td>" +
-                    html_escape(e.op) + "</td><td>" + shape + "</td>";
+                    html_escape(e.op) + "</td><td>" + e.scheme + "</td><td>" + shape + "</td>";
   for (const ErrorMetrics* m : {&e.contribution, &e.isolated, &e.accumulated}) {
     row += "<td data-v=\"" + fixed(m->failed ? -999 : m->snr_db, 3) + "\">" + snr_bar(*m) + "</td>";
   }
@@ -145,7 +146,8 @@ std::string report_html(const QuantReport& r, const std::string& title, size_t w
   out += "</table>";
   if (const std::string task = task_text(r); !task.empty())
     out += "<h2>Task</h2><pre>" + html_escape(task) + "</pre>";
-  out += samples_html(r.samples, worst_samples, picture) + candidates_html(r) + float_html(r);
+  out += samples_html(r.samples, worst_samples, picture) + mix_html(r) + candidates_html(r) +
+         float_html(r);
   if (!r.layers.empty()) {
     out +=
         "<h2>Layers, worst contribution first</h2><p>Contribution: at the network's output, only "
@@ -161,7 +163,8 @@ std::string report_html(const QuantReport& r, const std::string& title, size_t w
     }
     out +=
         "</p><table "
-        "id=\"layers\"><tr><th>layer</th><th>operator</th><th>output</th><th>contribution</th>"
+        "id=\"layers\"><tr><th>layer</th><th>operator</th><th>scheme</th><th>output</"
+        "th><th>contribution</th>"
         "<th>isolated</th><th>accumulated</th><th>cosine (contr.)</th><th>weights dB</th><th>MACs "
         "%</th><th>bytes</th><th>bytes %</th>"
         "<th>clipped %</th><th>suggestion</th></tr>\n";

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "libquant/quantize.h"
+#include "libquant/report/mix_report.h"
 
 namespace mnn {
 namespace {
@@ -69,11 +70,14 @@ std::string report_json(const QuantReport& r) {
                          {"time", r.promotions.time},
                          {"margin_db", r.promotions.margin_db}};
   }
+  out["mix"] = mix_json(r);
+  out["latency_ms"] = r.latency_ms ? number(*r.latency_ms) : Json();
   out["layers"] = Json::array();
   for (const LayerError& e : r.layers) {
     out["layers"].push_back(
         {{"name", e.name},
          {"op", e.op},
+         {"scheme", e.scheme},
          {"origin", e.origin},
          {"shape", e.shape},
          {"macs", e.macs},

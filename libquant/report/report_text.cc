@@ -4,6 +4,7 @@
 #include <map>
 
 #include "libquant/quantize.h"
+#include "libquant/report/mix_report.h"
 #include "libruntime/report/format.h"
 
 namespace mnn {
@@ -147,13 +148,13 @@ std::string report_text(const QuantReport& r, size_t max_layers, size_t worst_sa
              tried.name + (tried.chosen ? "  (chosen)" : "") + "\n";
     }
   }
-  out +=
-      (r.scheme == "int8" ? "int8 share of the MACs " + format_percent(r.int8_mac_share, 1) + " %, "
-                          : std::string()) +
-      "constants " + format_bytes(r.bytes_before) + " -> " + format_bytes(r.bytes_after) +
-      format(" (%.2fx smaller)\n", r.bytes_after ? static_cast<double>(r.bytes_before) /
-                                                       static_cast<double>(r.bytes_after)
-                                                 : 0.0);
+  out += (r.scheme == "int8" || r.scheme == "mixed"
+              ? "int8 share of the MACs " + format_percent(r.int8_mac_share, 1) + " %, "
+              : std::string()) +
+         "constants " + format_bytes(r.bytes_before) + " -> " + format_bytes(r.bytes_after) +
+         format(" (%.2fx smaller)\n", r.bytes_after ? static_cast<double>(r.bytes_before) /
+                                                          static_cast<double>(r.bytes_after)
+                                                    : 0.0);
   for (const OutputError& o : r.outputs) {
     const auto line = [](const std::string& name, const ErrorMetrics& m) {
       return name + ": pooled SNR " + with_unit(m) +
@@ -169,12 +170,17 @@ std::string report_text(const QuantReport& r, size_t max_layers, size_t worst_sa
   if (r.argmax_agreement >= 0)
     out += "argmax agreement " + format_percent(r.argmax_agreement, 2) + " %\n";
   out += task_text(r);
+  if (r.latency_ms) out += "median run " + format_number(*r.latency_ms, 3) + " ms\n";
+  out = wrap_text(out, width) + mix_text(r, width);
   if (max_layers == 0) return wrap_text(out, width);
   out += islands_text(r.islands) + constants_text(r);
   if (r.layers.empty()) return wrap_text(out, width);
   std::vector<std::vector<std::string>> rows = {{"layer", "contribution", "isolated", "accumul.",
                                                  "bytes", "bytes %", "MACs %", "weights", "clip %",
-                                                 "operator", ""}};
+                                                 "operator", "scheme", ""}};
+  const bool by_layer = std::ranges::any_of(
+      r.layers, [&](const LayerError& e) { return e.scheme != r.layers[0].scheme; });
+  if (!by_layer) rows[0].erase(rows[0].end() - 2);
   const size_t shown = std::min(max_layers, r.layers.size());
   for (size_t i = 0; i < shown; ++i) {
     const LayerError& e = r.layers[i];
@@ -188,7 +194,8 @@ std::string report_text(const QuantReport& r, size_t max_layers, size_t worst_sa
                         : "",
                     r.macs > 0 ? format_percent(static_cast<double>(e.macs) / r.macs, 2) : "",
                     e.weight_snr_db >= kExactSnrDb ? "" : format_number(e.weight_snr_db, 1),
-                    format_percent(e.clipped_share, 3), e.op, remarks(e)});
+                    format_percent(e.clipped_share, 3), e.op, e.scheme, remarks(e)});
+    if (!by_layer) rows.back().erase(rows.back().end() - 2);
   }
   out = wrap_text(out, width) + "\n";
   const std::vector<std::string> lines =

@@ -1,30 +1,33 @@
 // Layers back to float until a quantized network is good enough.
 #pragma once
 
-#include "libquant/search/search.h"
-#include "libquant/types.h"
+#include <set>
+
+#include "libquant/search/mix.h"
 
 namespace mnn {
 
+struct Promotable {
+  std::string name;
+  double noise = 0;  // over the signal at the outputs, with nothing else quantized
+  double cost = 0;   // in float, of what is to be low
+};
+
 struct PromotionSearch {
-  const Solution& solution;
-  const std::vector<LayerError>& layers;  // with their contributions
-  double macs = 0;                        // of one run
-  // Whether such a network is good enough.
-  std::function<Result<bool>(const Graph& quantized)> reached;
+  std::vector<Promotable> layers;
+  double most_cost = 0;
+  // The network with these of `layers` in float.
+  std::function<Result<MixTrial>(const std::set<size_t>& promoted)> measure;
   std::function<void(int64_t done, int64_t total)> progress;
 };
 
 struct PromotionResult {
-  Promotions told;
-  std::set<NodeId> nodes;
-  std::set<ValueId> values;
+  bool reached = false;
+  double margin_db = 0;          // that the goal was raised by
+  std::vector<size_t> promoted;  // the one that costs most first
 };
 
-// Tries layers in order of their contribution, and of their contribution for each MAC, until the
-// goal is reached; then whether it is without some of them, those with the most MACs first. Of both
-// orders the one with fewer MACs in float wins. At most half of the MACs go to float:
-// `told.reached` is false when that does not do, and nothing is promoted.
+// The mix (search_mix) of each layer as it is and in float that reaches the goal at the least cost.
 Result<PromotionResult> promote_layers(const PromotionSearch& search);
 
 }  // namespace mnn

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <limits>
 #include <map>
 #include <numeric>
@@ -10,6 +11,7 @@
 #include <tuple>
 
 #include "libquant/bias.h"
+#include "libquant/search/evaluations.h"
 
 namespace mnn {
 namespace {
@@ -44,15 +46,6 @@ const char* method_name(CalibrationMethod m) {
     case CalibrationMethod::kMse: return "mse";
   }
   return "";
-}
-
-// At most `count` of the samples, evenly spread.
-SampleSet spread(const SampleSet& all, size_t count) {
-  SampleSet some;
-  some.source = all.source;
-  const size_t n = std::min(count, all.size());
-  for (size_t i = 0; i < n; ++i) some.indices.push_back(all.indices[i * all.size() / n]);
-  return some;
 }
 
 // A float network to quantize: as it came, or smoothed.
@@ -90,7 +83,7 @@ class RecipeSearch {
   Result<SearchResult> run() {
     const bool automatic = in_.options.method == CalibrationMethod::kAuto;
     plain_.graph = in_.graph;
-    plain_.plan = plan_quantization(in_.graph);
+    plain_.plan = plan_quantization(in_.graph, in_.float_nodes);
     MNN_ASSIGN_OR_RETURN(plain_.calibration,
                          calibrate_ranges(plain_.graph, plain_.plan, in_.calibration, in_.options));
     if (in_.options.method != CalibrationMethod::kMinMax) {
@@ -227,7 +220,7 @@ class RecipeSearch {
       while (c.channels[next].value != s.value) ++next;
       apply_smoothing(smoothed_.graph, plain_.plan, c.channels[next], s);
     }
-    smoothed_.plan = plan_quantization(smoothed_.graph);
+    smoothed_.plan = plan_quantization(smoothed_.graph, in_.float_nodes);
     MNN_ASSIGN_OR_RETURN(smoothed_.calibration, calibrate_ranges(smoothed_.graph, smoothed_.plan,
                                                                  in_.calibration, in_.options));
     if (best == CalibrationMethod::kMinMax) return {};
@@ -399,10 +392,15 @@ class RecipeSearch {
 
   // Runs the held-back samples; a recipe with a name is listed among those tried.
   Result<double> score(const std::string& name, Graph graph) {
-    MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(std::move(graph), run_));
-    MNN_ASSIGN_OR_RETURN(const auto outputs, run_all(*session, in_.holdout));
-    MNN_ASSIGN_OR_RETURN(const std::vector<double> each,
-                         sample_snrs_db(in_.judged, in_.reference, outputs));
+    const auto measure = [&]() -> Result<std::vector<double>> {
+      MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(std::move(graph), run_));
+      MNN_ASSIGN_OR_RETURN(const auto outputs, run_all(*session, in_.holdout));
+      return sample_snrs_db(in_.judged, in_.reference, outputs);
+    };
+    MNN_ASSIGN_OR_RETURN(
+        const std::vector<double> each,
+        get_evaluation(in_.options.evaluations.get(),
+                       "recipe " + std::to_string(scored_++) + " " + name, measure));
     if (!name.empty()) candidates_.push_back({name, mean_of(each), worst_of(each)});
     return score_of(each);
   }
@@ -413,9 +411,16 @@ class RecipeSearch {
   Base plain_, smoothed_;
   Candidate best_;
   std::vector<TriedRecipe> candidates_;
+  size_t scored_ = 0;
 };
 
 }  // namespace
+
+std::string reason_of(const KeptFloat& kept) {
+  char cost[32];
+  std::snprintf(cost, sizeof cost, "%.1f", kept.cost_db);
+  return kept.name + " stays float: as bytes it costs " + cost + " dB at the output";
+}
 
 Result<SearchResult> search_recipe(const SearchInput& input) { return RecipeSearch(input).run(); }
 

@@ -27,6 +27,7 @@ struct SearchInput {
   const std::vector<std::vector<Tensor>>& reference;  // float outputs per held-back sample
   const JudgedSlices& judged;
   const QuantOptions& options;
+  const std::set<NodeId>& float_nodes;  // stay float
 };
 
 // A layer or tensor that costs more than it is worth as bytes, and what it costs at the output by
@@ -35,6 +36,7 @@ struct KeptFloat {
   std::string name;
   double cost_db = 0;
 };
+std::string reason_of(const KeptFloat& kept);
 
 struct SearchResult {
   Solution best;

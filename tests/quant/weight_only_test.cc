@@ -5,6 +5,7 @@
 
 #include <set>
 
+#include "libquant/weights/activation_bits.h"
 #include "libquant/weights/weight_role.h"
 #include "libruntime/core/quant.h"
 #include "libruntime/session.h"
@@ -153,14 +154,26 @@ TEST(WeightOnly, Int8ActivationsAreWhatTheReportMeasures) {
     }
   }
   // Promoted to float, a product takes its rows as they come.
-  o.reached = [](const Graph& g, const QuantReport&) -> Result<bool> {
+  o.reached = [](const Graph& g, const QuantReport&) -> Result<GoalVerdict> {
     int left = 0;
     for (const Node& n : g.nodes) left += n.attributes.contains("activation_bits");
-    return left == 0;
+    return GoalVerdict{left == 0, left == 0};
   };
   const auto promoted = quantize(model(), samples_of(8), {}, o);
   ASSERT_TRUE(promoted.ok()) << promoted.status().message();
   EXPECT_TRUE(promoted->report.promotions.reached);
+}
+
+// What a model has in int8 already stays on its grids.
+TEST(WeightOnly, Int8ActivationsLeaveGridsAlone) {
+  Graph graph = typed_graph(
+      "graph g(x: f32[4,32]) -> (y, z) {\n  const w: f32[32,48] quant i8 "
+      "scale [0.1] = random 1 -100 100\n  a: f32[4,32] quant u8 scale "
+      "[0.1] zero [128] = Relu(x)\n  y: f32[4,48] = MatMul(a, w)\n  "
+      "z: f32[4,48] = MatMul(x, w)\n}");
+  EXPECT_EQ(set_activation_bits(graph), 1);
+  EXPECT_FALSE(graph.nodes[1].attributes.contains("activation_bits"));
+  EXPECT_TRUE(graph.nodes[2].attributes.contains("activation_bits"));
 }
 
 // Sizes without elements, and encodings that no kernel reads in codes.
@@ -239,8 +252,9 @@ TEST(WeightOnly, NeedsNoSamplesAndKeepsWhatItIsTold) {
 TEST(WeightOnly, PromotesWhatCostsMostUntilTheGoalIsReached) {
   QuantOptions o = options_of("w2");
   double goal = 0;
-  o.reached = [&](const Graph&, const QuantReport& r) -> Result<bool> {
-    return r.outputs[1].whole.snr_db >= goal;
+  o.reached = [&](const Graph&, const QuantReport& r) -> Result<GoalVerdict> {
+    const bool reached = r.outputs[1].whole.snr_db >= goal;
+    return GoalVerdict{reached, reached, 0};
   };
   const auto plain = quantize(model(), samples_of(8), {}, o);
   ASSERT_TRUE(plain.ok()) << plain.status().message();
