@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "apps/common/backend_flags.h"
 #include "apps/common/flags.h"
 #include "apps/common/project_flags.h"
 #include "apps/flows/fill_thresholds.h"
@@ -107,7 +108,7 @@ Status bench(Options& o) {
       print_text(bench_verdict(models));
     } else {
       std::cout << bench_table(models, terminal_width());
-      print_text(measured_with(o.settings) + "\n");
+      print_text(measured_with(models, o.settings) + "\n");
     }
     for (const BenchCheck& c : checks)
       print_text(c.name + (c.missed.empty() ? " reached: " : " MISSED: ") + c.figures + "\n");
@@ -145,8 +146,11 @@ int main(int argc, char** argv) {
                  "Exactly this many timed runs (default: about one second)")
       ->type_name("N")
       ->check(whole_number(1, 1000000000));
-  app.add_option("--backend", o.settings.backend, "Backend to prefer")
+  app.add_option("--backend", o.settings.backends, "A row for each of these backends")
+      ->delimiter(',')
+      ->type_name("NAME,…")
       ->check(CLI::IsMember(backend_names()));
+  add_fallback_flag(app, o.settings.fallback);
   app.add_option("--isa", o.settings.isa, "Force an instruction set")
       ->check(CLI::IsMember(available_isas()));
   c.writes(

@@ -1,6 +1,7 @@
 // mnn compare: two models on the same inputs, layer by layer.
 #include <iostream>
 
+#include "apps/common/backend_flags.h"
 #include "apps/common/flags.h"
 #include "apps/common/image_flags.h"
 #include "apps/common/project_flags.h"
@@ -215,9 +216,10 @@ int main(int argc, char** argv) {
                  "Repeatable")
       ->type_name("NAME[RANGES]")
       ->allow_extra_args(false);
-  app.add_option("--backend", o.compare.test_backend, "Backend to prefer for TEST")
-      ->check(CLI::IsMember(backend_names()));
-  app.add_option("--ref-backend", o.compare.ref_backend, "Backend to prefer for REF")
+  add_backend_flags(app, o.compare.test_backend);
+  app.add_option("--ref-backend", o.compare.ref_backend.backends, "The same for REF; default: cpu")
+      ->delimiter(',')
+      ->type_name("NAME,…")
       ->check(CLI::IsMember(backend_names()));
   app.add_option("--isa", o.compare.isa, "Force an instruction set")
       ->check(CLI::IsMember(available_isas()));

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 
+#include "apps/common/backend_flags.h"
 #include "apps/common/flags.h"
 #include "apps/common/image_flags.h"
 #include "apps/common/project_flags.h"
@@ -14,7 +15,6 @@
 #include "apps/flows/samples.h"
 #include "apps/flows/tensors.h"
 #include "apps/flows/top_k.h"
-#include "libruntime/compile/registry.h"
 #include "libruntime/kernels/isa.h"
 #include "libruntime/report/json_text.h"
 
@@ -26,7 +26,8 @@ using namespace mnn::flows;
 
 struct Options {
   CommonFlags common;
-  std::string model, project, outputs, expect, dump_layers, labels, format = "npy", isa, backend;
+  std::string model, project, outputs, expect, dump_layers, labels, format = "npy", isa;
+  BackendChoice backend;
   std::vector<std::string> inputs, shapes, import_keys;
   ImageFlags images;
   ImageOptions base_images;  // the project's
@@ -316,8 +317,7 @@ int main(int argc, char** argv) {
   c.writes(
       app.add_option("--dump-layers", o.dump_layers, "Write each layer's output as <layer>.npy")
           ->type_name("DIR"));
-  app.add_option("--backend", o.backend, "Backend to prefer")
-      ->check(CLI::IsMember(backend_names()));
+  add_backend_flags(app, o.backend);
   app.add_option("--isa", o.isa, "Force an instruction set")
       ->check(CLI::IsMember(available_isas()));
   add_image_flags(app, o.images);

@@ -6,6 +6,7 @@
 
 #include "libruntime/compile/plan.h"
 #include "libruntime/compile/plan_cache.h"
+#include "libruntime/compile/registry.h"
 #include "libruntime/core/bind_shapes.h"
 #include "libruntime/core/fold.h"
 #include "libruntime/core/half.h"
@@ -66,6 +67,7 @@ struct Session::Impl {
 
   Graph given;
   std::shared_ptr<Engine> engine;
+  std::vector<std::unique_ptr<Stream>> streams;  // per backend; null: host memory
   std::vector<State> states;
   std::vector<Update> updates;
   PlanOptions options;
@@ -79,7 +81,7 @@ struct Session::Impl {
     return name.empty() ? "input " + std::to_string(i) : "input '" + name + "'";
   }
 
-  Status open_backends(const std::vector<std::string>& names);
+  Status open_backends(const std::vector<std::string>& names, bool fallback);
   Status collect_states(Graph& base);
   Status collect_updates(Graph& base);
   Status apply_updates();
@@ -87,17 +89,30 @@ struct Session::Impl {
   Status take_inputs();
 };
 
-Status Session::Impl::open_backends(const std::vector<std::string>& names) {
+// What devices do not take goes to the CPU, and what that does not take to the reference.
+Status Session::Impl::open_backends(const std::vector<std::string>& names, bool fallback) {
   std::vector<std::string> wanted = names;
-  if (std::find(wanted.begin(), wanted.end(), "reference") == wanted.end()) {
-    wanted.emplace_back("reference");
+  auto add = [&](const char* name) {
+    if (std::find(wanted.begin(), wanted.end(), name) == wanted.end()) wanted.emplace_back(name);
+  };
+  for (const std::string& name : names) {
+    MNN_ASSIGN_OR_RETURN(const BackendRow* row, find_backend(name));
+    if (row->device) add("cpu");
   }
+  add("reference");
   for (const std::string& name : wanted) {
     MNN_ASSIGN_OR_RETURN(const Backend* backend, engine->backend(name));
     options.backends.push_back(backend);
+    streams.emplace_back();
+    // A plan can be told without the device.
+    if (!engine->plan_only()) {
+      MNN_ASSIGN_OR_RETURN(streams.back(), backend->open());
+    }
+    options.streams.push_back(streams.back().get());
     if (name == "reference") break;  // it takes everything: what comes after has nothing to do
   }
-  options.compile = {&engine->pool(), &engine->weights()};
+  if (!fallback) options.wanted = names.size();
+  options.compile = {&engine->pool(), &engine->weights(), nullptr};
   return {};
 }
 
@@ -147,25 +162,28 @@ Status Session::Impl::apply_updates() {
   return {};
 }
 
-SessionOptions::SessionOptions() : backends{"cpu"} {}
+BackendChoice::BackendChoice() : backends{"cpu"} {}
+BackendChoice::BackendChoice(std::vector<std::string> names) : backends(std::move(names)) {}
+BackendChoice::BackendChoice(std::initializer_list<std::string> names) : backends(names) {}
+SessionOptions::SessionOptions() = default;
 
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Session::~Session() = default;
 
 Result<std::unique_ptr<Session>> Session::create(Graph graph, const SessionOptions& options) {
   MNN_ASSIGN_OR_RETURN(std::shared_ptr<Engine> engine, Engine::create(options));
-  return create(std::move(graph), std::move(engine), options.backends);
+  return create(std::move(graph), std::move(engine), options);
 }
 
 Result<std::unique_ptr<Session>> Session::create(Graph graph, std::shared_ptr<Engine> engine,
-                                                 const std::vector<std::string>& backends) {
+                                                 const BackendChoice& choice) {
   MNN_RETURN_IF_ERROR(verify(graph));
   if (!graph.captures.empty()) {
     return invalid("expected a model, found a sub-graph that captures outer values");
   }
   auto impl = std::make_unique<Impl>();
   impl->engine = std::move(engine);
-  MNN_RETURN_IF_ERROR(impl->open_backends(backends));
+  MNN_RETURN_IF_ERROR(impl->open_backends(choice.backends, choice.fallback));
   impl->given = std::move(graph);
   Graph base = impl->given;
   // The reference computes with the types it finds.

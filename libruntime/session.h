@@ -15,18 +15,29 @@
 
 namespace mnn {
 
-struct SessionOptions : EngineOptions {
+// Where the nodes of a session go.
+struct BackendChoice {
+  BackendChoice();
+  BackendChoice(std::vector<std::string> names);            // NOLINT(google-explicit-constructor)
+  BackendChoice(std::initializer_list<std::string> names);  // NOLINT(google-explicit-constructor)
+  // In order of preference ("cpu"). What they do not take goes to cpu behind a device, and to
+  // reference.
+  std::vector<std::string> backends;
+  // Without it prepare() fails with kUnsupported where they do not take all, naming every node.
+  bool fallback = true;
+};
+
+struct SessionOptions : EngineOptions, BackendChoice {
   SessionOptions();
-  std::vector<std::string> backends;  // in order of preference ("cpu"); reference takes the rest
 };
 
 class Session {
  public:
   // With an engine of its own.
   static Result<std::unique_ptr<Session>> create(Graph graph, const SessionOptions& options);
-  // Sharing an engine; `backends` as in SessionOptions.
+  // Sharing an engine. kUnsupported where a backend has no device here.
   static Result<std::unique_ptr<Session>> create(Graph graph, std::shared_ptr<Engine> engine,
-                                                 const std::vector<std::string>& backends);
+                                                 const BackendChoice& choice);
   ~Session();
   // The steps a session would have, node by node and with their estimated cost; nothing is packed
   // or run. Parts whose shapes depend on data are planned for made-up ones, or left out.

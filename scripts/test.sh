@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds the release preset and runs every test but those labelled slow.
+# Backends for devices are tested on drivers that compute on the CPU, where those can be had.
 #   --slow   also the slow ones
 #   -R NAME  only tests whose name matches
 set -euo pipefail
@@ -13,6 +14,10 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
+while read -r backend packages; do
+  read -ra packages <<<"$packages"
+  install_packages "${packages[@]}" || say "skipped: tests of the backend $backend: its driver cannot be installed"
+done < <(packages_of "$root/scripts/device_packages.txt")
 "$root/scripts/build.sh" release
 cd "$root/build/release"
 log="$(mktemp)"

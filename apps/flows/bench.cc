@@ -10,7 +10,9 @@
 #include "apps/flows/check.h"
 #include "apps/flows/run_facts.h"
 #include "apps/flows/tensors.h"
+#include "libruntime/compile/backend.h"
 #include "libruntime/core/io/file.h"
+#include "libruntime/core/metrics.h"
 #include "libruntime/kernels/isa.h"
 #include "libruntime/kernels/kernel_table.h"
 #include "libruntime/report/format.h"
@@ -52,10 +54,16 @@ class PeakMemory {
   int64_t first_ = 0, before_ = 0;
 };
 
-Result<BenchModel> open_model(const std::string& path, const BenchSettings& settings,
-                              std::shared_ptr<Engine> engine, PeakMemory& memory) {
+Result<BenchModel> open_model(const std::string& path, const std::string& backend,
+                              const BenchSettings& settings, std::shared_ptr<Engine> engine,
+                              PeakMemory& memory) {
   BenchModel m;
-  m.path = path;
+  m.path = m.label = path;
+  m.backend = backend;
+  if (settings.backends.size() > 1) m.label += " (" + backend + ")";
+  MNN_ASSIGN_OR_RETURN(const Backend* const opened, engine->backend(backend));
+  MNN_ASSIGN_OR_RETURN(const DeviceInfo* const device, opened->device());
+  m.device = device->text;
   memory.start();
   const Clock::time_point start = Clock::now();
   LoadOptions load;
@@ -65,7 +73,9 @@ Result<BenchModel> open_model(const std::string& path, const BenchSettings& sett
   const auto in_path = [&](const Status& s) { return s.context(path); };
   const auto dims = concrete_input_dims(loaded.model.graph);
   if (!dims.ok()) return in_path(dims.status());
-  auto session = open_session(loaded.model.graph, std::move(engine), settings.backend);
+  BackendChoice choice({backend});
+  choice.fallback = settings.fallback;
+  auto session = open_session(loaded.model.graph, std::move(engine), choice);
   if (!session.ok()) return in_path(session.status());
   m.session = std::move(session).value();
   const Status prepared = m.session->prepare(*dims);
@@ -76,8 +86,10 @@ Result<BenchModel> open_model(const std::string& path, const BenchSettings& sett
   for (size_t i = 0; i < inputs->size(); ++i) {
     std::copy_n((*inputs)[i].raw(), (*inputs)[i].bytes(), m.session->input(i).raw());
   }
+  const Clock::time_point first = Clock::now();
   const Status ran = m.session->run();
   if (!ran.ok()) return in_path(ran);
+  m.first_run_ms = std::chrono::duration<double, std::milli>(Clock::now() - first).count();
   m.peak_bytes = memory.read();
   return m;
 }
@@ -112,6 +124,34 @@ Json layer_rows(const Session& session) {
   return rows;
 }
 
+// The largest max|y-r| / max|r| of the outputs of two sessions that have run.
+double difference_of(const Session& reference, const Session& test) {
+  double most = 0;
+  for (size_t i = 0; i < reference.graph().outputs.size(); ++i) {
+    ErrorSums sums;
+    if (sums.add_or_miss(reference.output(i), test.output(i)).ok()) {
+      most = std::max(most, metrics_of(sums).max_rel);
+    }
+  }
+  return most;
+}
+
+// Who computes: the share of the MACs of each backend, of the steps where there are none.
+std::map<std::string, double> backend_shares(const Session& session) {
+  std::map<std::string, std::pair<double, double>> all;
+  double macs = 0, steps = 0;
+  for (const StepInfo& s : session.steps()) {
+    if (s.op == "Transfer") continue;
+    all[s.backend].first += static_cast<double>(s.macs);
+    all[s.backend].second += 1;
+    macs += static_cast<double>(s.macs);
+    steps += 1;
+  }
+  std::map<std::string, double> out;
+  for (const auto& [name, of] : all) out[name] = macs > 0 ? of.first / macs : of.second / steps;
+  return out;
+}
+
 Json model_json(const BenchModel& m, const BenchSettings& settings) {
   const MemoryInfo memory = m.session->memory();
   const Interval interval = median_interval(m.timed.round_ms);
@@ -133,7 +173,12 @@ Json model_json(const BenchModel& m, const BenchSettings& settings) {
   out["int8_mac_share"] = m.session->int8_mac_share();
   out["threads"] = used_threads(settings);
   out["isa"] = used_isa(settings);
-  out["backend"] = used_backend(settings);
+  out["backend"] = m.backend;
+  out["device"] = m.device;
+  out["backend_shares"] = backend_shares(*m.session);
+  out["first_run_ms"] = m.first_run_ms;
+  if (memory.device_bytes > 0) out["device_bytes"] = memory.device_bytes;
+  if (settings.backends.size() > 1) out["max_rel_to_first"] = m.difference;
   out["model"] = m.path;
   add_run_facts(out);
   return out;
@@ -150,8 +195,12 @@ Result<std::vector<BenchModel>> measure(const std::vector<std::string>& paths,
   for (size_t i = 0; i < paths.size(); ++i) {
     BenchSettings own = settings;
     own.import_keys = keys[i];
-    MNN_ASSIGN_OR_RETURN(BenchModel m, open_model(paths[i], own, engine, memory));
-    models.push_back(std::move(m));
+    for (const std::string& backend : settings.backends) {
+      MNN_ASSIGN_OR_RETURN(BenchModel m, open_model(paths[i], backend, own, engine, memory));
+      const size_t first = i * settings.backends.size();
+      if (first < models.size()) m.difference = difference_of(*models[first].session, *m.session);
+      models.push_back(std::move(m));
+    }
   }
   std::vector<Session*> sessions;
   for (BenchModel& m : models) sessions.push_back(m.session.get());
@@ -167,9 +216,6 @@ std::string used_isa(const BenchSettings& settings) {
   const Result<const KernelTable*> table =
       find_kernels(settings.isa);  // MNN_CPU_ISA may have chosen
   return table.ok() ? std::string((*table)->isa) : settings.isa;
-}
-std::string used_backend(const BenchSettings& settings) {
-  return settings.backend.empty() ? "cpu" : settings.backend;
 }
 
 Status profile(const std::vector<BenchModel>& models) {
@@ -224,12 +270,13 @@ std::string bench_table(const std::vector<BenchModel>& models, size_t width) {
       ratio = format_number(r.middle, 3) + " [" + format_number(r.low, 3) + ", " +
               format_number(r.high, 3) + "]";
     }
-    rows.push_back(
-        {m.path, format_number(median(m.timed.ms), 3), format_number(percentile(m.timed.ms, 90), 3),
-         format_number(percentile(m.timed.ms, 99), 3), format_number(runs_per_second(m.timed), 1),
-         format_number(m.load_ms, 1), format_bytes(m.peak_bytes), format_bytes(memory.arena_bytes),
-         format_bytes(memory.weight_bytes), format_bytes(memory.packed_bytes),
-         format_percent(m.session->int8_mac_share(), 1) + " %", ratio});
+    rows.push_back({m.label, format_number(median(m.timed.ms), 3),
+                    format_number(percentile(m.timed.ms, 90), 3),
+                    format_number(percentile(m.timed.ms, 99), 3),
+                    format_number(runs_per_second(m.timed), 1), format_number(m.load_ms, 1),
+                    format_bytes(m.peak_bytes), format_bytes(memory.arena_bytes),
+                    format_bytes(memory.weight_bytes), format_bytes(memory.packed_bytes),
+                    format_percent(m.session->int8_mac_share(), 1) + " %", ratio});
   }
   return format_table(rows,
                       {.right = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, .head = true, .width = width});
@@ -242,19 +289,40 @@ std::string bench_verdict(const std::vector<BenchModel>& models) {
   };
   std::string out;
   for (const BenchModel& m : models) {
-    out += m.path + ": " + text(median_interval(m.timed.round_ms), 3) + " ms";
+    out += m.label + ": " + text(median_interval(m.timed.round_ms), 3) + " ms";
     if (&m != &models[0])
-      out += ", " + text(ratio_interval(m.timed, models[0].timed), 3) + " of " + models[0].path;
+      out += ", " + text(ratio_interval(m.timed, models[0].timed), 3) + " of " + models[0].label;
     out += "\n";
   }
   return out;
 }
 
-std::string measured_with(const BenchSettings& settings) {
+namespace {
+
+// ", backend cpu"; of others with their devices, and with what of the MACs they compute.
+std::string backend_text(const std::vector<BenchModel>& models, const BenchSettings& settings) {
+  if (settings.backends == std::vector<std::string>{"cpu"}) return ", backend cpu";
+  std::string out;
+  for (const BenchModel& m : models) {
+    out += "\n" + m.label + ": backend " + m.backend + " on " + m.device + ", ";
+    for (const auto& [name, share] : backend_shares(*m.session)) {
+      out += name + " " + format_percent(share, 1) + " % ";
+    }
+    out += "of the MACs";
+    if (settings.backends.size() > 1) {
+      out += ", outputs within " + format_number(m.difference, 9) + " of the first";
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string measured_with(const std::vector<BenchModel>& models, const BenchSettings& settings) {
   const int threads = used_threads(settings);
   return std::to_string(threads) + (threads == 1 ? " thread" : " threads") +
          (settings.threads == 0 ? " (all this process may use)" : "") + ", " + used_isa(settings) +
-         ", backend " + used_backend(settings);
+         backend_text(models, settings);
 }
 
 std::string layer_table(const BenchModel& model, size_t max_rows, size_t width) {

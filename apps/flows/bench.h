@@ -17,24 +17,29 @@ struct BenchSettings {
   ShapeMap shapes;
   std::map<std::string, std::string> import_keys;  // each for the models whose front end has it
   int threads = 1;                                 // 0: all this process may use
-  std::string isa, backend;
+  std::string isa;
+  std::vector<std::string> backends = {"cpu"};  // a row for each
+  bool fallback = true;
   BenchPlan plan;
 };
 
 int used_threads(const BenchSettings& settings);
 std::string used_isa(const BenchSettings& settings);
-std::string used_backend(const BenchSettings& settings);
 
 struct BenchModel {
-  std::string path;
+  std::string path, backend, device;
+  std::string label;  // the path, and the backend where there are several
   std::unique_ptr<Session> session;
-  double load_ms = 0;      // from opening the file to a prepared session
+  double load_ms = 0;  // from opening the file to a prepared session
+  double first_run_ms = 0;
+  // Of its outputs to those of the first row of this model: the largest max|y-r| / max|r|.
+  double difference = 0;
   int64_t peak_bytes = 0;  // of the process with this model alone, as far as can be told
   Timed timed;
 };
 
-// Opens every model with inputs of seed 1 (an unbound first dim is 1, any other unbound one a usage
-// error), warms up and times them in turn.
+// Opens every model on every backend with inputs of seed 1 (an unbound first dim is 1, any other
+// unbound one a usage error), warms up and times them in turn.
 Result<std::vector<BenchModel>> measure(const std::vector<std::string>& paths,
                                         const BenchSettings& settings);
 // Runs each once more with its steps timed; fills what profile() of its session tells.
@@ -83,8 +88,8 @@ std::string bench_json(const std::vector<BenchModel>& models, const BenchSetting
 std::string bench_table(const std::vector<BenchModel>& models, size_t width);
 // A line per model: "m.mnn: 1.234 ms [1.200, 1.300], 0.52 times m.mnn".
 std::string bench_verdict(const std::vector<BenchModel>& models);
-// "2 threads, avx2, backend cpu"
-std::string measured_with(const BenchSettings& settings);
+// "2 threads, avx2, backend cpu", and the devices
+std::string measured_with(const std::vector<BenchModel>& models, const BenchSettings& settings);
 // The slowest steps of one model.
 std::string layer_table(const BenchModel& model, size_t max_rows, size_t width);
 // A Chrome trace of the profiled runs with the rows of every layer.

@@ -39,9 +39,8 @@ Baseline compare_with(const json& old, double max_regression_percent, const Benc
                (1 + max_regression_percent / 100);
   b.now = median_interval(model.timed.round_ms);
   b.regressed = b.now.low > b.limit_ms;
-  const json now = {{"threads", used_threads(settings)},
-                    {"isa", used_isa(settings)},
-                    {"backend", used_backend(settings)}};
+  const json now = {
+      {"threads", used_threads(settings)}, {"isa", used_isa(settings)}, {"backend", model.backend}};
   for (const char* key : {"threads", "isa", "backend"}) {
     const std::string then = old.contains(key) ? old[key].dump() : "unknown";
     if (then != now[key].dump()) {

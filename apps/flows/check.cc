@@ -14,15 +14,14 @@ Result<std::shared_ptr<Engine>> open_engine(int threads, const std::string& isa)
 }
 
 Result<std::unique_ptr<Session>> open_session(const Graph& graph, std::shared_ptr<Engine> engine,
-                                              const std::string& backend) {
-  return Session::create(graph, std::move(engine),
-                         backend.empty() ? SessionOptions().backends : std::vector{backend});
+                                              const BackendChoice& choice) {
+  return Session::create(graph, std::move(engine), choice);
 }
 
 Result<std::unique_ptr<Session>> open_session(const Graph& graph, int threads,
-                                              const std::string& isa, const std::string& backend) {
+                                              const std::string& isa, const BackendChoice& choice) {
   MNN_ASSIGN_OR_RETURN(std::shared_ptr<Engine> engine, open_engine(threads, isa));
-  return open_session(graph, std::move(engine), backend);
+  return open_session(graph, std::move(engine), choice);
 }
 
 namespace {

@@ -12,13 +12,13 @@ namespace mnn::flows {
 
 // With that instruction set; empty: the best.
 Result<std::shared_ptr<Engine>> open_engine(int threads, const std::string& isa = {});
-// A session over a copy of `graph` (weights shared); `backend` empty: the default one.
+// A session over a copy of `graph` (weights shared).
 Result<std::unique_ptr<Session>> open_session(const Graph& graph, std::shared_ptr<Engine> engine,
-                                              const std::string& backend = {});
+                                              const BackendChoice& choice = {});
 // The same with an engine of its own.
 Result<std::unique_ptr<Session>> open_session(const Graph& graph, int threads,
                                               const std::string& isa = {},
-                                              const std::string& backend = {});
+                                              const BackendChoice& choice = {});
 
 struct OutputCheck {
   std::string name;

@@ -13,6 +13,7 @@
 #include "libruntime/core/metrics.h"
 #include "libruntime/engine.h"
 #include "libruntime/report/samples.h"
+#include "libruntime/session.h"
 
 namespace mnn::flows {
 
@@ -35,7 +36,8 @@ struct CompareOptions {
   EvalCommand eval;                        // run on the outputs of both; empty: none
   NamePairs align;                         // layers of REF and TEST that are the same
   int threads = 1;
-  std::string isa, ref_backend, test_backend;
+  std::string isa;
+  BackendChoice ref_backend, test_backend;
   std::shared_ptr<Engine> engine;  // of all sessions; null: one of those threads and isa
   std::string ref_name = "REF", test_name = "TEST";  // for messages
   // Called for each compared tensor of each sample: "ref" or "test", sample, file stem, tensor.

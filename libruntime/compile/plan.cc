@@ -4,8 +4,9 @@
 
 #include "libruntime/compile/partition.h"
 #include "libruntime/compile/plan_cache.h"
+#include "libruntime/compile/plan_step.h"
+#include "libruntime/compile/transfer.h"
 #include "libruntime/core/fold.h"
-#include "libruntime/core/memory_plan.h"
 #include "libruntime/core/op.h"
 #include "libruntime/core/quant.h"
 #include "libruntime/process_limits.h"
@@ -34,30 +35,7 @@ void internalize_constants(const Graph& graph, Node& node) {
   }
 }
 
-// Bytes of a value with a static shape; an error when they are more than `most`.
-Result<int64_t> bytes_of(const Value& value, int64_t most) {
-  const auto elements = checked_elements(known_dims(*value.type.shape));
-  const auto bytes = elements ? storage_bytes(value.type.dtype, *elements) : std::nullopt;
-  if (!bytes || *bytes > most) {
-    return limit_exceeded("value '" + value.name + "' of type " + value.type.str() +
-                          " is larger than the " + std::to_string(most) +
-                          " bytes of memory this process may use");
-  }
-  return *bytes;
-}
-
 }  // namespace
-
-struct Plan::Step {
-  std::unique_ptr<Executable> executable;
-  NestedExecutable* nested = nullptr;  // the same, when it runs plans
-  std::vector<ValueId> in_values, out_values;
-  std::vector<Tensor> in, out;
-  std::vector<Slot> loose_in, loose_out;
-  std::vector<ValueId> released;  // loose values nobody reads afterwards
-  int64_t workspace_bytes = 0;
-  std::vector<StepProfile> profile;
-};
 
 Plan::Plan(Graph graph, const PlanOptions& options, InputMemory memory, int depth)
     : graph_(std::move(graph)),
@@ -75,11 +53,32 @@ Result<std::unique_ptr<Plan>> Plan::compile(Graph graph, const PlanOptions& opti
   return plan;
 }
 
+// With backends that must take every node: all that they do not take, each with the reason.
+Status Plan::refuse_fallback() const {
+  if (options_.wanted >= options_.backends.size()) return {};
+  std::string all;
+  size_t count = 0;
+  for (size_t n = 0; n < graph_.nodes.size(); ++n) {
+    if (lanes_[n] < static_cast<int>(options_.wanted)) continue;
+    const Node& node = graph_.nodes[n];
+    all += "\n  node " + display_name(graph_, node) + " (" + node.op + ")";
+    for (size_t b = 0; b < options_.wanted; ++b) {
+      const Backend& backend = *options_.backends[b];
+      all += (b == 0 ? ": " : "; ") + backend.name() + ": " +
+             backend.why_not(graph_, node).value_or("waits for shapes that depend on data");
+    }
+    ++count;
+  }
+  if (count == 0) return {};
+  return unsupported("without a fallback " + std::to_string(count) +
+                     (count == 1 ? " node cannot run:" : " nodes cannot run:") + all);
+}
+
 Status Plan::build() {
   MNN_ASSIGN_OR_RETURN(const int folded, fold_constants(graph_));
   (void)folded;
-  MNN_ASSIGN_OR_RETURN(const std::vector<int> lanes,
-                       legalize(graph_, options_.backends, depth_ >= kMaxLateDepth));
+  MNN_ASSIGN_OR_RETURN(lanes_, legalize(graph_, options_.backends, depth_ >= kMaxLateDepth));
+  MNN_RETURN_IF_ERROR(refuse_fallback());
   // Backends make plans as long as what they plan for.
   for (const Node& node : graph_.nodes) {
     for (const auto* list : {&node.inputs, &node.outputs}) {
@@ -103,8 +102,9 @@ Status Plan::build() {
     if (is_stored(graph_.values[v])) storage_[v] = Storage::kFixed;
   }
   for (const ValueId v : graph_.inputs) set_storage(v, memory_ == InputMemory::kOwned);
+  spaces_.resize(options_.backends.size());
 
-  for (const Segment& segment : partition(graph_, lanes, kControlLane, kLateLane)) {
+  for (const Segment& segment : partition(graph_, lanes_, kControlLane, kLateLane)) {
     for (const ValueId v : segment.outputs) set_storage(v, segment.lane != kLateLane);
     switch (segment.lane) {
       case kControlLane: MNN_RETURN_IF_ERROR(add_control(segment)); break;
@@ -113,29 +113,85 @@ Status Plan::build() {
     }
   }
   if (options_.outline) return {};
+  find_waits();
   MNN_RETURN_IF_ERROR(place());
   return connect();
 }
 
+Stream* Plan::stream_of(int lane) const {
+  const auto i = static_cast<size_t>(lane);
+  return lane >= 0 && i < options_.streams.size() ? options_.streams[i] : nullptr;
+}
+
 void Plan::add_step(std::unique_ptr<Step> step) {
-  step->workspace_bytes = step->executable->workspace_bytes();
+  step->workspaces = step->executable->workspaces();
   steps_.push_back(std::move(step));
+}
+
+void Plan::add_upload(ValueId v, int device) {
+  Space& space = *spaces_[static_cast<size_t>(device)];
+  if (space.holds[static_cast<size_t>(v)]) return;
+  space.holds[static_cast<size_t>(v)] = 1;
+  auto step = std::make_unique<Step>();
+  step->executable = make_upload(graph_.value(v), *space.stream);
+  step->device = device;
+  step->in_values = {v};
+  step->device_out = {v};
+  add_step(std::move(step));
+}
+
+void Plan::add_download(ValueId v, int device) {
+  Space& space = *spaces_[static_cast<size_t>(device)];
+  auto step = std::make_unique<Step>();
+  step->executable = make_download(graph_.value(v), *space.stream);
+  step->device = device;
+  step->device_in = {v};
+  step->out_values = {v};
+  add_step(std::move(step));
 }
 
 Status Plan::add_segment(const Segment& segment) {
   auto step = std::make_unique<Step>();
   const Graph part = extract(graph_, segment);
+  const auto lane = static_cast<size_t>(segment.lane);
   if (options_.outline) {
     step->executable = make_outline(part, options_.backends, segment.lane);
-  } else {
-    const Backend& backend = *options_.backends[static_cast<size_t>(segment.lane)];
-    auto executable = backend.compile(part, options_.compile);
-    if (!executable.ok()) return executable.status().context("backend " + backend.name());
-    step->executable = std::move(executable).value();
+    step->in_values = segment.inputs;
+    step->out_values = segment.outputs;
+    add_step(std::move(step));
+    return {};
   }
-  step->in_values = segment.inputs;
-  step->out_values = segment.outputs;
+  const Backend& backend = *options_.backends[lane];
+  CompileOptions compile = options_.compile;
+  compile.stream = stream_of(segment.lane);
+  auto executable = backend.compile(part, compile);
+  if (!executable.ok()) return executable.status().context("backend " + backend.name());
+  step->executable = std::move(executable).value();
+  if (compile.stream == nullptr) {
+    step->in_values = segment.inputs;
+    step->out_values = segment.outputs;
+    add_step(std::move(step));
+    return {};
+  }
+  if (spaces_[lane] == nullptr) {
+    spaces_[lane] = std::make_unique<Space>();
+    Space& fresh = *spaces_[lane];
+    fresh.stream = compile.stream;
+    MNN_ASSIGN_OR_RETURN(fresh.info, backend.device());
+    fresh.holds.assign(graph_.values.size(), 0);
+    fresh.places.resize(graph_.values.size());
+  }
+  for (const ValueId v : segment.inputs) add_upload(v, segment.lane);
+  step->device = segment.lane;
+  step->starts = true;
+  step->device_in = segment.inputs;
+  step->device_out = segment.outputs;
+  for (const ValueId v : segment.outputs) spaces_[lane]->holds[static_cast<size_t>(v)] = 1;
   add_step(std::move(step));
+  spaces_[lane]->started.reserve(steps_.size());
+  for (const ValueId v : segment.outputs) {
+    if (needed_on_host(v, segment.lane)) add_download(v, segment.lane);
+  }
   return {};
 }
 
@@ -170,62 +226,6 @@ void Plan::add_late(const Segment& segment) {
   step->in_values = segment.inputs;
   step->out_values = segment.outputs;
   add_step(std::move(step));
-}
-
-// Every buffer lives from the step that fills it to the last that reads it; inputs and outputs,
-// which the caller sees between runs, always. A step's scratch lives during that step.
-Status Plan::place() {
-  const int end = static_cast<int>(steps_.size());
-  std::vector<Lifetime> lifetimes;
-  std::vector<int> buffer_of(graph_.values.size(), -1);
-  auto buffer = [&](ValueId v, int step) -> Status {
-    const auto i = static_cast<size_t>(v);
-    if (storage_[i] != Storage::kBuffer) return {};
-    if (buffer_of[i] < 0) {
-      MNN_ASSIGN_OR_RETURN(const int64_t bytes, bytes_of(graph_.value(v), most_bytes_));
-      buffer_of[i] = static_cast<int>(lifetimes.size());
-      lifetimes.push_back({step, step, bytes});
-    }
-    Lifetime& life = lifetimes[static_cast<size_t>(buffer_of[i])];
-    life.first = std::min(life.first, step);
-    life.last = std::max(life.last, step);
-    return {};
-  };
-  for (const auto* list : {&graph_.inputs, &graph_.outputs}) {
-    for (const ValueId v : *list) {
-      MNN_RETURN_IF_ERROR(buffer(v, end));
-      if (list == &graph_.inputs) MNN_RETURN_IF_ERROR(buffer(v, 0));
-    }
-  }
-  for (int s = 0; s < end; ++s) {
-    const Step& step = *steps_[static_cast<size_t>(s)];
-    for (const ValueId v : step.in_values) MNN_RETURN_IF_ERROR(buffer(v, s));
-    for (const ValueId v : step.out_values) MNN_RETURN_IF_ERROR(buffer(v, s));
-  }
-  const size_t values = lifetimes.size();
-  for (int s = 0; s < end; ++s) {
-    lifetimes.push_back({s, s, steps_[static_cast<size_t>(s)]->workspace_bytes});
-  }
-  const MemoryPlan placed = plan_memory(lifetimes);
-  arena_bytes_ = placed.arena_bytes;
-  // Memory is granted lazily: asking for more than there is would end in a kill, not in an error.
-  if (arena_bytes_ > most_bytes_) {
-    return limit_exceeded("activations need " + std::to_string(arena_bytes_) +
-                          " bytes, the process may use " + std::to_string(most_bytes_));
-  }
-  auto arena = Tensor::allocate(DType::kU8, {arena_bytes_});
-  if (!arena.ok()) return arena.status().context("activations");
-  arena_ = std::make_shared<Tensor>(std::move(arena).value());
-  for (size_t v = 0; v < buffer_of.size(); ++v) {
-    if (buffer_of[v] < 0) continue;
-    const Type& type = graph_.values[v].type;
-    std::byte* data = arena_->raw() + placed.offsets[static_cast<size_t>(buffer_of[v])];
-    tensors_[v] = Tensor::wrap(type.dtype, known_dims(*type.shape), data, arena_);
-  }
-  for (size_t s = 0; s < steps_.size(); ++s) {
-    MNN_RETURN_IF_ERROR(steps_[s]->executable->bind(arena_->raw() + placed.offsets[values + s]));
-  }
-  return {};
 }
 
 // Hands every step the tensors that stay the same from run to run, and lists those that do not.
@@ -284,24 +284,64 @@ bool Plan::in_arena(const Tensor& tensor) const {
   return tensor.raw() != nullptr && tensor.raw() >= begin && tensor.raw() < begin + arena_bytes_;
 }
 
-Status Plan::run() {
-  for (const auto& owned : steps_) {
-    Step& step = *owned;
-    for (const Slot& slot : step.loose_in) {
-      step.in[slot.index] = tensors_[static_cast<size_t>(slot.value)];
-    }
-    MNN_RETURN_IF_ERROR(step.executable->run(step.in, step.out));
-    for (const Slot& slot : step.loose_out) {
-      Tensor& made = tensors_[static_cast<size_t>(slot.value)];
-      made = std::move(step.out[slot.index]);
-      step.out[slot.index] = {};
-      // A view of an input, perhaps: the place will be used again while the value lives.
-      if (!in_arena(made)) continue;
-      MNN_ASSIGN_OR_RETURN(made, made.clone());
-    }
-    for (const Slot& slot : step.loose_in) step.in[slot.index] = {};
-    for (const ValueId v : step.released) tensors_[static_cast<size_t>(v)] = {};
+Status Plan::wait_for(int device) {
+  Space& space = *spaces_[static_cast<size_t>(device)];
+  Status status = space.stream->wait();
+  for (Executable* executable : space.started) {
+    if (status.ok()) status = executable->finish();
   }
+  space.started.clear();
+  if (status.ok()) return status;
+  return status.context("backend " + options_.backends[static_cast<size_t>(device)]->name());
+}
+
+Status Plan::wait_for_all() {
+  Status first;
+  for (size_t d = 0; d < spaces_.size(); ++d) {
+    if (spaces_[d] == nullptr) continue;
+    const Status status = wait_for(static_cast<int>(d));
+    if (first.ok()) first = status;
+  }
+  return first;
+}
+
+Status Plan::run_step(Step& step) {
+  for (const int device : step.waits) MNN_RETURN_IF_ERROR(wait_for(device));
+  if (step.starts) {
+    spaces_[static_cast<size_t>(step.device)]->started.push_back(step.executable.get());
+    const Status status = step.executable->start();
+    if (status.ok()) return status;
+    return status.context("backend " + options_.backends[static_cast<size_t>(step.device)]->name());
+  }
+  for (const Slot& slot : step.loose_in) {
+    step.in[slot.index] = tensors_[static_cast<size_t>(slot.value)];
+  }
+  MNN_RETURN_IF_ERROR(step.executable->run(step.in, step.out));
+  // What has no place of its own may be gone before the device has read it.
+  if (step.device >= 0 && !step.loose_in.empty()) MNN_RETURN_IF_ERROR(wait_for(step.device));
+  for (const Slot& slot : step.loose_out) {
+    Tensor& made = tensors_[static_cast<size_t>(slot.value)];
+    made = std::move(step.out[slot.index]);
+    step.out[slot.index] = {};
+    // A view of an input, perhaps: the place will be used again while the value lives.
+    if (!in_arena(made)) continue;
+    MNN_ASSIGN_OR_RETURN(made, made.clone());
+  }
+  for (const Slot& slot : step.loose_in) step.in[slot.index] = {};
+  for (const ValueId v : step.released) tensors_[static_cast<size_t>(v)] = {};
+  return {};
+}
+
+Status Plan::run() {
+  Status status;
+  for (const auto& step : steps_) {
+    status = run_step(*step);
+    if (!status.ok()) break;
+  }
+  // Also after an error: what is queued reads and writes this plan's memory.
+  const Status rest = wait_for_all();
+  MNN_RETURN_IF_ERROR(status);
+  MNN_RETURN_IF_ERROR(rest);
   if (!loose_outputs_) return {};
   for (size_t i = 0; i < outputs_.size(); ++i) {
     const auto v = static_cast<size_t>(graph_.outputs[i]);
@@ -312,6 +352,9 @@ Status Plan::run() {
 
 void Plan::add_memory(MemoryInfo& info, PackedBytes& packed) const {
   info.arena_bytes += arena_bytes_;
+  for (const auto& space : spaces_) {
+    if (space != nullptr) info.device_bytes += space->bytes;
+  }
   info.grows |= grows_;
   for (const auto& step : steps_) {
     step->executable->count_weights(packed);

@@ -12,7 +12,11 @@ namespace mnn {
 
 struct PlanOptions {
   Backends backends;  // in order of preference, the last one takes everything
+  // Per backend the session's queue; null for those in host memory. Missing ones are null.
+  std::vector<Stream*> streams;
   CompileOptions compile;
+  // Backends that must take every node: from this index on they are a fallback that nobody wants.
+  size_t wanted = SIZE_MAX;
   // Says what would run, and nothing more: no weights are packed, no memory is planned, and what
   // waits for shapes that depend on data is planned for made-up ones.
   bool outline = false;
@@ -58,6 +62,7 @@ class Plan {
     ValueId value;
   };
   enum class Storage : uint8_t { kNone, kBuffer, kLoose, kFixed };
+  struct Space;  // the memory of a device
 
   Plan(Graph graph, const PlanOptions& options, InputMemory memory, int depth);
   Status build();
@@ -65,9 +70,21 @@ class Plan {
   Status add_control(const Segment& segment);
   void add_late(const Segment& segment);
   void add_step(std::unique_ptr<Step> step);
+  // Queues the copy of `v` to a device; that of what a device has made to the host.
+  void add_upload(ValueId v, int device);
+  void add_download(ValueId v, int device);
+  Status refuse_fallback() const;
+  bool needed_on_host(ValueId v, int device) const;
+  void find_waits();
+  int next_wait(int after, int device) const;
   Status place();
+  Status place_on(int device);
   Status connect();
+  Status run_step(Step& step);
+  Status wait_for(int device);
+  Status wait_for_all();
   void start_timer(Step& step);
+  Stream* stream_of(int lane) const;
   bool in_arena(const Tensor& tensor) const;
 
   Graph graph_;
@@ -75,8 +92,10 @@ class Plan {
   const InputMemory memory_;
   const int depth_;
   const int64_t most_bytes_;  // a buffer may have
+  std::vector<int> lanes_;    // per node
   std::vector<std::unique_ptr<Step>> steps_;
-  std::vector<Storage> storage_;  // per value
+  std::vector<std::unique_ptr<Space>> spaces_;  // per backend; null: host memory
+  std::vector<Storage> storage_;                // per value
   // Per value: the buffer, or the fixed tensor of a constant or state, or what a step made last.
   std::vector<Tensor> tensors_;
   std::shared_ptr<Tensor> arena_;

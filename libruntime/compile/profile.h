@@ -60,6 +60,7 @@ struct StepProfile {
 
 struct MemoryInfo {
   int64_t arena_bytes = 0;   // planned activations and scratch
+  int64_t device_bytes = 0;  // the same in the memory of devices
   int64_t weight_bytes = 0;  // constants the file maps
   // Copies in kernel layout, each counted once however many steps use it.
   int64_t packed_bytes = 0;

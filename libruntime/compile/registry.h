@@ -18,6 +18,7 @@ struct BackendRow {
   std::vector<Option> options;
   // Gets no other keys than those above; judges their values.
   Result<std::unique_ptr<Backend>> (*open)(const BackendSettings& settings) = nullptr;
+  bool device = false;  // it computes in a memory of its own, and may have nothing to run on here
 };
 
 // The built-in ones (backends/builtin.cc), then those a program has added; a name is there once.

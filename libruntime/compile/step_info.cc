@@ -39,6 +39,11 @@ std::string_view form_name(ComputeForm form) {
   return "";
 }
 
+Status Executable::run(std::span<const Tensor>, std::span<Tensor>) {
+  return internal_error("an executable on a device is started");
+}
+Status Executable::start() { return internal_error("an executable in host memory is run"); }
+
 std::optional<std::string> Backend::why_not_form(const Graph& graph, const Node& node,
                                                  ComputeForm form) const {
   if (auto why = why_not(graph, node)) return why;

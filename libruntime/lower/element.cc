@@ -201,11 +201,28 @@ bool can_join(const Graph& graph, const Node& node, const Node& next) {
   return same_dims(v, y);
 }
 
-std::vector<bool> find_absorbed(const Graph& graph, const Uses& uses) {
+int expression_sources(const Graph& graph, const Node& node) {
+  const bool select = node.op == "Where";
+  const BinaryRow* binary = find_binary(node.op);
+  const bool compares =
+      binary != nullptr && graph.value(node.outputs[0]).type.dtype == DType::kBool;
+  int sources = 0;
+  for (const ValueId v : node.inputs) {
+    if (v == kNoValue) continue;
+    const Tensor* t = graph.constant(v);
+    if (t == nullptr || t->elements() > 1 || select || compares) ++sources;
+  }
+  // Its four parameters become a factor and a summand.
+  return node.op == "BatchNormalization" ? sources - 2 : sources;
+}
+
+std::vector<bool> find_absorbed(const Graph& graph, const Uses& uses, int max_sources) {
   std::vector<bool> absorbed(graph.nodes.size(), false);
   std::vector<int> size;  // of what a node's expression holds so far; 0: no expression
+  std::vector<int> sources;
   for (const Node& node : graph.nodes) {
     size.push_back(is_elementwise(graph, node) ? expression_size(node) : 0);
+    sources.push_back(size.back() > 0 ? expression_sources(graph, node) : 0);
   }
   for (size_t n = 0; n < graph.nodes.size(); ++n) {
     const Node& node = graph.nodes[n];
@@ -215,6 +232,10 @@ std::vector<bool> find_absorbed(const Graph& graph, const Uses& uses) {
     const Node& next = graph.node(reader);
     int& whole = size[static_cast<size_t>(reader)];
     if (whole == 0 || !can_join(graph, node, next) || whole + size[n] > kMaxExpression) continue;
+    // One source of the reader becomes those of the node.
+    int& all = sources[static_cast<size_t>(reader)];
+    if (all - 1 + sources[n] > max_sources) continue;
+    all += sources[n] - 1;
     whole += size[n];
     absorbed[n] = true;
   }

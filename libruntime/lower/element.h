@@ -2,6 +2,7 @@
 // an expression takes in.
 #pragma once
 
+#include <climits>
 #include <string_view>
 #include <vector>
 
@@ -41,7 +42,10 @@ int expression_size(const Node& node);
 // Whether `node`, which only `next` reads, can be computed inside the expression of `next`.
 bool can_join(const Graph& graph, const Node& node, const Node& next);
 // Per node, whether it goes into its reader's expression: both are elementwise, nobody else reads
-// it, it is not repeated there, and the whole has at most kMaxExpression operators.
-std::vector<bool> find_absorbed(const Graph& graph, const Uses& uses);
+// it, it is not repeated there, and the whole has at most kMaxExpression operators and so many
+// sources.
+std::vector<bool> find_absorbed(const Graph& graph, const Uses& uses, int max_sources = INT_MAX);
+// Sources the node has at most; numbers its operators take as parameters are none.
+int expression_sources(const Graph& graph, const Node& node);
 
 }  // namespace mnn

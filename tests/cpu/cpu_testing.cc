@@ -63,15 +63,18 @@ CpuRun run_on_cpu(Graph graph, int threads, const std::string& isa, float range)
   }
   ThreadPool pool(threads);
   WeightsCache weights;
-  const CompileOptions options = {&pool, &weights};
+  const CompileOptions options = {&pool, &weights, nullptr};
   Result<std::unique_ptr<Executable>> made = backend->compile(graph, options);
   EXPECT_TRUE(made.ok()) << made.status().message();
   if (!made.ok()) return run;
   Executable& executable = **made;
-  Tensor workspace = *Tensor::allocate(DType::kU8, {executable.workspace_bytes() + 1});
+  const std::vector<int64_t> scratch = executable.workspaces();
+  EXPECT_EQ(scratch.size(), 1u);
+  Tensor workspace = *Tensor::allocate(DType::kU8, {scratch[0] + 1});
   // What a step reads before it was written must show.
   std::memset(workspace.raw(), 0xff, static_cast<size_t>(workspace.bytes()));
-  EXPECT_TRUE(executable.bind(workspace.raw()).ok());
+  std::byte* const place[] = {workspace.raw()};
+  EXPECT_TRUE(executable.bind({place, {}, {}, {}}).ok());
   for (const Tensor& t : run.expected)
     run.outputs.push_back(*Tensor::allocate(t.dtype(), t.dims()));
   for (int round = 0; round < 2; ++round) {

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <cstdlib>
 #include <functional>
+#include <iostream>
 #include <map>
 #include <set>
 
@@ -19,6 +21,7 @@
 #include "libruntime/kernels/weights.h"
 #include "libruntime/session.h"
 #include "libruntime/thread_pool.h"
+#include "tests/gpu/host_device.h"
 #include "tests/ops/op_case.h"
 #include "tests/test_data.h"
 
@@ -45,12 +48,64 @@ Result<std::vector<Tensor>> run_session(const Graph& graph, std::span<const Tens
   return session->run(inputs);
 }
 
-const std::vector<Runner>& runners() {
-  static std::vector<Runner> list = {
+// Sessions of one backend, kept apart from each other, on what all cases share: the backend itself
+// with its compiled kernels. Null, with a line said once, where there is no device.
+std::shared_ptr<Engine> device_engine(const std::string& backend) {
+  static std::map<std::string, std::shared_ptr<Engine>> engines;
+  const auto known = engines.find(backend);
+  if (known != engines.end()) return known->second;
+  std::shared_ptr<Engine> engine = std::move(Engine::create()).value();
+  const auto opened = engine->backend(backend);
+  const Status status = opened.ok() ? (*opened)->device().status() : opened.status();
+  if (!status.ok()) {
+    std::cout << "skipped: backend " << backend << ": " << status.message() << "\n";
+    engine = nullptr;
+  }
+  return engines.emplace(backend, engine).first->second;
+}
+
+// What the backend says of each node is what happens: it computes those it takes, no others. Nodes
+// made of one bear one name: they are told apart where they agree.
+Status check_who_computed(const Session& session, const Backend& backend) {
+  const Graph& graph = session.planned();
+  std::map<std::string, std::set<bool>> taken;
+  for (const Node& node : graph.nodes) {
+    taken[display_name(graph, node)].insert(!backend.why_not(graph, node));
+  }
+  for (const StepInfo& step : session.steps()) {
+    const auto node = taken.find(step.name);
+    if (node == taken.end() || node->second.size() > 1 || step.op == "Transfer") continue;
+    if (node->second.contains(true) != (step.backend == backend.name())) {
+      return internal_error("node " + step.name + " (" + step.op + ") ran on " + step.backend);
+    }
+  }
+  return {};
+}
+
+Result<std::vector<Tensor>> run_on_device(const Graph& graph, std::span<const Tensor> inputs,
+                                          const std::string& name) {
+  const std::shared_ptr<Engine> engine = device_engine(name);
+  MNN_ASSIGN_OR_RETURN(const Backend* const backend, engine->backend(name));
+  MNN_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session,
+                       Session::create(graph, engine, std::vector{name}));
+  auto outputs = session->run(inputs);
+  if (!outputs.ok()) return outputs;
+  MNN_RETURN_IF_ERROR(check_who_computed(*session, *backend));
+  return outputs;
+}
+
+// Which half of the runners: the host's, or with MNN_OPS_ON=devices those of devices, whose kernels
+// take minutes to compile when nothing has kept them.
+bool on_devices() {
+  const char* on = std::getenv("MNN_OPS_ON");
+  return on != nullptr && std::string_view(on) == "devices";
+}
+
+std::vector<Runner> host_runners() {
+  std::vector<Runner> list = {
       {"reference",
        [](const Graph& g, std::span<const Tensor> inputs) { return run_reference(g, inputs); }},
   };
-  if (list.size() > 1) return list;
   // A session for every instruction set; what the CPU backend does not take runs on the reference.
   for (const std::string& isa : available_isas()) {
     Runner runner;
@@ -62,6 +117,28 @@ const std::vector<Runner>& runners() {
     runner.least_tolerance = 4e-6;
     list.push_back(std::move(runner));
   }
+  return list;
+}
+
+std::vector<Runner> device_runners() {
+  register_host_device();
+  std::vector<Runner> list;
+  for (const std::string& name : backend_names()) {
+    if (!std::move(find_backend(name)).value()->device || device_engine(name) == nullptr) continue;
+    Runner runner;
+    runner.name = name;
+    runner.run = [name](const Graph& g, std::span<const Tensor> inputs) {
+      return run_on_device(g, inputs, name);
+    };
+    // Drivers may be off by some units in the last place in divisions, roots and powers.
+    runner.least_tolerance = 8e-6;
+    list.push_back(std::move(runner));
+  }
+  return list;
+}
+
+const std::vector<Runner>& runners() {
+  static const std::vector<Runner> list = on_devices() ? device_runners() : host_runners();
   return list;
 }
 
@@ -284,6 +361,7 @@ class OpCaseTest : public testing::TestWithParam<size_t> {
       SCOPED_TRACE("with all inputs but the first as constants");
       check_results(constants, runner.run(constants, first), runner.least_tolerance);
     }
+    if (on_devices()) return;
     const Result<std::vector<Tensor>> results = run_reference(graph, inputs);
     if (!results.ok()) return;
     if (!skipped("inference")) {
@@ -338,10 +416,11 @@ TEST_P(OpCaseTest, Holds) {
   ASSERT_TRUE(graph.ok()) << graph.status().message() << "\n" << c().statements;
   const Status status = verify(*graph);
   ASSERT_TRUE(status.ok()) << status.message();
+  if (c().has_data()) check_runs(*graph);
+  if (on_devices()) return;
   if (!skipped("text")) check_text(*graph);
   if (!skipped("file")) check_file(*graph);
   check_declared_types(*graph);
-  if (c().has_data()) check_runs(*graph);
 }
 
 std::string test_name(const testing::TestParamInfo<size_t>& info) {
@@ -442,7 +521,7 @@ TEST(OpTable, TheCpuComputesInTheFormsItSays) {
         const auto alone = stored_for(planned, static_cast<NodeId>(n), form);
         ASSERT_TRUE(alone.ok()) << c.name << ": " << alone.status().message();
         if (cpu->why_not(*alone, alone->nodes[0])) continue;
-        const auto made = cpu->compile(*alone, {&pool, &weights});
+        const auto made = cpu->compile(*alone, {&pool, &weights, nullptr});
         ASSERT_TRUE(made.ok()) << c.name << ": " << made.status().message();
         const std::vector<StepInfo> steps = (*made)->steps();
         const bool found = std::ranges::any_of(
@@ -458,19 +537,27 @@ TEST(OpTable, TheCpuComputesInTheFormsItSays) {
   EXPECT_GT(picked[ComputeForm::kU8xU8], 10);
 }
 
-// Operators that the CPU backend runs in some case: without a case that its kernel takes, the
-// comparison above would hold the reference against itself.
-TEST(OpTable, EveryCpuOperatorHasACaseThatTheCpuRuns) {
-  const auto cpu = std::move(open_backend("cpu")).value();
-  std::set<std::string> ran;
+// Operators that each backend runs in some case: without a case that its kernel takes, the
+// comparison above would hold the reference against itself. No driver is needed.
+TEST(OpTable, EveryOperatorOfABackendHasACaseThatItRuns) {
+  std::vector<std::unique_ptr<Backend>> backends;
+  for (const std::string& name : backend_names()) {
+    if (name != "reference") backends.push_back(std::move(open_backend(name)).value());
+  }
+  std::map<std::string, std::set<std::string>> ran;
   // The session's first backend takes what it can.
   for_each_planned([&](const OpCase&, const Graph& planned) {
-    for (const Node& node : planned.nodes) {
-      if (!cpu->why_not(planned, node)) ran.insert(node.op);
+    for (const auto& backend : backends) {
+      for (const Node& node : planned.nodes) {
+        if (!backend->why_not(planned, node)) ran[backend->name()].insert(node.op);
+      }
     }
   });
-  for (const std::string& op : cpu->operators()) {
-    EXPECT_TRUE(ran.contains(op)) << "no case in tests/ops/*.txt runs " << op << " on the CPU";
+  for (const auto& backend : backends) {
+    for (const std::string& op : backend->operators()) {
+      EXPECT_TRUE(ran[backend->name()].contains(op))
+          << "no case in tests/ops/*.txt runs " << op << " on " << backend->name();
+    }
   }
 }
 

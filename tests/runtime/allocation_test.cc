@@ -61,9 +61,9 @@ class NegExecutable : public Executable {
       bytes_ += *storage_bytes(DType::kF32, num_elements(*segment.value(v).type.shape).value());
     }
   }
-  int64_t workspace_bytes() const override { return bytes_; }
-  Status bind(std::byte* workspace) override {
-    scratch_ = reinterpret_cast<float*>(workspace);
+  std::vector<int64_t> workspaces() const override { return {bytes_}; }
+  Status bind(const BoundMemory& memory) override {
+    scratch_ = reinterpret_cast<float*>(memory.host[0]);
     return {};
   }
   Status run(std::span<const Tensor> in, std::span<Tensor> out) override {
@@ -91,7 +91,7 @@ class OneOpBackend : public Backend {
  public:
   explicit OneOpBackend(std::string op) : op_(std::move(op)) {}
   std::string name() const override { return op_; }
-  std::string device() const override { return "test"; }
+  Result<const DeviceInfo*> device() const override { return &device_; }
   std::vector<std::string> operators() const override { return {op_}; }
   std::optional<std::string> why_not(const Graph&, const Node& node) const override {
     if (node.op == op_) return std::nullopt;
@@ -105,6 +105,7 @@ class OneOpBackend : public Backend {
 
  private:
   std::string op_;
+  const DeviceInfo device_{.text = "test", .key = "test"};
 };
 
 TEST(Allocation, NoneInRunOfAStaticPlan) {
@@ -127,7 +128,7 @@ TEST(Allocation, NoneInRunOfAStaticPlan) {
   PlanOptions options;
   options.backends = {&neg, &abs, reference.get()};
   WeightsCache weights;
-  options.compile = {&pool, &weights};
+  options.compile = {&pool, &weights, nullptr};
   graph.outputs.pop_back();
   const auto plan = Plan::compile(graph, options, InputMemory::kOwned, 0);
   ASSERT_TRUE(plan.ok()) << plan.status().message();
@@ -202,7 +203,7 @@ TEST(Allocation, BuffersAreShared) {
   PlanOptions options;
   options.backends = {&neg, &abs, reference.get()};
   WeightsCache weights;
-  options.compile = {&pool, &weights};
+  options.compile = {&pool, &weights, nullptr};
   const auto plan = Plan::compile(graph, options, InputMemory::kOwned, 0);
   ASSERT_TRUE(plan.ok()) << plan.status().message();
   MemoryInfo info;

@@ -124,13 +124,20 @@ TEST(Macs, OpenOrHugeShapesGiveZero) {
 TEST(Backends, AreFoundByName) {
   register_test_backend();
   register_test_backend();  // no second one
-  EXPECT_EQ(backend_names(), (std::vector<std::string>{"cpu", "reference", "test"}));
-  for (const std::string& name : backend_names()) {
+  // What was added comes last; which devices there are is a matter of the build.
+  const std::vector<std::string> names = backend_names();
+  EXPECT_EQ(names.front(), "cpu");
+  EXPECT_EQ(names.back(), "test");
+  EXPECT_EQ(names[names.size() - 2], "reference");
+  for (const std::string& name : names) {
     const auto backend = open_backend(name);
     ASSERT_TRUE(backend.ok()) << backend.status().message();
     EXPECT_EQ((*backend)->name(), name);
-    EXPECT_FALSE((*backend)->device().empty());
     EXPECT_FALSE((*find_backend(name))->summary.empty());
+    if ((*find_backend(name))->device) continue;
+    const auto device = (*backend)->device();
+    ASSERT_TRUE(device.ok()) << device.status().message();
+    EXPECT_FALSE((*device)->text.empty());
   }
 }
 
@@ -143,8 +150,8 @@ std::string why_not_opened(const std::string& name, const BackendSettings& setti
 
 TEST(Backends, RefuseWhatTheyDoNotKnow) {
   EXPECT_EQ(why_not_opened("cpu", {{"isa", available_isas().front()}, {"winograd", "off"}}), "");
-  EXPECT_EQ(why_not_opened("warp", {}),
-            "there is no backend 'warp', expected one of cpu, reference, test");
+  const std::string warp = why_not_opened("warp", {});
+  EXPECT_TRUE(warp.starts_with("there is no backend 'warp', expected one of cpu, ")) << warp;
   EXPECT_EQ(why_not_opened("referense", {}),
             "there is no backend 'referense', did you mean 'reference'?");
   EXPECT_EQ(why_not_opened("cpu", {{"winogard", "on"}}),

@@ -11,6 +11,7 @@
 #include "libruntime/core/op.h"
 #include "libruntime/core/text.h"
 #include "libruntime/session.h"
+#include "tests/runtime/fake_device.h"
 #include "tests/runtime/test_backend.h"
 
 namespace mnn {
@@ -43,7 +44,7 @@ inline std::vector<Tensor> run_of(Session& session, const std::vector<Tensor>& i
 // What a session of these backends may differ from the reference: kernels in float, not double.
 inline Status like_reference(const Tensor& expected, const Tensor& found,
                              const SessionOptions& options) {
-  const bool exact = options.backends.front() != "cpu";
+  const bool exact = options.backends.front() == "test" || options.backends.front() == "reference";
   if (exact && identical(expected, found)) return {};
   const Status close =
       exact ? invalid("not the same bytes") : all_close(expected, found, 1e-5, 1e-5);
@@ -75,7 +76,8 @@ inline void expect_like_reference(const Graph& graph, const std::vector<Tensor>&
 inline std::vector<SessionOptions> all_options() {
   register_test_backend();
   std::vector<SessionOptions> all;
-  for (const char* name : {"cpu", "test", "reference"}) {
+  register_fake_device();
+  for (const char* name : {"cpu", "test", "reference", "fake"}) {
     SessionOptions options;
     options.backends = {name};
     all.push_back(options);

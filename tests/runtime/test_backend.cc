@@ -8,7 +8,7 @@ namespace {
 class TestBackend : public Backend {
  public:
   std::string name() const override { return "test"; }
-  std::string device() const override { return "reference kernels for Conv and Gemm alone"; }
+  Result<const DeviceInfo*> device() const override { return &device_; }
   std::vector<std::string> operators() const override { return {"Conv", "Gemm"}; }
 
   std::optional<std::string> why_not(const Graph& graph, const Node& node) const override {
@@ -29,6 +29,9 @@ class TestBackend : public Backend {
                                               const CompileOptions&) const override {
     return make_interpreter(segment, name());
   }
+
+ private:
+  const DeviceInfo device_{.text = "reference kernels for Conv and Gemm alone", .key = "test"};
 };
 
 }  // namespace

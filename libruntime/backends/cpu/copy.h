@@ -1,8 +1,8 @@
 // Moving the elements of one strided array to the places of another.
 #pragma once
 
-#include "libruntime/backends/cpu/array.h"
 #include "libruntime/kernels/vector_kernels.h"
+#include "libruntime/lower/array.h"
 
 namespace mnn::cpu {
 

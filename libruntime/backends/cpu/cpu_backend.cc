@@ -51,12 +51,13 @@ std::optional<std::string> check_value(const Value& v) {
 
 class CpuBackend : public Backend {
  public:
-  explicit CpuBackend(CpuSettings settings) : settings_(std::move(settings)) {}
-  std::string name() const override { return "cpu"; }
-  std::string device() const override {
+  explicit CpuBackend(CpuSettings settings) : settings_(std::move(settings)) {
     const Result<const KernelTable*> table = find_kernels(settings_.isa);
-    return table.ok() ? "CPU, " + std::string((*table)->isa) : "CPU";
+    if (table.ok()) device_.key = (*table)->isa;
+    device_.text = "CPU, " + device_.key;
   }
+  std::string name() const override { return "cpu"; }
+  Result<const DeviceInfo*> device() const override { return &device_; }
 
   std::vector<std::string> operators() const override {
     std::vector<std::string> names;
@@ -127,6 +128,7 @@ class CpuBackend : public Backend {
 
  private:
   const CpuSettings settings_;
+  DeviceInfo device_;
 };
 
 Result<std::unique_ptr<Backend>> open_cpu(const BackendSettings& settings) {

@@ -19,16 +19,16 @@ class CpuExecutable : public Executable {
  public:
   CpuExecutable(Plan plan, ThreadPool* pool) : plan_(std::move(plan)), pool_(pool) { place(); }
 
-  int64_t workspace_bytes() const override { return workspace_bytes_; }
+  std::vector<int64_t> workspaces() const override { return {workspace_bytes_}; }
   void count_weights(PackedBytes& sum) const override {
     for (const PackedPtr& block : plan_.packed) sum.add(block.get(), block->bytes());
     for (const Tensor& t : plan_.moved) sum.add(t.raw(), t.bytes());
   }
 
-  Status bind(std::byte* workspace) override {
+  Status bind(const BoundMemory& memory) override {
     for (size_t s = 0; s < plan_.storages.size(); ++s) {
       const Storage& storage = plan_.storages[s];
-      if (storage.place == Place::kWorkspace) base_[s] = workspace + offset_[s];
+      if (storage.place == Place::kWorkspace) base_[s] = memory.host[0] + offset_[s];
       if (storage.place == Place::kConstant)
         base_[s] = const_cast<std::byte*>(storage.constant.raw());
     }

@@ -7,6 +7,7 @@
 #include "libruntime/backends/cpu/rows.h"
 #include "libruntime/kernels/code_panels.h"
 #include "libruntime/kernels/gemm.h"
+#include "libruntime/lower/product.h"
 
 namespace mnn::cpu {
 namespace {
@@ -22,46 +23,17 @@ const QuantParams* codes_for_rounded(const NodeView& n) {
   return takes_codes_int8(quant, n.in_dims(1), turned) ? &quant : nullptr;
 }
 
-std::optional<std::string> supports_matmul(const Graph& graph, const Node& node) {
+std::optional<std::string> supports_product(const Graph& graph, const Node& node) {
   const NodeView n(graph, node);
   if (n.in_type(0) == DType::kF64 && node.fused.empty()) return std::nullopt;
-  for (size_t i = 0; i < 2; ++i) {
-    if (n.in_type(i) != DType::kF32) return "input is not f32";
-  }
+  if (auto why = why_no_product(n)) return why;
   if (rounds_rows(n) && codes_for_rounded(n) == nullptr)
     return "activation_bits with weights that are no codes in groups of 16, 32, …";
   return check_post_ops(graph, node, kDevice);
 }
 
-// C is one constant number per column, or one for all.
-bool is_bias(const NodeView& n) {
-  const Dims c = n.in_dims(2);
-  const int64_t columns = n.out_dims()[1];
-  return n.is_constant(2) && (product(c) == 1 || (product(c) == columns && c.back() == columns));
-}
-
-std::optional<std::string> supports_gemm(const Graph& graph, const Node& node) {
-  const NodeView n(graph, node);
-  if (n.in_type(0) == DType::kF64) return supports_matmul(graph, node);
-  if (n.has_input(2) && n.in_type(2) != DType::kF32) return "input is not f32";
-  if (n.has_input(2) && n.attr_float("beta") != 1.0 && !is_bias(n)) {
-    return "a C that is no bias, with beta other than 1";
-  }
-  return supports_matmul(graph, node);
-}
-
 // The last axis is contiguous.
 bool rows_contiguous(const Array& a) { return a.dims.back() == 1 || a.strides.back() == 1; }
-
-// One matrix product; batches come from leading axes of a and b.
-struct Product {
-  ValueId a = kNoValue, b = kNoValue;
-  bool a_transposed = false, b_transposed = false;
-  float alpha = 1;
-  std::vector<float> bias;  // empty: none
-  size_t fused_from = 0;    // post-ops before it are in the bias
-  const float* bias_data() const { return bias.empty() ? nullptr : bias.data(); }
-};
 
 std::vector<int> swap_last(size_t rank) {
   std::vector<int> perm(rank);
@@ -376,55 +348,18 @@ Status lower_product(Lowering& l, const Node& node, const Product& p) {
   return l.finish(node, y, part.count);
 }
 
-Status lower_matmul(Lowering& l, const Node& node) {
-  Product p;
-  p.a = node.inputs[0];
-  p.b = node.inputs[1];
-  const Dims out = l.dims(node.outputs[0]);
-  if (l.dtype(p.a) == DType::kF64) return lower_product_f64(l, node, p, 1);
-  // A column of B, unless B is a vector.
-  if (l.dims(p.b).size() >= 2 && !out.empty()) {
-    p.fused_from = fuse_bias(l.graph(), node, out.size() - 1, l.reader(), p.bias);
-  }
-  return lower_product(l, node, p);
-}
-
-Status lower_gemm(Lowering& l, const Node& node) {
+Status lower_matrix(Lowering& l, const Node& node) {
   const NodeView n(l.graph(), node);
-  Product p;
-  p.a = node.inputs[0];
-  p.b = node.inputs[1];
-  p.a_transposed = n.attr_int("transA") != 0;
-  p.b_transposed = n.attr_int("transB") != 0;
-  p.alpha = static_cast<float>(n.attr_float("alpha"));
-  if (l.dtype(p.a) == DType::kF64) {
-    return lower_product_f64(l, node, p, n.attr_float("alpha"),
-                             n.has_input(2) ? node.inputs[2] : kNoValue, n.attr_float("beta"));
-  }
-  Node rewritten = node;
-  if (n.has_input(2)) {
-    if (is_bias(n)) {
-      const Tensor* c = l.constant(node.inputs[2]);
-      if (c == nullptr) return internal_error("the bias cannot be read");
-      const auto beta = static_cast<float>(n.attr_float("beta"));
-      for (int64_t i = 0; i < n.out_dims()[1]; ++i) {
-        p.bias.push_back(beta * c->data<float>()[c->elements() == 1 ? 0 : i]);
-      }
-    } else {
-      // Another C is added behind the product.
-      FusedOp add;
-      add.op = "Add";
-      add.operands = {2};
-      rewritten.fused.insert(rewritten.fused.begin(), add);
-    }
-  }
-  p.fused_from = fuse_bias(l.graph(), rewritten, 1, l.reader(), p.bias);
-  return lower_product(l, rewritten, p);
+  MNN_ASSIGN_OR_RETURN(const Product p, decode_product(n, l.reader()));
+  if (n.in_type(0) != DType::kF64) return lower_product(l, p.node, p);
+  if (node.op == "MatMul") return lower_product_f64(l, node, p, 1);
+  return lower_product_f64(l, node, p, n.attr_float("alpha"),
+                           n.has_input(2) ? node.inputs[2] : kNoValue, n.attr_float("beta"));
 }
 
 constexpr OpRow kRows[] = {
-    {"MatMul", supports_matmul, lower_matmul, true, why_not_bytes},
-    {"Gemm", supports_gemm, lower_gemm, true, why_not_bytes},
+    {"MatMul", supports_product, lower_matrix, true, why_not_bytes},
+    {"Gemm", supports_product, lower_matrix, true, why_not_bytes},
 };
 
 }  // namespace

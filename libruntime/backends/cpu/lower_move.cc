@@ -7,6 +7,7 @@
 #include "libruntime/backends/cpu/table_copy.h"
 #include "libruntime/core/quant.h"
 #include "libruntime/core/row_codes.h"
+#include "libruntime/lower/view.h"
 
 namespace mnn::cpu {
 namespace {
@@ -68,47 +69,24 @@ void add_table_copy(Lowering& l, const Array& x, const std::vector<Dims>& tables
   };
 }
 
-// Per axis of x: every index, in order.
-std::vector<Dims> straight_tables(const Array& x) {
-  std::vector<Dims> tables(x.rank());
+// Where the indices along each axis of x lie.
+std::vector<Dims> offset_tables(const Array& x, const AxisIndices& indices) {
+  std::vector<Dims> tables = indices;
   for (size_t d = 0; d < x.rank(); ++d) {
-    for (int64_t i = 0; i < x.dims[d]; ++i) tables[d].push_back(i * x.strides[d]);
+    for (int64_t& i : tables[d]) i = i == kOutside ? TableCopy::kOutside : i * x.strides[d];
   }
   return tables;
 }
 
 std::optional<std::string> supports_pad(const Graph& graph, const Node& node) {
-  const NodeView n(graph, node);
-  if (!n.ints(1)) return "pads are not constant";
-  if (n.has_input(3) && !n.ints(3)) return "axes are not constant";
-  if (n.has_input(2) && (!n.is_constant(2) || n.in(2).quant)) return "the value is not constant";
-  return std::nullopt;
-}
-
-// Where index i of a padded axis of extent n comes from; -1: nowhere.
-int64_t padded_index(int64_t i, int64_t n, const std::string& mode) {
-  if (i >= 0 && i < n) return i;
-  if (mode == "edge") return std::clamp<int64_t>(i, 0, n - 1);
-  if (mode == "wrap") return ((i % n) + n) % n;
-  if (mode != "reflect") return -1;
-  if (n == 1) return 0;
-  const int64_t period = 2 * (n - 1);
-  const int64_t at = ((i % period) + period) % period;
-  return at < n ? at : period - at;
+  return why_no_pads(NodeView(graph, node));
 }
 
 Status lower_pad(Lowering& l, const Node& node) {
   const NodeView n(l.graph(), node);
   const ValueId xv = node.inputs[0], yv = node.outputs[0];
-  const std::vector<int64_t> pads = *n.ints(1);
-  std::vector<int64_t> axes = n.ints(3).value_or(std::vector<int64_t>());
-  const std::string mode = n.attr_string("mode");
   const std::optional<Grid> grid = node.fused.empty() ? l.grid(yv) : std::nullopt;
   MNN_ASSIGN_OR_RETURN(const Array x, l.on_grid(xv, grid));
-  const auto rank = static_cast<int64_t>(x.rank());
-  if (!n.has_input(3)) {
-    for (int64_t d = 0; d < rank; ++d) axes.push_back(d);
-  }
   uint64_t fill = 0;
   if (n.has_input(2)) {
     const Tensor* value = l.constant(node.inputs[2]);
@@ -120,18 +98,8 @@ Status lower_pad(Lowering& l, const Node& node) {
     fill = static_cast<uint64_t>(
         quantize_one(real, grid->scale, grid->zero, *find_storage(DType::kU8)));
   }
-  const Dims dims = l.dims(yv);
-  std::vector<Dims> tables = straight_tables(x);
-  for (size_t i = 0; i < axes.size(); ++i) {
-    const auto axis = static_cast<size_t>(axes[i] < 0 ? axes[i] + rank : axes[i]);
-    tables[axis].clear();
-    for (int64_t o = 0; o < dims[axis]; ++o) {
-      const int64_t from = padded_index(o - pads[i], x.dims[axis], mode);
-      tables[axis].push_back(from < 0 ? TableCopy::kOutside : from * x.strides[axis]);
-    }
-  }
-  const Array y = l.allocate(x.dtype, dims, order_of(x), grid);
-  add_table_copy(l, x, tables, y, fill);
+  const Array y = l.allocate(x.dtype, l.dims(yv), order_of(x), grid);
+  add_table_copy(l, x, offset_tables(x, padded_indices(n)), y, fill);
   return l.finish(node, y);
 }
 
@@ -142,12 +110,8 @@ Status lower_tile(Lowering& l, const Node& node) {
   const std::optional<Grid> grid = node.fused.empty() ? l.grid(yv) : std::nullopt;
   MNN_ASSIGN_OR_RETURN(const Array x, l.on_grid(node.inputs[0], grid));
   const Dims dims = l.dims(yv);
-  std::vector<Dims> tables(dims.size());
-  for (size_t d = 0; d < dims.size(); ++d) {
-    for (int64_t i = 0; i < dims[d]; ++i) tables[d].push_back(i % x.dims[d] * x.strides[d]);
-  }
   const Array y = l.allocate(x.dtype, dims, order_of(x), grid);
-  add_table_copy(l, x, tables, y, 0);
+  add_table_copy(l, x, offset_tables(x, tiled_indices(x.dims, dims)), y, 0);
   return l.finish(node, y);
 }
 
@@ -178,11 +142,11 @@ Status gather_known(Lowering& l, const Node& node, size_t axis, const std::vecto
   if (list.size() == 1) {
     y.offset += at(list[0]) * x.strides[axis];
   } else {
-    std::vector<Dims> tables = straight_tables(x);
-    tables[axis].clear();
-    for (const int64_t i : list) tables[axis].push_back(at(i) * x.strides[axis]);
+    AxisIndices indices = straight_indices(x.dims);
+    indices[axis].clear();
+    for (const int64_t i : list) indices[axis].push_back(at(i));
     y = l.allocate(x.dtype, y.dims, order_of(x), grid);
-    add_table_copy(l, x, tables, y, 0);
+    add_table_copy(l, x, offset_tables(x, indices), y, 0);
   }
   // One axis becomes those of the indices.
   const std::optional<Array> view = reshaped(y, dims);

@@ -4,6 +4,7 @@
 
 #include "libruntime/backends/cpu/row_step.h"
 #include "libruntime/backends/cpu/rows.h"
+#include "libruntime/lower/view.h"
 
 namespace mnn::cpu {
 namespace {
@@ -31,29 +32,10 @@ const ReduceRow& reduce_row(std::string_view op) {
                        [&](const ReduceRow& r) { return r.op == op; });
 }
 
-bool is_global_pool(const Node& node) { return node.op.starts_with("Global"); }
-
 std::optional<std::string> supports_reduce(const Graph& graph, const Node& node) {
   const NodeView n(graph, node);
   if (n.in_type(0) != DType::kF32) return "input is not f32";
-  if (!is_global_pool(node) && n.has_input(1) && !n.ints(1)) return "axes are not constant";
-  return std::nullopt;
-}
-
-// Which axes of the input go.
-std::vector<bool> reduced_axes(const NodeView& n) {
-  const size_t rank = n.in(0).type.rank();
-  std::vector<bool> gone(rank, false);
-  if (is_global_pool(n.node)) {
-    std::fill(gone.begin() + 2, gone.end(), true);
-    return gone;
-  }
-  const std::vector<int64_t> axes = n.ints(1).value_or(std::vector<int64_t>());
-  for (const int64_t a : axes) {
-    gone[static_cast<size_t>(a < 0 ? a + static_cast<int64_t>(rank) : a)] = true;
-  }
-  if (axes.empty() && n.attr_int("noop_with_empty_axes") == 0) gone.assign(rank, true);
-  return gone;
+  return why_no_axes(n);
 }
 
 // x [outer, n, inner] -> y [outer, inner].

@@ -5,6 +5,7 @@
 
 #include "libruntime/backends/cpu/element.h"
 #include "libruntime/core/quant.h"
+#include "libruntime/kernels/weight_id.h"
 #include "libruntime/thread_pool.h"
 
 namespace mnn::cpu {
@@ -167,30 +168,7 @@ const Tensor* Lowering::constant(ValueId v) {
   return &real;
 }
 
-WeightId Lowering::weight_id(ValueId v) const {
-  const Value& value = graph_.value(v);
-  const WeightId id = weights_.identify(value.data);
-  std::string how = value.data.type_str();
-  if (value.quant) {
-    const QuantParams& q = *value.quant;
-    how += layout_name(dtype_name(value.type.dtype),
-                       {static_cast<int64_t>(q.storage), q.axis, q.group, q.super_group});
-    for (const Tensor* t :
-         {&q.scale, &q.zero_point, &q.offset, &q.super_scale, &q.super_offset, &q.codebook}) {
-      how += "|";
-      if (!t->defined()) continue;
-      const WeightId part = weights_.identify(*t);
-      how += t->type_str();
-      how.append(reinterpret_cast<const char*>(&part), sizeof(part));
-    }
-    if (q.rotation) {
-      const WeightId part = weights_.identify(q.rotation->signs);
-      how += layout_name("rotated", {q.rotation->axis, q.rotation->block});
-      how.append(reinterpret_cast<const char*>(&part), sizeof(part));
-    }
-  }
-  return id.derived(how);
-}
+WeightId Lowering::weight_id(ValueId v) const { return mnn::weight_id(weights_, graph_.value(v)); }
 
 Weights<float> Lowering::weights(ValueId v) {
   using Elements = Weights<float>::Elements;

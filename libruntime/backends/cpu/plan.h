@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "libruntime/backends/cpu/array.h"
 #include "libruntime/compile/backend.h"
 #include "libruntime/kernels/weights.h"
+#include "libruntime/lower/array.h"
 
 namespace mnn::cpu {
 

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "libruntime/backends/cpu/array.h"
+#include "libruntime/lower/array.h"
 
 namespace mnn::cpu {
 

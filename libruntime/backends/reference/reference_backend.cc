@@ -10,7 +10,7 @@ namespace {
 class ReferenceBackend : public Backend {
  public:
   std::string name() const override { return "reference"; }
-  std::string device() const override { return "CPU, plain loops, one thread"; }
+  Result<const DeviceInfo*> device() const override { return &device_; }
   std::vector<std::string> operators() const override {
     std::vector<std::string> names;
     for (const OpDef* def : all_ops()) {
@@ -42,6 +42,8 @@ class ReferenceBackend : public Backend {
   static bool runs(const OpDef& def) {
     return def.reference != nullptr || def.decompose != nullptr || def.subgraphs > 0;
   }
+
+  const DeviceInfo device_{.text = "CPU, plain loops, one thread", .key = "reference"};
 };
 
 }  // namespace

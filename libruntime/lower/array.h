@@ -12,7 +12,7 @@
 #include "libruntime/lower/grid.h"
 #include "libruntime/lower/node_view.h"
 
-namespace mnn::cpu {
+namespace mnn {
 
 // Axes from the outermost in memory to the innermost.
 using Order = std::vector<int>;
@@ -71,4 +71,4 @@ struct Loops {
 };
 Loops make_loops(const Dims& dims, const Order& order, std::span<const Dims> strides);
 
-}  // namespace mnn::cpu
+}  // namespace mnn

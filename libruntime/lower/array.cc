@@ -1,11 +1,11 @@
-#include "libruntime/backends/cpu/array.h"
+#include "libruntime/lower/array.h"
 
 #include <algorithm>
 #include <cassert>
 #include <cstdlib>
 #include <numeric>
 
-namespace mnn::cpu {
+namespace mnn {
 
 int64_t product(std::span<const int64_t> dims) {
   int64_t p = 1;
@@ -207,4 +207,4 @@ Order OrderVotes::winner(size_t rank) const {
   return order;
 }
 
-}  // namespace mnn::cpu
+}  // namespace mnn

@@ -1,0 +1,71 @@
+// What an API adds to the shared lowering: queues, and launches recorded to be started many times.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "libruntime/backends/gpu/program.h"
+#include "libruntime/compile/backend.h"
+
+namespace mnn::gpu {
+
+struct BoundBuffer {
+  DeviceBuffer* buffer = nullptr;
+  int64_t offset = 0, bytes = 0;
+};
+struct BoundLaunch {
+  const Launch* launch = nullptr;
+  std::vector<BoundBuffer> buffers;
+};
+
+// Launches in order, each after those before it. May outlive neither its queue nor its buffers.
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  // Queues all of them. Allocates nothing unless it is timed.
+  virtual Status start() = 0;
+  // From now on the device's clock is read around each launch.
+  virtual void set_timing(bool on) = 0;
+  // Of the last start(), which must be done: nanoseconds per launch.
+  virtual Status read_times(std::vector<int64_t>& ns) = 0;
+};
+
+class Queue : public Stream {
+ public:
+  virtual Result<std::unique_ptr<Recording>> record(std::vector<BoundLaunch> launches) = 0;
+};
+
+// Constants on a device, shared by all sessions of a backend. A block goes with the last executable
+// that holds it. May be called from several threads.
+class WeightStore {
+ public:
+  // Uploads through `queue` and waits, unless somebody holds these weights.
+  Result<std::shared_ptr<DeviceBuffer>> find(Queue& queue, const DeviceWeights& weights);
+
+ private:
+  struct Slot {
+    std::mutex mutex;
+    std::weak_ptr<DeviceBuffer> block;
+  };
+  std::mutex mutex_;
+  std::map<std::pair<WeightId, std::string>, std::shared_ptr<Slot>> slots_;
+};
+
+// An API, opened on one device when it is first asked for.
+class Api {
+ public:
+  virtual ~Api() = default;
+  virtual const DeviceInfo& info() const = 0;
+  virtual Result<std::unique_ptr<Queue>> open() = 0;
+};
+
+// A backend over an API. `open_api` is called at most once. `expressions`: the API compiles text.
+std::unique_ptr<Backend> make_backend(std::string name, bool expressions,
+                                      std::function<Result<std::unique_ptr<Api>>()> open_api);
+
+Result<std::unique_ptr<Executable>> make_executable(Program program, const DeviceInfo& info,
+                                                    Queue& queue, WeightStore& weights);
+
+}  // namespace mnn::gpu

@@ -1,0 +1,108 @@
+// Turns a segment into a Program: where values lie, and which kernel computes them.
+//
+// On a device f32, i32 and truth values take one word an element, i64 two (low, high). At the
+// segment's border truth values are bytes: they are unpacked when they are first read. A value's
+// array may be a view (a transpose, a slice); what a kernel reads densely is copied first.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "libruntime/backends/gpu/program.h"
+#include "libruntime/compile/backend.h"
+#include "libruntime/lower/array.h"
+#include "libruntime/lower/expression.h"
+#include "libruntime/lower/post_op.h"
+
+namespace mnn::gpu {
+
+inline constexpr const char* kDevice = "device";
+
+class Lowering;
+
+struct OpRow {
+  std::string_view op;
+  std::optional<std::string> (*why_not)(const NodeView& n);
+  Status (*lower)(Lowering& l, const Node& node);
+};
+// Null: no kernel, or an elementwise operator.
+const OpRow* find_row(std::string_view op);
+std::span<const OpRow> move_rows();
+std::span<const OpRow> matrix_rows();
+std::span<const OpRow> conv_rows();
+std::span<const OpRow> row_rows();
+std::span<const OpRow> gather_rows();
+std::span<const OpRow> recurrent_rows();
+// Whether the node runs as an expression on a device.
+bool is_device_expression(const Graph& graph, const Node& node);
+
+class Lowering {
+ public:
+  // `backend`: its name. `expressions`: it compiles the text of expressions; else it has the
+  // machine.
+  Lowering(const Graph& graph, const CompileOptions& options, std::string backend,
+           bool expressions);
+  Result<Program> run();
+
+  const Graph& graph() const { return graph_; }
+  Dims dims(ValueId v) const { return known_dims(*graph_.value(v).type.shape); }
+  DType dtype(ValueId v) const { return graph_.value(v).type.dtype; }
+  // The elements of a constant; null when it is none.
+  const Tensor* constant(ValueId v);
+  ReadConstant reader() {
+    return [this](ValueId v) { return constant(v); };
+  }
+  ExpressionHooks hooks();
+
+  // Where the value is, perhaps as a view.
+  Result<Array> array(ValueId v);
+  // Row-major from the start of a storage.
+  Result<Array> dense(ValueId v);
+  Result<Array> dense(const Array& a);
+  Array allocate(DType dtype, const Dims& dims);
+  // Words of a constant in a layout of the kernel's own; `how` tells all that makes them.
+  int weights(ValueId v, std::string_view how, int64_t words,
+              std::function<Status(const Tensor& real, uint32_t* words)> make);
+  int weights(const std::vector<float>& numbers);
+  int table(std::vector<int> words);
+  int error();
+
+  // The first output is `y`, then come post-ops [from, …) and the rounding to its grid.
+  Status finish(const Node& node, Array y, size_t from = 0);
+  void define(ValueId v, const Array& y);
+  // A launch of `items` items, or of as many groups.
+  Launch& launch(std::string_view kernel, int64_t items);
+  Launch& launch_groups(std::string_view kernel, int64_t groups);
+  void copy(const Array& from, const Array& to);
+
+  Status lower_expression(const Node& node);
+
+ private:
+  Status lower(const Node& node);
+  Status add_parts(const Node& node, ExpressionList list, std::optional<Array> so_far, Array& y);
+  Result<Array> add_expression(const Expression& e, const Dims& dims, DType result,
+                               const std::optional<Array>& so_far, const Node* node);
+  std::optional<Grid> unmet_grid(const Node& node, const Array& y) const;
+  void describe(const std::vector<const Node*>& nodes, StepInfo& info) const;
+  Status store_outputs();
+  Array in_storage(DType dtype, const Dims& dims, Storage storage);
+
+  const Graph& graph_;
+  WeightsCache& weights_cache_;
+  const std::string backend_;
+  const bool expressions_;
+  const Uses uses_;
+  const std::vector<bool> absorbed_;
+  Program program_;
+  std::map<ValueId, std::vector<Array>> arrays_;
+  std::map<ValueId, Tensor> reals_;
+  const Node* current_ = nullptr;
+  Status unread_;
+  int error_ = -1;
+};
+
+int64_t words_of(const Array& a);
+inline int words_per(DType dtype) { return dtype == DType::kI64 ? 2 : 1; }
+
+}  // namespace mnn::gpu

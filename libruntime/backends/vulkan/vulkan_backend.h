@@ -1,0 +1,9 @@
+#pragma once
+
+#include "libruntime/compile/registry.h"
+
+namespace mnn {
+
+BackendRow vulkan_backend_row();
+
+}  // namespace mnn

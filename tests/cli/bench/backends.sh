@@ -1,0 +1,8 @@
+# A row for each backend, in the order of the list, on the same inputs.
+mnn bench cnn.onnx --iterations 2 --backend cpu,reference --json | python3 -c '
+import json, sys
+rows = json.load(sys.stdin)
+print([r["backend"] for r in rows], [list(r["backend_shares"]) for r in rows])
+print(all(r["max_rel_to_first"] < 1e-5 for r in rows), rows[1]["device"], "ratio_to_first" in rows[1])'
+mnn bench cnn.onnx --iterations 2 --backend cpu,reference -q | cut -d: -f1
+MNN_OPENCL_LIBRARY=/nowhere mnn bench cnn.onnx --iterations 2 --backend opencl -q || echo "$?"
