@@ -115,12 +115,11 @@ Array Lowering::allocate(DType dtype, const Dims& dims) {
 Result<Array> Lowering::array(ValueId v) {
   auto& forms = arrays_[v];
   if (!forms.empty()) return forms[0];
-  const Tensor* t = constant(v);
-  if (t == nullptr) return unread_.ok() ? internal_error("a value nobody made") : unread_;
-  const DType type = t->dtype();
+  if (graph_.value(v).kind != ValueKind::kConstant) return internal_error("a value nobody made");
+  const DType type = dtype(v);
   Array a;
   a.dtype = type;
-  a.dims = t->dims();
+  a.dims = dims(v);
   a.strides = dense_strides(a.dims, row_major(a.rank()));
   a.storage = weights(v, "words", words_of(a), [type](const Tensor& real, uint32_t* words) {
     if (type != DType::kBool) {

@@ -7,6 +7,18 @@ namespace {
 
 using Element = KernelRow::Element;
 
+// JOINED(a, b) of what every item of the group has in v comes to s[0].
+constexpr const char* kTree = R"(
+#define TREE(JOINED) \
+  s[LANE] = v; \
+  BARRIER; \
+  for (int step = 32; step > 0; step = step / 2) { \
+    if (LANE < step) s[LANE] = JOINED(s[LANE], s[LANE + step]); \
+    BARRIER; \
+  }
+#define PLUS(a, b) ((a) + (b))
+)";
+
 // KIND 0 sum, 1 greatest, 2 least, 3 sum of squares, 4 sum of sizes; then divided by `count`, and
 // AFTER 1 the root, 2 the logarithm.
 constexpr const char* kReduce = R"(
@@ -24,18 +36,13 @@ KernelRow reduce_row() {
   row.params = {{"rows"}, {"n"}, {"count", true}};
   row.constants = {"KIND", "AFTER"};
   row.shared = {{"s", Element::kFloat, kGroup}};
-  row.functions = math_functions() + kReduce;
+  row.functions = math_functions() + kTree + kReduce;
   row.body = R"(
   int r = GROUP;
   if (r >= rows) return;
   float v = NOTHING;
   for (int i = LANE; i < n; i += 64) v = JOIN(v, FIRST(x[r * n + i]));
-  s[LANE] = v;
-  BARRIER;
-  for (int step = 32; step > 0; step = step / 2) {
-    if (LANE < step) s[LANE] = JOIN(s[LANE], s[LANE + step]);
-    BARRIER;
-  }
+  TREE(JOIN)
   if (LANE == 0) y[r] = LAST(s[0]);
 )";
   return row;
@@ -66,28 +73,18 @@ KernelRow softmax_row() {
   row.params = {{"rows"}, {"n"}};
   row.constants = {"LOG"};
   row.shared = {{"s", Element::kFloat, kGroup}};
-  row.functions = math_functions();
+  row.functions = math_functions() + kTree;
   row.body = R"(
   int r = GROUP;
   if (r >= rows) return;
   float v = AS_FLOAT(-8388608);
   for (int i = LANE; i < n; i += 64) v = greater_of(v, x[r * n + i]);
-  s[LANE] = v;
-  BARRIER;
-  for (int step = 32; step > 0; step = step / 2) {
-    if (LANE < step) s[LANE] = greater_of(s[LANE], s[LANE + step]);
-    BARRIER;
-  }
+  TREE(greater_of)
   float most = s[0];
   BARRIER;
   v = 0.0f;
   for (int i = LANE; i < n; i += 64) v = v + exp_of(x[r * n + i] - most);
-  s[LANE] = v;
-  BARRIER;
-  for (int step = 32; step > 0; step = step / 2) {
-    if (LANE < step) s[LANE] = s[LANE] + s[LANE + step];
-    BARRIER;
-  }
+  TREE(PLUS)
   float sum = LOG != 0 ? log_of(s[0]) : s[0];
   for (int i = LANE; i < n; i += 64) {
     float d = x[r * n + i] - most;
@@ -133,6 +130,7 @@ KernelRow norm_row() {
   row.params = {{"rows"}, {"n"}, {"groups"}, {"channels"}, {"space"}, {"epsilon", true}};
   row.constants = {"RMS", "GAIN", "BIAS"};
   row.shared = {{"s", Element::kFloat, kGroup}};
+  row.functions = kTree;
   row.body = R"(
   int r = GROUP;
   if (r >= rows) return;
@@ -140,12 +138,7 @@ KernelRow norm_row() {
   float v = 0.0f;
   if (RMS == 0) {
     for (int i = LANE; i < n; i += 64) v = v + x[r * n + i];
-    s[LANE] = v;
-    BARRIER;
-    for (int step = 32; step > 0; step = step / 2) {
-      if (LANE < step) s[LANE] = s[LANE] + s[LANE + step];
-      BARRIER;
-    }
+    TREE(PLUS)
     mean = s[0] / float(n);
     BARRIER;
   }
@@ -154,12 +147,7 @@ KernelRow norm_row() {
     float d = x[r * n + i] - mean;
     v = v + d * d;
   }
-  s[LANE] = v;
-  BARRIER;
-  for (int step = 32; step > 0; step = step / 2) {
-    if (LANE < step) s[LANE] = s[LANE] + s[LANE + step];
-    BARRIER;
-  }
+  TREE(PLUS)
   float scale = 1.0f / sqrt(s[0] / float(n) + epsilon);
   for (int i = LANE; i < n; i += 64) {
     int e = r % groups * channels + i / space;
