@@ -66,14 +66,19 @@ KernelRow reduce_column() {
   return row;
 }
 
+// FORM 0 softmax, 1 its logarithm, 2 softmax where a row of minus infinities gives zeros.
+constexpr const char* kSoftmax = R"(
+#define NEVER(most) (FORM == 2 && AS_INT(most) == -8388608)
+)";
+
 KernelRow softmax_row() {
   KernelRow row;
   row.name = "mnn_softmax_row";
   row.buffers = {{"x", Element::kFloat}, {"y", Element::kFloat, true}};
   row.params = {{"rows"}, {"n"}};
-  row.constants = {"LOG"};
+  row.constants = {"FORM"};
   row.shared = {{"s", Element::kFloat, kGroup}};
-  row.functions = math_functions() + kTree;
+  row.functions = math_functions() + kTree + kSoftmax;
   row.body = R"(
   int r = GROUP;
   if (r >= rows) return;
@@ -85,10 +90,10 @@ KernelRow softmax_row() {
   v = 0.0f;
   for (int i = LANE; i < n; i += 64) v = v + exp_of(x[r * n + i] - most);
   TREE(PLUS)
-  float sum = LOG != 0 ? log_of(s[0]) : s[0];
+  float sum = FORM == 1 ? log_of(s[0]) : s[0];
   for (int i = LANE; i < n; i += 64) {
     float d = x[r * n + i] - most;
-    y[r * n + i] = LOG != 0 ? d - sum : exp_of(d) / sum;
+    y[r * n + i] = FORM == 1 ? d - sum : NEVER(most) ? 0.0f : exp_of(d) / sum;
   }
 )";
   return row;
@@ -100,8 +105,8 @@ KernelRow softmax_column() {
   row.name = "mnn_softmax_column";
   row.buffers = {{"x", Element::kFloat}, {"y", Element::kFloat, true}};
   row.params = {{"outer"}, {"n"}, {"inner"}};
-  row.constants = {"LOG"};
-  row.functions = math_functions();
+  row.constants = {"FORM"};
+  row.functions = math_functions() + kSoftmax;
   row.body = R"(
   if (ITEM >= outer * inner) return;
   int from = ITEM / inner * n * inner + ITEM % inner;
@@ -109,10 +114,10 @@ KernelRow softmax_column() {
   for (int i = 0; i < n; i++) most = greater_of(most, x[from + i * inner]);
   float sum = 0.0f;
   for (int i = 0; i < n; i++) sum = sum + exp_of(x[from + i * inner] - most);
-  if (LOG != 0) sum = log_of(sum);
+  if (FORM == 1) sum = log_of(sum);
   for (int i = 0; i < n; i++) {
     float d = x[from + i * inner] - most;
-    y[from + i * inner] = LOG != 0 ? d - sum : exp_of(d) / sum;
+    y[from + i * inner] = FORM == 1 ? d - sum : NEVER(most) ? 0.0f : exp_of(d) / sum;
   }
 )";
   return row;
