@@ -2,6 +2,7 @@
 // on every device there is.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
@@ -269,6 +270,26 @@ TEST(Devices, ARunAllocatesNothing) {
     EXPECT_EQ(news.load() - before, 0);
   }
 #endif
+}
+
+// Memory that the host does not see, as most GPUs have.
+TEST(Devices, CopiesMayGoThroughMemoryOfTheirOwn) {
+  const std::vector<std::string> present = devices();
+  if (std::find(present.begin(), present.end(), "vulkan") == present.end()) GTEST_SKIP();
+  const Graph graph = graph_of(kNetwork);
+  SessionOptions options;
+  options.backends = {"vulkan"};
+  const auto seen = std::move(Session::create(graph, options)).value();
+  options.backend_options["vulkan"]["staging"] = "on";
+  const auto staged = std::move(Session::create(graph, options)).value();
+  for (int round = 0; round < 2; ++round) {
+    const auto expected = seen->run(network_inputs()), found = staged->run(network_inputs());
+    ASSERT_TRUE(expected.ok()) << expected.status().message();
+    ASSERT_TRUE(found.ok()) << found.status().message();
+    for (size_t i = 0; i < found->size(); ++i) {
+      EXPECT_TRUE(identical((*expected)[i], (*found)[i])) << "output " << i;
+    }
+  }
 }
 
 TEST(Devices, ThoseThatAreNotThereAreNamed) {
