@@ -79,7 +79,7 @@ class GpuBackend : public Backend {
       if (row == nullptr || find_op(node.op)->name != "LSTM")
         return "nobody wants its first output";
     }
-    if (is_element_op(node.op)) {
+    if (is_element_op(node.op) && (row == nullptr || is_elementwise(graph, node))) {
       if (!is_elementwise(graph, node)) return "other types than " + node.op + " has kernels for";
       if (!is_device_expression(graph, node)) {
         return "more than " + std::to_string(kMaxSources) + " operands";

@@ -26,7 +26,32 @@ Expression::Op grid_op(const Grid& grid, int from, int to) {
   return op;
 }
 
+// Casts that are no expressions of floats, but exact by way of one.
+std::optional<std::string> why_not_cast(const NodeView& n) {
+  const DType from = n.in_type(0), to = n.out().type.dtype;
+  if (from != DType::kBool && to != DType::kBool) return "from one type of integers to another";
+  return std::nullopt;
+}
+
+Status lower_cast(Lowering& l, const Node& node) {
+  MNN_ASSIGN_OR_RETURN(const Array x, l.array(node.inputs[0]));
+  Expression e;
+  e.sources.emplace_back();
+  e.registers = 2;
+  Expression::Op same;
+  same.a = 1.0f;
+  same.out = 1;
+  e.ops = {same};
+  MNN_ASSIGN_OR_RETURN(const Array y, l.add_expression(e, x.dims, l.dtype(node.outputs[0]), x));
+  l.define(node.outputs[0], y);
+  return {};
+}
+
+constexpr OpRow kRows[] = {{"Cast", why_not_cast, lower_cast}};
+
 }  // namespace
+
+std::span<const OpRow> cast_rows() { return kRows; }
 
 bool is_device_expression(const Graph& graph, const Node& node) {
   return is_elementwise(graph, node) && expression_sources(graph, node) <= kMaxSources;

@@ -35,6 +35,7 @@ std::span<const OpRow> row_rows();
 std::span<const OpRow> gather_rows();
 std::span<const OpRow> recurrent_rows();
 std::span<const OpRow> attention_rows();
+std::span<const OpRow> cast_rows();
 // Whether the node runs as an expression on a device.
 bool is_device_expression(const Graph& graph, const Node& node);
 
