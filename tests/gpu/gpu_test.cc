@@ -10,6 +10,7 @@
 #include <iostream>
 #include <new>
 #include <set>
+#include <thread>
 
 #include "libruntime/backends/gpu/kernel.h"
 #include "libruntime/compile/blob_cache.h"
@@ -250,6 +251,34 @@ TEST(Devices, SessionsShareWeightsAndTellTimes) {
       if (p.info.backend == name) on_device += p.total_ns;
     }
     EXPECT_GT(on_device, 0);
+  }
+}
+
+TEST(Devices, ThreadsHaveSessionsOfTheirOwn) {
+  const Graph graph = graph_of(kNetwork);
+  const auto expected = run_reference(graph, network_inputs());
+  ASSERT_TRUE(expected.ok());
+  for (const std::string& name : devices()) {
+    SCOPED_TRACE(name);
+    const auto engine = std::move(Engine::create({})).value();
+    std::vector<std::string> problems(3);
+    std::vector<std::thread> threads;
+    for (std::string& problem : problems) {
+      threads.emplace_back([&] {
+        for (int round = 0; round < 4 && problem.empty(); ++round) {
+          const auto session = Session::create(graph, engine, {name});
+          const auto found = session.ok() ? (*session)->run(network_inputs())
+                                          : Result<std::vector<Tensor>>(session.status());
+          if (!found.ok()) problem = found.status().message();
+          for (size_t i = 0; found.ok() && i < found->size(); ++i) {
+            const Status close = all_close((*expected)[i], (*found)[i], 1e-5, 1e-5);
+            if (!close.ok()) problem = close.message();
+          }
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    for (const std::string& problem : problems) EXPECT_EQ(problem, "");
   }
 }
 
