@@ -2,6 +2,7 @@
 // on every device there is.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
@@ -9,6 +10,7 @@
 #include <iostream>
 #include <new>
 #include <set>
+#include <thread>
 
 #include "libruntime/backends/gpu/kernel.h"
 #include "libruntime/compile/blob_cache.h"
@@ -158,30 +160,57 @@ std::vector<Tensor> network_inputs() {
           tensor_of("bool[1,8,9,10] = random 6 0 1")};
 }
 
+// A session on this device alone.
+std::unique_ptr<Session> session_on(const std::string& name, const Graph& graph) {
+  SessionOptions options;
+  options.backends = {name};
+  options.fallback = false;
+  auto session = Session::create(graph, options);
+  EXPECT_TRUE(session.ok()) << session.status().message();
+  return std::move(session).value();
+}
+
 TEST(Devices, RunANetworkWhole) {
   const Graph graph = graph_of(kNetwork);
   const auto expected = run_reference(graph, network_inputs());
   ASSERT_TRUE(expected.ok()) << expected.status().message();
   for (const std::string& name : devices()) {
     SCOPED_TRACE(name);
-    SessionOptions options;
-    options.backends = {name};
-    options.fallback = false;
-    const auto session = Session::create(graph, options);
-    ASSERT_TRUE(session.ok()) << session.status().message();
+    const auto session = session_on(name, graph);
     for (int round = 0; round < 3; ++round) {
-      const auto found = (*session)->run(network_inputs());
+      const auto found = session->run(network_inputs());
       ASSERT_TRUE(found.ok()) << found.status().message();
       for (size_t i = 0; i < expected->size(); ++i) {
         const Status close = all_close((*expected)[i], (*found)[i], 1e-5, 1e-5);
         EXPECT_TRUE(close.ok()) << "output " << i << ": " << close.message();
       }
     }
-    for (const StepInfo& step : (*session)->steps()) {
+    for (const StepInfo& step : session->steps()) {
       EXPECT_EQ(step.backend, step.op == "Transfer" ? "session" : name) << step.op;
     }
-    EXPECT_GT((*session)->memory().packed_bytes, 0);
-    EXPECT_EQ((*session)->macs().all, static_cast<double>(8 * 90 * 27 + 8 * 90 * 9 + 80));
+    EXPECT_GT(session->memory().packed_bytes, 0);
+    EXPECT_EQ(session->macs().all, static_cast<double>(8 * 90 * 27 + 8 * 90 * 9 + 80));
+  }
+}
+
+TEST(Devices, RunAttentionWhole) {
+  const Graph graph =
+      graph_of(R"(graph g(q: f32[2,4,5,8], k: f32[2,4,7,8], v: f32[2,4,7,6]) -> (y) {
+    y = Attention(q, k, v)
+  })");
+  const std::vector<Tensor> inputs = {tensor_of("f32[2,4,5,8] = random 1 -1 1"),
+                                      tensor_of("f32[2,4,7,8] = random 2 -1 1"),
+                                      tensor_of("f32[2,4,7,6] = random 3 -1 1")};
+  const auto expected = run_reference(graph, inputs);
+  ASSERT_TRUE(expected.ok()) << expected.status().message();
+  for (const std::string& name : devices()) {
+    SCOPED_TRACE(name);
+    const auto session = session_on(name, graph);
+    const auto found = session->run(inputs);
+    ASSERT_TRUE(found.ok()) << found.status().message();
+    const Status close = all_close((*expected)[0], (*found)[0], 1e-5, 1e-5);
+    EXPECT_TRUE(close.ok()) << close.message();
+    EXPECT_EQ(session->macs().all, 2.0 * 4 * 5 * 7 * (8 + 6));
   }
 }
 
@@ -190,9 +219,7 @@ TEST(Devices, AWrongIndexIsToldAndTheNextRunIsRight) {
   const Tensor x = tensor_of("f32[4,2] = 0 1 2 3 4 5 6 7");
   for (const std::string& name : devices()) {
     SCOPED_TRACE(name);
-    SessionOptions options;
-    options.backends = {name};
-    const auto session = std::move(Session::create(graph, options)).value();
+    const auto session = session_on(name, graph);
     for (const char* wrong : {"i64[2] = 1 4", "i64[2] = -5 0", "i64[2] = 0 4294967297"}) {
       const auto failed = session->run(std::vector{x, tensor_of(wrong)});
       ASSERT_FALSE(failed.ok()) << wrong;
@@ -227,6 +254,34 @@ TEST(Devices, SessionsShareWeightsAndTellTimes) {
   }
 }
 
+TEST(Devices, ThreadsHaveSessionsOfTheirOwn) {
+  const Graph graph = graph_of(kNetwork);
+  const auto expected = run_reference(graph, network_inputs());
+  ASSERT_TRUE(expected.ok());
+  for (const std::string& name : devices()) {
+    SCOPED_TRACE(name);
+    const auto engine = std::move(Engine::create({})).value();
+    std::vector<std::string> problems(3);
+    std::vector<std::thread> threads;
+    for (std::string& problem : problems) {
+      threads.emplace_back([&] {
+        for (int round = 0; round < 4 && problem.empty(); ++round) {
+          const auto session = Session::create(graph, engine, {name});
+          const auto found = session.ok() ? (*session)->run(network_inputs())
+                                          : Result<std::vector<Tensor>>(session.status());
+          if (!found.ok()) problem = found.status().message();
+          for (size_t i = 0; found.ok() && i < found->size(); ++i) {
+            const Status close = all_close((*expected)[i], (*found)[i], 1e-5, 1e-5);
+            if (!close.ok()) problem = close.message();
+          }
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    for (const std::string& problem : problems) EXPECT_EQ(problem, "");
+  }
+}
+
 TEST(Devices, ARunAllocatesNothing) {
 #if !defined(MNN_COUNTS_NEWS)
   GTEST_SKIP() << "allocations cannot be counted here";
@@ -234,9 +289,7 @@ TEST(Devices, ARunAllocatesNothing) {
   for (const std::string& name : devices()) {
     if (name == "host-kernels") continue;  // made to find errors
     SCOPED_TRACE(name);
-    SessionOptions options;
-    options.backends = {name};
-    const auto session = std::move(Session::create(graph_of(kNetwork), options)).value();
+    const auto session = session_on(name, graph_of(kNetwork));
     ASSERT_TRUE(session->run(network_inputs()).ok());
     ASSERT_TRUE(session->run().ok());
     const int64_t before = news.load();
@@ -246,6 +299,26 @@ TEST(Devices, ARunAllocatesNothing) {
     EXPECT_EQ(news.load() - before, 0);
   }
 #endif
+}
+
+// Memory that the host does not see, as most GPUs have.
+TEST(Devices, CopiesMayGoThroughMemoryOfTheirOwn) {
+  const std::vector<std::string> present = devices();
+  if (std::find(present.begin(), present.end(), "vulkan") == present.end()) GTEST_SKIP();
+  const Graph graph = graph_of(kNetwork);
+  SessionOptions options;
+  options.backends = {"vulkan"};
+  const auto seen = std::move(Session::create(graph, options)).value();
+  options.backend_options["vulkan"]["staging"] = "on";
+  const auto staged = std::move(Session::create(graph, options)).value();
+  for (int round = 0; round < 2; ++round) {
+    const auto expected = seen->run(network_inputs()), found = staged->run(network_inputs());
+    ASSERT_TRUE(expected.ok()) << expected.status().message();
+    ASSERT_TRUE(found.ok()) << found.status().message();
+    for (size_t i = 0; i < found->size(); ++i) {
+      EXPECT_TRUE(identical((*expected)[i], (*found)[i])) << "output " << i;
+    }
+  }
 }
 
 TEST(Devices, ThoseThatAreNotThereAreNamed) {

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <cmath>
 #include <cstdlib>
+#include <fstream>
 #include <functional>
 #include <iostream>
 #include <map>
@@ -535,6 +536,25 @@ TEST(OpTable, TheCpuComputesInTheFormsItSays) {
   });
   EXPECT_GT(picked[ComputeForm::kU8xS8], 20);
   EXPECT_GT(picked[ComputeForm::kU8xU8], 10);
+}
+
+// The list for readers is that of the backends.
+TEST(OpTable, TheOperatorsOfDevicesAreListed) {
+  std::ifstream file(test_data("../docs/operators-devices.md"));
+  const std::string text((std::istreambuf_iterator<char>(file)), {});
+  const std::string list = text.substr(text.rfind("\n\n"));
+  std::set<std::string> listed;
+  for (size_t at = list.find('`'); at != std::string::npos;) {
+    const size_t end = list.find('`', at + 1);
+    ASSERT_NE(end, std::string::npos);
+    listed.insert(list.substr(at + 1, end - at - 1));
+    at = list.find('`', end + 1);
+  }
+  for (const std::string& name : backend_names()) {
+    if (!std::move(find_backend(name)).value()->device) continue;
+    const std::vector<std::string> ops = std::move(open_backend(name)).value()->operators();
+    EXPECT_EQ(listed, std::set<std::string>(ops.begin(), ops.end())) << "of " << name;
+  }
 }
 
 // Operators that each backend runs in some case: without a case that its kernel takes, the

@@ -1,6 +1,7 @@
 // The backend of every API: what it takes, and the way from a segment to an executable.
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <mutex>
 
 #include "libruntime/backends/gpu/device.h"
@@ -78,7 +79,7 @@ class GpuBackend : public Backend {
       if (row == nullptr || find_op(node.op)->name != "LSTM")
         return "nobody wants its first output";
     }
-    if (is_element_op(node.op)) {
+    if (is_element_op(node.op) && (row == nullptr || is_elementwise(graph, node))) {
       if (!is_elementwise(graph, node)) return "other types than " + node.op + " has kernels for";
       if (!is_device_expression(graph, node)) {
         return "more than " + std::to_string(kMaxSources) + " operands";
@@ -139,6 +140,29 @@ class GpuBackend : public Backend {
 };
 
 }  // namespace
+
+Result<size_t> choose_device(const std::string& api, const std::vector<DeviceChoice>& devices,
+                             const std::string& wanted) {
+  if (devices.empty()) return unsupported("no " + api + " device that runs these kernels");
+  auto first = [&](auto&& fits) {
+    return static_cast<size_t>(std::find_if(devices.begin(), devices.end(), fits) -
+                               devices.begin());
+  };
+  if (wanted.empty()) {
+    const size_t gpu = first([](const DeviceChoice& d) { return d.gpu; });
+    return gpu < devices.size() ? gpu : 0;
+  }
+  size_t number = 0;
+  const auto [end, error] = std::from_chars(wanted.data(), wanted.data() + wanted.size(), number);
+  const bool is_number = error == std::errc() && end == wanted.data() + wanted.size();
+  if (is_number && number < devices.size()) return number;
+  const size_t named =
+      first([&](const DeviceChoice& d) { return d.name.find(wanted) != std::string::npos; });
+  if (named < devices.size()) return named;
+  std::string names;
+  for (const DeviceChoice& d : devices) names += (names.empty() ? "" : ", ") + d.name;
+  return unsupported("no " + api + " device '" + wanted + "', found " + names);
+}
 
 std::unique_ptr<Backend> make_backend(std::string name, bool expressions,
                                       std::function<Result<std::unique_ptr<Api>>()> open_api) {

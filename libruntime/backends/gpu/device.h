@@ -61,6 +61,15 @@ class Api {
   virtual Result<std::unique_ptr<Queue>> open() = 0;
 };
 
+struct DeviceChoice {
+  std::string name;
+  bool gpu = false;
+};
+// Which of them has this number, or this in its name; the first GPU, else the first, where nothing
+// is wanted. kUnsupported, naming those there are.
+Result<size_t> choose_device(const std::string& api, const std::vector<DeviceChoice>& devices,
+                             const std::string& wanted);
+
 // A backend over an API. `open_api` is called at most once. `expressions`: the API compiles text.
 std::unique_ptr<Backend> make_backend(std::string name, bool expressions,
                                       std::function<Result<std::unique_ptr<Api>>()> open_api);

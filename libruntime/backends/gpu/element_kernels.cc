@@ -8,8 +8,10 @@ namespace {
 using Element = KernelRow::Element;
 
 // Numbers in words, and back: casts truncate, what does not fit becomes the nearest number, NaN 0.
+// What one word holds is never computed by way of two: floats near 2^32 are 512 apart.
 constexpr const char* kWords = R"(
 FUNC float wide_to_float(int low, int high) {
+  if (high == (low < 0 ? -1 : 0)) return float(low);
   return float(high) * 4294967296.0f + float(uint(low));
 }
 FUNC int float_to_int(float v) {
@@ -18,19 +20,24 @@ FUNC int float_to_int(float v) {
   if (v <= -2147483648.0f) return -2147483647 - 1;
   return int(v);
 }
-FUNC int wide_high(float v) {
-  if (is_nan(v) != 0) return 0;
-  if (v >= 9223372036854775808.0f) return 2147483647;
-  if (v <= -9223372036854775808.0f) return -2147483647 - 1;
-  float t = v < 0.0f ? ceil(v) : floor(v);
-  return int(floor(t / 4294967296.0f));
+FUNC uint low_of(float size) {
+  return uint(size - floor(size / 4294967296.0f) * 4294967296.0f);
 }
 FUNC int wide_low(float v) {
+  if (ABS(v) < 2147483648.0f) return int(v);
   if (is_nan(v) != 0) return 0;
   if (v >= 9223372036854775808.0f) return -1;
   if (v <= -9223372036854775808.0f) return 0;
-  float t = v < 0.0f ? ceil(v) : floor(v);
-  return int(uint(t - floor(t / 4294967296.0f) * 4294967296.0f));
+  return v < 0.0f ? int(0u - low_of(-v)) : int(low_of(v));
+}
+FUNC int wide_high(float v) {
+  if (ABS(v) < 2147483648.0f) return v <= -1.0f ? -1 : 0;
+  if (is_nan(v) != 0) return 0;
+  if (v >= 9223372036854775808.0f) return 2147483647;
+  if (v <= -9223372036854775808.0f) return -2147483647 - 1;
+  int high = int(floor(ABS(v) / 4294967296.0f));
+  if (v > 0.0f) return high;
+  return low_of(-v) == 0u ? -high : -high - 1;
 }
 )";
 

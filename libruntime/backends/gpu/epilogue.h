@@ -32,6 +32,11 @@ inline Result<DeviceEpilogue> take_epilogue(Lowering& l, const Node& node, size_
   return e;
 }
 
+// y, dense, becomes alpha a b + bias for matrices in the last two axes of any strides; leading axes
+// are repeated to each other. `bias` is one number per column, or empty.
+Launch& add_matmul(Lowering& l, Array a, Array b, float alpha, const std::vector<float>& bias,
+                   const DeviceEpilogue& e, const Array& y);
+
 inline void count_products(const Lowering& l, const Node& node, Launch& launch) {
   launch.info.macs = count_macs(l.graph(), node);
   launch.info.form = launch.info.macs > 0 ? ComputeForm::kF32 : ComputeForm::kNone;

@@ -26,7 +26,38 @@ Expression::Op grid_op(const Grid& grid, int from, int to) {
   return op;
 }
 
+// The result so far as it is, for who changes its type or rounds it.
+Expression same_as_source() {
+  Expression e;
+  e.sources.emplace_back();
+  e.registers = 2;
+  Expression::Op same;
+  same.a = 1.0f;
+  same.out = 1;
+  e.ops = {same};
+  return e;
+}
+
+// Casts that are no expressions of floats, but exact by way of one.
+std::optional<std::string> why_not_cast(const NodeView& n) {
+  const DType from = n.in_type(0), to = n.out().type.dtype;
+  if (from != DType::kBool && to != DType::kBool) return "from one type of integers to another";
+  return std::nullopt;
+}
+
+Status lower_cast(Lowering& l, const Node& node) {
+  MNN_ASSIGN_OR_RETURN(const Array x, l.array(node.inputs[0]));
+  MNN_ASSIGN_OR_RETURN(const Array y,
+                       l.add_expression(same_as_source(), x.dims, l.dtype(node.outputs[0]), x));
+  l.define(node.outputs[0], y);
+  return {};
+}
+
+constexpr OpRow kRows[] = {{"Cast", why_not_cast, lower_cast}};
+
 }  // namespace
+
+std::span<const OpRow> cast_rows() { return kRows; }
 
 bool is_device_expression(const Graph& graph, const Node& node) {
   return is_elementwise(graph, node) && expression_sources(graph, node) <= kMaxSources;
@@ -136,14 +167,7 @@ Status Lowering::finish(const Node& node, Array y, size_t from) {
     list.nodes = {&node};
     MNN_RETURN_IF_ERROR(add_parts(node, std::move(list), y, y));
   } else if (grid_of(graph_.value(node.outputs[0]))) {
-    Expression e;
-    e.sources.emplace_back();
-    e.registers = 2;
-    Expression::Op same;
-    same.a = 1.0f;
-    same.out = 1;
-    e.ops = {same};
-    MNN_ASSIGN_OR_RETURN(y, add_expression(e, y.dims, DType::kF32, y, &node));
+    MNN_ASSIGN_OR_RETURN(y, add_expression(same_as_source(), y.dims, DType::kF32, y, &node));
   }
   define(node.outputs[0], y);
   return {};

@@ -58,52 +58,19 @@ Status lower_packed(Lowering& l, const Product& p, const Dims& result) {
 Status lower_strided(Lowering& l, const Product& p, const Dims& result) {
   MNN_ASSIGN_OR_RETURN(Array a, l.array(p.a));
   MNN_ASSIGN_OR_RETURN(Array b, l.array(p.b));
-  auto lead = [](Array& v) {
-    v.dims.insert(v.dims.begin(), 1);
-    v.strides.insert(v.strides.begin(), 0);
-  };
-  if (a.rank() == 1) lead(a);
+  if (a.rank() == 1) {
+    a.dims.insert(a.dims.begin(), 1);
+    a.strides.insert(a.strides.begin(), 0);
+  }
   if (b.rank() == 1) {
     b.dims.push_back(1);
     b.strides.push_back(0);
   }
   if (p.a_transposed) a = transposed(a, swap_last(a.rank()));
   if (p.b_transposed) b = transposed(b, swap_last(b.rank()));
-  const size_t rank = std::max(a.rank(), b.rank());
-  while (a.rank() < rank) lead(a);
-  while (b.rank() < rank) lead(b);
-  const int64_t m = a.dims[rank - 2], k = a.dims[rank - 1], n = b.dims[rank - 1];
-  // Where the matrices of the batch begin.
-  std::vector<int> t = {static_cast<int>(a.offset), static_cast<int>(b.offset)};
-  for (size_t d = 0; d + 2 < rank; ++d) {
-    const int64_t extent = std::max(a.dims[d], b.dims[d]);
-    std::vector<int> next;
-    for (size_t i = 0; i < t.size(); i += 2) {
-      for (int64_t j = 0; j < extent; ++j) {
-        next.push_back(t[i] + static_cast<int>(a.dims[d] == 1 ? 0 : j * a.strides[d]));
-        next.push_back(t[i + 1] + static_cast<int>(b.dims[d] == 1 ? 0 : j * b.strides[d]));
-      }
-    }
-    t = std::move(next);
-  }
-  const auto batch = static_cast<int64_t>(t.size() / 2);
-  const int at = l.table(std::move(t));
-  const int bias = p.bias.empty() ? b.storage : l.weights(p.bias);
   MNN_ASSIGN_OR_RETURN(const DeviceEpilogue e, take_epilogue(l, p.node, p.fused_from));
   const Array y = l.allocate(DType::kF32, result);
-  Launch& launch = l.launch("mnn_matmul", batch * ((m + 3) / 4) * ((n + 3) / 4));
-  launch.buffers = {a.storage, b.storage, at, bias, e.residual_or(bias), y.storage};
-  launch.params = {word(batch),
-                   word(m),
-                   word(n),
-                   word(k),
-                   word(a.strides[rank - 2]),
-                   word(a.strides[rank - 1]),
-                   word(b.strides[rank - 2]),
-                   word(b.strides[rank - 1]),
-                   word(p.alpha)};
-  e.add_to(launch);
-  launch.constants.push_back(p.bias.empty() ? 0 : 1);
+  Launch& launch = add_matmul(l, a, b, p.alpha, p.bias, e, y);
   count_products(l, p.node, launch);
   return l.finish(p.node, y, e.part.count);
 }
@@ -123,6 +90,43 @@ constexpr OpRow kRows[] = {
 };
 
 }  // namespace
+
+Launch& add_matmul(Lowering& l, Array a, Array b, float alpha, const std::vector<float>& bias,
+                   const DeviceEpilogue& e, const Array& y) {
+  const size_t rank = std::max(a.rank(), b.rank());
+  for (Array* v : {&a, &b}) {
+    const size_t missing = rank - v->rank();
+    v->dims.insert(v->dims.begin(), missing, 1);
+    v->strides.insert(v->strides.begin(), missing, 0);
+  }
+  const int64_t m = a.dims[rank - 2], k = a.dims[rank - 1], n = b.dims[rank - 1];
+  // Where the matrices of the batch begin.
+  std::vector<int> t = {static_cast<int>(a.offset), static_cast<int>(b.offset)};
+  for (size_t d = 0; d + 2 < rank; ++d) {
+    const int64_t extent = std::max(a.dims[d], b.dims[d]);
+    std::vector<int> next;
+    for (size_t i = 0; i < t.size(); i += 2) {
+      for (int64_t j = 0; j < extent; ++j) {
+        next.push_back(t[i] + static_cast<int>(a.dims[d] == 1 ? 0 : j * a.strides[d]));
+        next.push_back(t[i + 1] + static_cast<int>(b.dims[d] == 1 ? 0 : j * b.strides[d]));
+      }
+    }
+    t = std::move(next);
+  }
+  const auto batch = static_cast<int64_t>(t.size() / 2);
+  const int at = l.table(std::move(t));
+  const int shift = bias.empty() ? b.storage : l.weights(bias);
+  Launch& launch = l.launch("mnn_matmul", batch * ((m + 3) / 4) * ((n + 3) / 4));
+  launch.buffers = {a.storage, b.storage, at, shift, e.residual_or(shift), y.storage};
+  for (const int64_t v : {batch, m, n, k, a.strides[rank - 2], a.strides[rank - 1],
+                          b.strides[rank - 2], b.strides[rank - 1]}) {
+    launch.params.push_back(word(v));
+  }
+  launch.params.push_back(word(alpha));
+  e.add_to(launch);
+  launch.constants.push_back(bias.empty() ? 0 : 1);
+  return launch;
+}
 
 std::span<const OpRow> matrix_rows() { return kRows; }
 

@@ -85,18 +85,9 @@ std::optional<std::string> why_not_softmax(const NodeView& n) {
 Status lower_softmax(Lowering& l, const Node& node) {
   const NodeView n(l.graph(), node);
   MNN_ASSIGN_OR_RETURN(const Array x, l.dense(node.inputs[0]));
-  const size_t axis = n.axis("axis", x.rank());
-  const int64_t inner = product(std::span(x.dims).subspan(axis + 1));
-  const int64_t outer = product(std::span(x.dims).first(axis));
-  const Array y = l.allocate(DType::kF32, x.dims);
-  const bool rows = inner == 1 && x.dims[axis] >= kLeastRow;
-  Launch& launch = rows ? l.launch_groups("mnn_softmax_row", outer)
-                        : l.launch("mnn_softmax_column", outer * inner);
-  launch.buffers = {x.storage, y.storage};
-  launch.params = {word(outer), word(x.dims[axis])};
-  if (!rows) launch.params.push_back(word(inner));
-  launch.constants = {node.op == "LogSoftmax" ? 1 : 0};
-  return l.finish(node, y);
+  return l.finish(node,
+                  add_softmax(l, x, n.axis("axis", x.rank()),
+                              node.op == "LogSoftmax" ? SoftmaxForm::kLog : SoftmaxForm::kPlain));
 }
 
 std::optional<std::string> why_not_norm(const NodeView& n) {
@@ -170,6 +161,20 @@ constexpr OpRow kRows[] = {
 };
 
 }  // namespace
+
+Array add_softmax(Lowering& l, const Array& x, size_t axis, SoftmaxForm form) {
+  const int64_t inner = product(std::span(x.dims).subspan(axis + 1));
+  const int64_t outer = product(std::span(x.dims).first(axis));
+  const Array y = l.allocate(DType::kF32, x.dims);
+  const bool rows = inner == 1 && x.dims[axis] >= kLeastRow;
+  Launch& launch = rows ? l.launch_groups("mnn_softmax_row", outer)
+                        : l.launch("mnn_softmax_column", outer * inner);
+  launch.buffers = {x.storage, y.storage};
+  launch.params = {word(outer), word(x.dims[axis])};
+  if (!rows) launch.params.push_back(word(inner));
+  launch.constants = {static_cast<int>(form)};
+  return y;
+}
 
 std::span<const OpRow> row_rows() { return kRows; }
 

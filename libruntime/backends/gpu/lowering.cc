@@ -19,8 +19,8 @@ int64_t words_of(const Array& a) { return a.elements() * words_per(a.dtype); }
 const OpRow* find_row(std::string_view op) {
   static const std::map<std::string_view, const OpRow*> rows = [] {
     std::map<std::string_view, const OpRow*> all;
-    for (const auto family :
-         {move_rows(), matrix_rows(), conv_rows(), row_rows(), gather_rows(), recurrent_rows()}) {
+    for (const auto family : {move_rows(), matrix_rows(), conv_rows(), row_rows(), gather_rows(),
+                              recurrent_rows(), attention_rows(), cast_rows()}) {
       for (const OpRow& row : family) all.emplace(row.op, &row);
     }
     return all;
@@ -115,12 +115,11 @@ Array Lowering::allocate(DType dtype, const Dims& dims) {
 Result<Array> Lowering::array(ValueId v) {
   auto& forms = arrays_[v];
   if (!forms.empty()) return forms[0];
-  const Tensor* t = constant(v);
-  if (t == nullptr) return unread_.ok() ? internal_error("a value nobody made") : unread_;
-  const DType type = t->dtype();
+  if (graph_.value(v).kind != ValueKind::kConstant) return internal_error("a value nobody made");
+  const DType type = dtype(v);
   Array a;
   a.dtype = type;
-  a.dims = t->dims();
+  a.dims = dims(v);
   a.strides = dense_strides(a.dims, row_major(a.rank()));
   a.storage = weights(v, "words", words_of(a), [type](const Tensor& real, uint32_t* words) {
     if (type != DType::kBool) {

@@ -34,6 +34,8 @@ std::span<const OpRow> conv_rows();
 std::span<const OpRow> row_rows();
 std::span<const OpRow> gather_rows();
 std::span<const OpRow> recurrent_rows();
+std::span<const OpRow> attention_rows();
+std::span<const OpRow> cast_rows();
 // Whether the node runs as an expression on a device.
 bool is_device_expression(const Graph& graph, const Node& node);
 
@@ -77,13 +79,13 @@ class Lowering {
   void copy(const Array& from, const Array& to);
 
   Status lower_expression(const Node& node);
+  // An expression over values and the array `so_far`, into a new array of these dims.
+  Result<Array> add_expression(const Expression& e, const Dims& dims, DType result,
+                               const std::optional<Array>& so_far, const Node* node = nullptr);
 
  private:
   Status lower(const Node& node);
   Status add_parts(const Node& node, ExpressionList list, std::optional<Array> so_far, Array& y);
-  Result<Array> add_expression(const Expression& e, const Dims& dims, DType result,
-                               const std::optional<Array>& so_far, const Node* node);
-  std::optional<Grid> unmet_grid(const Node& node, const Array& y) const;
   void describe(const std::vector<const Node*>& nodes, StepInfo& info) const;
   Status store_outputs();
   Array in_storage(DType dtype, const Dims& dims, Storage storage);
@@ -101,6 +103,11 @@ class Lowering {
   Status unread_;
   int error_ = -1;
 };
+
+// kMasked: rows of minus infinities give zeros.
+enum class SoftmaxForm : uint8_t { kPlain, kLog, kMasked };
+// Of a dense x, along an axis.
+Array add_softmax(Lowering& l, const Array& x, size_t axis, SoftmaxForm form);
 
 int64_t words_of(const Array& a);
 inline int words_per(DType dtype) { return dtype == DType::kI64 ? 2 : 1; }

@@ -7,6 +7,18 @@ namespace {
 
 using Element = KernelRow::Element;
 
+// JOINED(a, b) of what every item of the group has in v comes to s[0].
+constexpr const char* kTree = R"(
+#define TREE(JOINED) \
+  s[LANE] = v; \
+  BARRIER; \
+  for (int step = 32; step > 0; step = step / 2) { \
+    if (LANE < step) s[LANE] = JOINED(s[LANE], s[LANE + step]); \
+    BARRIER; \
+  }
+#define PLUS(a, b) ((a) + (b))
+)";
+
 // KIND 0 sum, 1 greatest, 2 least, 3 sum of squares, 4 sum of sizes; then divided by `count`, and
 // AFTER 1 the root, 2 the logarithm.
 constexpr const char* kReduce = R"(
@@ -24,18 +36,13 @@ KernelRow reduce_row() {
   row.params = {{"rows"}, {"n"}, {"count", true}};
   row.constants = {"KIND", "AFTER"};
   row.shared = {{"s", Element::kFloat, kGroup}};
-  row.functions = math_functions() + kReduce;
+  row.functions = math_functions() + kTree + kReduce;
   row.body = R"(
   int r = GROUP;
   if (r >= rows) return;
   float v = NOTHING;
   for (int i = LANE; i < n; i += 64) v = JOIN(v, FIRST(x[r * n + i]));
-  s[LANE] = v;
-  BARRIER;
-  for (int step = 32; step > 0; step = step / 2) {
-    if (LANE < step) s[LANE] = JOIN(s[LANE], s[LANE + step]);
-    BARRIER;
-  }
+  TREE(JOIN)
   if (LANE == 0) y[r] = LAST(s[0]);
 )";
   return row;
@@ -59,39 +66,34 @@ KernelRow reduce_column() {
   return row;
 }
 
+// FORM 0 softmax, 1 its logarithm, 2 softmax where a row of minus infinities gives zeros.
+constexpr const char* kSoftmax = R"(
+#define NEVER(most) (FORM == 2 && AS_INT(most) == -8388608)
+)";
+
 KernelRow softmax_row() {
   KernelRow row;
   row.name = "mnn_softmax_row";
   row.buffers = {{"x", Element::kFloat}, {"y", Element::kFloat, true}};
   row.params = {{"rows"}, {"n"}};
-  row.constants = {"LOG"};
+  row.constants = {"FORM"};
   row.shared = {{"s", Element::kFloat, kGroup}};
-  row.functions = math_functions();
+  row.functions = math_functions() + kTree + kSoftmax;
   row.body = R"(
   int r = GROUP;
   if (r >= rows) return;
   float v = AS_FLOAT(-8388608);
   for (int i = LANE; i < n; i += 64) v = greater_of(v, x[r * n + i]);
-  s[LANE] = v;
-  BARRIER;
-  for (int step = 32; step > 0; step = step / 2) {
-    if (LANE < step) s[LANE] = greater_of(s[LANE], s[LANE + step]);
-    BARRIER;
-  }
+  TREE(greater_of)
   float most = s[0];
   BARRIER;
   v = 0.0f;
   for (int i = LANE; i < n; i += 64) v = v + exp_of(x[r * n + i] - most);
-  s[LANE] = v;
-  BARRIER;
-  for (int step = 32; step > 0; step = step / 2) {
-    if (LANE < step) s[LANE] = s[LANE] + s[LANE + step];
-    BARRIER;
-  }
-  float sum = LOG != 0 ? log_of(s[0]) : s[0];
+  TREE(PLUS)
+  float sum = FORM == 1 ? log_of(s[0]) : s[0];
   for (int i = LANE; i < n; i += 64) {
     float d = x[r * n + i] - most;
-    y[r * n + i] = LOG != 0 ? d - sum : exp_of(d) / sum;
+    y[r * n + i] = FORM == 1 ? d - sum : NEVER(most) ? 0.0f : exp_of(d) / sum;
   }
 )";
   return row;
@@ -103,8 +105,8 @@ KernelRow softmax_column() {
   row.name = "mnn_softmax_column";
   row.buffers = {{"x", Element::kFloat}, {"y", Element::kFloat, true}};
   row.params = {{"outer"}, {"n"}, {"inner"}};
-  row.constants = {"LOG"};
-  row.functions = math_functions();
+  row.constants = {"FORM"};
+  row.functions = math_functions() + kSoftmax;
   row.body = R"(
   if (ITEM >= outer * inner) return;
   int from = ITEM / inner * n * inner + ITEM % inner;
@@ -112,10 +114,10 @@ KernelRow softmax_column() {
   for (int i = 0; i < n; i++) most = greater_of(most, x[from + i * inner]);
   float sum = 0.0f;
   for (int i = 0; i < n; i++) sum = sum + exp_of(x[from + i * inner] - most);
-  if (LOG != 0) sum = log_of(sum);
+  if (FORM == 1) sum = log_of(sum);
   for (int i = 0; i < n; i++) {
     float d = x[from + i * inner] - most;
-    y[from + i * inner] = LOG != 0 ? d - sum : exp_of(d) / sum;
+    y[from + i * inner] = FORM == 1 ? d - sum : NEVER(most) ? 0.0f : exp_of(d) / sum;
   }
 )";
   return row;
@@ -133,6 +135,7 @@ KernelRow norm_row() {
   row.params = {{"rows"}, {"n"}, {"groups"}, {"channels"}, {"space"}, {"epsilon", true}};
   row.constants = {"RMS", "GAIN", "BIAS"};
   row.shared = {{"s", Element::kFloat, kGroup}};
+  row.functions = kTree;
   row.body = R"(
   int r = GROUP;
   if (r >= rows) return;
@@ -140,12 +143,7 @@ KernelRow norm_row() {
   float v = 0.0f;
   if (RMS == 0) {
     for (int i = LANE; i < n; i += 64) v = v + x[r * n + i];
-    s[LANE] = v;
-    BARRIER;
-    for (int step = 32; step > 0; step = step / 2) {
-      if (LANE < step) s[LANE] = s[LANE] + s[LANE + step];
-      BARRIER;
-    }
+    TREE(PLUS)
     mean = s[0] / float(n);
     BARRIER;
   }
@@ -154,12 +152,7 @@ KernelRow norm_row() {
     float d = x[r * n + i] - mean;
     v = v + d * d;
   }
-  s[LANE] = v;
-  BARRIER;
-  for (int step = 32; step > 0; step = step / 2) {
-    if (LANE < step) s[LANE] = s[LANE] + s[LANE + step];
-    BARRIER;
-  }
+  TREE(PLUS)
   float scale = 1.0f / sqrt(s[0] / float(n) + epsilon);
   for (int i = LANE; i < n; i += 64) {
     int e = r % groups * channels + i / space;

@@ -3,7 +3,6 @@
 #include <dlfcn.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdlib>
 
 #include "libruntime/compile/blob_cache.h"
@@ -24,25 +23,25 @@ std::string code_name(Int code) {
 }
 
 // The library stays loaded: drivers do not like to be unloaded.
-Result<const Functions*> load_library() {
+Result<Functions> load_library() {
   const char* given = std::getenv("MNN_OPENCL_LIBRARY");
   const std::string name = given != nullptr ? given : "libOpenCL.so.1";
   void* const library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     return unsupported("no OpenCL library: " + std::string(dlerror()));
   }
-  auto functions = std::make_unique<Functions>();
+  Functions functions;
   const char* missing = nullptr;
-#define MNN_OPENCL_LOAD(symbol, result, parameters)                                         \
-  functions->symbol = reinterpret_cast<result(*) parameters>(dlsym(library, "cl" #symbol)); \
-  if (functions->symbol == nullptr) missing = "cl" #symbol;
+#define MNN_OPENCL_LOAD(symbol, result, parameters)                                        \
+  functions.symbol = reinterpret_cast<result(*) parameters>(dlsym(library, "cl" #symbol)); \
+  if (functions.symbol == nullptr) missing = "cl" #symbol;
   MNN_OPENCL_FUNCTIONS(MNN_OPENCL_LOAD)
 #undef MNN_OPENCL_LOAD
   if (missing != nullptr) {
     dlclose(library);
     return unsupported(name + " has no function " + missing);
   }
-  return functions.release();
+  return functions;
 }
 
 std::string text_info(const Functions& cl, DeviceId device, Uint what) {
@@ -94,26 +93,6 @@ Result<std::vector<Found>> find_devices(const Functions& cl) {
     }
   }
   return found;
-}
-
-Result<Found> choose(const std::vector<Found>& devices, const std::string& wanted) {
-  if (devices.empty()) return unsupported("no OpenCL device that compiles kernels");
-  if (wanted.empty()) {
-    const auto gpu = std::find_if(devices.begin(), devices.end(),
-                                  [](const Found& d) { return (d.type & kDeviceTypeGpu) != 0; });
-    return gpu != devices.end() ? *gpu : devices[0];
-  }
-  size_t number = 0;
-  const auto [end, error] = std::from_chars(wanted.data(), wanted.data() + wanted.size(), number);
-  if (error == std::errc() && end == wanted.data() + wanted.size() && number < devices.size()) {
-    return devices[number];
-  }
-  std::string names;
-  for (const Found& d : devices) {
-    if (d.name.find(wanted) != std::string::npos) return d;
-    names += (names.empty() ? "" : ", ") + d.name;
-  }
-  return unsupported("no OpenCL device '" + wanted + "', found " + names);
 }
 
 class OpenClApi : public gpu::Api {
@@ -228,10 +207,12 @@ std::string Context::binary_of(ProgramId program) {
 }
 
 Result<std::unique_ptr<gpu::Api>> open_api(const std::string& device) {
-  MNN_ASSIGN_OR_RETURN(const Functions* const functions, load_library());
-  const Functions& cl = *functions;
+  MNN_ASSIGN_OR_RETURN(const Functions cl, load_library());
   MNN_ASSIGN_OR_RETURN(const std::vector<Found> devices, find_devices(cl));
-  MNN_ASSIGN_OR_RETURN(const Found found, choose(devices, device));
+  std::vector<gpu::DeviceChoice> choices;
+  for (const Found& d : devices) choices.push_back({d.name, (d.type & kDeviceTypeGpu) != 0});
+  MNN_ASSIGN_OR_RETURN(const size_t chosen, gpu::choose_device("OpenCL", choices, device));
+  const Found& found = devices[chosen];
   if (number_info<size_t>(cl, found.id, kDeviceMaxWorkGroupSize, 0) < gpu::kGroup) {
     return unsupported("OpenCL device " + found.name + " has work groups of fewer than " +
                        std::to_string(gpu::kGroup) + " items");

@@ -3,7 +3,6 @@
 #include <dlfcn.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdlib>
 #include <cstring>
 
@@ -94,25 +93,6 @@ Result<std::vector<Found>> find_devices(const Functions& vk, VkInstance instance
     return unsupported("no Vulkan device" + (refused.empty() ? "" : " (" + refused + ")"));
   }
   return found;
-}
-
-Result<Found> choose(const std::vector<Found>& devices, const std::string& wanted) {
-  if (wanted.empty()) {
-    const auto gpu =
-        std::find_if(devices.begin(), devices.end(), [](const Found& d) { return d.is_gpu(); });
-    return gpu != devices.end() ? *gpu : devices[0];
-  }
-  size_t number = 0;
-  const auto [end, error] = std::from_chars(wanted.data(), wanted.data() + wanted.size(), number);
-  if (error == std::errc() && end == wanted.data() + wanted.size() && number < devices.size()) {
-    return devices[number];
-  }
-  std::string names;
-  for (const Found& d : devices) {
-    if (std::string_view(d.properties.deviceName).find(wanted) != std::string_view::npos) return d;
-    names += std::string(names.empty() ? "" : ", ") + d.properties.deviceName;
-  }
-  return unsupported("no Vulkan device '" + wanted + "', found " + names);
 }
 
 class VulkanApi : public gpu::Api {
@@ -364,8 +344,10 @@ Result<std::unique_ptr<gpu::Api>> open_api(const Settings& settings) {
   }
   auto context = std::make_shared<Context>(vk, instance);
   MNN_ASSIGN_OR_RETURN(const std::vector<Found> devices, find_devices(vk, instance));
-  MNN_ASSIGN_OR_RETURN(const Found found, choose(devices, settings.device));
-  MNN_RETURN_IF_ERROR(context->open(found.id, found.family, settings.staging));
+  std::vector<gpu::DeviceChoice> choices;
+  for (const Found& d : devices) choices.push_back({d.properties.deviceName, d.is_gpu()});
+  MNN_ASSIGN_OR_RETURN(const size_t chosen, gpu::choose_device("Vulkan", choices, settings.device));
+  MNN_RETURN_IF_ERROR(context->open(devices[chosen].id, devices[chosen].family, settings.staging));
   return std::unique_ptr<gpu::Api>(std::make_unique<VulkanApi>(std::move(context)));
 }
 
