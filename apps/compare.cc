@@ -5,6 +5,8 @@
 #include "apps/common/flags.h"
 #include "apps/common/image_flags.h"
 #include "apps/common/project_flags.h"
+#include "apps/flows/bisect.h"
+#include "apps/flows/check.h"
 #include "apps/flows/compare_report.h"
 #include "apps/flows/samples.h"
 #include "apps/flows/tensors.h"
@@ -27,7 +29,7 @@ struct Options {
   std::string project;
   ImageFlags images;
   ImageOptions base_images;  // the project's
-  bool random = false;
+  bool random = false, bisect = false;
   CompareOptions compare;
   size_t max_layers = 25, worst_samples = 5;
 };
@@ -131,8 +133,16 @@ Status compare(Options& o) {
       return write_tensor(dir + "/" + stem, t, stem, false).status();
     };
   }
-  MNN_ASSIGN_OR_RETURN(const Comparison c,
+  MNN_ASSIGN_OR_RETURN(o.compare.engine, open_engine(o.compare.threads, o.compare.isa));
+  MNN_ASSIGN_OR_RETURN(Comparison c,
                        compare_models(ref.model.graph, test.model.graph, inputs, o.compare));
+  if (o.bisect) {
+    o.compare.progress = [&](int64_t done, int64_t total) {
+      progress.update("bisecting", done, total);
+    };
+    MNN_ASSIGN_OR_RETURN(c.bisection,
+                         bisect_models(ref.model.graph, test.model.graph, inputs, o.compare, c));
+  }
   const CompareTitle title = {
       o.ref, o.test,
       o.inputs.empty() ? "random inputs of seed " + std::to_string(o.seed) : o.inputs};
@@ -145,7 +155,8 @@ Status compare(Options& o) {
   if (o.common.json) {
     std::cout << compare_json(c, o.compare.gate, title);
   } else if (is_quiet()) {
-    print_text(verdict_text(c, o.compare.gate));
+    print_text(verdict_text(c, o.compare.gate) +
+               (c.bisection ? bisect_line(c) + "\n" : std::string()));
   } else {
     std::cout << compare_text(c, o.compare.gate, title, o.max_layers, o.worst_samples,
                               terminal_width());
@@ -185,6 +196,11 @@ int main(int argc, char** argv) {
       ->type_name("DB")
       ->check(real_number(-1000, 1000));
   app.add_flag("--outputs-only", o.compare.outputs_only, "Compare the outputs, no layers");
+  app.add_flag(
+         "--bisect", o.bisect,
+         "Find the first layer that explains the loss at the outputs: TEST goes on with REF's "
+         "values from cuts between the layers")
+      ->excludes("--outputs-only");
   add_report_flag(app, flags, o.reports,
                   "Write the report: .json, .html or .xml (JUnit). Repeatable");
   flags.reads(app.add_option("--align", o.align,

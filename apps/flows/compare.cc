@@ -5,10 +5,8 @@
 #include <unordered_set>
 
 #include "apps/flows/check.h"
+#include "apps/flows/compare_pairs.h"
 #include "apps/flows/diff_match.h"
-#include "libruntime/core/bind_shapes.h"
-#include "libruntime/core/op.h"
-#include "libruntime/core/slices.h"
 #include "libruntime/core/task_metrics.h"
 #include "libruntime/report/format.h"
 
@@ -28,31 +26,6 @@ struct Pair {
   bool each = false;                   // keeps the errors of each sample
   std::vector<ErrorSums> of_sample = {};
 };
-
-// [N, C, …] with C moved to the end, or back.
-Result<Tensor> move_channels(const Tensor& t, bool to_end) {
-  std::vector<int64_t> dims = t.dims();
-  const int64_t channels = to_end ? dims[1] : dims.back();
-  const int64_t inner = t.elements() / std::max<int64_t>(1, dims[0] * channels);
-  if (to_end) {
-    std::rotate(dims.begin() + 1, dims.begin() + 2, dims.end());
-  } else {
-    std::rotate(dims.begin() + 1, dims.end() - 1, dims.end());
-  }
-  MNN_ASSIGN_OR_RETURN(const std::vector<double> from, t.to_doubles());
-  MNN_ASSIGN_OR_RETURN(Tensor out, Tensor::allocate(DType::kF64, dims));
-  double* to = out.data<double>();
-  const int64_t rows = to_end ? channels : inner, columns = to_end ? inner : channels;
-  for (int64_t n = 0; n < dims[0]; ++n) {
-    const int64_t base = n * rows * columns;
-    for (int64_t r = 0; r < rows; ++r) {
-      for (int64_t c = 0; c < columns; ++c) {
-        to[base + c * rows + r] = from[static_cast<size_t>(base + r * columns + c)];
-      }
-    }
-  }
-  return out;
-}
 
 Status add_numbers(Pair& p, const Tensor& ref, const Tensor& test) {
   ErrorSums own;
@@ -74,17 +47,10 @@ void add_sample(Pair& p, const Tensor& ref, const Tensor& test) {
   p.row->type = ref.type_str();
   if (!p.row->problem.empty()) return;
   Tensor aligned = test;
-  if (ref.dims() != test.dims() && ref.rank() == test.rank() && ref.rank() >= 3) {
-    for (const bool to_end : {true, false}) {
-      std::vector<int64_t> dims = test.dims();
-      const auto second = dims.begin() + 1;
-      std::rotate(second, to_end ? second + 1 : dims.end() - 1, dims.end());
-      if (dims != ref.dims()) continue;
-      Result<Tensor> moved = move_channels(test, to_end);
-      if (!moved.ok()) continue;
-      aligned = std::move(moved).value();
+  if (ref.dims() != test.dims()) {
+    if (std::optional<Tensor> moved = with_channels_moved(test, ref.dims())) {
+      aligned = *std::move(moved);
       p.row->moved_channels = true;
-      break;
     }
   }
   if (ref.dims() != aligned.dims()) {
@@ -107,70 +73,6 @@ int64_t estimated_bytes(const Graph& graph, ValueId v) {
   int64_t elements = 1;
   for (const Dim& d : *type.shape) elements *= d.value();
   return 4 * elements;
-}
-
-// Where each input of TEST is among REF's: by name, else by position.
-Result<std::vector<size_t>> map_inputs(const Graph& ref, const Graph& test, bool& by_position) {
-  if (ref.inputs.size() != test.inputs.size()) {
-    return usage_error("REF has " + std::to_string(ref.inputs.size()) + " inputs, TEST " +
-                       std::to_string(test.inputs.size()));
-  }
-  std::unordered_map<std::string, size_t> at;
-  for (size_t i = 0; i < ref.inputs.size(); ++i) at.emplace(ref.value(ref.inputs[i]).name, i);
-  std::vector<size_t> map;
-  for (size_t i = 0; i < test.inputs.size(); ++i) {
-    const auto it = at.find(test.value(test.inputs[i]).name);
-    by_position |= it == at.end();
-    map.push_back(it == at.end() ? i : it->second);
-  }
-  if (by_position) {
-    for (size_t i = 0; i < map.size(); ++i) map[i] = i;
-  }
-  return map;
-}
-
-// Which output of TEST each output of REF is compared with: by name, else by position; -1: none.
-std::vector<int> map_outputs(const Graph& ref, const Graph& test, bool& by_position) {
-  std::unordered_map<std::string, int> at;
-  for (size_t i = 0; i < test.outputs.size(); ++i) {
-    at.emplace(test.value(test.outputs[i]).name, static_cast<int>(i));
-  }
-  std::vector<int> map;
-  bool some = false;
-  for (const ValueId v : ref.outputs) {
-    const auto it = at.find(ref.value(v).name);
-    map.push_back(it == at.end() ? -1 : it->second);
-    some |= it != at.end();
-  }
-  if (!some && ref.outputs.size() == test.outputs.size()) {
-    by_position = true;
-    for (size_t i = 0; i < map.size(); ++i) map[i] = static_cast<int>(i);
-  }
-  return map;
-}
-
-// The value that the readers of `v` get: where all of them quantize it, what they make of that.
-// Quantizers leave out a Relu where the rounding clamps, so that only then a tensor is again what
-// its name says.
-ValueId as_read(const Graph& graph, const Uses& uses, ValueId v) {
-  for (;;) {
-    const auto at = static_cast<size_t>(v);
-    if (uses.output_uses[at] > 0 || uses.consumers[at].empty()) return v;
-    ValueId read = kNoValue;
-    for (const NodeId reader : uses.consumers[at]) {
-      const Node& quantize = graph.node(reader);
-      if (quantize.op != "QuantizeLinear" || quantize.inputs[0] != v ||
-          quantize.outputs[0] == kNoValue) {
-        return v;
-      }
-      for (const NodeId next : uses.consumers[static_cast<size_t>(quantize.outputs[0])]) {
-        if (read == kNoValue && graph.node(next).op == "DequantizeLinear")
-          read = graph.node(next).outputs[0];
-      }
-    }
-    if (read == kNoValue) return v;
-    v = read;
-  }
 }
 
 // Runs both models on every sample, `pairs` exposed, and adds what comes out to their sums.
@@ -221,35 +123,6 @@ Status run_group(const Graph& ref, const Graph& test, const CompareInputs& input
     step();
   }
   return {};
-}
-
-// How the outputs of `ref` are judged, by its outputs on the first samples.
-Result<JudgedSlices> find_slices(const Graph& ref, const CompareInputs& inputs,
-                                 const CompareOptions& options) {
-  std::vector<OutputSlice> by_hand;
-  for (const std::string& text : options.output_slices) {
-    MNN_ASSIGN_OR_RETURN(OutputSlice slice, parse_slice(ref, text));
-    by_hand.push_back(std::move(slice));
-  }
-  auto session = open_session(ref, options.engine, options.ref_backend);
-  if (!session.ok()) return session.status().context(options.ref_name);
-  std::vector<std::vector<Tensor>> reference;
-  Graph bound = ref;
-  for (size_t s = 0; s < std::min(inputs.count, kSliceSamples); ++s) {
-    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> given, inputs.load(s));
-    if (s == 0) {
-      std::vector<std::vector<int64_t>> dims;
-      for (const Tensor& t : given) dims.push_back(t.dims());
-      const Status status = bind_inputs(bound, dims);
-      if (!status.ok()) return status.context(options.ref_name);
-      MNN_RETURN_IF_ERROR(infer_types(bound));
-    }
-    (*session)->reset_states();
-    auto outputs = (*session)->run(given);
-    if (!outputs.ok()) return outputs.status().context(options.ref_name);
-    reference.push_back(std::move(outputs).value());
-  }
-  return judged_slices(bound, reference, by_hand);
 }
 
 std::string sample_name(const CompareInputs& inputs, size_t s) {
@@ -364,6 +237,8 @@ Result<Comparison> compare_models(const Graph& ref, const Graph& test, const Com
                   test_value = as_read(test, test_uses, t.value);
     if (ref_value != r.value) out.layers[i].ref_op += ", quantized";
     if (test_value != t.value) out.layers[i].test_op += ", quantized";
+    out.layers[i].ref_value = ref_value;
+    out.layers[i].test_value = test_value;
     pairs.push_back({ref_value, test_value, &out.layers[i], {}, {}});
     stems_of.push_back({t.name, {}, {}, t.value});
   }

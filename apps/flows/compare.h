@@ -57,6 +57,22 @@ struct ComparedTensor {
   AlignedLayers::By by = AlignedLayers::By::kName;  // of layers: what aligned them
   bool slice = false;           // a part of the output before it (see core/slices.h)
   bool moved_channels = false;  // channels first in one model and last in the other
+  ValueId ref_value = kNoValue, test_value = kNoValue;  // of layers
+};
+
+// Where the loss at the outputs of TEST comes from: what bisect_models() found. SNRs are of all
+// outputs together, each slice by its own power.
+struct Bisection {
+  double output_snr_db = 0;  // as TEST runs
+  bool lost = false;         // that is below kNoLossDb
+  std::optional<size_t>
+      layer;           // position in Comparison::layers; none: behind the last that can be fed
+  ErrorMetrics alone;  // of that layer on REF's values
+  double before_snr_db = 0;          // of the outputs with REF's values in all layers before it
+  double up_to_snr_db = 0;           // and in it
+  double repaired_snr_db = 0;        // in it alone
+  std::vector<std::string> between;  // TEST's layers that it, or the output, makes of REF's values
+  size_t layers = 0, runs = 0;       // that can be fed; runs of both models over the samples
 };
 
 struct Comparison {
@@ -64,7 +80,8 @@ struct Comparison {
   std::vector<ComparedTensor> outputs;  // in REF's order, each followed by its slices
   SampleErrors sample_errors;           // at the outputs; exact ones apart, of outputs with numbers
   std::vector<std::pair<std::string, double>> metrics;
-  std::optional<double> eval;  // what --eval printed
+  std::optional<double> eval;          // what --eval printed
+  std::optional<Bisection> bisection;  // of --bisect
   std::vector<Unaligned> unaligned;
   std::vector<std::string> notes;
   size_t samples = 0;

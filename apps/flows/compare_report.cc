@@ -1,5 +1,8 @@
 #include "apps/flows/compare_report.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "apps/flows/junit.h"
 #include "apps/flows/run_facts.h"
 #include "libruntime/core/io/file.h"
@@ -100,6 +103,67 @@ std::string first_bad_line(const Comparison& c, const CompareGate& gate) {
          "): " + failure_of(*bad, naming_gate(gate));
 }
 
+// Of outputs together; a run that failed has none.
+std::string outputs_snr(double snr_db) {
+  if (!std::isfinite(snr_db)) return "FAIL";
+  return snr_db >= kExactSnrDb ? "exact" : format_number(snr_db, 2);
+}
+
+// Layers without a counterpart that the text lists.
+constexpr size_t kMostBetween = 8;
+
+std::string bisect_text(const Comparison& c, size_t width) {
+  const Bisection& b = *c.bisection;
+  std::string out = bisect_line(c) + "\n";
+  Rows rows;
+  if (b.layer) {
+    rows.push_back({"the layer as TEST runs", snr_text(c.layers[*b.layer].metrics)});
+    rows.push_back({"the layer on REF's values", snr_text(b.alone)});
+  }
+  rows.push_back({"outputs as TEST runs", outputs_snr(b.output_snr_db)});
+  if (b.lost) {
+    rows.push_back({b.layer ? "outputs, all layers before it REF's" : "outputs, all layers REF's",
+                    outputs_snr(b.before_snr_db)});
+  }
+  if (b.layer) {
+    rows.push_back({"outputs, it REF's as well", outputs_snr(b.up_to_snr_db)});
+    rows.push_back({"outputs, it alone REF's", outputs_snr(b.repaired_snr_db)});
+  }
+  rows.insert(rows.begin(), {"", "SNR dB"});
+  out += format_table(rows, {.right = {1}, .head = true, .width = width});
+  if (!b.between.empty()) {
+    const size_t listed = std::min(b.between.size(), kMostBetween);
+    out += std::string("between REF's values and ") + (b.layer ? "it" : "the outputs") + ": ";
+    for (size_t i = 0; i < listed; ++i)
+      out += (i > 0 ? ", " : "") + shorten_middle(b.between[i], kNameColumns);
+    if (listed < b.between.size())
+      out += " and " + std::to_string(b.between.size() - listed) + " more";
+    out += "\n";
+  }
+  return out;
+}
+
+Json finite_json(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+
+Json bisect_json(const Comparison& c) {
+  const Bisection& b = *c.bisection;
+  Json out = {{"lost", b.lost}, {"outputs_snr_db", finite_json(b.output_snr_db)}};
+  const ComparedTensor* t = b.layer ? &c.layers[*b.layer] : nullptr;
+  out["layer"] = t ? Json(t->name) : Json();
+  out["ref_layer"] = t ? Json(t->ref_name) : Json();
+  out["test_op"] = t ? Json(t->test_op) : Json();
+  out["ref_op"] = t ? Json(t->ref_op) : Json();
+  out["layer_snr_db"] = t ? finite_json(t->metrics.snr_db) : Json();
+  out["layer_alone_snr_db"] = t ? finite_json(b.alone.snr_db) : Json();
+  out["before_snr_db"] = b.lost ? finite_json(b.before_snr_db) : Json();
+  out["up_to_snr_db"] = t ? finite_json(b.up_to_snr_db) : Json();
+  out["repaired_snr_db"] = t ? finite_json(b.repaired_snr_db) : Json();
+  out["between"] = b.between;
+  out["layers"] = b.layers;
+  out["runs"] = b.runs;
+  return out;
+}
+
 Json tensor_json(const ComparedTensor& t, const CompareGate& gate) {
   Json out = {{"name", t.name}};
   if (!t.test_op.empty()) {
@@ -165,6 +229,7 @@ std::string as_html(const Comparison& c, const CompareGate& gate, const CompareT
   if (gate.min_snr) facts.push_back({"min SNR", format_number(*gate.min_snr, 2) + " dB"});
   if (gate.min_metric) facts.push_back({"min metric", format_number(*gate.min_metric, 4)});
   if (gate.min_eval) facts.push_back({"min eval", format_number(*gate.min_eval, 4)});
+  if (c.bisection) facts.push_back({"bisect", bisect_line(c).substr(bisect_line(c).find(' ') + 1)});
   facts.push_back({"made by", run_facts().tool});
   if (!run_facts().command.empty()) facts.push_back({"command", run_facts().command});
   for (const TaskFigure& f : task_figures(c, gate)) facts.push_back({f.name, f.text()});
@@ -202,6 +267,15 @@ std::string as_junit(const Comparison& c, const CompareGate& gate, const Compare
 }
 
 }  // namespace
+
+std::string bisect_line(const Comparison& c) {
+  const Bisection& b = *c.bisection;
+  if (!b.lost) return "bisect: nothing is lost at the outputs";
+  if (!b.layer) return "bisect: the loss comes in behind the last layer of both models";
+  const ComparedTensor& t = c.layers[*b.layer];
+  return "bisect: first layer that explains the loss: " + t.name +
+         (t.ref_name == t.name ? "" : " = " + t.ref_name) + " (" + ops_of(t) + ")";
+}
 
 std::string compare_text(const Comparison& c, const CompareGate& gate, const CompareTitle& title,
                          size_t max_layers, size_t worst_samples, size_t width) {
@@ -241,7 +315,9 @@ std::string compare_text(const Comparison& c, const CompareGate& gate, const Com
   }
   if (listed > max_layers) out += "  and " + std::to_string(listed - max_layers) + " more\n";
   for (const std::string& note : c.notes) out += "note: " + note + "\n";
-  return wrap_text(out + (c.layers.empty() ? "" : first_bad_line(c, gate) + "\n"), width);
+  if (!c.layers.empty()) out += first_bad_line(c, gate) + "\n";
+  if (c.bisection) out += "\n" + bisect_text(c, width);
+  return wrap_text(out, width);
 }
 
 std::string compare_json(const Comparison& c, const CompareGate& gate, const CompareTitle& title) {
@@ -255,6 +331,7 @@ std::string compare_json(const Comparison& c, const CompareGate& gate, const Com
   out["passed"] = judged.ok();
   out["problem"] = judged.message();
   out["first_bad_layer"] = bad == nullptr ? Json() : Json(bad->name);
+  if (c.bisection) out["bisect"] = bisect_json(c);
   out["min_cosine"] = gate.min_cosine ? Json(*gate.min_cosine) : Json();
   out["min_snr"] = gate.min_snr ? Json(*gate.min_snr) : Json();
   out["outputs"] = Json::array();

@@ -6,26 +6,14 @@
 
 #include "libruntime/core/op.h"
 #include "libruntime/core/text.h"
+#include "tests/apps/two_samples.h"
 #include "tests/text_graph.h"
 
 namespace mnn::flows {
 namespace {
 
-CompareInputs one_input(std::vector<int64_t> dims) {
-  CompareInputs inputs;
-  inputs.count = 2;
-  inputs.load = [dims](size_t sample) -> Result<std::vector<Tensor>> {
-    auto t = Tensor::allocate(DType::kF32, dims);
-    for (int64_t i = 0; i < t->elements(); ++i) {
-      t->data<float>()[i] = static_cast<float>(i % 7) - 2.5f + static_cast<float>(sample);
-    }
-    return std::vector<Tensor>{*t};
-  };
-  return inputs;
-}
-
 Comparison compare(const Graph& ref, const Graph& test, std::vector<int64_t> dims) {
-  Result<Comparison> c = compare_models(ref, test, one_input(std::move(dims)), {});
+  Result<Comparison> c = compare_models(ref, test, two_samples(std::move(dims)), {});
   EXPECT_TRUE(c.ok()) << c.status().message();
   return std::move(c).value();
 }

@@ -328,6 +328,7 @@ int main(int argc, char** argv) {
   small_cnn().write(dir + "/cnn.onnx");
   small_cnn({.batch = "n"}).write(dir + "/dynamic.onnx");
   small_cnn({.depthwise_scale = 0.3f}).write(dir + "/other_weights.onnx");
+  small_cnn({.depthwise_scale = 0.78f}).write(dir + "/scaled.onnx");  // one layer, times 1.3
   small_cnn({.classes = 12}).write(dir + "/more_classes.onnx");
   small_cnn({.nan_weights = true}).write(dir + "/nan_weights.onnx");
   small_cnn({.edited = true}).write(dir + "/edited.onnx");

@@ -52,6 +52,27 @@ TEST(OnnxSubgraph, KnownConditionPutsTheBranchInPlace) {
   EXPECT_EQ(model->graph.value(model->graph.outputs[0]).name, "y");
 }
 
+TEST(OnnxSubgraph, ABranchThatTheShapesDoNotFitIsKept) {
+  ModelBuilder m = if_model();
+  m.init<float>("w", {3, 3}, {1, 2, 3, 4, 5, 6, 7, 8, 9});
+  m.graph().mutable_node(0)->clear_attribute();
+  onnx::GraphProto& wrong = set_graph(*m.graph().mutable_node(0), "then_branch");
+  set_value(*wrong.add_output(), "t", DType::kF32, {2});
+  *wrong.add_node() = make_node("MatMul", {"x", "w"}, {"product"});
+  *wrong.add_node() = make_node("Relu", {"product"}, {"t"});
+  branch(set_graph(*m.graph().mutable_node(0), "else_branch"), "Neg", {"x"});
+  const auto model = m.import();
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  const auto out = m.run({boolean(false), floats({2}, {1, 2})});
+  ASSERT_TRUE(out.ok()) << out.status().message();
+  EXPECT_EQ(*(*out)[0].to_doubles(), (D{-1, -2}));
+  EXPECT_FALSE(m.run({boolean(true), floats({2}, {1, 2})}).ok());
+  // Where neither fits there is nothing to take.
+  onnx::NodeProto* node = m.graph().mutable_node(0);
+  *node->mutable_attribute(1)->mutable_g() = node->attribute(0).g();
+  EXPECT_FALSE(m.import().ok());
+}
+
 TEST(OnnxSubgraph, NestedIfReadsTheOutermostGraph) {
   ModelBuilder m(16);
   m.input("c", {}, DType::kBool).input("x", {2}).output("y").node("If", {"c"}, {"y"});

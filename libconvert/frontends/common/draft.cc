@@ -67,6 +67,24 @@ Status without_node(const Status& status, const Graph& graph, const Node& node) 
   return Status(status.code(), status.message().substr(prefix.size()));
 }
 
+// Infers the node as though nothing were known of the shapes that it reads.
+Status infer_without_shapes(Graph& graph, Node& node) {
+  std::vector<std::pair<ValueId, Type>> given;
+  for (const std::vector<ValueId>* read : {&node.inputs, &node.captures}) {
+    for (const ValueId v : *read) {
+      if (v == kNoValue || graph.constant(v) != nullptr) continue;
+      given.emplace_back(v, graph.value(v).type);
+      graph.value(v).type.shape.reset();
+    }
+  }
+  const Status status = TypeInference(graph).infer(node);
+  // The first of what was saved is what was there: a value may be read twice.
+  for (auto it = given.rbegin(); it != given.rend(); ++it) {
+    graph.value(it->first).type = std::move(it->second);
+  }
+  return status;
+}
+
 }  // namespace
 
 Status append_node(GraphDraft& draft, Node node, int64_t& budget) {
@@ -78,7 +96,9 @@ Status append_node(GraphDraft& draft, Node node, int64_t& budget) {
   while (!node.inputs.empty() && node.inputs.back() == kNoValue) node.inputs.pop_back();
   MNN_RETURN_IF_ERROR(check_node(node, *def));
   const Status inferred = draft.types.infer(node);
-  if (!inferred.ok()) return without_node(inferred, graph, node);
+  const bool may_be_impossible = draft.may_not_run && inferred.code() == Code::kInvalidArgument;
+  if (!inferred.ok() && !(may_be_impossible && infer_without_shapes(graph, node).ok()))
+    return without_node(inferred, graph, node);
   for (const ValueId v : node.outputs) {
     if (v == kNoValue || graph.value(v).type.defined()) continue;
     return invalid("the type of an output of " + node.op + " cannot be told");

@@ -20,10 +20,13 @@ struct GraphDraft {
   explicit GraphDraft(Graph& g) : graph(g), types(g) {}
   Graph& graph;
   TypeInference types;
+  bool may_not_run = false;  // inside a branch of an If
 };
 
 // Checks the node against its operator's row (inputs, outputs, attributes and their types), infers
 // the types of its outputs and appends it. `budget` is the number of nodes that may still be added.
+// Shapes that do not fit are no error in a branch, which they may make impossible: the outputs are
+// of unknown shape, and the inference of the whole graph judges.
 Status append_node(GraphDraft& draft, Node node, int64_t& budget);
 
 // Appends the nodes one source node becomes; all carry its name as their origin. The first error

@@ -180,6 +180,7 @@ Status add_subgraphs(Scope& scope, SourceNode& node, size_t count, int max_depth
   std::vector<std::unique_ptr<Subgraph>> subgraphs;
   for (size_t g = 0; g < count; ++g) {
     subgraphs.push_back(std::make_unique<Subgraph>(scope));
+    subgraphs.back()->draft.may_not_run = scope.draft.may_not_run || node.op == "If";
     MNN_RETURN_IF_ERROR(read(g, subgraphs.back()->scope));
   }
   std::vector<Subgraph*> parts;
