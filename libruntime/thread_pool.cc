@@ -17,7 +17,7 @@
 #endif
 
 namespace mnn {
-namespace {
+namespace thread_pool_detail {
 
 // Measured: a barrier met while spinning costs 70 ns, one through the kernel 16 us; but a busy
 // machine must get its core back soon.
@@ -78,7 +78,9 @@ struct alignas(64) Signal {
   }
 };
 
-}  // namespace
+}  // namespace thread_pool_detail
+
+using namespace thread_pool_detail;
 
 struct ThreadPool::State {
   struct Worker {

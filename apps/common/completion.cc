@@ -7,7 +7,7 @@ namespace mnn::cli {
 namespace {
 
 // Inside single quotes of bash and zsh.
-std::string quoted(const std::string& text) { return replace_all(text, "'", "'\\''"); }
+std::string shell_quoted(const std::string& text) { return replace_all(text, "'", "'\\''"); }
 
 std::string names_of(const std::vector<FlagTable>& commands) {
   std::vector<std::string> names;
@@ -92,7 +92,7 @@ std::string zsh_completion(const std::vector<FlagTable>& commands) {
     for (const char* special : {"\\", "[", "]", ":"}) {
       s = replace_all(s, special, std::string("\\") + special);
     }
-    return quoted(s);
+    return shell_quoted(s);
   };
   const auto action = [](const FlagRow& row) {
     return row.choices.empty() ? std::string("_files") : "(" + join(row.choices, " ") + ")";
@@ -104,7 +104,7 @@ std::string zsh_completion(const std::vector<FlagTable>& commands) {
       "  local -a commands\n"
       "  commands=(\n";
   for (const FlagTable& c : commands) {
-    out += "    '" + quoted(c.command) + ":" + text(first_sentence(c.description)) + "'\n";
+    out += "    '" + shell_quoted(c.command) + ":" + text(first_sentence(c.description)) + "'\n";
   }
   out +=
       "  )\n"

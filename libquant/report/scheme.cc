@@ -11,8 +11,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kFormat = "mnn-quant-scheme";
-constexpr int kVersion = 1;
+constexpr const char* kSchemeFormat = "mnn-quant-scheme";
+constexpr int kSchemeVersion = 1;
 
 // Names that tell all apart: "#2", "#3" … behind those that were there before.
 class UniqueNames {
@@ -146,12 +146,13 @@ Result<Json> parse(const std::string& text) {
   MNN_RETURN_IF_ERROR(top.check_keys(
       {"format", "version", "scheme", "recipe", "calibration", "smoothing", "tensors", "layers"}));
   MNN_ASSIGN_OR_RETURN(const std::string format, top.text("format"));
-  if (format != kFormat)
-    return top.fail("format", "expected '" + std::string(kFormat) + "', found '" + format + "'");
+  if (format != kSchemeFormat)
+    return top.fail("format",
+                    "expected '" + std::string(kSchemeFormat) + "', found '" + format + "'");
   MNN_ASSIGN_OR_RETURN(const int64_t version, top.integer("version"));
-  if (version != kVersion) {
-    return top.fail("version",
-                    "expected " + std::to_string(kVersion) + ", found " + std::to_string(version));
+  if (version != kSchemeVersion) {
+    return top.fail("version", "expected " + std::to_string(kSchemeVersion) + ", found " +
+                                   std::to_string(version));
   }
   MNN_ASSIGN_OR_RETURN(const std::string scheme, top.text("scheme"));
   if (scheme != "int8") return top.fail("scheme", "expected 'int8', found '" + scheme + "'");
@@ -418,8 +419,8 @@ std::string scheme_json(const Graph& graph, const Solution& s, const std::string
   const std::vector<std::string> layers = layer_names(graph), values = value_names(graph);
   auto value_name = [&](ValueId v) { return values[static_cast<size_t>(v)]; };
   Json out;
-  out["format"] = kFormat;
-  out["version"] = kVersion;
+  out["format"] = kSchemeFormat;
+  out["version"] = kSchemeVersion;
   out["scheme"] = scheme;
   out["recipe"] = s.recipe;
   out["calibration"] = Json::parse(calibration);

@@ -11,7 +11,7 @@ namespace {
 
 constexpr double kQuantile = 0.999;
 constexpr double kAlphas[] = {0.5, 0.7, 1.0};
-constexpr double kLeastGainDb = 0.5;
+constexpr double kLeastSmoothingGainDb = 0.5;
 // A factor this far from the mean helps no more and may cost precision elsewhere.
 constexpr double kMostFactor = 1e4;
 
@@ -159,9 +159,9 @@ Result<Tensor> divided(const Tensor& t, const ChannelValue& value,
   return out;
 }
 
-class Searcher {
+class SmoothingSearcher {
  public:
-  explicit Searcher(const SmoothingSearch& s) : s_(s) {}
+  explicit SmoothingSearcher(const SmoothingSearch& s) : s_(s) {}
 
   Result<std::vector<Smoothing>> run() {
     std::vector<size_t> wanted;
@@ -262,7 +262,7 @@ class Searcher {
     best.value = value.value;
     const std::vector<float> none(static_cast<size_t>(value.channels), 1.0f);
     MNN_ASSIGN_OR_RETURN(const double without, noise(at, x, none));
-    double least = without * std::pow(10.0, -kLeastGainDb / 10);
+    double least = without * std::pow(10.0, -kLeastSmoothingGainDb / 10);
     for (const double alpha : kAlphas) {
       const std::vector<float> divisors = divisors_of(xmax, wmax, alpha);
       if (divisors.empty()) continue;
@@ -323,7 +323,7 @@ void apply_smoothing(Graph& graph, const QuantPlan& plan, const ChannelValue& va
 }
 
 Result<std::vector<Smoothing>> search_smoothing(const SmoothingSearch& search) {
-  return Searcher(search).run();
+  return SmoothingSearcher(search).run();
 }
 
 }  // namespace mnn

@@ -7,7 +7,7 @@ namespace mnn {
 namespace {
 
 constexpr int kMaxParseDepth = 16;
-constexpr size_t kMaxText = 1024;  // str() never gives as much
+constexpr size_t kMaxParsedText = 1024;  // str() never gives as much
 
 // expression := product (('+' | '-') product)*; product := ['-'] factor ('*' factor)*;
 // factor := number | symbol | "floor((" expression ")/(" expression "))" |
@@ -17,7 +17,7 @@ class DimParser {
   explicit DimParser(std::string_view text) : text_(text) {}
 
   Result<Dim> parse() {
-    if (text_.size() > kMaxText) return fail();
+    if (text_.size() > kMaxParsedText) return fail();
     skip();
     if (text_.substr(pos_) == "?") return Dim::unknown();
     MNN_ASSIGN_OR_RETURN(const Dim d, expression());

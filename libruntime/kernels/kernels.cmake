@@ -24,6 +24,8 @@ function(mnn_add_isa name bytes)
   # -Wno-psabi: vectors are passed to inlined functions only.
   target_compile_options(mnn_kernels_${name} PRIVATE ${MNN_KERNEL_OPTIMIZATION} -fno-exceptions -fno-rtti -Wno-psabi
     ${ARG_UNPARSED_ARGUMENTS})
+  # One body for every width, under the same names: nothing to share in a unity build.
+  set_target_properties(mnn_kernels_${name} PROPERTIES UNITY_BUILD OFF)
   target_compile_definitions(mnn_kernels_${name} PRIVATE MNN_ISA=${name} MNN_VECTOR_BYTES=${bytes})
   if(ARG_BASE)
     target_compile_definitions(mnn_kernels_${name} PRIVATE MNN_ISA_BASE=${ARG_BASE})
@@ -54,4 +56,5 @@ endforeach()
 file(GLOB MNN_KERNEL_HOST_SOURCES CONFIGURE_DEPENDS ${MNN_KERNEL_DIR}/*.cc)
 add_library(mnn_kernels_host OBJECT ${MNN_KERNEL_HOST_SOURCES})
 target_link_libraries(mnn_kernels_host PRIVATE mnn_options)
+set_target_properties(mnn_kernels_host PROPERTIES UNITY_BUILD OFF)
 list(APPEND MNN_KERNEL_OBJECTS $<TARGET_OBJECTS:mnn_kernels_host>)

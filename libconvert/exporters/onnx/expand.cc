@@ -8,10 +8,6 @@ namespace {
 
 AttributeReader read(const Node& node) { return {node, *find_op(node.op)}; }
 
-bool has(const Node& node, size_t i) {
-  return i < node.inputs.size() && node.inputs[i] != kNoValue;
-}
-
 ValueId cast(Builder& b, ValueId x, DType to) {
   return b.op("Cast", {x}, {{"to", static_cast<int64_t>(to)}});
 }

@@ -10,10 +10,6 @@ namespace {
 
 enum : size_t { kQ, kK, kV, kMask, kPastKey, kPastValue, kLengths };
 
-bool has(const Node& node, size_t i) {
-  return i < node.inputs.size() && node.inputs[i] != kNoValue;
-}
-
 bool wants(const Node& node, size_t i) {
   return i < node.outputs.size() && node.outputs[i] != kNoValue;
 }

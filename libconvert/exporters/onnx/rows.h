@@ -37,6 +37,11 @@ struct NodeForm {
   void drop_input(size_t i);
 };
 
+// Whether the node has an input i.
+inline bool has(const Node& node, size_t i) {
+  return i < node.inputs.size() && node.inputs[i] != kNoValue;
+}
+
 struct ExportRow {
   std::string_view op;
   int same_since;  // from this opset on the operator has the IR's form

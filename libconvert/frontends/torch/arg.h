@@ -34,6 +34,10 @@ struct TensorArg {
   bool quantized() const { return grid.scale != kNoValue; }
   bool operator==(const TensorArg&) const = default;
 };
+// A constant of complex numbers as a TensorArg has it: real and imaginary part in a last dim, in
+// the memory of `tensor`.
+Tensor real_pairs(const Tensor& tensor);
+
 // A number that is known (`id` is kNoValue), or a 0-d value of the graph that holds it: i64 for an
 // int, f32 for a float, bool for a bool.
 template <typename T>

@@ -5,16 +5,6 @@
 namespace mnn::torch {
 namespace {
 
-// The constant as our types have it: complex numbers get a last dim of two.
-Tensor real_pairs(const Tensor& tensor) {
-  std::vector<int64_t> dims = tensor.dims();
-  dims.push_back(2);
-  const DType part = tensor.dtype() == DType::kC64 ? DType::kF32 : DType::kF64;
-  auto owner = std::make_shared<Tensor>(tensor);
-  std::byte* bytes = owner->raw();
-  return Tensor::wrap(part, std::move(dims), bytes, owner);
-}
-
 bool is_complex(DType dtype) { return dtype == DType::kC64 || dtype == DType::kC128; }
 
 std::string name_of(const Json* spec) {

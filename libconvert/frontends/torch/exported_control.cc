@@ -7,7 +7,7 @@
 namespace mnn::torch {
 namespace {
 
-constexpr int kMaxDepth = 64;
+constexpr int kMaxGraphDepth = 64;
 
 // Lists among arguments give their items.
 void flatten(const Arg& arg, std::vector<Arg>& out) {
@@ -99,7 +99,7 @@ Result<std::vector<Arg>> ExportedImporter::inline_graph(const Json& graph,
                                                         const std::vector<Arg>& args,
                                                         frontend::GraphDraft& draft,
                                                         const Environment& around) {
-  if (around.depth >= kMaxDepth) return limit_exceeded("graphs are nested more than 64 deep");
+  if (around.depth >= kMaxGraphDepth) return limit_exceeded("graphs are nested more than 64 deep");
   Environment env(draft, budget_);
   env.depth = around.depth + 1;
   env.module_path = around.module_path;

@@ -12,14 +12,6 @@ std::string joined(const std::string& path, const std::string& name) {
   return path.empty() ? name : path + "." + name;
 }
 
-// A complex tensor as the table has it: real and imaginary parts in a last dim.
-Tensor real_pairs(const Tensor& complex) {
-  const auto owner = std::make_shared<Tensor>(complex);
-  std::vector<int64_t> dims = complex.dims();
-  dims.push_back(2);
-  return Tensor::wrap(DType::kF32, std::move(dims), owner->raw(), owner);
-}
-
 }  // namespace
 
 std::string kind_of(const ScriptValue& value) {

@@ -70,7 +70,7 @@ void same_on_floats(Call& c) {
   give_on_grid(c, call_float(c, op, std::move(args)), grid);
 }
 
-void batch_norm(Call& c) {
+void packed_batch_norm(Call& c) {
   const std::optional<Grid> grid = result_grid(c);
   const ValueId y =
       call_float(c, "aten::batch_norm",
@@ -79,7 +79,7 @@ void batch_norm(Call& c) {
   give_on_grid(c, y, grid);
 }
 
-void instance_norm(Call& c) {
+void packed_instance_norm(Call& c) {
   const std::optional<Grid> grid = result_grid(c);
   const ValueId y =
       call_float(c, "aten::instance_norm",
@@ -312,28 +312,28 @@ std::vector<RowText> packed_rows() {
        "MatMul, QuantizeLinear, DequantizeLinear", same_on_floats},
       {"quantized::batch_norm(Tensor qx, Tensor? weight, Tensor? bias, Tensor mean, Tensor "
        "var, float eps, float output_scale, int output_zero_point) -> Tensor",
-       "BatchNormalization, QuantizeLinear, DequantizeLinear", batch_norm},
+       "BatchNormalization, QuantizeLinear, DequantizeLinear", packed_batch_norm},
       {"quantized::batch_norm_relu(Tensor qx, Tensor? weight, Tensor? bias, Tensor mean, "
        "Tensor var, float eps, float output_scale, int output_zero_point) -> Tensor",
-       "BatchNormalization, QuantizeLinear, DequantizeLinear", batch_norm},
+       "BatchNormalization, QuantizeLinear, DequantizeLinear", packed_batch_norm},
       {"quantized::batch_norm1d(Tensor qx, Tensor? weight, Tensor? bias, Tensor mean, Tensor "
        "var, float eps, float output_scale, int output_zero_point) -> Tensor",
-       "BatchNormalization, QuantizeLinear, DequantizeLinear", batch_norm},
+       "BatchNormalization, QuantizeLinear, DequantizeLinear", packed_batch_norm},
       {"quantized::batch_norm1d_relu(Tensor qx, Tensor? weight, Tensor? bias, Tensor mean, "
        "Tensor var, float eps, float output_scale, int output_zero_point) -> Tensor",
-       "BatchNormalization, QuantizeLinear, DequantizeLinear", batch_norm},
+       "BatchNormalization, QuantizeLinear, DequantizeLinear", packed_batch_norm},
       {"quantized::batch_norm2d(Tensor qx, Tensor? weight, Tensor? bias, Tensor mean, Tensor "
        "var, float eps, float output_scale, int output_zero_point) -> Tensor",
-       "BatchNormalization, QuantizeLinear, DequantizeLinear", batch_norm},
+       "BatchNormalization, QuantizeLinear, DequantizeLinear", packed_batch_norm},
       {"quantized::batch_norm2d_relu(Tensor qx, Tensor? weight, Tensor? bias, Tensor mean, "
        "Tensor var, float eps, float output_scale, int output_zero_point) -> Tensor",
-       "BatchNormalization, QuantizeLinear, DequantizeLinear", batch_norm},
+       "BatchNormalization, QuantizeLinear, DequantizeLinear", packed_batch_norm},
       {"quantized::batch_norm3d(Tensor qx, Tensor? weight, Tensor? bias, Tensor mean, Tensor "
        "var, float eps, float output_scale, int output_zero_point) -> Tensor",
-       "BatchNormalization, QuantizeLinear, DequantizeLinear", batch_norm},
+       "BatchNormalization, QuantizeLinear, DequantizeLinear", packed_batch_norm},
       {"quantized::batch_norm3d_relu(Tensor qx, Tensor? weight, Tensor? bias, Tensor mean, "
        "Tensor var, float eps, float output_scale, int output_zero_point) -> Tensor",
-       "BatchNormalization, QuantizeLinear, DequantizeLinear", batch_norm},
+       "BatchNormalization, QuantizeLinear, DequantizeLinear", packed_batch_norm},
       {"quantized::layer_norm(Tensor input, int[] normalized_shape, Tensor? weight, Tensor? "
        "bias, float eps, float output_scale, int output_zero_point) -> Tensor",
        "LayerNormalization, QuantizeLinear, DequantizeLinear", same_on_floats},
@@ -342,7 +342,7 @@ std::vector<RowText> packed_rows() {
        "GroupNormalization, QuantizeLinear, DequantizeLinear", same_on_floats},
       {"quantized::instance_norm(Tensor input, Tensor? weight, Tensor? bias, float eps, float "
        "output_scale, int output_zero_point) -> Tensor",
-       "InstanceNormalization, QuantizeLinear, DequantizeLinear", instance_norm},
+       "InstanceNormalization, QuantizeLinear, DequantizeLinear", packed_instance_norm},
       {"quantized::hardswish(Tensor input, float output_scale, int output_zero_point) -> "
        "Tensor",
        "HardSwish, QuantizeLinear, DequantizeLinear", same_on_floats},

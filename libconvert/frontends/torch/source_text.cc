@@ -5,7 +5,7 @@
 namespace mnn::torch {
 namespace {
 
-constexpr int kMaxDepth = 300;  // of expressions and blocks in each other
+constexpr int kMaxSourceDepth = 300;  // of expressions and blocks in each other
 using TokenKind = Token::Kind;
 
 class Parser {
@@ -158,7 +158,7 @@ class Parser {
   }
 
   Result<std::vector<Stmt>> block() {
-    if (++depth_ > kMaxDepth) return limit_exceeded("the source is nested too deeply");
+    if (++depth_ > kMaxSourceDepth) return limit_exceeded("the source is nested too deeply");
     MNN_RETURN_IF_ERROR(open_block());
     std::vector<Stmt> body;
     while (!is(TokenKind::kDedent)) {
@@ -252,7 +252,7 @@ class Parser {
   }
 
   Result<Expr> expression() {
-    if (++depth_ > kMaxDepth) return limit_exceeded("the source is nested too deeply");
+    if (++depth_ > kMaxSourceDepth) return limit_exceeded("the source is nested too deeply");
     Result<Expr> made = postfix();
     --depth_;
     return made;
@@ -262,7 +262,7 @@ class Parser {
     MNN_ASSIGN_OR_RETURN(Expr made, primary());
     for (int links = 0;; ++links) {
       // Each link nests what is before it one deeper.
-      if (links > kMaxDepth) return limit_exceeded("the source is nested too deeply");
+      if (links > kMaxSourceDepth) return limit_exceeded("the source is nested too deeply");
       if (take_op(".")) {
         Expr member = make(Expr::Kind::kMember);
         MNN_ASSIGN_OR_RETURN(member.text, name());

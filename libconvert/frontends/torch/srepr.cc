@@ -8,8 +8,8 @@
 namespace mnn::torch {
 namespace {
 
-constexpr int kMaxDepth = 32;
-constexpr size_t kMaxText = 4096;
+constexpr int kMaxExpressionDepth = 32;
+constexpr size_t kMaxExpressionText = 4096;
 
 class Reader {
  public:
@@ -22,7 +22,7 @@ class Reader {
 
  private:
   std::optional<Dim> read(int depth) {
-    if (depth > kMaxDepth) return std::nullopt;
+    if (depth > kMaxExpressionDepth) return std::nullopt;
     const std::string_view head = word();
     if (!take('(')) return std::nullopt;
     if (head == "Integer") return read_integer();
@@ -97,7 +97,7 @@ class Reader {
 }  // namespace
 
 Dim parse_srepr(std::string_view text) {
-  if (text.size() > kMaxText) return Dim::unknown();
+  if (text.size() > kMaxExpressionText) return Dim::unknown();
   return Reader(text).read_all().value_or(Dim::unknown());
 }
 

@@ -6,7 +6,7 @@
 namespace mnn::torch {
 namespace {
 
-constexpr size_t kMaxText = size_t{1} << 27;
+constexpr size_t kMaxSourceText = size_t{1} << 27;
 constexpr size_t kMaxIndents = 100;
 
 bool begins_name(char c) { return std::isalpha(static_cast<unsigned char>(c)) || c == '_'; }
@@ -17,7 +17,7 @@ class Tokenizer {
   explicit Tokenizer(std::string_view text) : text_(text) {}
 
   Result<std::vector<Token>> run() {
-    if (text_.size() > kMaxText) return limit_exceeded("the source is too long");
+    if (text_.size() > kMaxSourceText) return limit_exceeded("the source is too long");
     while (at_ < text_.size()) {
       const Status status = line_start_ ? read_indent() : read_token();
       if (!status.ok()) return status.context("line " + std::to_string(line_));

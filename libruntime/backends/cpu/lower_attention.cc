@@ -325,10 +325,10 @@ Status lower_attention(Lowering& l, const Node& node) {
   return l.finish(node, own);
 }
 
-constexpr OpRow kRows[] = {{"Attention", supports_attention, lower_attention}};
+constexpr OpRow kAttentionRows[] = {{"Attention", supports_attention, lower_attention}};
 
 }  // namespace
 
-std::span<const OpRow> attention_rows() { return kRows; }
+std::span<const OpRow> attention_rows() { return kAttentionRows; }
 
 }  // namespace mnn::cpu

@@ -81,10 +81,10 @@ Status lower_cast(Lowering& l, const Node& node) {
   return l.finish(node, y);
 }
 
-constexpr OpRow kRows[] = {{"Cast", supports_cast, lower_cast}};
+constexpr OpRow kCastRows[] = {{"Cast", supports_cast, lower_cast}};
 
 }  // namespace
 
-std::span<const OpRow> cast_rows() { return kRows; }
+std::span<const OpRow> cast_rows() { return kCastRows; }
 
 }  // namespace mnn::cpu

@@ -56,7 +56,8 @@ Array output_of(Lowering& l, ValueId v, const FusedPart& part, const std::option
 }
 
 // The form is u8 x s8; of a graph that is not quantized yet, or is.
-std::optional<std::string> why_not_bytes(const Graph& graph, const Node& node, ComputeForm form) {
+std::optional<std::string> why_not_window_bytes(const Graph& graph, const Node& node,
+                                                ComputeForm form) {
   const NodeView n(graph, node);
   const bool transposed = node.op == "ConvTranspose";
   if (form != ComputeForm::kU8xS8) return "there is no int8 kernel for computed weights";
@@ -119,7 +120,7 @@ Status lower_conv_any(Lowering& l, const Node& node, bool transposed) {
   const std::optional<ChannelGrid> in_channels =
       depthwise && l.channel_bytes(xv) ? l.channel_grid(xv) : std::nullopt;
   std::optional<ByteWeights> bytes;
-  if ((in_grid || in_channels) && !why_not_bytes(l.graph(), node, ComputeForm::kU8xS8))
+  if ((in_grid || in_channels) && !why_not_window_bytes(l.graph(), node, ComputeForm::kU8xS8))
     bytes = byte_weights(n.in(1), transposed ? 1 : 0);
   if (bytes) {
     ByteOutput out(l.graph(), node, 1);
@@ -183,13 +184,13 @@ Status lower_conv_any(Lowering& l, const Node& node, bool transposed) {
 Status lower_conv(Lowering& l, const Node& node) { return lower_conv_any(l, node, false); }
 Status lower_conv_transpose(Lowering& l, const Node& node) { return lower_conv_any(l, node, true); }
 
-constexpr OpRow kRows[] = {
-    {"Conv", supports_conv, lower_conv, true, why_not_bytes},
-    {"ConvTranspose", supports_conv, lower_conv_transpose, true, why_not_bytes},
+constexpr OpRow kConvRows[] = {
+    {"Conv", supports_conv, lower_conv, true, why_not_window_bytes},
+    {"ConvTranspose", supports_conv, lower_conv_transpose, true, why_not_window_bytes},
 };
 
 }  // namespace
 
-std::span<const OpRow> conv_rows() { return kRows; }
+std::span<const OpRow> conv_rows() { return kConvRows; }
 
 }  // namespace mnn::cpu

@@ -311,7 +311,7 @@ Status lower_scatter_nd(Lowering& l, const Node& node) {
   return l.finish(node, y);
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kIndexRows[] = {
     {"GatherElements", supports_gather_elements, lower_gather_elements},
     {"GatherND", supports_gather_nd, lower_gather_nd},
     {"ScatterElements", supports_scatter_elements, lower_scatter_elements},
@@ -320,6 +320,6 @@ constexpr OpRow kRows[] = {
 
 }  // namespace
 
-std::span<const OpRow> index_rows() { return kRows; }
+std::span<const OpRow> index_rows() { return kIndexRows; }
 
 }  // namespace mnn::cpu

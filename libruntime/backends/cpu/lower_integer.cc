@@ -259,7 +259,7 @@ Status lower_dynamic_quantize(Lowering& l, const Node& node) {
   return {};
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kIntegerRows[] = {
     {"MatMulInteger", supports_matmul_integer, lower_matmul_integer, true, why_not_integer_form},
     {"ConvInteger", supports_conv_integer, lower_conv_integer, true, why_not_integer_form},
     {"DynamicQuantizeLinear", supports_dynamic_quantize, lower_dynamic_quantize},
@@ -267,6 +267,6 @@ constexpr OpRow kRows[] = {
 
 }  // namespace
 
-std::span<const OpRow> integer_rows() { return kRows; }
+std::span<const OpRow> integer_rows() { return kIntegerRows; }
 
 }  // namespace mnn::cpu

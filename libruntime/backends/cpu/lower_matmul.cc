@@ -92,7 +92,8 @@ Result<std::optional<Array>> byte_residual(Lowering& l, const FusedPart& part, c
 }
 
 // Of both int8 forms; of a graph that is not quantized yet, or is.
-std::optional<std::string> why_not_bytes(const Graph& graph, const Node& node, ComputeForm form) {
+std::optional<std::string> why_not_product_bytes(const Graph& graph, const Node& node,
+                                                 ComputeForm form) {
   const NodeView n(graph, node);
   if (form == ComputeForm::kS8xCodes) {
     if (rounds_rows(n) && codes_for_rounded(n) != nullptr) return std::nullopt;
@@ -136,7 +137,7 @@ Result<bool> try_int8(Lowering& l, const Node& node, const Product& p, const Dim
   const ValueId yv = node.outputs[0];
   const auto in_grid = l.grid(p.a), out_grid = l.grid(yv);
   const Dims b_dims = l.dims(p.b);
-  if (!in_grid || why_not_bytes(l.graph(), node, ComputeForm::kU8xS8)) return false;
+  if (!in_grid || why_not_product_bytes(l.graph(), node, ComputeForm::kU8xS8)) return false;
   const auto weights = byte_weights(l.graph().value(p.b), p.b_transposed ? 0 : 1);
   if (!weights) return false;
   MNN_ASSIGN_OR_RETURN(Array x, row_matrix(l, p.a, p.a_transposed, true));
@@ -242,7 +243,8 @@ Status place_b(Lowering& l, const Product& p, const Dims& batch, bool bytes, Ope
 // Both operands bytes, both computed; false when it is no product for the int8 kernel.
 Result<bool> try_int8_both(Lowering& l, const Node& node, const Product& p, const Dims& result) {
   const auto a_grid = l.grid(p.a), b_grid = l.grid(p.b), out_grid = l.grid(node.outputs[0]);
-  if (!a_grid || !b_grid || why_not_bytes(l.graph(), node, ComputeForm::kU8xU8)) return false;
+  if (!a_grid || !b_grid || why_not_product_bytes(l.graph(), node, ComputeForm::kU8xU8))
+    return false;
   Operands o;
   Dims batch;
   MNN_RETURN_IF_ERROR(place_a(l, p, result, true, o, batch));
@@ -357,13 +359,13 @@ Status lower_matrix(Lowering& l, const Node& node) {
                            n.has_input(2) ? node.inputs[2] : kNoValue, n.attr_float("beta"));
 }
 
-constexpr OpRow kRows[] = {
-    {"MatMul", supports_product, lower_matrix, true, why_not_bytes},
-    {"Gemm", supports_product, lower_matrix, true, why_not_bytes},
+constexpr OpRow kMatmulRows[] = {
+    {"MatMul", supports_product, lower_matrix, true, why_not_product_bytes},
+    {"Gemm", supports_product, lower_matrix, true, why_not_product_bytes},
 };
 
 }  // namespace
 
-std::span<const OpRow> matmul_rows() { return kRows; }
+std::span<const OpRow> matmul_rows() { return kMatmulRows; }
 
 }  // namespace mnn::cpu

@@ -223,7 +223,7 @@ Status lower_gather(Lowering& l, const Node& node) {
   return l.finish(node, y);
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kMoveRows[] = {
     {"Concat", supports_concat, lower_concat},
     {"Pad", supports_pad, lower_pad},
     {"Tile", supports_any, lower_tile},
@@ -232,6 +232,6 @@ constexpr OpRow kRows[] = {
 
 }  // namespace
 
-std::span<const OpRow> move_rows() { return kRows; }
+std::span<const OpRow> move_rows() { return kMoveRows; }
 
 }  // namespace mnn::cpu

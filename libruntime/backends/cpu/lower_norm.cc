@@ -174,7 +174,7 @@ Status lower_group_norm(Lowering& l, const Node& node) {
   return l.finish(node, y);
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kNormRows[] = {
     {"LayerNormalization", supports_layer_norm, lower_layer_norm},
     {"RMSNormalization", supports_layer_norm, lower_layer_norm},
     {"InstanceNormalization", supports_norm, lower_group_norm},
@@ -183,6 +183,6 @@ constexpr OpRow kRows[] = {
 
 }  // namespace
 
-std::span<const OpRow> norm_rows() { return kRows; }
+std::span<const OpRow> norm_rows() { return kNormRows; }
 
 }  // namespace mnn::cpu

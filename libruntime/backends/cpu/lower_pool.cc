@@ -138,13 +138,13 @@ Status lower_pool(Lowering& l, const Node& node) {
   return l.finish(node, x);
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kPoolRows[] = {
     {"MaxPool", supports_pool, lower_pool},
     {"AveragePool", supports_pool, lower_pool},
 };
 
 }  // namespace
 
-std::span<const OpRow> pool_rows() { return kRows; }
+std::span<const OpRow> pool_rows() { return kPoolRows; }
 
 }  // namespace mnn::cpu

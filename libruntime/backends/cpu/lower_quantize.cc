@@ -73,13 +73,13 @@ Status lower_dequantize(Lowering& l, const Node& node) {
   return l.define_view(node, std::move(a));
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kQuantizeRows[] = {
     {"QuantizeLinear", supports_quantize, lower_quantize},
     {"DequantizeLinear", supports_dequantize, lower_dequantize},
 };
 
 }  // namespace
 
-std::span<const OpRow> quantize_rows() { return kRows; }
+std::span<const OpRow> quantize_rows() { return kQuantizeRows; }
 
 }  // namespace mnn::cpu

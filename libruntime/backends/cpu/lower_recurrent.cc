@@ -399,7 +399,7 @@ Status lower_recurrent(Lowering& l, const Node& node) {
   return {};
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kRecurrentRows[] = {
     {"LSTM", supports_recurrent, lower_recurrent, false},
     {"GRU", supports_recurrent, lower_recurrent, false},
     {"RNN", supports_recurrent, lower_recurrent, false},
@@ -407,6 +407,6 @@ constexpr OpRow kRows[] = {
 
 }  // namespace
 
-std::span<const OpRow> recurrent_rows() { return kRows; }
+std::span<const OpRow> recurrent_rows() { return kRecurrentRows; }
 
 }  // namespace mnn::cpu

@@ -226,7 +226,7 @@ Status lower_softmax(Lowering& l, const Node& node) {
   return l.finish(node, y);
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kReduceRows[] = {
     {"ReduceSum", supports_reduce, lower_reduce},
     {"ReduceMean", supports_reduce, lower_reduce},
     {"ReduceMax", supports_reduce, lower_reduce},
@@ -243,6 +243,6 @@ constexpr OpRow kRows[] = {
 
 }  // namespace
 
-std::span<const OpRow> reduce_rows() { return kRows; }
+std::span<const OpRow> reduce_rows() { return kReduceRows; }
 
 }  // namespace mnn::cpu

@@ -287,10 +287,10 @@ Status lower_resize(Lowering& l, const Node& node) {
   return lower_axes(l, node, taps, order);
 }
 
-constexpr OpRow kRows[] = {{"Resize", supports_resize, lower_resize}};
+constexpr OpRow kResizeRows[] = {{"Resize", supports_resize, lower_resize}};
 
 }  // namespace
 
-std::span<const OpRow> resize_rows() { return kRows; }
+std::span<const OpRow> resize_rows() { return kResizeRows; }
 
 }  // namespace mnn::cpu

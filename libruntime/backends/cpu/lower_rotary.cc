@@ -95,10 +95,10 @@ Status lower_rotary(Lowering& l, const Node& node) {
   return l.finish(node, y);
 }
 
-constexpr OpRow kRows[] = {{"RotaryEmbedding", supports_rotary, lower_rotary}};
+constexpr OpRow kRotaryRows[] = {{"RotaryEmbedding", supports_rotary, lower_rotary}};
 
 }  // namespace
 
-std::span<const OpRow> rotary_rows() { return kRows; }
+std::span<const OpRow> rotary_rows() { return kRotaryRows; }
 
 }  // namespace mnn::cpu

@@ -227,13 +227,13 @@ Status lower_deform_conv(Lowering& l, const Node& node) {
   return l.finish(node, y, part.count);
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kSampleRows[] = {
     {"GridSample", supports_grid_sample, lower_grid_sample},
     {"DeformConv", supports_deform_conv, lower_deform_conv},
 };
 
 }  // namespace
 
-std::span<const OpRow> sample_rows() { return kRows; }
+std::span<const OpRow> sample_rows() { return kSampleRows; }
 
 }  // namespace mnn::cpu

@@ -135,7 +135,7 @@ Status lower_arg(Lowering& l, const Node& node) {
   return l.finish(node, *reshaped(y, l.dims(node.outputs[0])));
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kScanRows[] = {
     {"CumSum", supports_cum_sum, lower_cum_sum},
     {"ArgMax", supports_arg, lower_arg},
     {"ArgMin", supports_arg, lower_arg},
@@ -143,6 +143,6 @@ constexpr OpRow kRows[] = {
 
 }  // namespace
 
-std::span<const OpRow> scan_rows() { return kRows; }
+std::span<const OpRow> scan_rows() { return kScanRows; }
 
 }  // namespace mnn::cpu

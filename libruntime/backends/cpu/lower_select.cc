@@ -118,13 +118,13 @@ Status lower_trilu(Lowering& l, const Node& node) {
   return l.finish(node, y);
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kSelectRows[] = {
     {"TopK", supports_top_k, lower_top_k, false},
     {"Trilu", supports_trilu, lower_trilu},
 };
 
 }  // namespace
 
-std::span<const OpRow> select_rows() { return kRows; }
+std::span<const OpRow> select_rows() { return kSelectRows; }
 
 }  // namespace mnn::cpu

@@ -74,7 +74,7 @@ Status lower_blocks(Lowering& l, const Node& node) {
   return l.define_view(node, *view);
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kViewRows[] = {
     {"Identity", supports_view, lower_identity},   {"Reshape", supports_view, lower_reshape},
     {"Flatten", supports_view, lower_reshape},     {"Squeeze", supports_view, lower_reshape},
     {"Unsqueeze", supports_view, lower_reshape},   {"Transpose", supports_view, lower_transpose},
@@ -85,6 +85,6 @@ constexpr OpRow kRows[] = {
 
 }  // namespace
 
-std::span<const OpRow> view_rows() { return kRows; }
+std::span<const OpRow> view_rows() { return kViewRows; }
 
 }  // namespace mnn::cpu

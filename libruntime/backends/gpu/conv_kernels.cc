@@ -35,7 +35,7 @@ const std::vector<KernelRow::Param> kWindow = {{"images"},
                                                {"after_a", true},
                                                {"after_b", true}};
 
-constexpr const char* kFinish = R"(
+constexpr const char* kConvFinish = R"(
 #define FINISH(v, i) activation(ACT_AFTER, activation(ACT_BEFORE, (v), before_a, before_b) + \
                                 (RESIDUAL != 0 ? res[i] : 0.0f), after_a, after_b)
 )";
@@ -51,7 +51,7 @@ KernelRow conv_row(const char* name, Element weights) {
   row.params = kWindow;
   row.constants = {"ACT_BEFORE", "ACT_AFTER", "RESIDUAL"};
   row.activations = true;
-  row.functions = kFinish;
+  row.functions = kConvFinish;
   return row;
 }
 

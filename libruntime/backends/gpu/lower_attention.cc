@@ -9,7 +9,7 @@
 namespace mnn::gpu {
 namespace {
 
-enum : size_t { kQ, kK, kV, kMask, kPastKey, kPastValue, kLengths };
+enum : size_t { kQ, kK, kV, kMask, kPastKey, kPastValue, kTotalLengths };
 
 std::optional<std::string> why_not_attention(const NodeView& n) {
   for (size_t i = 0; i < n.node.own_inputs(); ++i) {
@@ -140,10 +140,10 @@ Status lower_attention(Lowering& l, const Node& node) {
   return l.finish(node, y);
 }
 
-constexpr OpRow kRows[] = {{"Attention", why_not_attention, lower_attention}};
+constexpr OpRow kAttentionRows[] = {{"Attention", why_not_attention, lower_attention}};
 
 }  // namespace
 
-std::span<const OpRow> attention_rows() { return kRows; }
+std::span<const OpRow> attention_rows() { return kAttentionRows; }
 
 }  // namespace mnn::gpu

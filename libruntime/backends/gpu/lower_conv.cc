@@ -149,7 +149,7 @@ Status lower_pool(Lowering& l, const Node& node) {
   return l.finish(node, y);
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kConvRows[] = {
     {"Conv", why_not_image, lower_conv},
     {"ConvTranspose", why_not_image, lower_conv},
     {"MaxPool", why_not_pool, lower_pool},
@@ -158,6 +158,6 @@ constexpr OpRow kRows[] = {
 
 }  // namespace
 
-std::span<const OpRow> conv_rows() { return kRows; }
+std::span<const OpRow> conv_rows() { return kConvRows; }
 
 }  // namespace mnn::gpu

@@ -53,11 +53,11 @@ Status lower_cast(Lowering& l, const Node& node) {
   return {};
 }
 
-constexpr OpRow kRows[] = {{"Cast", why_not_cast, lower_cast}};
+constexpr OpRow kElementRows[] = {{"Cast", why_not_cast, lower_cast}};
 
 }  // namespace
 
-std::span<const OpRow> cast_rows() { return kRows; }
+std::span<const OpRow> cast_rows() { return kElementRows; }
 
 bool is_device_expression(const Graph& graph, const Node& node) {
   return is_elementwise(graph, node) && expression_sources(graph, node) <= kMaxSources;

@@ -91,7 +91,7 @@ Status lower_gather_nd(Lowering& l, const Node& node) {
   return l.finish(node, y);
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kGatherRows[] = {
     {"Gather", why_not_indices, lower_gather},
     {"GatherElements", why_not_elements, lower_gather_elements},
     {"GatherND", why_not_indices, lower_gather_nd},
@@ -99,6 +99,6 @@ constexpr OpRow kRows[] = {
 
 }  // namespace
 
-std::span<const OpRow> gather_rows() { return kRows; }
+std::span<const OpRow> gather_rows() { return kGatherRows; }
 
 }  // namespace mnn::gpu

@@ -84,7 +84,7 @@ Status lower_matrix(Lowering& l, const Node& node) {
   return lower_strided(l, p, result);
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kMatrixRows[] = {
     {"MatMul", why_not_product, lower_matrix},
     {"Gemm", why_not_product, lower_matrix},
 };
@@ -128,6 +128,6 @@ Launch& add_matmul(Lowering& l, Array a, Array b, float alpha, const std::vector
   return launch;
 }
 
-std::span<const OpRow> matrix_rows() { return kRows; }
+std::span<const OpRow> matrix_rows() { return kMatrixRows; }
 
 }  // namespace mnn::gpu

@@ -211,7 +211,7 @@ Status lower_resize(Lowering& l, const Node& node) {
   return l.finish(node, x);
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kMoveRows[] = {
     {"Identity", takes_any, lower_identity},   {"Reshape", takes_any, lower_reshape},
     {"Flatten", takes_any, lower_reshape},     {"Squeeze", takes_any, lower_reshape},
     {"Unsqueeze", takes_any, lower_reshape},   {"Transpose", takes_any, lower_transpose},
@@ -224,6 +224,6 @@ constexpr OpRow kRows[] = {
 
 }  // namespace
 
-std::span<const OpRow> move_rows() { return kRows; }
+std::span<const OpRow> move_rows() { return kMoveRows; }
 
 }  // namespace mnn::gpu

@@ -156,13 +156,13 @@ Status lower_recurrent(Lowering& l, const Node& node) {
   return {};
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kRecurrentRows[] = {
     {"LSTM", why_not_recurrent, lower_recurrent},
     {"GRU", why_not_recurrent, lower_recurrent},
 };
 
 }  // namespace
 
-std::span<const OpRow> recurrent_rows() { return kRows; }
+std::span<const OpRow> recurrent_rows() { return kRecurrentRows; }
 
 }  // namespace mnn::gpu

@@ -141,7 +141,7 @@ Status lower_norm(Lowering& l, const Node& node) {
   return l.finish(node, y);
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kRowsRows[] = {
     {"ReduceSum", why_not_reduce, lower_reduce},
     {"ReduceMean", why_not_reduce, lower_reduce},
     {"ReduceMax", why_not_reduce, lower_reduce},
@@ -176,6 +176,6 @@ Array add_softmax(Lowering& l, const Array& x, size_t axis, SoftmaxForm form) {
   return y;
 }
 
-std::span<const OpRow> row_rows() { return kRows; }
+std::span<const OpRow> row_rows() { return kRowsRows; }
 
 }  // namespace mnn::gpu

@@ -8,7 +8,7 @@ namespace {
 using Element = KernelRow::Element;
 
 // y = after(before(v) + residual), as lower/epilogue.h says.
-constexpr const char* kFinish = R"(
+constexpr const char* kProductFinish = R"(
 #define FINISH(v, i) activation(ACT_AFTER, activation(ACT_BEFORE, (v), before_a, before_b) + \
                                 (RESIDUAL != 0 ? res[i] : 0.0f), after_a, after_b)
 #define KEEP(e, f) v[e] = f.x; v[(e) + 1] = f.y; v[(e) + 2] = f.z; v[(e) + 3] = f.w;
@@ -35,7 +35,7 @@ KernelRow gemm() {
                 {"after_b", true}};
   row.constants = {"ACT_BEFORE", "ACT_AFTER", "RESIDUAL", "ROWS"};
   row.activations = true;
-  row.functions = kFinish;
+  row.functions = kProductFinish;
   row.body = R"(
   int columns = n4 / 2;
   int c = ITEM % columns * 2;
@@ -114,7 +114,7 @@ KernelRow matmul() {
                 {"after_b", true}};
   row.constants = {"ACT_BEFORE", "ACT_AFTER", "RESIDUAL", "BIAS"};
   row.activations = true;
-  row.functions = kFinish;
+  row.functions = kProductFinish;
   row.body = R"(
   int columns = (n + 3) / 4;
   int rows = (m + 3) / 4;

@@ -208,7 +208,7 @@ void scatter(const Plane& p, const T* x, const T* weight, double* sum) {
           double* const line = sum + (od * p.out[1] + oh) * p.out[2];
           for (int64_t kw = 0; kw < p.kernel[2]; ++kw) {
             const int64_t offset = kw * p.dilation[2] - p.pad[2];
-            const Range r = valid_outputs(p.in[2], p.stride[2], offset, p.out[2]);
+            const OutputRange r = valid_outputs(p.in[2], p.stride[2], offset, p.out[2]);
             const double factor = load_as_compute(w[kw]);
             for (int64_t i = r.first; i < r.last; ++i) {
               line[i * p.stride[2] + offset] += factor * load_as_compute(x[i]);

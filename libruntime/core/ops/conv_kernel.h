@@ -37,7 +37,7 @@ void convolve(const Plane& p, int64_t channels, const X* x, const W* weight, Sum
             const X* const line = x + ((ch * p.in[0] + id) * p.in[1] + ih) * p.in[2];
             for (int64_t kw = 0; kw < p.kernel[2]; ++kw) {
               const int64_t offset = kw * p.dilation[2] - p.pad[2];
-              const Range r = valid_outputs(p.out[2], p.stride[2], offset, p.in[2]);
+              const OutputRange r = valid_outputs(p.out[2], p.stride[2], offset, p.in[2]);
               const Sum factor = load_w(w[kw]);
               Sum* const sum = row.data();
               for (int64_t o = r.first; o < r.last; ++o) {

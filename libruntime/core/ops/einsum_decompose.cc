@@ -9,12 +9,12 @@ namespace {
 
 using Labels = std::vector<int>;
 
-struct Operand {
+struct SymbolicOperand {
   ValueId value = kNoValue;
   Labels labels;
 };
 
-bool contains(const Labels& labels, int label) {
+bool has_label(const Labels& labels, int label) {
   return std::find(labels.begin(), labels.end(), label) != labels.end();
 }
 
@@ -30,7 +30,7 @@ ValueId reshape(Builder& b, ValueId x, std::vector<ValueId> parts) {
   return b.op("Reshape", {x, shape}, {{"allowzero", int64_t{1}}});
 }
 
-Operand permute(Builder& b, const Operand& o, const Labels& order) {
+SymbolicOperand permute(Builder& b, const SymbolicOperand& o, const Labels& order) {
   if (o.labels == order) return o;
   std::vector<int64_t> perm;
   for (const int l : order) {
@@ -40,11 +40,11 @@ Operand permute(Builder& b, const Operand& o, const Labels& order) {
 }
 
 // Sums away the labels that are not in `keep`.
-Operand reduce_to(Builder& b, const Operand& o, const Labels& keep) {
+SymbolicOperand reduce_to(Builder& b, const SymbolicOperand& o, const Labels& keep) {
   std::vector<int64_t> axes;
   Labels left;
   for (size_t i = 0; i < o.labels.size(); ++i) {
-    if (contains(keep, o.labels[i])) {
+    if (has_label(keep, o.labels[i])) {
       left.push_back(o.labels[i]);
     } else {
       axes.push_back(static_cast<int64_t>(i));
@@ -62,17 +62,18 @@ Labels joined(const Labels& a, const Labels& b, const Labels& c = {}) {
 }
 
 // The product over shared labels, summed over those that are not in `keep`.
-Operand multiply(Builder& b, const Operand& x, const Operand& y, const Labels& keep) {
+SymbolicOperand multiply(Builder& b, const SymbolicOperand& x, const SymbolicOperand& y,
+                         const Labels& keep) {
   Labels batch, rows, inner, columns;
   for (const int l : x.labels) {
-    Labels& group = !contains(y.labels, l) ? rows : contains(keep, l) ? batch : inner;
+    Labels& group = !has_label(y.labels, l) ? rows : has_label(keep, l) ? batch : inner;
     group.push_back(l);
   }
   for (const int l : y.labels) {
-    if (!contains(x.labels, l)) columns.push_back(l);
+    if (!has_label(x.labels, l)) columns.push_back(l);
   }
-  const Operand left = permute(b, x, joined(batch, rows, inner));
-  const Operand right = permute(b, y, joined(batch, inner, columns));
+  const SymbolicOperand left = permute(b, x, joined(batch, rows, inner));
+  const SymbolicOperand right = permute(b, y, joined(batch, inner, columns));
   const Labels result = joined(batch, rows, columns);
   const size_t nb = batch.size(), nr = rows.size(), ni = inner.size(), nc = columns.size();
   if (ni == 0) {
@@ -129,7 +130,7 @@ Result<std::vector<ValueId>> decompose_einsum(Builder& b, const Node& node) {
   }
   const std::string text = AttributeReader(node, *find_op("Einsum")).attr_string("equation");
   MNN_ASSIGN_OR_RETURN(const EinsumEquation e, parse_einsum(text, ranks));
-  std::vector<Operand> operands;
+  std::vector<SymbolicOperand> operands;
   for (size_t i = 0; i < e.terms.size(); ++i) {
     const Labels& labels = e.terms[i];
     const Shape& shape = *b.type(node.inputs[i]).shape;
@@ -138,7 +139,7 @@ Result<std::vector<ValueId>> decompose_einsum(Builder& b, const Node& node) {
         return unsupported("Einsum with a diagonal cannot be decomposed");
       }
       // A matrix product does not broadcast the dimension it sums.
-      if (!contains(e.output, labels[d]) && shape[d].is(1) &&
+      if (!has_label(e.output, labels[d]) && shape[d].is(1) &&
           others_differ(b, node, e, labels[d])) {
         return unsupported("Einsum that broadcasts a summed label cannot be decomposed");
       }
@@ -155,7 +156,7 @@ Result<std::vector<ValueId>> decompose_einsum(Builder& b, const Node& node) {
   for (size_t i = 0; i < operands.size(); ++i) {
     operands[i] = reduce_to(b, operands[i], needed(i, false));
   }
-  Operand all = operands[0];
+  SymbolicOperand all = operands[0];
   for (size_t i = 1; i < operands.size(); ++i) {
     const Labels keep = needed(i, true);
     all = reduce_to(b, multiply(b, all, operands[i], keep), keep);

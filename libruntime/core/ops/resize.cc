@@ -9,7 +9,7 @@
 namespace mnn {
 namespace {
 
-enum : size_t { kX, kRoi, kScales, kSizes };
+enum : size_t { kResizeX, kResizeRoi, kResizeScales, kResizeSizes };
 
 // How one axis is resized.
 struct AxisPlan {
@@ -164,20 +164,20 @@ Status check_modes(const OpContext& c) {
 
 Status infer_resize(OpContext& c) {
   MNN_RETURN_IF_ERROR(check_modes(c));
-  const bool by_scales = given(c, kScales), by_sizes = given(c, kSizes);
+  const bool by_scales = given(c, kResizeScales), by_sizes = given(c, kResizeSizes);
   if (by_scales == by_sizes) {
     return invalid(std::string("expected one of scales and sizes, found ") +
                    (by_scales ? "both" : "none"));
   }
-  if (by_sizes) MNN_RETURN_IF_ERROR(expect_integers(c, kSizes, "sizes"));
-  set_output(c, 0, c.in[kX].dtype, std::nullopt);
-  if (!c.rank_known(kX)) return {};
-  const Shape& shape = *c.in[kX].shape;
+  if (by_sizes) MNN_RETURN_IF_ERROR(expect_integers(c, kResizeSizes, "sizes"));
+  set_output(c, 0, c.in[kResizeX].dtype, std::nullopt);
+  if (!c.rank_known(kResizeX)) return {};
+  const Shape& shape = *c.in[kResizeX].shape;
   MNN_ASSIGN_OR_RETURN(const std::vector<size_t> axes, resized_axes(c, shape.size()));
-  const Tensor* scales = by_scales ? c.constants[kScales] : nullptr;
+  const Tensor* scales = by_scales ? c.constants[kResizeScales] : nullptr;
   Tensor known_sizes;
   if (by_sizes) {
-    if (const auto ints = c.ints(kSizes)) known_sizes = Tensor::ints(*ints);
+    if (const auto ints = c.ints(kResizeSizes)) known_sizes = Tensor::ints(*ints);
   }
   if (all_known(shape) && (scales != nullptr || known_sizes.defined())) {
     MNN_ASSIGN_OR_RETURN(
@@ -194,7 +194,7 @@ Status infer_resize(OpContext& c) {
     MNN_ASSIGN_OR_RETURN(const std::vector<double> values, scales->to_doubles());
     MNN_RETURN_IF_ERROR(check_length("scales", values.size(), axes.size()));
     for (size_t i = 0; i < axes.size(); ++i) out[axes[i]] = scaled_dim(shape[axes[i]], values[i]);
-  } else if (const auto sizes = by_sizes ? c.values(kSizes) : std::nullopt;
+  } else if (const auto sizes = by_sizes ? c.values(kResizeSizes) : std::nullopt;
              sizes && c.attr_string("keep_aspect_ratio_policy") == "stretch") {
     MNN_RETURN_IF_ERROR(check_length("sizes", sizes->size(), axes.size()));
     for (size_t i = 0; i < axes.size(); ++i) out[axes[i]] = (*sizes)[i];
@@ -325,7 +325,7 @@ bool is_identity(const AxisPlan& p) {
 
 // Whole elements are moved: any type.
 Status resize_nearest(KernelContext& c, const std::vector<AxisPlan>& plan, Tensor& y) {
-  const Tensor& x = *c.in[kX];
+  const Tensor& x = *c.in[kResizeX];
   const auto strides = row_major_strides(x.dims());
   std::vector<std::vector<int64_t>> offset(plan.size());  // -1: extrapolated
   for (size_t d = 0; d < plan.size(); ++d) {
@@ -371,8 +371,8 @@ std::vector<double> resize_axis(const KernelContext& c, const std::vector<double
 }
 
 Status resize_interpolated(KernelContext& c, const std::vector<AxisPlan>& plan, Tensor& y) {
-  MNN_ASSIGN_OR_RETURN(std::vector<double> values, c.in[kX]->to_doubles());
-  std::vector<int64_t> dims = c.in[kX]->dims();
+  MNN_ASSIGN_OR_RETURN(std::vector<double> values, c.in[kResizeX]->to_doubles());
+  std::vector<int64_t> dims = c.in[kResizeX]->dims();
   for (size_t d = 0; d < plan.size(); ++d) {
     if (is_identity(plan[d])) continue;
     dims[d] = plan[d].out;
@@ -400,11 +400,11 @@ Status resize_interpolated(KernelContext& c, const std::vector<AxisPlan>& plan, 
 }
 
 Status reference_resize(KernelContext& c) {
-  const Tensor& x = *c.in[kX];
+  const Tensor& x = *c.in[kResizeX];
   MNN_ASSIGN_OR_RETURN(const auto plan,
-                       plan_with_roi(c, x.dims(), given(c, kRoi) ? c.in[kRoi] : nullptr,
-                                     given(c, kScales) ? c.in[kScales] : nullptr,
-                                     given(c, kSizes) ? c.in[kSizes] : nullptr));
+                       plan_with_roi(c, x.dims(), given(c, kResizeRoi) ? c.in[kResizeRoi] : nullptr,
+                                     given(c, kResizeScales) ? c.in[kResizeScales] : nullptr,
+                                     given(c, kResizeSizes) ? c.in[kResizeSizes] : nullptr));
   std::vector<int64_t> dims;
   for (const AxisPlan& p : plan) dims.push_back(p.out);
   MNN_ASSIGN_OR_RETURN(Tensor * y, c.make(0, x.dtype(), dims));

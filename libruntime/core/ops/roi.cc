@@ -197,7 +197,7 @@ Status infer_max_roi_pool(OpContext& c) {
 }
 
 // The pixels [first, last) of bin `i` out of `bins` over `extent` pixels from `start` on.
-Range bin_pixels(int64_t i, int64_t bins, int64_t start, int64_t extent, int64_t size) {
+OutputRange bin_pixels(int64_t i, int64_t bins, int64_t start, int64_t extent, int64_t size) {
   const double step = static_cast<double>(extent) / static_cast<double>(bins);
   const auto first = saturate<int32_t>(std::floor(static_cast<double>(i) * step));
   const auto last = saturate<int32_t>(std::ceil(static_cast<double>(i + 1) * step));
@@ -227,9 +227,9 @@ Status max_roi_pool(KernelContext& c) {
         const T* const plane = x.data<T>() + (image * channels + ch) * height * width;
         T* out = y->data<T>() + (r * channels + ch) * rows * columns;
         for (int64_t i = 0; i < rows; ++i) {
-          const Range v = bin_pixels(i, rows, top, extent_h, height);
+          const OutputRange v = bin_pixels(i, rows, top, extent_h, height);
           for (int64_t j = 0; j < columns; ++j) {
-            const Range h = bin_pixels(j, columns, left, extent_w, width);
+            const OutputRange h = bin_pixels(j, columns, left, extent_w, width);
             // An empty bin is 0.
             bool any = false;
             double best = 0;

@@ -12,14 +12,14 @@ namespace {
 constexpr int64_t kFar = std::numeric_limits<int32_t>::max();  // at least: "to the end"
 
 // One sliced axis with everything known.
-struct Range {
+struct AxisSlice {
   int64_t start = 0, step = 1, count = 0;
 };
 
-Result<Range> slice_range(int64_t dim, int64_t start, int64_t end, int64_t step) {
+Result<AxisSlice> slice_range(int64_t dim, int64_t start, int64_t end, int64_t step) {
   if (step == 0) return invalid("steps has a 0");
   auto from_end = [&](int64_t v) { return v < 0 ? v + dim : v; };
-  Range r;
+  AxisSlice r;
   r.step = step;
   if (dim == 0) return r;
   if (step > 0) {
@@ -95,7 +95,7 @@ Status infer_slice(OpContext& c) {
   }
   Shape out = shape;
   bool exact = true;
-  std::vector<Range> ranges(rank);
+  std::vector<AxisSlice> ranges(rank);
   for (size_t d = 0; d < rank; ++d) ranges[d].count = shape[d].known() ? shape[d].value() : 0;
   for (size_t i = 0; i < list.size(); ++i) {
     const Dim start = starts ? (*starts)[i] : Dim::unknown();
@@ -103,7 +103,7 @@ Status infer_slice(OpContext& c) {
     const Dim step = steps ? (*steps)[i] : Dim::unknown();
     const Dim& dim = shape[list[i]];
     if (dim.known() && start.known() && end.known() && step.known()) {
-      MNN_ASSIGN_OR_RETURN(const Range r,
+      MNN_ASSIGN_OR_RETURN(const AxisSlice r,
                            slice_range(dim.value(), start.value(), end.value(), step.value()));
       ranges[list[i]] = r;
       out[list[i]] = r.count;
@@ -152,7 +152,7 @@ Status reference_slice(KernelContext& c) {
   int64_t first = 0;
   for (size_t i = 0; i < list.size(); ++i) {
     const size_t d = list[i];
-    MNN_ASSIGN_OR_RETURN(const Range r, slice_range(x.dims()[d], starts[i], ends[i], steps[i]));
+    MNN_ASSIGN_OR_RETURN(const AxisSlice r, slice_range(x.dims()[d], starts[i], ends[i], steps[i]));
     dims[d] = r.count;
     first += moved[d] * r.start;
     moved[d] *= r.count > 1 ? r.step : 1;

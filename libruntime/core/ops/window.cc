@@ -122,7 +122,7 @@ Dims3 as_dims3(const std::vector<int64_t>& values, int64_t fill) {
   return d;
 }
 
-Range valid_outputs(int64_t out, int64_t stride, int64_t offset, int64_t size) {
+OutputRange valid_outputs(int64_t out, int64_t stride, int64_t offset, int64_t size) {
   const int64_t first = offset >= 0 ? 0 : (-offset + stride - 1) / stride;
   const int64_t room = size - 1 - offset;
   const int64_t last = room < 0 ? 0 : std::min(out, room / stride + 1);

@@ -38,9 +38,9 @@ Dims3 as_dims3(const std::vector<int64_t>& values, int64_t fill);
 inline constexpr size_t kMaxSpatial = 3;
 
 // The range [first, last) of output positions o with 0 <= o * stride + offset < size.
-struct Range {
+struct OutputRange {
   int64_t first, last;
 };
-Range valid_outputs(int64_t out, int64_t stride, int64_t offset, int64_t size);
+OutputRange valid_outputs(int64_t out, int64_t stride, int64_t offset, int64_t size);
 
 }  // namespace mnn
