@@ -1,9 +1,4 @@
 // Choosing boxes: NON_MAX_SUPPRESSION_V4, _V5 and TFLite_Detection_PostProcess.
-// FlexBuffers may hold numbers as texts; reading those by locale needs code of the static library,
-// which cannot go into a shared one.
-#ifndef FLATBUFFERS_LOCALE_INDEPENDENT
-#define FLATBUFFERS_LOCALE_INDEPENDENT 0
-#endif
 #include <flatbuffers/flexbuffers.h>
 
 #include "libconvert/frontends/common/rows.h"
