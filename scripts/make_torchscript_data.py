@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.ao.quantization import (DeQuantStub, QConfig, QuantStub, convert, default_dynamic_qconfig,
                                    default_per_channel_weight_observer,
                                    float_qparams_weight_only_qconfig, fuse_modules,
-                                   get_default_qconfig, prepare)
+                                   float_qparams_weight_only_qconfig_4bit, get_default_qconfig,
+                                   prepare, quantize_dynamic)
 from torch.utils.mobile_optimizer import optimize_for_mobile
 
 
@@ -215,6 +216,33 @@ class Tables(nn.Module):
         return self.lin(self.rows(ids) + self.bags(ids.clamp(0, 6)).unsqueeze(1))
 
 
+class Halves(nn.Module):
+    """Tables of 4 bits."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows, self.bags = nn.Embedding(9, 10), nn.EmbeddingBag(7, 6, mode="sum")
+
+    def forward(self, ids):
+        return self.rows(ids), self.bags(ids.clamp(0, 6))
+
+
+class Recurrent(nn.Module):
+    """Dynamically quantized recurrent layers and cells."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(6, 5, 2, bidirectional=True, batch_first=True)
+        self.gru = nn.GRU(10, 4)
+        self.cell, self.gates, self.plain = nn.LSTMCell(4, 3), nn.GRUCell(4, 3), nn.RNNCell(4, 3)
+
+    def forward(self, x):
+        y, (h, c) = self.lstm(x)
+        z, g = self.gru(y.transpose(0, 1))
+        a, b = self.cell(z[-1])
+        return z, h, c, g, a, b, self.gates(z[0]), self.plain(z[1])
+
+
 def quantized(net, examples):
     torch.backends.quantized.engine = "qnnpack"
     net.eval()
@@ -237,6 +265,20 @@ def quantized_tables(net):
     return convert(prepare(net.eval()), mapping={
         nn.Embedding: nn.quantized.Embedding, nn.EmbeddingBag: nn.quantized.EmbeddingBag,
         nn.Linear: nn.quantized.dynamic.Linear})
+
+
+def quantized_halves(net):
+    torch.backends.quantized.engine = "qnnpack"
+    net.rows.qconfig = net.bags.qconfig = float_qparams_weight_only_qconfig_4bit
+    net = convert(prepare(net.eval()), mapping={
+        nn.Embedding: nn.quantized.Embedding, nn.EmbeddingBag: nn.quantized.EmbeddingBag})
+    net.rows.dtype = torch.quint4x2  # convert forgets it in this version and calls the operator for bytes
+    return net
+
+
+def quantized_recurrent(net):
+    torch.backends.quantized.engine = "qnnpack"
+    return quantize_dynamic(net.eval(), {nn.LSTM, nn.GRU, nn.LSTMCell, nn.GRUCell, nn.RNNCell})
 
 
 def npy(tensor):
@@ -309,6 +351,11 @@ def main():
          {"x": image}, ["script", "frozen"])
     save(folder, "tables", quantized_tables(Tables()), {"ids": torch.randint(0, 9, (3, 4))},
          ["script"])
+    torch.manual_seed(9)
+    save(folder, "halves", quantized_halves(Halves()), {"ids": torch.randint(0, 9, (3, 4))},
+         ["script"])
+    save(folder, "recurrent", quantized_recurrent(Recurrent()), {"x": torch.randn(3, 5, 6)},
+         ["script", "trace"])
 
 
 if __name__ == "__main__":

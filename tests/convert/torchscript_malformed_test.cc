@@ -224,6 +224,8 @@ TEST(TorchScriptMalformed, Mutations) {
                                                  {"quantized.frozen.pt", {{"x", {2, 3, 8, 8}}}},
                                                  {"quantized.script.pt", {{"x", {2, 3, 8, 8}}}},
                                                  {"tables.script.pt", {{"ids", {3, 4}}}},
+                                                 {"halves.script.pt", {{"ids", {3, 4}}}},
+                                                 {"recurrent.script.pt", {{"x", {3, 5, 6}}}},
                                                  {"marks.script.pt", {{"x", {5, 3}}}},
                                                  {"words.script.pt", {}}};
   for (const auto& [name, shapes] : files) {

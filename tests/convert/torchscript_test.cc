@@ -92,7 +92,8 @@ INSTANTIATE_TEST_SUITE_P(Files, TorchScript,
                                          "containers.script.pt", "branches.script.pt",
                                          "memory.script.pt", "writes.script.pt", "writes.trace.pt",
                                          "words.script.pt", "words.trace.pt", "marks.script.pt",
-                                         "stream.script.pt", "tables.script.pt"),
+                                         "stream.script.pt", "tables.script.pt", "halves.script.pt",
+                                         "recurrent.script.pt", "recurrent.trace.pt"),
                          [](const auto& info) {
                            std::string name = info.param;
                            std::ranges::replace(name, '.', '_');

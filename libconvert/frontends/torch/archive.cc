@@ -46,6 +46,7 @@ constexpr std::array kTypes = std::to_array<TypeRow>({
     {"QInt8Storage", "qint8", DType::kI8},
     {"QUInt8Storage", "quint8", DType::kU8},
     {"QInt32Storage", "qint32", DType::kI32},
+    {"QUInt4x2Storage", "quint4x2", DType::kU4},
     {"", "float8_e5m2", DType::kF8E5M2},
     {"", "float8_e4m3fn", DType::kF8E4M3FN},
     {"", "float8_e5m2fnuz", DType::kF8E5M2FNUZ},
@@ -131,6 +132,21 @@ Status check_view(const StridedView& view, size_t storage_bytes, size_t width) {
   return {};
 }
 
+// Codes of less than a byte, the first in the low bits of a byte: whole and in order only.
+Result<Tensor> packed_from_storage(const MappedFile& storage, const StridedView& view) {
+  const size_t fit = storage.bytes.size() * 8 / static_cast<size_t>(dtype_bits(view.dtype));
+  if (fit > INT64_MAX) return limit_exceeded("a tensor has too many elements");
+  MNN_RETURN_IF_ERROR(check_view(view, fit, 1));
+  const std::optional<int64_t> elements = checked_elements(view.sizes);
+  if (!elements) return limit_exceeded("a tensor has too many elements");
+  if (*elements == 0) return Tensor::allocate(view.dtype, view.sizes);
+  if (view.offset != 0 || !is_dense(view)) {
+    return unsupported("parts of a tensor of type " + std::string(dtype_name(view.dtype)));
+  }
+  return Tensor::wrap(view.dtype, view.sizes, const_cast<std::byte*>(storage.bytes.data()),
+                      storage.owner);
+}
+
 }  // namespace
 
 Result<Archive> Archive::open(MappedFile file) {
@@ -195,7 +211,7 @@ std::optional<DType> parse_torch_dtype(std::string_view name) {
 
 Result<Tensor> tensor_from_storage(const MappedFile& storage, const StridedView& view) {
   const int bits = dtype_bits(view.dtype);
-  if (bits < 8) return unsupported("tensors of type " + std::string(dtype_name(view.dtype)));
+  if (bits < 8) return packed_from_storage(storage, view);
   const auto width = static_cast<size_t>(bits) / 8;
   MNN_RETURN_IF_ERROR(check_view(view, storage.bytes.size(), width));
   const std::optional<int64_t> elements = checked_elements(view.sizes);

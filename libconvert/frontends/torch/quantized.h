@@ -13,6 +13,8 @@ DType storage_of(Call& c, const Grid& grid);
 const Grid* first_grid(const Call& c);
 // x in the codes of a grid and back.
 TensorArg on_grid(Call& c, ValueId x, const Grid& grid);
+// x in the codes of a grid of its own extremes, found at run time, and back.
+ValueId on_dynamic_grid(Call& c, ValueId x);
 // One scale for the whole tensor.
 Grid constant_grid(Call& c, double scale, double zero_point, DType storage);
 

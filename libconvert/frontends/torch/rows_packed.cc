@@ -163,11 +163,8 @@ void linear_packed(Call& c) {
                grid);
 }
 
-// The input is put on a grid of its own extremes first.
 void linear_dynamic(Call& c) {
-  const std::vector<ValueId> q = c.emit_n("DynamicQuantizeLinear", {c.tensor("X")}, 3);
-  const auto real = [&](ValueId id) { return c.cast(id, DType::kF32); };
-  const ValueId x = c.binary("Mul", c.binary("Sub", real(q[0]), real(q[2])), q[1]);
+  const ValueId x = on_dynamic_grid(c, c.tensor("X"));
   const ValueId y = call_float(
       c, "aten::linear", {Arg::tensor(x), packed(c, "W_prepack", 0), packed(c, "W_prepack", 1)});
   c.give(c.op().find("_relu") != std::string::npos ? c.unary("Relu", y) : y);
@@ -381,6 +378,14 @@ std::vector<RowText> packed_rows() {
       {"quantized::embedding_byte(Packed weight, Tensor indices, bool pruned_weights=False) -> "
        "Tensor",
        "Gather", embedding_packed},
+      {"quantized::embedding_4bit(Packed weight, Tensor indices, bool pruned_weights=False) -> "
+       "Tensor",
+       "Gather", embedding_packed},
+      {"quantized::embedding_bag_4bit(Packed weight, Tensor indices, Tensor? offsets=None, "
+       "bool scale_grad_by_freq=False, int mode=0, bool pruned_weights=False, Tensor? "
+       "per_sample_weights=None, Tensor? compressed_indices_mapping=None, bool "
+       "include_last_offset=False) -> Tensor",
+       "Gather, ReduceSum", embedding_bag_packed},
       {"quantized::embedding_bag_byte(Packed weight, Tensor indices, Tensor? offsets=None, "
        "bool scale_grad_by_freq=False, int mode=0, bool pruned_weights=False, Tensor? "
        "per_sample_weights=None, Tensor? compressed_indices_mapping=None, bool "

@@ -59,6 +59,13 @@ const Grid* first_grid(const Call& c) {
   return nullptr;
 }
 
+ValueId on_dynamic_grid(Call& c, ValueId x) {
+  const std::vector<ValueId> q = c.emit_n("DynamicQuantizeLinear", {x}, 3);
+  if (!c.status.ok()) return kNoValue;
+  const auto real = [&](ValueId id) { return c.cast(id, DType::kF32); };
+  return c.binary("Mul", c.binary("Sub", real(q[0]), real(q[2])), q[1]);
+}
+
 TensorArg on_grid(Call& c, ValueId x, const Grid& grid) {
   Call::Attributes axis;
   if (grid.axis >= 0) axis["axis"] = grid.axis;

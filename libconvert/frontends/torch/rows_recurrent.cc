@@ -1,7 +1,7 @@
 // Recurrent layers and cells.
 #include <algorithm>
 
-#include "libconvert/frontends/torch/call.h"
+#include "libconvert/frontends/torch/quantized.h"
 
 namespace mnn::torch {
 namespace {
@@ -34,6 +34,7 @@ ValueId reordered(Call& c, ValueId w, const std::vector<int64_t>& gates) {
 // Weights of one direction of one layer.
 struct Weights {
   ValueId ih, hh, bih = kNoValue, bhh = kNoValue, projection = kNoValue;
+  bool dynamic = false;  // what they are multiplied by is put on a grid of its own extremes first
 };
 
 // One step of a cell: the new states.
@@ -44,7 +45,8 @@ ValueId affine(Call& c, ValueId x, ValueId w, ValueId b) {
   return c.emit("Gemm", {x, w, b}, {{"transB", int64_t{1}}});
 }
 Step step(Call& c, const Cell& kind, ValueId x, const Step& before, const Weights& w) {
-  const ValueId gi = affine(c, x, w.ih, w.bih), gh = affine(c, before.h, w.hh, w.bhh);
+  const ValueId h_in = w.dynamic ? on_dynamic_grid(c, before.h) : before.h;
+  const ValueId gi = affine(c, x, w.ih, w.bih), gh = affine(c, h_in, w.hh, w.bhh);
   const auto split = [&](ValueId v, int64_t n) {
     return c.emit_n("Split", {v}, static_cast<size_t>(n),
                     {{"axis", int64_t{1}}, {"num_outputs", n}});
@@ -70,13 +72,15 @@ Step step(Call& c, const Cell& kind, ValueId x, const Step& before, const Weight
   return {c.unary(kind.activation, c.binary("Add", gi, gh))};
 }
 
-// With a projection there is no such node: the steps one after the other.
+// With a projection, or with states quantized in each step, there is no such node: the steps one
+// after the other.
 std::vector<ValueId> unrolled(Call& c, const Cell& kind, ValueId x, Step state, const Weights& w,
                               bool reverse) {
   const int64_t length = c.known_dim(x, 0);
   constexpr int64_t kMost = 1 << 10;
   if (length > kMost || length < 1) {
-    c.refuse("a projected LSTM over more than 1024 steps");
+    c.refuse(w.dynamic ? "a dynamically quantized recurrent layer over more than 1024 steps"
+                       : "a projected LSTM over more than 1024 steps");
     return {x, x, x};
   }
   std::vector<ValueId> outputs(static_cast<size_t>(length));
@@ -85,23 +89,28 @@ std::vector<ValueId> unrolled(Call& c, const Cell& kind, ValueId x, Step state, 
     state = step(c, kind, c.select(x, 0, IntArg{t}), state, w);
     outputs[static_cast<size_t>(t)] = c.expand_dims(state.h, {0});
   }
-  return {c.concat(outputs, 0), c.expand_dims(state.h, {0}), c.expand_dims(state.cell, {0})};
+  std::vector<ValueId> made = {c.concat(outputs, 0), c.expand_dims(state.h, {0})};
+  if (kind.states == 2) made.push_back(c.expand_dims(state.cell, {0}));
+  return made;
 }
 
 // One layer over [T, N, width]: the outputs [T, N, directions * width] and the last states
 // [directions, N, width].
 std::vector<ValueId> layer(Call& c, const Cell& kind, ValueId x, ValueId h, ValueId cell,
                            const std::vector<Weights>& directions) {
-  if (directions[0].projection != kNoValue) {
-    std::vector<ValueId> y, hn, cn;
+  if (directions[0].projection != kNoValue || directions[0].dynamic) {
+    if (directions[0].dynamic) x = on_dynamic_grid(c, x);
+    std::vector<std::vector<ValueId>> made(kind.states + 1);
     for (size_t d = 0; d < directions.size(); ++d) {
-      const auto at = [&](ValueId v) { return c.select(v, 0, IntArg{static_cast<int64_t>(d)}); };
+      const auto at = [&](ValueId v) {
+        return v == kNoValue ? v : c.select(v, 0, IntArg{static_cast<int64_t>(d)});
+      };
       const std::vector<ValueId> r = unrolled(c, kind, x, {at(h), at(cell)}, directions[d], d == 1);
-      y.push_back(r[0]);
-      hn.push_back(r[1]);
-      cn.push_back(r[2]);
+      for (size_t i = 0; i < made.size(); ++i) made[i].push_back(r[i]);
     }
-    return {c.concat(y, 2), c.concat(hn, 0), c.concat(cn, 0)};
+    std::vector<ValueId> y = {c.concat(made[0], 2)};
+    for (size_t i = 1; i < made.size(); ++i) y.push_back(c.concat(made[i], 0));
+    return y;
   }
   std::vector<ValueId> w, r, b;
   for (const Weights& d : directions) {
@@ -131,6 +140,36 @@ std::vector<ValueId> layer(Call& c, const Cell& kind, ValueId x, ValueId h, Valu
   return y;
 }
 
+// Weight and bias (kNoValue: none) out of packed ones.
+std::vector<ValueId> weight_and_bias(Call& c, const Arg& packed) {
+  const ListArg* parts = packed.get<ListArg>();
+  const TensorArg* weight =
+      parts != nullptr && !parts->empty() ? (*parts)[0].get<TensorArg>() : nullptr;
+  if (weight == nullptr) {
+    c.fail(invalid("the packed weights are none of this operator's"));
+    return {kNoValue, kNoValue};
+  }
+  const TensorArg* bias = parts->size() > 1 ? (*parts)[1].get<TensorArg>() : nullptr;
+  return {weight->id, bias == nullptr ? kNoValue : bias->id};
+}
+
+// `params` of quantized layers in the order of the others.
+std::vector<ValueId> packed_cells(Call& c) {
+  std::vector<ValueId> params;
+  const ListArg* cells = c.arg("params").get<ListArg>();
+  for (const Arg& cell : cells == nullptr ? ListArg() : *cells) {
+    const ListArg* parts = cell.get<ListArg>();
+    if (parts == nullptr || parts->size() != 2) {
+      c.fail(invalid("argument 'params' has other weights than of recurrent layers"));
+      return {};
+    }
+    const auto of_input = weight_and_bias(c, (*parts)[0]),
+               of_state = weight_and_bias(c, (*parts)[1]);
+    params.insert(params.end(), {of_input[0], of_state[0], of_input[1], of_state[1]});
+  }
+  return params;
+}
+
 void recurrent(Call& c) {
   const Cell kind = cell_of(c);
   ValueId x = c.tensor("input");
@@ -138,10 +177,11 @@ void recurrent(Call& c) {
   const bool batch_first = c.flag("batch_first");
   std::vector<ValueId> states =
       kind.states == 2 ? c.tensors("hx") : std::vector<ValueId>{c.tensor("hx")};
-  const std::vector<ValueId> params = c.tensors("params");
+  const bool dynamic = c.op().starts_with("aten::quantized_");
+  const std::vector<ValueId> params = dynamic ? packed_cells(c) : c.tensors("params");
   const int64_t layers = c.integer("num_layers");
   const size_t directions = c.flag("bidirectional") ? 2 : 1;
-  const bool biases = c.flag("has_biases");
+  const bool biases = dynamic || c.flag("has_biases");
   if (!c.status.ok()) return;
   if (c.flag("train") && c.real("dropout") != 0 && layers > 1) {
     return c.refuse("the model was exported for training; call eval() before the export");
@@ -173,6 +213,7 @@ void recurrent(Call& c) {
         w.bhh = params[next++];
       }
       if (projected) w.projection = params[next++];
+      w.dynamic = dynamic;
     }
     const auto n = static_cast<int64_t>(directions);
     const auto of_layer = [&](ValueId s) {
@@ -207,7 +248,17 @@ void cell(Call& c) {
     x = c.expand_dims(x, {0});
     for (ValueId& s : states) s = c.expand_dims(s, {0});
   }
-  const Weights w{c.tensor("w_ih"), c.tensor("w_hh"), c.tensor("b_ih"), c.tensor("b_hh")};
+  Weights w;
+  w.dynamic = c.op().starts_with("quantized::");
+  if (w.dynamic) {
+    const auto of_input = weight_and_bias(c, c.arg("w_ih")),
+               of_state = weight_and_bias(c, c.arg("w_hh"));
+    w = {of_input[0], of_state[0], of_input[1], of_state[1], kNoValue, true};
+    x = on_dynamic_grid(c, x);
+  } else {
+    w = {c.tensor("w_ih"), c.tensor("w_hh"), c.tensor("b_ih"), c.tensor("b_hh")};
+  }
+  if (!c.status.ok()) return;
   const Step after = step(c, kind, x, {states[0], kind.states == 2 ? states[1] : kNoValue}, w);
   c.give(unbatched ? c.squeeze(after.h, {0}) : after.h);
   if (kind.states == 2) c.give(unbatched ? c.squeeze(after.cell, {0}) : after.cell);
@@ -242,6 +293,26 @@ std::vector<RowText> recurrent_rows() {
       {"rnn_relu_cell(Tensor input, Tensor hx, Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, "
        "Tensor? b_hh=None) -> Tensor",
        "Gemm, Relu", cell},
+      {"quantized_lstm.input(Tensor input, Tensor[] hx, Packed[] params, bool has_biases, int "
+       "num_layers, float dropout, bool train, bool bidirectional, bool batch_first, *, "
+       "ScalarType? dtype=None, bool use_dynamic=False) -> (Tensor, Tensor, Tensor)",
+       "DynamicQuantizeLinear, Gemm, Sigmoid, Tanh", recurrent},
+      {"quantized_gru.input(Tensor input, Tensor hx, Packed[] params, bool has_biases, int "
+       "num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, "
+       "Tensor)",
+       "DynamicQuantizeLinear, Gemm, Sigmoid, Tanh", recurrent},
+      {"quantized::quantized_lstm_cell_dynamic(Tensor input, Tensor[] hx, Packed w_ih, Packed "
+       "w_hh, Tensor? b_ih, Tensor? b_hh) -> (Tensor, Tensor)",
+       "DynamicQuantizeLinear, Gemm, Sigmoid, Tanh", cell},
+      {"quantized::quantized_gru_cell_dynamic(Tensor input, Tensor hx, Packed w_ih, Packed w_hh, "
+       "Tensor? b_ih, Tensor? b_hh) -> Tensor",
+       "DynamicQuantizeLinear, Gemm, Sigmoid, Tanh", cell},
+      {"quantized::quantized_rnn_tanh_cell_dynamic(Tensor input, Tensor hx, Packed w_ih, Packed "
+       "w_hh, Tensor? b_ih, Tensor? b_hh) -> Tensor",
+       "DynamicQuantizeLinear, Gemm, Tanh", cell},
+      {"quantized::quantized_rnn_relu_cell_dynamic(Tensor input, Tensor hx, Packed w_ih, Packed "
+       "w_hh, Tensor? b_ih, Tensor? b_hh) -> Tensor",
+       "DynamicQuantizeLinear, Gemm, Relu", cell},
   };
 }
 

@@ -4,6 +4,7 @@
 
 #include "libconvert/frontends/torch/quantized.h"
 #include "libconvert/frontends/torch/script_operators.h"
+#include "libruntime/core/half.h"
 
 namespace mnn::torch {
 namespace {
@@ -105,6 +106,12 @@ struct Numbers {
   int64_t axis = -1;
   bool real_zero_points = false;
 };
+// As a half-precision number.
+Result<Tensor> rounded_to_half(const Tensor& t) {
+  MNN_ASSIGN_OR_RETURN(const Tensor half, convert_floats(t, DType::kF16));
+  return convert_floats(half, DType::kF32);
+}
+
 Result<Numbers> grid_numbers(const Pickled& scheme, const Tensor& codes) {
   const Status malformed = invalid("a quantized tensor does not say how it is quantized");
   if (!is_sequence(scheme, 3) || scheme.items[0]->kind != Kind::kGlobal) return malformed;
@@ -157,6 +164,16 @@ Result<bool> linear_prepack(ScriptCall& call) {
   return true;
 }
 
+// The packed weights of the input and of the state, which have the biases in them.
+Result<bool> cell_params(ScriptCall& call) {
+  if (call.args.size() < 2 || as<ListValue*>(call.args[0]) == nullptr ||
+      as<ListValue*>(call.args[1]) == nullptr) {
+    return false;
+  }
+  call.result = call.interpreter.add_list({call.args[0], call.args[1]}, true);
+  return true;
+}
+
 Result<bool> is_quantized(ScriptCall& call) {
   const auto* ref = call.args.size() == 1 ? as<TensorRef>(call.args[0]) : nullptr;
   if (ref == nullptr) return false;
@@ -168,24 +185,36 @@ Result<bool> is_quantized(ScriptCall& call) {
 }  // namespace
 
 Result<ScriptValue> Interpreter::from_codes(const Pickled& value, const std::string& path) {
-  MNN_ASSIGN_OR_RETURN(const Numbers numbers, grid_numbers(*value.items[0], value.tensor));
+  MNN_ASSIGN_OR_RETURN(Numbers numbers, grid_numbers(*value.items[0], value.tensor));
   Graph& graph = draft().graph;
   frontend::NodeBuilder builder(draft(), budget_);
   builder.name = path;
   const ValueId codes = graph.add_constant(value.tensor, path);
-  const ValueId scale = graph.add_constant(numbers.scale);
   frontend::NodeBuilder::Attributes axis;
   if (numbers.axis >= 0) axis["axis"] = numbers.axis;
   if (numbers.real_zero_points) {
-    // (code - zero point) * scale, an entry an index along the axis.
+    // (code - zero point) * scale, an entry an index along the axis. Of 4 bits PyTorch's operators
+    // have scale and -zero point * scale in half precision.
     std::vector<int64_t> dims(value.tensor.rank(), 1);
     dims[static_cast<size_t>(numbers.axis)] = numbers.scale.elements();
-    const ValueId zero = builder.reshape(graph.add_constant(numbers.zero_point), dims);
-    const ValueId real = builder.emit("Sub", {builder.cast(codes, DType::kF32), zero});
-    const ValueId made = builder.emit("Mul", {real, builder.reshape(scale, dims)});
+    const Tensor& zero = numbers.zero_point;
+    MNN_ASSIGN_OR_RETURN(Tensor offset, Tensor::allocate(DType::kF32, zero.dims()));
+    for (int64_t i = 0; i < zero.elements(); ++i)
+      offset.data<float>()[i] = -zero.data<float>()[i] * numbers.scale.data<float>()[i];
+    if (value.tensor.dtype() == DType::kU4) {
+      MNN_ASSIGN_OR_RETURN(numbers.scale, rounded_to_half(numbers.scale));
+      MNN_ASSIGN_OR_RETURN(offset, rounded_to_half(offset));
+    }
+    const auto per_row = [&](Tensor t) {
+      return builder.reshape(graph.add_constant(std::move(t)), dims);
+    };
+    const ValueId scaled =
+        builder.emit("Mul", {builder.cast(codes, DType::kF32), per_row(numbers.scale)});
+    const ValueId made = builder.emit("Add", {scaled, per_row(std::move(offset))});
     MNN_RETURN_IF_ERROR(builder.status);
     return add_tensor({made, false, {}});
   }
+  const ValueId scale = graph.add_constant(numbers.scale);
   const ValueId zero = graph.add_constant(numbers.zero_point);
   const ValueId made = builder.emit("DequantizeLinear", {codes, scale, zero}, axis);
   MNN_RETURN_IF_ERROR(builder.status);
@@ -243,6 +272,16 @@ Result<ScriptValue> Interpreter::from_packed(const Pickled& value, const std::st
     MNN_RETURN_IF_ERROR(add(*state.items[1], "bias"));
     return ScriptValue(add_list(std::move(items), true));
   }
+  // (kind, [biases], [], [whether 7 bits are enough], [weights of the input, of the state])
+  if (name == "CellParamsBase" && is_sequence(state, 5) && is_sequence(*state.items[4], 2)) {
+    const Pickled& kind = *state.items[0];
+    if (kind.kind != Kind::kString) return malformed();
+    if (kind.text != "quantized_dynamic") {
+      return unsupported("recurrent weights of the kind '" + kind.text + "'");
+    }
+    for (const Pickled* part : state.items[4]->items) MNN_RETURN_IF_ERROR(add(*part, "weight"));
+    return ScriptValue(add_list(std::move(items), true));
+  }
   // (version, [weight], [], [bits])
   if (name == "EmbeddingPackedParamsBase" && is_sequence(state, 4) &&
       is_sequence(*state.items[1], 1)) {
@@ -264,6 +303,7 @@ const std::map<std::string_view, ScriptOperator>& quantized_operators() {
       {"quantized::linear_prepack", linear_prepack},
       {"quantized::linear_prepack_fp16", linear_prepack},
       {"quantized::embedding_bag_prepack", linear_prepack},
+      {"quantized::make_quantized_cell_params_dynamic", cell_params},
       {"prim::is_quantized", is_quantized},
   };
   return table;
