@@ -1,6 +1,7 @@
 // Matrix products on row-major data: C = epilogue(alpha * A * B + bias).
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "libruntime/kernels/conv.h"
@@ -62,6 +63,11 @@ Result<MatrixKernelPtr> make_matmul_int8(const GemmGeometry& geometry, const Qua
 // zero points of KernelArgs. k is at most kMostByteProducts, alpha must be 1.
 Result<MatrixKernelPtr> make_matmul_integer(const GemmGeometry& geometry,
                                             const KernelOptions& options);
+
+// The same with B constant, packed once; `b_zeros` are its zero points: one, or one a column.
+Result<MatrixKernelPtr> make_gemm_integer(const GemmGeometry& geometry, const Weights<uint8_t>& b,
+                                          std::span<const uint8_t> b_zeros,
+                                          const KernelOptions& options);
 
 // A u8, B s8 constant, weight_scales [n]; formulas and limits as in make_conv_int8. alpha and batch
 // must be 1.

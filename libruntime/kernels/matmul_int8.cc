@@ -1,5 +1,6 @@
 // int8 products of two computed matrices, rescaled or as int32 sums. Each part packs the matrix B
-// of its batch item, then takes rows of A over it block by block. Without VNNI both operands become
+// of its batch item, unless B is constant and packed already, then takes rows of A over it block by
+// block. Without VNNI both operands become
 // int16 minus their zero points; with it A stays as it is and B is taken minus 128, and what the
 // zero points add is taken off the sums: (a - za)(b - zb) = a w - za w + d a - d za, with w = b -
 // 128 and d = 128 - zb.
@@ -23,9 +24,9 @@ class MatMulInt8 final : public Int8Kernel {
  public:
   // Sums, with the zero points of each run.
   MatMulInt8(const GemmGeometry& g, const KernelTable& table, int threads)
-      : g_(g), table_(table), sums_(true) {
+      : g_(g), table_(table), sums_(true), threads_(threads) {
     name_ = std::string("matmul_integer_") + table.isa;
-    plan(threads);
+    plan();
   }
 
   MatMulInt8(const GemmGeometry& g, const KernelTable& table, const ConvQuant& quant,
@@ -34,9 +35,10 @@ class MatMulInt8 final : public Int8Kernel {
         table_(table),
         epilogue_(epilogue),
         a_zero_(quant.in.zero_point),
-        b_zero_(b.zero_point) {
+        b_zero_(b.zero_point),
+        threads_(threads) {
     name_ = std::string("matmul_int8_") + table.isa;
-    plan(threads);
+    plan();
   }
 
   Status pack(const float* bias, const ConvQuant& quant, WeightsCache* cache) {
@@ -47,38 +49,72 @@ class MatMulInt8 final : public Int8Kernel {
     return keep_columns(cache, made);
   }
 
+  // B is constant, `zeros` of it: one, or one a column. Other columns than the first are taken with
+  // the first one's zero point and put right by what their rows of A come to.
+  Status keep_b(const Weights<uint8_t>& b, std::span<const uint8_t> zeros, WeightsCache* cache) {
+    kept_zero_ = zeros[0];
+    const std::string layout = layout_name(
+        name_ + " kept",
+        {g_.n, g_.k, g_.b_stride, g_.b_transposed, panels_.front().vectors, kept_zero_});
+    const auto fill = [&](std::byte* to) -> Status {
+      MNN_ASSIGN_OR_RETURN(const auto elements, b.read());
+      AlignedBuffer<std::byte> turned(turned_bytes_);
+      Scratch s;
+      s.b = reinterpret_cast<int32_t*>(to);
+      s.start = reinterpret_cast<int32_t*>(to + b_bytes_);
+      s.turned = reinterpret_cast<int32_t*>(turned.data());
+      s.a_zero = -1;  // the columns' sums as they are
+      s.b_zero = kept_zero_;
+      pack(elements.get(), s);
+      return {};
+    };
+    MNN_ASSIGN_OR_RETURN(const std::byte* kept,
+                         keep<std::byte>(cache, b.id(), layout, b_bytes_ + start_bytes_, fill));
+    kept_b_ = reinterpret_cast<const int32_t*>(kept);
+    kept_start_ = reinterpret_cast<const int32_t*>(kept + b_bytes_);
+    for (const uint8_t z : zeros) shifts_.push_back(static_cast<uint32_t>(kept_zero_ - z));
+    if (std::ranges::all_of(shifts_, [](uint32_t shift) { return shift == 0; })) shifts_.clear();
+    split_ =
+        split_work(g_.m, static_cast<int64_t>(panels_.size()), g_.m * g_.n * g_.k / 2, threads_);
+    part_scratch_ -= b_bytes_ + turned_bytes_;
+    if (!shifts_.empty()) part_scratch_ += row_bytes_;
+    return {};
+  }
+
   const char* name() const override { return name_.c_str(); }
   int64_t scratch_bytes() const override { return part_scratch_ * parts(); }
   int parts() const override { return split_.parts(); }
 
   void run(int, int part, const KernelArgs& args) const override {
     const Range rows = piece(g_.m, split_.rows, part / split_.panels, kTileRows);
-    const Range items = piece(g_.batch, split_.panels, part % split_.panels);
-    if (rows.size() == 0) return;
+    // Of items, each with its B, or of the columns of the one that is kept.
+    const Range share =
+        piece(kept_b_ ? std::ssize(panels_) : g_.batch, split_.panels, part % split_.panels);
+    if (rows.size() == 0 || share.size() == 0) return;
     Scratch s = scratch(args.scratch + part * part_scratch_);
     s.a_zero = sums_ ? args.x_zero : a_zero_;
-    s.b_zero = sums_ ? args.b_zero : b_zero_;
+    s.b_zero = !sums_ ? b_zero_ : kept_b_ ? kept_zero_ : args.b_zero;
     for (int64_t r = 0; r < rows_block_; ++r) s.y_offset[r] = r * g_.c_stride;
+    std::span<const Panel> panels = panels_;
+    if (kept_b_) {
+      s.b = kept_b_;
+      panels = panels.subspan(static_cast<size_t>(share.begin), static_cast<size_t>(share.size()));
+      for (int64_t j = 0; j < columns_; ++j) s.start[j] = fours() ? kept_start_[j] * -s.a_zero : 0;
+      return run_rows(0, rows, panels, s, args);
+    }
     int64_t packed = -1;
-    for (int64_t item = items.begin; item < items.end; ++item) {
-      const auto i = static_cast<size_t>(item);
-      if (g_.b_offsets[i] != packed) {
-        packed = g_.b_offsets[i];
+    for (int64_t item = share.begin; item < share.end; ++item) {
+      const int64_t b = g_.b_offsets[static_cast<size_t>(item)];
+      if (b != packed) {
+        packed = b;
         pack(static_cast<const uint8_t*>(args.b) + packed, s);
       }
-      const auto* a = static_cast<const uint8_t*>(args.x) + g_.a_offsets[i];
-      const int64_t blocks = ceil_div(rows.size(), rows_block_);
-      for (int64_t n = 0; n < blocks; ++n) {
-        const Range block = piece(rows.size(), blocks, n, kTileRows);
-        const int64_t m0 = rows.begin + block.begin;
-        if (block.size() > 0)
-          run_block(a + m0 * g_.a_stride, block.size(), item * g_.m + m0, s, args);
-      }
+      run_rows(item, rows, panels, s, args);
     }
   }
 
  private:
-  void plan(int threads) {
+  void plan() {
     const GemmGeometry& g = g_;
     const KernelTable& table = table_;
     k_ = ceil_div(g.k, fours() ? 4 : 2);
@@ -90,7 +126,7 @@ class MatMulInt8 final : public Int8Kernel {
     columns_ = padded_columns(panels_, table.lanes);
     int64_t macs = g.m * g.n * g.k;
     if (!checked_mul(&macs, g.batch)) macs = std::numeric_limits<int64_t>::max();
-    split_ = split_work(g.m, g.batch, macs / 2, threads);
+    split_ = split_work(g.m, g.batch, macs / 2, threads_);
     rows_block_ = std::clamp<int64_t>(kBlockBytes / (k_ * 4) / kTileRows * kTileRows, 2 * kTileRows,
                                       kMostRows);
     rows_block_ = std::min(rows_block_, g.m);
@@ -106,14 +142,15 @@ class MatMulInt8 final : public Int8Kernel {
   }
 
   struct Scratch {
-    int32_t* b;       // packed panels
-    int32_t* turned;  // rows of a transposed B in groups
-    int32_t* start;   // per column
-    uint8_t* a;       // rows of A in groups
+    const int32_t* b;  // packed panels
+    int32_t* turned;   // rows of a transposed B in groups
+    int32_t* start;    // per column
+    uint8_t* a;        // rows of A in groups
     const uint8_t** pointers;
     int64_t* y_offset;
     int32_t* row_start;
-    int32_t* sums;  // of a tile
+    int32_t* sums;      // of a tile
+    uint32_t* row_sum;  // of a - a_zero
     int a_zero, b_zero;
   };
 
@@ -124,14 +161,18 @@ class MatMulInt8 final : public Int8Kernel {
       return here;
     };
     Scratch s;
-    s.b = reinterpret_cast<int32_t*>(take(b_bytes_));
-    s.turned = reinterpret_cast<int32_t*>(take(turned_bytes_));
+    s.b = s.turned = nullptr;
+    if (!kept_b_) {
+      s.b = reinterpret_cast<int32_t*>(take(b_bytes_));
+      s.turned = reinterpret_cast<int32_t*>(take(turned_bytes_));
+    }
     s.start = reinterpret_cast<int32_t*>(take(start_bytes_));
     s.a = reinterpret_cast<uint8_t*>(take(a_bytes_));
     s.pointers = reinterpret_cast<const uint8_t**>(take(row_bytes_));
     s.y_offset = reinterpret_cast<int64_t*>(take(row_bytes_));
     s.row_start = reinterpret_cast<int32_t*>(take(row_bytes_));
     s.sums = reinterpret_cast<int32_t*>(take(sum_bytes_));
+    s.row_sum = shifts_.empty() ? nullptr : reinterpret_cast<uint32_t*>(take(row_bytes_));
     return s;
   }
 
@@ -144,7 +185,7 @@ class MatMulInt8 final : public Int8Kernel {
     if (g_.b_transposed) turn(b, s);
     for (const Panel& p : panels_) {
       const int64_t nr = int64_t{p.vectors} * table_.lanes;
-      int32_t* out = s.b + p.column * k_;
+      int32_t* out = const_cast<int32_t*>(s.b) + p.column * k_;
       int32_t* start = s.start + p.column;
       if (g_.b_transposed) {
         table_.pack_words(s.turned + p.n0 * k_, k_, k_, p.width, nr, out);
@@ -177,9 +218,21 @@ class MatMulInt8 final : public Int8Kernel {
     }
   }
 
+  void run_rows(int64_t item, const Range& rows, std::span<const Panel> panels, const Scratch& s,
+                const KernelArgs& args) const {
+    const auto* a = static_cast<const uint8_t*>(args.x) + g_.a_offsets[static_cast<size_t>(item)];
+    const int64_t blocks = ceil_div(rows.size(), rows_block_);
+    for (int64_t n = 0; n < blocks; ++n) {
+      const Range block = piece(rows.size(), blocks, n, kTileRows);
+      const int64_t m0 = rows.begin + block.begin;
+      if (block.size() > 0)
+        run_block(a + m0 * g_.a_stride, block.size(), item * g_.m + m0, panels, s, args);
+    }
+  }
+
   // Rows of A from `a` on, which are rows of C from m0 on.
-  void run_block(const uint8_t* a, int64_t rows, int64_t m0, const Scratch& s,
-                 const KernelArgs& args) const {
+  void run_block(const uint8_t* a, int64_t rows, int64_t m0, std::span<const Panel> panels,
+                 const Scratch& s, const KernelArgs& args) const {
     const int64_t d = 128 - s.b_zero;
     for (int64_t r = 0; r < rows; ++r, a += g_.a_stride) {
       s.pointers[r] = a;
@@ -193,14 +246,17 @@ class MatMulInt8 final : public Int8Kernel {
         }
         s.pointers[r] = row;
       }
-      if (fours() && d != 0)
-        s.row_start[r] = static_cast<int32_t>(d * (table_.sum_u8(a, g_.k) - s.a_zero * g_.k));
+      const bool starts = fours() && d != 0;
+      if (!starts && shifts_.empty()) continue;
+      const int64_t sum = table_.sum_u8(a, g_.k) - s.a_zero * g_.k;
+      if (starts) s.row_start[r] = static_cast<int32_t>(d * sum);
+      if (!shifts_.empty()) s.row_sum[r] = static_cast<uint32_t>(sum);
     }
     TileInt8 t;
     t.taps = 1;
     t.k = k_;
     t.post = &epilogue_.post;
-    for (const Panel& p : panels_) {
+    for (const Panel& p : panels) {
       const int64_t at = m0 * g_.c_stride + p.n0;
       t.w = s.b + p.column * k_;
       t.start = s.start + p.column;
@@ -242,6 +298,14 @@ class MatMulInt8 final : public Int8Kernel {
       tile[count](t);
       for (int64_t r = 0; r < count && !full; ++r)
         std::memcpy(y + s.y_offset[first + r], s.sums + r * nr, static_cast<size_t>(p.width) * 4);
+      for (int64_t r = 0; r < count && !shifts_.empty(); ++r) {
+        // Modulo 2^32: the sum fits, what it is made of need not.
+        int32_t* row = y + s.y_offset[first + r];
+        const uint32_t* shift = shifts_.data() + p.n0;
+        for (int64_t j = 0; j < p.width; ++j)
+          row[j] =
+              static_cast<int32_t>(static_cast<uint32_t>(row[j]) + shift[j] * s.row_sum[first + r]);
+      }
     });
   }
 
@@ -250,6 +314,10 @@ class MatMulInt8 final : public Int8Kernel {
   bool sums_ = false;
   Int8Epilogue epilogue_;
   int a_zero_ = 0, b_zero_ = 0;
+  int threads_ = 1;
+  const int32_t *kept_b_ = nullptr, *kept_start_ = nullptr;  // of a constant B: panels, column sums
+  int kept_zero_ = 0;
+  std::vector<uint32_t> shifts_;  // a column: kept_zero_ - its zero point; empty: all 0
   std::string name_;
   int64_t k_ = 0;  // groups along k
   bool in_place_ = false;
@@ -285,15 +353,37 @@ Result<MatrixKernelPtr> make_matmul_int8(const GemmGeometry& geometry, const Qua
   return MatrixKernelPtr(std::move(kernel));
 }
 
-Result<MatrixKernelPtr> make_matmul_integer(const GemmGeometry& geometry,
-                                            const KernelOptions& options) {
+namespace {
+
+Result<std::unique_ptr<MatMulInt8>> make_integer(const GemmGeometry& geometry,
+                                                 const KernelOptions& options) {
   MNN_ASSIGN_OR_RETURN(const KernelTable* table, find_kernels(options.isa));
   MNN_ASSIGN_OR_RETURN(const GemmGeometry g, check_product(geometry));
   if (g.k > kMostByteProducts)
     return unsupported("integer product over " + std::to_string(g.k) + " inputs, at most " +
                        std::to_string(kMostByteProducts));
   if (g.alpha != 1) return unsupported("integer product with a factor");
-  return MatrixKernelPtr(std::make_unique<MatMulInt8>(g, *table, options.threads));
+  return std::make_unique<MatMulInt8>(g, *table, options.threads);
+}
+
+}  // namespace
+
+Result<MatrixKernelPtr> make_matmul_integer(const GemmGeometry& geometry,
+                                            const KernelOptions& options) {
+  MNN_ASSIGN_OR_RETURN(auto kernel, make_integer(geometry, options));
+  return MatrixKernelPtr(std::move(kernel));
+}
+
+Result<MatrixKernelPtr> make_gemm_integer(const GemmGeometry& geometry, const Weights<uint8_t>& b,
+                                          std::span<const uint8_t> b_zeros,
+                                          const KernelOptions& options) {
+  if (geometry.batch != 1) return unsupported("integer product of several constant matrices");
+  if (b_zeros.size() != 1 && std::ssize(b_zeros) != geometry.n)
+    return invalid("integer product with " + std::to_string(b_zeros.size()) + " zero points for " +
+                   std::to_string(geometry.n) + " columns");
+  MNN_ASSIGN_OR_RETURN(auto kernel, make_integer(geometry, options));
+  MNN_RETURN_IF_ERROR(kernel->keep_b(b, b_zeros, options.weights));
+  return MatrixKernelPtr(std::move(kernel));
 }
 
 }  // namespace mnn

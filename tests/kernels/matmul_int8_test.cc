@@ -131,6 +131,55 @@ TEST(MatMulInt8, RepeatedMatrices) {
   check(p);
 }
 
+// Sums over a constant B with the zero points of A in each run, one or one a column of B.
+void check_sums(const Problem& p, const std::vector<uint8_t>& b_zeros, int a_zero) {
+  const GemmGeometry& g = p.g;
+  std::vector<int32_t> want;
+  for (int64_t m = 0; m < g.m; ++m)
+    for (int64_t n = 0; n < g.n; ++n) {
+      const int b_zero = b_zeros[b_zeros.size() == 1 ? 0 : static_cast<size_t>(n)];
+      int32_t sum = 0;
+      for (int64_t k = 0; k < g.k; ++k) {
+        const int64_t at = g.b_transposed ? n * g.b_stride + k : k * g.b_stride + n;
+        sum += (p.a[static_cast<size_t>(m * g.a_stride + k)] - a_zero) *
+               (p.b[static_cast<size_t>(at)] - b_zero);
+      }
+      want.push_back(sum);
+    }
+  for (const auto& isa : test_isas())
+    for (int threads = 1; threads <= 3; ++threads) {
+      const auto kernel = make_gemm_integer(g, p.b.data(), b_zeros, {isa, threads});
+      ASSERT_TRUE(kernel.ok()) << kernel.status().message();
+      std::vector<int32_t> y(want.size() + 1, 1234567);
+      KernelArgs args{p.a.data(), nullptr, nullptr, y.data(), nullptr};
+      args.x_zero = a_zero;
+      run_kernel(**kernel, args, threads == 2);
+      EXPECT_EQ(y.back(), 1234567);
+      y.pop_back();
+      EXPECT_EQ(y, want) << (*kernel)->name() << " " << g.m << "x" << g.n << "x" << g.k
+                         << (g.b_transposed ? "t" : "") << " " << threads << " threads";
+    }
+}
+
+TEST(MatMulInt8, SumsOverAConstantMatrix) {
+  const int64_t sizes[][3] = {{1, 1, 1},    {1, 37, 5},   {3, 16, 8},    {7, 17, 13},
+                              {13, 64, 32}, {97, 33, 64}, {50, 101, 31}, {2, 9, 130}};
+  uint32_t seed = 3;
+  for (const auto& s : sizes)
+    for (const bool transposed : {false, true}) {
+      const Problem p = make_problem(1, s[0], s[1], s[2], transposed, ++seed * 13);
+      const std::vector<uint8_t> columns = random_u8(static_cast<size_t>(s[1]), seed);
+      for (const int a_zero : {0, 93, 255}) {
+        check_sums(p, {128}, a_zero);
+        check_sums(p, {7}, a_zero);
+        check_sums(p, columns, a_zero);
+        check_sums(p, std::vector<uint8_t>(static_cast<size_t>(s[1]), 200), a_zero);
+      }
+    }
+  const Problem p = make_problem(1, 2, 3, 4, false, 1);
+  EXPECT_FALSE(make_gemm_integer(p.g, p.b.data(), std::vector<uint8_t>(2, 0), {}).ok());
+}
+
 TEST(MatMulInt8, RefusesWhatItCannotDo) {
   Problem p = make_problem(1, 2, 3, 4, false, 1);
   GemmGeometry g = p.g;

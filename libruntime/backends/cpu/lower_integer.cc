@@ -16,12 +16,30 @@ constexpr int64_t kMostColumns = int64_t{1} << 32;  // bytes of a ConvInteger
 
 // ---- MatMulInteger ----
 
+// Zero points: one of x; of the second operand one, or one a column where both are constant.
+std::optional<std::string> supports_zeros(const NodeView& n) {
+  if (n.has_input(2) && product(n.in_dims(2)) != 1) return "a zero point per row";
+  if (!n.has_input(3) || product(n.in_dims(3)) == 1) return std::nullopt;
+  if (!n.is_constant(1) || !n.is_constant(3)) return "computed zero points, one a column";
+  const Dims dims = n.in_dims(3);
+  if (product(std::span(dims).first(dims.size() - 1)) != 1) return "zero points by matrix";
+  return std::nullopt;
+}
+
+// Whether B is one constant matrix, which is packed once.
+bool keeps_matrix(const NodeView& n) {
+  const Dims b = n.in_dims(1);
+  return n.is_constant(1) && (!n.has_input(3) || n.is_constant(3)) &&
+         product(std::span(b).first(b.size() - 2)) == 1;
+}
+
 std::optional<std::string> supports_matmul_integer(const Graph& graph, const Node& node) {
   const NodeView n(graph, node);
   if (n.in(0).type.rank() < 2 || n.in(1).type.rank() < 2) return "a vector";
   if (n.in_dims(0).back() > kMostByteProducts) return "a long sum";
-  for (size_t i = 2; i < 4; ++i) {
-    if (n.has_input(i) && product(n.in_dims(i)) != 1) return "a zero point per row or column";
+  if (auto why = supports_zeros(n)) return why;
+  if (n.has_input(3) && product(n.in_dims(3)) != 1 && !keeps_matrix(n)) {
+    return "zero points per column of several matrices";
   }
   return std::nullopt;
 }
@@ -56,7 +74,7 @@ struct Zeros {
   int32_t of_b(const Run& run) const { return b ? *run.data<uint8_t>(*b) : absent_b; }
 };
 
-Result<Zeros> zeros_of(Lowering& l, const Node& node) {
+Result<Zeros> zeros_of(Lowering& l, const Node& node, bool of_both) {
   const NodeView n(l.graph(), node);
   Zeros z;
   z.absent_x = n.in_type(0) == DType::kI8 ? 128 : 0;
@@ -64,18 +82,20 @@ Result<Zeros> zeros_of(Lowering& l, const Node& node) {
   if (n.has_input(2)) {
     MNN_ASSIGN_OR_RETURN(z.x, unsigned_bytes(l, node.inputs[2]));
   }
-  if (n.has_input(3)) {
+  if (of_both && n.has_input(3)) {
     MNN_ASSIGN_OR_RETURN(z.b, unsigned_bytes(l, node.inputs[3]));
   }
   return z;
 }
 
-// A step that multiplies bytes into y.
-Status add_product(Lowering& l, const GemmGeometry& g, const Array& a, const Array& b,
-                   const Zeros& zeros, const Array& y) {
-  MNN_ASSIGN_OR_RETURN(std::shared_ptr<const MatrixKernel> kernel,
-                       make_matmul_integer(g, l.kernel_options()));
-  std::vector<Array> in = {a, b};
+// A step that multiplies bytes into y from element `at` of each row on. No `b`: it is kept by the
+// kernel.
+Status add_product(Lowering& l, std::shared_ptr<const MatrixKernel> kernel, const GemmGeometry& g,
+                   const Array& a, const Array* b, const Zeros& zeros, const Array& y,
+                   int64_t a_at = 0, int64_t y_at = 0) {
+  l.count_weights(*kernel);
+  std::vector<Array> in = {a};
+  if (b != nullptr) in.push_back(*b);
   if (zeros.x) in.push_back(*zeros.x);
   if (zeros.b) in.push_back(*zeros.b);
   const Array out[] = {y};
@@ -85,11 +105,12 @@ Status add_product(Lowering& l, const GemmGeometry& g, const Array& a, const Arr
   step.phases = kernel->phases();
   step.parts = kernel->parts();
   const int scratch = l.add_scratch(kernel->scratch_bytes());
+  const std::optional<Array> computed = b == nullptr ? std::nullopt : std::optional<Array>(*b);
   l.last_step().run = [=](const Run& run, int phase, int part) {
     KernelArgs args;
-    args.x = run.bytes(a);
-    args.b = run.bytes(b);
-    args.y = run.bytes(y);
+    args.x = run.bytes(a) + a_at;
+    if (computed) args.b = run.bytes(*computed);
+    args.y = run.bytes(y) + y_at * 4;
     args.scratch = run.storage(scratch);
     args.x_zero = zeros.of_x(run);
     args.b_zero = zeros.of_b(run);
@@ -98,11 +119,52 @@ Status add_product(Lowering& l, const GemmGeometry& g, const Array& a, const Arr
   return {};
 }
 
+// The bytes of a constant, raised like computed ones.
+Weights<uint8_t> kept_bytes(Lowering& l, ValueId v) {
+  using Elements = Weights<uint8_t>::Elements;
+  return {l.weight_id(v).derived("raised"), [&l, v]() -> Result<Elements> {
+            const Tensor* t = l.constant(v);
+            if (t == nullptr) return internal_error("the weights cannot be read");
+            const auto made = std::make_shared<AlignedBuffer<uint8_t>>(t->elements());
+            const auto* from = reinterpret_cast<const uint8_t*>(t->raw());
+            const uint8_t raised = t->dtype() == DType::kI8 ? 0x80 : 0;
+            for (int64_t i = 0; i < t->elements(); ++i) made->data()[i] = from[i] ^ raised;
+            return Elements(made, made->data());
+          }};
+}
+
+// The zero points of a constant second operand: one, or one a column.
+Result<std::vector<uint8_t>> kept_zeros(Lowering& l, const Node& node) {
+  const NodeView n(l.graph(), node);
+  const bool is_signed = n.in_type(1) == DType::kI8;
+  if (!n.has_input(3)) return std::vector<uint8_t>(1, is_signed ? 128 : 0);
+  const Tensor* t = l.constant(node.inputs[3]);
+  if (t == nullptr) return internal_error("the zero points cannot be read");
+  const auto* from = reinterpret_cast<const uint8_t*>(t->raw());
+  std::vector<uint8_t> zeros(from, from + t->elements());
+  for (uint8_t& z : zeros) z ^= is_signed ? 0x80 : 0;
+  return zeros;
+}
+
 Status lower_matmul_integer(Lowering& l, const Node& node) {
   const NodeView n(l.graph(), node);
   MNN_ASSIGN_OR_RETURN(const Array a, unsigned_bytes(l, node.inputs[0]));
-  MNN_ASSIGN_OR_RETURN(const Array b, unsigned_bytes(l, node.inputs[1]));
   const Dims dims = l.dims(node.outputs[0]);
+  if (keeps_matrix(n)) {
+    GemmGeometry g;
+    g.k = a.dims.back();
+    g.n = dims.back();
+    g.m = product(dims) / std::max<int64_t>(g.n, 1);
+    MNN_ASSIGN_OR_RETURN(const std::vector<uint8_t> b_zeros, kept_zeros(l, node));
+    MNN_ASSIGN_OR_RETURN(
+        std::shared_ptr<const MatrixKernel> kernel,
+        make_gemm_integer(g, kept_bytes(l, node.inputs[1]), b_zeros, l.kernel_options()));
+    MNN_ASSIGN_OR_RETURN(const Zeros zeros, zeros_of(l, node, false));
+    const Array y = l.allocate(DType::kI32, dims, row_major(dims.size()));
+    MNN_RETURN_IF_ERROR(add_product(l, std::move(kernel), g, a, nullptr, zeros, y));
+    return l.finish(node, y);
+  }
+  MNN_ASSIGN_OR_RETURN(const Array b, unsigned_bytes(l, node.inputs[1]));
   GemmGeometry g;
   g.k = a.dims.back();
   g.n = dims.back();
@@ -115,9 +177,11 @@ Status lower_matmul_integer(Lowering& l, const Node& node) {
     g.a_offsets = batch_offsets(a, batch);
     g.b_offsets = batch_offsets(b, batch);
   }
-  MNN_ASSIGN_OR_RETURN(const Zeros zeros, zeros_of(l, node));
+  MNN_ASSIGN_OR_RETURN(const Zeros zeros, zeros_of(l, node, true));
+  MNN_ASSIGN_OR_RETURN(std::shared_ptr<const MatrixKernel> kernel,
+                       make_matmul_integer(g, l.kernel_options()));
   const Array y = l.allocate(DType::kI32, dims, row_major(dims.size()));
-  MNN_RETURN_IF_ERROR(add_product(l, g, a, b, zeros, y));
+  MNN_RETURN_IF_ERROR(add_product(l, std::move(kernel), g, a, &b, zeros, y));
   return l.finish(node, y);
 }
 
@@ -127,46 +191,50 @@ std::optional<std::string> supports_conv_integer(const Graph& graph, const Node&
   const NodeView n(graph, node);
   const Dims w = n.in_dims(1);
   if (w.size() != 4) return "not two spatial axes";
-  if (n.attr_int("group") != 1) return "groups";
   if (!n.is_constant(1)) return "weights are not constant";
-  if (product(std::span(w).subspan(1)) > kMostByteProducts) return "a long sum";
-  if (product(n.out_dims()) / w[0] > kMostColumns / product(std::span(w).subspan(1))) {
-    return "columns too large";
-  }
-  for (size_t i = 2; i < 4; ++i) {
-    if (n.has_input(i) && product(n.in_dims(i)) != 1) return "a zero point per channel";
-  }
+  if (n.has_input(3) && !n.is_constant(3)) return "computed zero points of the weights";
+  if (auto why = supports_zeros(n)) return why;
+  const int64_t depth = product(std::span(w).subspan(1)), groups = n.attr_int("group");
+  if (depth > kMostByteProducts) return "a long sum";
+  if (product(n.out_dims()) / w[0] > kMostColumns / (depth * groups)) return "columns too large";
   return std::nullopt;
 }
 
-// Per output pixel the pixels under each tap, channels last; outside the image the zero point.
+// Per output pixel the pixels under each tap, channels last, group after group; outside the image
+// the zero point.
 struct ByteColumns {
-  Array x, columns;
+  Array x, columns;  // [pixels, groups, taps, channels of a group]
   Window window;
   int64_t pad_top = 0, pad_left = 0, rows = 0, row = 0;  // of the output
-  int64_t kernel_h = 1, kernel_w = 1;
+  int64_t kernel_h = 1, kernel_w = 1, groups = 1;
 
   void fill(const Run& run, int32_t zero, int64_t pixel) const {
     const int64_t c = x.dims[1], height = x.dims[2], width = x.dims[3];
+    const int64_t each = c / groups, stride = kernel_h * kernel_w * each;
     const int64_t n = pixel / rows / row;
     const int64_t top = pixel / row % rows * window.strides[0] - pad_top;
     const int64_t left = pixel % row * window.strides[1] - pad_left;
     const uint8_t* image = run.data<uint8_t>(x) + n * height * width * c;
     uint8_t* to = run.data<uint8_t>(columns) + pixel * columns.dims[1];
     for (int64_t ky = 0; ky < kernel_h; ++ky) {
-      for (int64_t kx = 0; kx < kernel_w; ++kx, to += c) {
+      for (int64_t kx = 0; kx < kernel_w; ++kx, to += each) {
         const int64_t iy = top + ky * window.dilations[0], ix = left + kx * window.dilations[1];
-        if (iy < 0 || iy >= height || ix < 0 || ix >= width) {
-          std::memset(to, zero, static_cast<size_t>(c));
-        } else {
-          std::memcpy(to, image + (iy * width + ix) * c, static_cast<size_t>(c));
+        const bool outside = iy < 0 || iy >= height || ix < 0 || ix >= width;
+        const uint8_t* from = outside ? nullptr : image + (iy * width + ix) * c;
+        for (int64_t g = 0; g < groups; ++g) {
+          if (outside) {
+            std::memset(to + g * stride, zero, static_cast<size_t>(each));
+          } else {
+            std::memcpy(to + g * stride, from + g * each, static_cast<size_t>(each));
+          }
         }
       }
     }
   }
 };
 
-Status lower_conv_integer(Lowering& l, const Node& node) {
+// Geometry of the input's window, without columns yet.
+Result<ByteColumns> byte_window(Lowering& l, const Node& node) {
   const NodeView n(l.graph(), node);
   const Dims w = n.in_dims(1), dims = n.out_dims();
   ByteColumns c;
@@ -179,9 +247,69 @@ Status lower_conv_integer(Lowering& l, const Node& node) {
   c.row = dims[3];
   c.kernel_h = w[2];
   c.kernel_w = w[3];
-  MNN_ASSIGN_OR_RETURN(const Zeros zeros, zeros_of(l, node));
+  c.groups = n.attr_int("group");
+  return c;
+}
+
+// A filter a channel: sums tap by tap over all channels of a pixel.
+Status lower_depthwise_integer(Lowering& l, const Node& node) {
+  MNN_ASSIGN_OR_RETURN(const ByteColumns c, byte_window(l, node));
+  const Dims dims = l.dims(node.outputs[0]);
+  const int64_t channels = dims[1], pixels = dims[0] * c.rows * c.row;
+  const int64_t taps = c.kernel_h * c.kernel_w;
+  MNN_ASSIGN_OR_RETURN(const std::vector<uint8_t> w_zeros, kept_zeros(l, node));
+  MNN_ASSIGN_OR_RETURN(const auto raised, kept_bytes(l, node.inputs[1]).read());
+  MNN_ASSIGN_OR_RETURN(Tensor filters, Tensor::allocate(DType::kI16, {taps, channels}));
+  for (int64_t ch = 0; ch < channels; ++ch) {
+    const int z = w_zeros[w_zeros.size() == 1 ? 0 : static_cast<size_t>(ch)];
+    for (int64_t t = 0; t < taps; ++t)
+      filters.data<int16_t>()[t * channels + ch] =
+          static_cast<int16_t>(raised.get()[ch * taps + t] - z);
+  }
+  const Array w = l.constant_array(std::move(filters));
+  MNN_ASSIGN_OR_RETURN(const Zeros zeros, zeros_of(l, node, false));
+  const Array y = l.allocate(DType::kI32, dims, channels_last(4));
+  std::vector<Array> in = {c.x, w};
+  if (zeros.x) in.push_back(*zeros.x);
+  const Array out[] = {y};
+  Step& step = l.add_step("depthwise_integer", in, out, pixels * channels * taps, nullptr);
+  step.info.macs = pixels * channels * taps;
+  step.info.form = ComputeForm::kU8xU8;
+  step.run = [=, parts = step.parts](const Run& run, int, int part) {
+    const Range r = part_of(pixels, part, parts);
+    const int32_t zero = zeros.of_x(run);
+    const int64_t height = c.x.dims[2], width = c.x.dims[3];
+    for (int64_t p = r.begin; p < r.end; ++p) {
+      const int64_t top = p / c.row % c.rows * c.window.strides[0] - c.pad_top;
+      const int64_t left = p % c.row * c.window.strides[1] - c.pad_left;
+      const uint8_t* image =
+          run.data<uint8_t>(c.x) + p / c.rows / c.row * height * width * channels;
+      int32_t* sums = run.data<int32_t>(y) + p * channels;
+      std::fill_n(sums, channels, 0);
+      for (int64_t t = 0; t < taps; ++t) {
+        const int64_t iy = top + t / c.kernel_w * c.window.dilations[0];
+        const int64_t ix = left + t % c.kernel_w * c.window.dilations[1];
+        // What lies outside is the zero point and adds nothing.
+        if (iy < 0 || iy >= height || ix < 0 || ix >= width) continue;
+        const uint8_t* from = image + (iy * width + ix) * channels;
+        const int16_t* filter = run.data<int16_t>(w) + t * channels;
+        for (int64_t ch = 0; ch < channels; ++ch) sums[ch] += (from[ch] - zero) * filter[ch];
+      }
+    }
+  };
+  return l.finish(node, y);
+}
+
+Status lower_conv_integer(Lowering& l, const Node& node) {
+  const NodeView n(l.graph(), node);
+  const Dims w = n.in_dims(1), dims = n.out_dims();
+  if (w[1] == 1 && n.attr_int("group") == w[0]) return lower_depthwise_integer(l, node);
+  MNN_ASSIGN_OR_RETURN(ByteColumns c, byte_window(l, node));
+  MNN_ASSIGN_OR_RETURN(const Zeros zeros, zeros_of(l, node, false));
+  MNN_ASSIGN_OR_RETURN(const std::vector<uint8_t> w_zeros, kept_zeros(l, node));
   const int64_t pixels = dims[0] * c.rows * c.row, depth = w[1] * w[2] * w[3];
-  c.columns = l.allocate(DType::kU8, {pixels, depth}, row_major(2));
+  const int64_t each = w[0] / c.groups, taps = w[2] * w[3];
+  c.columns = l.allocate(DType::kU8, {pixels, depth * c.groups}, row_major(2));
   std::vector<Array> in = {c.x};
   if (zeros.x) in.push_back(*zeros.x);
   const Array out[] = {c.columns};
@@ -190,24 +318,34 @@ Status lower_conv_integer(Lowering& l, const Node& node) {
     const Range r = part_of(pixels, part, parts);
     for (int64_t p = r.begin; p < r.end; ++p) c.fill(run, zeros.of_x(run), p);
   };
-  // [outputs, channels, taps] as [taps, channels, outputs].
-  const Tensor* weights = l.constant(node.inputs[1]);
-  if (weights == nullptr) return internal_error("the weights cannot be read");
-  MNN_ASSIGN_OR_RETURN(Tensor turned, Tensor::allocate(DType::kU8, {depth, w[0]}));
-  const auto* from = reinterpret_cast<const uint8_t*>(weights->raw());
-  const uint8_t raised = weights->dtype() == DType::kI8 ? 0x80 : 0;
-  const int64_t taps = w[2] * w[3];
-  for (int64_t i = 0; i < weights->elements(); ++i) {
-    const int64_t tap = i % taps, channel = i / taps % w[1], output = i / depth;
-    turned.data<uint8_t>()[(tap * w[1] + channel) * w[0] + output] = from[i] ^ raised;
-  }
-  const Array b = l.constant_array(std::move(turned));
-  GemmGeometry g;
-  g.m = pixels;
-  g.k = depth;
-  g.n = w[0];
   const Array y = l.allocate(DType::kI32, dims, channels_last(4));
-  MNN_RETURN_IF_ERROR(add_product(l, g, c.columns, b, zeros, y));
+  for (int64_t group = 0; group < c.groups; ++group) {
+    // [outputs, channels, taps] as [taps, channels, outputs].
+    const Weights<uint8_t> turned =
+        kept_bytes(l, node.inputs[1])
+            .derived(layout_name("columns", {group, c.groups, w[1], taps}), depth * each,
+                     [=](const uint8_t* all, uint8_t* to) {
+                       const uint8_t* from = all + group * each * depth;
+                       for (int64_t i = 0; i < depth * each; ++i) {
+                         const int64_t tap = i % taps, channel = i / taps % w[1];
+                         to[(tap * w[1] + channel) * each + i / depth] = from[i];
+                       }
+                     });
+    GemmGeometry g;
+    g.m = pixels;
+    g.k = depth;
+    g.n = each;
+    g.a_stride = depth * c.groups;
+    g.c_stride = w[0];
+    const auto at = static_cast<size_t>(group * each);
+    const std::span<const uint8_t> b_zeros =
+        w_zeros.size() == 1 ? std::span(w_zeros)
+                            : std::span(w_zeros).subspan(at, static_cast<size_t>(each));
+    MNN_ASSIGN_OR_RETURN(std::shared_ptr<const MatrixKernel> kernel,
+                         make_gemm_integer(g, turned, b_zeros, l.kernel_options()));
+    MNN_RETURN_IF_ERROR(add_product(l, std::move(kernel), g, c.columns, nullptr, zeros, y,
+                                    group * depth, group * each));
+  }
   return l.finish(node, y);
 }
 
