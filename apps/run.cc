@@ -49,6 +49,7 @@ struct OutputInfo {
 // One run, what it reads and what became of it.
 struct Step {
   std::function<Result<std::vector<Tensor>>()> load;
+  std::string sample;           // what it reads, for messages; empty: random numbers
   std::string name;             // its folder below those of outputs; empty: the only one
   std::string outputs, expect;  // folders; empty: none
   std::vector<OutputInfo> results;
@@ -75,7 +76,7 @@ Result<std::vector<Step>> list_steps(const Options& o, const LoadedModel& loaded
     if (!dims.ok()) return dims.status();
     MNN_ASSIGN_OR_RETURN(std::vector<Tensor> made, random_inputs(graph, *dims, o.seed));
     round.push_back(
-        {[made]() -> Result<std::vector<Tensor>> { return made; }, {}, {}, {}, {}, {}, {}});
+        {[made]() -> Result<std::vector<Tensor>> { return made; }, {}, {}, {}, {}, {}, {}, {}});
   }
   MNN_ASSIGN_OR_RETURN(const ImageOptions images, o.images.over(o.base_images));
   const bool by_name = o.inputs.size() == 1 && o.steps == 1;
@@ -86,6 +87,7 @@ Result<std::vector<Step>> list_steps(const Options& o, const LoadedModel& loaded
     tell_skipped(source, samples, events);
     for (size_t i = 0; i < samples.names.size(); ++i) {
       round.push_back({[load = samples.load, i] { return load(i); },
+                       samples.names.size() == 1 ? source : samples.names[i],
                        by_name ? folder_name(samples.names[i], seen) : "",
                        {},
                        {},
@@ -228,7 +230,10 @@ Status run(Options& o) {
     MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> inputs, step.load());
     if (o.reset) (*session)->reset_states();
     auto results = (*session)->run(inputs);
-    if (!results.ok()) return with_path(results.status());
+    if (!results.ok()) {
+      Status why = results.status();
+      return with_path(step.sample.empty() ? why : why.context("sample " + step.sample));
+    }
     // The layers of the last run are what stays.
     if (!o.dump_layers.empty() && &step == &steps.back()) {
       MNN_RETURN_IF_ERROR(write_layers(o, graph, layers, layer_at, *results));
