@@ -36,6 +36,14 @@ std::string packed(DType dtype, const Values& values) {
     case DType::kI64: return packed_as<int64_t>(values);
     case DType::kI16: return packed_as<int16_t>(values);
     case DType::kI8: return packed_as<int8_t>(values);
+    case DType::kI4: {  // of two the first in the low bits
+      std::string out((values.size() + 1) / 2, 0);
+      for (size_t i = 0; i < values.size(); ++i) {
+        const int code = static_cast<int>(values[i]) & 15;
+        out[i / 2] = static_cast<char>(out[i / 2] | (code << (i % 2 * 4)));
+      }
+      return out;
+    }
     case DType::kF16: {
       std::string out;
       for (const double v : values) {

@@ -20,7 +20,8 @@ namespace {
 const std::map<std::string, std::pair<int8_t, DType>> kTypes = {
     {"f32", {0, DType::kF32}}, {"f16", {1, DType::kF16}}, {"i32", {2, DType::kI32}},
     {"u8", {3, DType::kU8}},   {"i64", {4, DType::kI64}}, {"bool", {6, DType::kBool}},
-    {"i16", {7, DType::kI16}}, {"c64", {8, DType::kC64}}, {"i8", {9, DType::kI8}}};
+    {"i16", {7, DType::kI16}}, {"c64", {8, DType::kC64}}, {"i8", {9, DType::kI8}},
+    {"i4", {17, DType::kI4}}};
 
 struct Operand {
   TfTensor tensor;
@@ -60,8 +61,8 @@ Operand operand(const std::string& text, const std::string& name) {
   const std::string values = text.substr(equals + 1);
   if (values.find("ramp") != std::string::npos) o.values = ramp(elements);
   for (int64_t i = 0; i < elements && values.find("codes") != std::string::npos; ++i) {
-    const int low = o.dtype == DType::kU8 ? 28 : -100;
-    o.values.push_back(static_cast<double>(low + (i * 37) % 200));
+    const int low = o.dtype == DType::kU8 ? 28 : o.dtype == DType::kI4 ? -7 : -100;
+    o.values.push_back(static_cast<double>(low + (i * 37) % (o.dtype == DType::kI4 ? 15 : 200)));
   }
   std::istringstream in(values);
   for (std::string one; o.values.size() < static_cast<size_t>(elements) && in >> one;) {
@@ -189,7 +190,6 @@ TEST(TfliteOps, Cases) {
       {"ASSIGN_VARIABLE", {"a state's next content"}},
       {"CALL_ONCE", {"what states start with"}},
       {"DENSIFY", {"a constant"}},
-      {"FAKE_QUANT", {"Identity"}},
       {"custom Convolution2DTransposeBias", {"ConvTranspose"}},
       {"custom MaxPoolingWithArgmax2D", {"ArgMax", "ReduceMax"}},
       {"custom MaxUnpooling2D", {"Mul", "OneHot"}},
@@ -209,7 +209,7 @@ TEST(TfliteOps, Cases) {
 
 // What a case cannot say is tested with whole models.
 TEST(TfliteOps, EveryOperatorHasACase) {
-  std::set<std::string> tested = {"ASSIGN_VARIABLE", "CALL_ONCE",  "DENSIFY", "FAKE_QUANT", "IF",
+  std::set<std::string> tested = {"ASSIGN_VARIABLE", "CALL_ONCE",  "DENSIFY", "IF",
                                   "READ_VARIABLE",   "VAR_HANDLE", "WHILE"};
   for (const Case& c : read_cases(MNN_TFLITE_CASES)) {
     for (const std::string& line : c.lines) {

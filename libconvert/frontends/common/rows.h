@@ -40,6 +40,13 @@ void batch_to_space(TensorNode& n);
 // The shape two shapes broadcast to.
 ValueId broadcast_shapes(TensorNode& n);
 
+// ---- rows_fake_quant.cc ----
+
+// x on the grid that training nudges [low, high] to, so that 0 is a code of its own (Jacob 2018,
+// section 3.1): one range, or one an index along the last axis. kNoValue after an error.
+ValueId fake_quant(TensorNode& n, const std::vector<double>& low, const std::vector<double>& high,
+                   int64_t bits, bool narrow_range, bool per_channel);
+
 // ---- rows_gather.cc ----
 
 // x, places; `batch_dims` may count from the end of the places

@@ -203,31 +203,10 @@ void convert_cumprod(OpNode& n) { cumulate(n, "CumProd"); }
 
 // ---- Simulated quantization ----
 
-namespace {
-
-// Codes from `least` to `most` with the step `scale`, 0 among them.
-struct Grid {
-  float scale = 1;
-  int64_t zero = 0;
-};
-
-// What training nudges a range to: 0 is a code of its own.
-Grid nudged(double low, double high, int64_t least, int64_t most) {
-  Grid g;
-  g.scale = static_cast<float>((high - low) / static_cast<double>(most - least));
-  const double zero = static_cast<double>(least) - low / g.scale;
-  g.zero = std::clamp(std::lround(zero), least, most);
-  return g;
-}
-
-}  // namespace
-
 // x, and the ends of its range but for …Args: on the grid that training nudges it to.
 void convert_fake_quant(OpNode& n) {
   const bool args = n.op == "FakeQuantWithMinMaxArgs";
   if (!n.expect_inputs(args ? 1 : 3, args ? 1 : 3)) return;
-  const int64_t bits = n.attr_int("num_bits", 8);
-  if (bits < 2 || bits > 16) return n.fail(invalid("num_bits is not in [2, 16]"));
   std::vector<double> low = {n.attr_float("min", -6)}, high = {n.attr_float("max", 6)};
   if (!args) {
     const Tensor *a = n.constant(1), *b = n.constant(2);
@@ -239,39 +218,8 @@ void convert_fake_quant(OpNode& n) {
     low = *lows;
     high = *highs;
   }
-  const int64_t least = n.attr_bool("narrow_range") ? 1 : 0, most = (int64_t{1} << bits) - 1;
-  const auto channels = static_cast<int64_t>(low.size());
-  std::vector<float> scales, ends_low, ends_high;
-  std::vector<uint16_t> wide;
-  std::vector<uint8_t> narrow;
-  for (size_t i = 0; i < low.size(); ++i) {
-    if (!(low[i] <= 0 && high[i] >= 0 && high[i] > low[i])) {
-      return n.fail(unsupported("a range without 0 is not supported"));
-    }
-    const Grid g = nudged(low[i], high[i], least, most);
-    scales.push_back(g.scale);
-    wide.push_back(static_cast<uint16_t>(g.zero));
-    narrow.push_back(static_cast<uint8_t>(g.zero));
-    ends_low.push_back(static_cast<float>(least - g.zero) * g.scale);
-    ends_high.push_back(static_cast<float>(most - g.zero) * g.scale);
-  }
-  const bool per_channel = n.op.ends_with("PerChannel");
-  const Ints dims = per_channel ? Ints{channels} : Ints{};
-  const auto numbers = [&](const std::vector<float>& v) {
-    return n.add_constant(Tensor::of<float>(dims, v));
-  };
-  ValueId x = n.in(0);
-  if (least != 0 || (bits != 8 && bits != 16)) {
-    // Not all codes of the type are used.
-    x = n.emit("Min", {n.emit("Max", {x, numbers(ends_low)}), numbers(ends_high)});
-  }
-  const ValueId scale = numbers(scales);
-  const ValueId zero = bits > 8 ? n.add_constant(Tensor::of<uint16_t>(dims, wide))
-                                : n.add_constant(Tensor::of<uint8_t>(dims, narrow));
-  OpNode::Attributes attrs;
-  if (per_channel) attrs["axis"] = int64_t{-1};
-  const ValueId codes = n.emit("QuantizeLinear", {x, scale, zero}, attrs);
-  n.results = {n.emit("DequantizeLinear", {codes, scale, zero}, attrs)};
+  n.results = {fake_quant(n, low, high, n.attr_int("num_bits", 8), n.attr_bool("narrow_range"),
+                          n.op.ends_with("PerChannel"))};
 }
 
 // x, and the ends of its range: a grid around 0 without a zero point.

@@ -172,11 +172,10 @@ void convert_densify(OpNode& n) {
   if (n.expect_inputs(1, 1)) n.results = {n.in(0)};
 }
 
-// What training left behind: the range is learnt, the rounding is not part of the network.
 void convert_fake_quant(OpNode& n) {
   if (!n.expect_inputs(1, 1)) return;
-  n.notes.push_back("a simulation of quantization is left out");
-  n.results = {n.emit("Identity", {n.in(0)})};
+  const auto& o = n.options<fb::FakeQuantOptions>(58);
+  n.results = {fake_quant(n, {o.min()}, {o.max()}, o.num_bits(), o.narrow_range(), false)};
 }
 
 void convert_bucketize(OpNode& n) {

@@ -277,6 +277,31 @@ Result<Array> Lowering::map_bytes(std::string kernel, const Array& a, Tensor tab
   return to;
 }
 
+Result<Array> Lowering::turn_top_bit(std::string kernel, const Array& a, DType dtype,
+                                     const std::optional<Grid>& grid) {
+  Array from = a;
+  if (!is_dense(a)) {
+    MNN_ASSIGN_OR_RETURN(from, copy(a, order_of(a)));
+  }
+  const Array to = allocate(dtype, a.dims, order_of(from), grid);
+  const Array in[] = {from}, out[] = {to};
+  Step& step = add_step(std::move(kernel), in, out, from.elements() / 16, nullptr);
+  step.run = [from, to, parts = step.parts](const Run& run, int, int part) {
+    const Range r = part_of(from.elements(), part, parts, 64);
+    const uint8_t* x = run.data<uint8_t>(from);
+    uint8_t* y = run.data<uint8_t>(to);
+    int64_t i = r.begin;
+    for (; i + 8 <= r.end; i += 8) {
+      uint64_t word;
+      std::memcpy(&word, x + i, 8);
+      word ^= 0x8080808080808080;
+      std::memcpy(y + i, &word, 8);
+    }
+    for (; i < r.end; ++i) y[i] = x[i] ^ 0x80;
+  };
+  return to;
+}
+
 Result<Array> Lowering::requantize(const Array& a, const Grid& grid) {
   MNN_ASSIGN_OR_RETURN(Tensor numbers, Tensor::allocate(DType::kU8, {256}));
   float reals[256];

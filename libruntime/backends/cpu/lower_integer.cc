@@ -48,22 +48,13 @@ std::optional<std::string> supports_matmul_integer(const Graph& graph, const Nod
 Result<Array> unsigned_bytes(Lowering& l, ValueId v) {
   MNN_ASSIGN_OR_RETURN(const Array x, l.real(v, row_major(l.dims(v).size())));
   if (x.dtype == DType::kU8) return x;
-  auto raise = [](const uint8_t* from, uint8_t* to, int64_t n) {
-    for (int64_t i = 0; i < n; ++i) to[i] = from[i] ^ 0x80;
-  };
   if (const Tensor* t = l.constant(v)) {
     MNN_ASSIGN_OR_RETURN(Tensor raised, Tensor::allocate(DType::kU8, t->dims()));
-    raise(reinterpret_cast<const uint8_t*>(t->raw()), raised.data<uint8_t>(), t->elements());
+    const auto* from = reinterpret_cast<const uint8_t*>(t->raw());
+    for (int64_t i = 0; i < t->elements(); ++i) raised.data<uint8_t>()[i] = from[i] ^ 0x80;
     return l.constant_array(std::move(raised));
   }
-  const Array y = l.allocate(DType::kU8, x.dims, row_major(x.rank()));
-  const Array in[] = {x}, out[] = {y};
-  Step& step = l.add_step("raise_bytes", in, out, x.elements() / 4, nullptr);
-  step.run = [=, parts = step.parts](const Run& run, int, int part) {
-    const Range r = part_of(x.elements(), part, parts);
-    raise(run.data<uint8_t>(x) + r.begin, run.data<uint8_t>(y) + r.begin, r.end - r.begin);
-  };
-  return y;
+  return l.turn_top_bit("raise_bytes", x, DType::kU8, std::nullopt);
 }
 
 // The zero points of a node's first two inputs, raised like them.

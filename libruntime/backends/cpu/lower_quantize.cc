@@ -44,19 +44,11 @@ std::optional<std::string> supports_dequantize(const Graph& graph, const Node& n
   return std::nullopt;
 }
 
-// Signed bytes are the same grid with all numbers raised by 128: the top bit turns over.
-Result<Tensor> turned_top_bit() {
-  MNN_ASSIGN_OR_RETURN(Tensor table, Tensor::allocate(DType::kU8, {256}));
-  for (int i = 0; i < 256; ++i) table.data<uint8_t>()[i] = static_cast<uint8_t>(i ^ 0x80);
-  return table;
-}
-
 Status lower_quantize(Lowering& l, const Node& node) {
   const Codes codes = *codes_of(l.graph(), node, l.dtype(node.outputs[0]));
   MNN_ASSIGN_OR_RETURN(Array a, l.on_grid(node.inputs[0], codes.grid));
   if (codes.is_signed) {
-    MNN_ASSIGN_OR_RETURN(Tensor table, turned_top_bit());
-    MNN_ASSIGN_OR_RETURN(a, l.map_bytes("quantize", a, std::move(table), DType::kI8, std::nullopt));
+    MNN_ASSIGN_OR_RETURN(a, l.turn_top_bit("quantize", a, DType::kI8, std::nullopt));
   }
   a.grid.reset();
   return l.define_view(node, std::move(a));
@@ -66,8 +58,7 @@ Status lower_dequantize(Lowering& l, const Node& node) {
   const Codes codes = *codes_of(l.graph(), node, l.dtype(node.inputs[0]));
   Array a = l.stored(node.inputs[0]);
   if (codes.is_signed) {
-    MNN_ASSIGN_OR_RETURN(Tensor table, turned_top_bit());
-    MNN_ASSIGN_OR_RETURN(a, l.map_bytes("dequantize", a, std::move(table), DType::kU8, codes.grid));
+    MNN_ASSIGN_OR_RETURN(a, l.turn_top_bit("dequantize", a, DType::kU8, codes.grid));
   }
   a.grid = codes.grid;
   return l.define_view(node, std::move(a));

@@ -105,6 +105,9 @@ class Lowering {
   // table[byte] for every byte of `a`, as elements of `dtype`.
   Result<Array> map_bytes(std::string kernel, const Array& a, Tensor table, DType dtype,
                           const std::optional<Grid>& grid);
+  // Signed bytes as unsigned ones 128 higher, or the other way: the same grid, the top bit turned.
+  Result<Array> turn_top_bit(std::string kernel, const Array& a, DType dtype,
+                             const std::optional<Grid>& grid);
   // Bytes of one grid as bytes of another.
   Result<Array> requantize(const Array& a, const Grid& grid);
   // The value on `grid`, or as its own type without one; any strides.

@@ -23,14 +23,24 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 TYPES = {"f32": (0, np.float32), "f16": (1, np.float16), "i32": (2, np.int32), "u8": (3, np.uint8),
          "i64": (4, np.int64), "bool": (6, np.bool_), "i16": (7, np.int16), "c64": (8, np.complex64),
-         "i8": (9, np.int8)}
+         "i8": (9, np.int8), "i4": (17, np.int8)}
 OPERAND = re.compile(r"(\w+)\[([\d,]*)\](?:\{([^}]*)\})?(?:\s*~\s*(\S+))?(?:\s*=\s*(.*))?$")
 
 
-def values_of(text, dtype, count):
+def packed(t):
+    """The bytes of a constant: of two 4-bit numbers the first in the low bits."""
+    if t["type"] != "i4":
+        return t["data"].tobytes()
+    codes = [int(v) & 15 for v in t["data"].ravel()] + [0]
+    return bytes(codes[i] | codes[i + 1] << 4 for i in range(0, len(codes) - 1, 2))
+
+
+def values_of(text, dtype, count, bits=8):
     if text == "ramp":
         return np.array([((i * 7) % count) / count - 0.5 for i in range(count)], dtype)
     if text == "codes":
+        if bits == 4:
+            return np.array([-7 + (i * 37) % 15 for i in range(count)], dtype)
         low = -100 if dtype != np.uint8 else 28
         return np.array([low + (i * 37) % 200 for i in range(count)], dtype)
     return np.array([float(v) for v in text.split()]).astype(dtype)
@@ -41,7 +51,7 @@ def operand(text):
     shape = [int(d) for d in dims.split(",") if d]
     data = None
     if values is not None:
-        data = values_of(values, TYPES[kind][1], int(np.prod(shape))).reshape(shape)
+        data = values_of(values, TYPES[kind][1], int(np.prod(shape)), 4 if kind == "i4" else 8).reshape(shape)
     return {"type": kind, "shape": shape, "quant": quant, "data": data}
 
 
@@ -120,7 +130,7 @@ def build(case):
     def add(t):
         buffer = 0
         if t.get("constant"):
-            buffers.append(t["data"].tobytes())
+            buffers.append(packed(t))
             buffer = len(buffers) - 1
         fields = [(0, "@", w.ints(t["shape"])), (1, "i8", TYPES[t["type"]][0]), (2, "i32", buffer),
                   (3, "@", w.b.CreateString(t["name"]))]
