@@ -95,9 +95,37 @@ Status Evaluations::flush() {
 }
 
 Result<std::vector<double>> get_evaluation(
-    Evaluations* kept, const std::string& name,
+    Evaluations* kept, const std::string& name, size_t count,
     const std::function<Result<std::vector<double>>()>& make) {
-  return kept == nullptr ? make() : kept->get(name, make);
+  if (kept == nullptr) return make();
+  MNN_ASSIGN_OR_RETURN(std::vector<double> numbers, kept->get(name, make));
+  if (numbers.size() == count) return numbers;
+  return invalid("the kept result " + name + " has " + std::to_string(numbers.size()) +
+                 " numbers, expected " + std::to_string(count));
+}
+
+std::vector<double> numbers_of(const ErrorMetrics& m) {
+  return {m.cosine,
+          m.snr_db,
+          m.mse,
+          m.max_abs,
+          m.max_rel,
+          m.max_ref,
+          static_cast<double>(m.count),
+          m.failed ? 1.0 : 0.0};
+}
+
+ErrorMetrics metrics_from(const std::vector<double>& n) {
+  ErrorMetrics m;
+  m.cosine = n[0];
+  m.snr_db = n[1];
+  m.mse = n[2];
+  m.max_abs = n[3];
+  m.max_rel = n[4];
+  m.max_ref = n[5];
+  m.count = static_cast<int64_t>(n[6]);
+  m.failed = n[7] != 0;
+  return m;
 }
 
 }  // namespace mnn

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "libruntime/core/metrics.h"
 #include "libruntime/core/status.h"
 
 namespace mnn {
@@ -35,9 +36,14 @@ class Evaluations {
   size_t written_ = 0;  // of kept_, in the file
 };
 
-// The same where nothing is kept (null).
+// The same where nothing is kept (null). kInvalidArgument unless there are `count` numbers.
 Result<std::vector<double>> get_evaluation(
-    Evaluations* kept, const std::string& name,
+    Evaluations* kept, const std::string& name, size_t count,
     const std::function<Result<std::vector<double>>()>& make);
+
+// Metrics as numbers to keep, so many.
+inline constexpr size_t kMetricNumbers = 8;
+std::vector<double> numbers_of(const ErrorMetrics& metrics);
+ErrorMetrics metrics_from(const std::vector<double>& numbers);
 
 }  // namespace mnn
