@@ -14,7 +14,7 @@
 #include "apps/flows/run_facts.h"
 #include "apps/flows/samples.h"
 #include "apps/flows/thumbnail.h"
-#include "libquant/search/evaluations.h"
+#include "libquant/report/evaluations_file.h"
 #include "libquant/weight_only.h"
 #include "libruntime/core/io/file.h"
 #include "libruntime/report/format.h"
@@ -348,7 +348,7 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
     std::error_code ec;
     if (!std::filesystem::exists(flow.resume, ec))
       MNN_RETURN_IF_ERROR(file_roles().writes("--resume", flow.resume));
-    MNN_ASSIGN_OR_RETURN(options.evaluations, Evaluations::open(flow.resume, identity));
+    MNN_ASSIGN_OR_RETURN(options.evaluations, open_evaluations(flow.resume, identity));
     file_roles().updates(flow.resume);
   }
   if (events.stages) events.stages(quantize_stages(options));

@@ -8,7 +8,7 @@
 #include <fstream>
 
 #include "libquant/layer_rules.h"
-#include "libquant/search/evaluations.h"
+#include "libquant/report/evaluations_file.h"
 #include "libruntime/core/text.h"
 #include "tests/text_graph.h"
 
@@ -181,7 +181,7 @@ TEST(Evaluations, KeepEveryBit) {
     return numbers;
   };
   {
-    auto kept = Evaluations::open(path, identity);
+    auto kept = open_evaluations(path, identity);
     ASSERT_TRUE(kept.ok()) << kept.status().message();
     EXPECT_FALSE(std::filesystem::exists(path));
     ASSERT_TRUE((*kept)->get("one", make).ok());
@@ -190,18 +190,18 @@ TEST(Evaluations, KeepEveryBit) {
     ASSERT_TRUE((*kept)->flush().ok());
   }
   EXPECT_EQ(made, 41);
-  auto again = Evaluations::open(path, identity);
+  auto again = open_evaluations(path, identity);
   ASSERT_TRUE(again.ok()) << again.status().message();
   const auto one = (*again)->get("one", make);
   ASSERT_TRUE(one.ok());
   EXPECT_EQ(*one, numbers);
   EXPECT_TRUE(std::signbit((*one)[1]));
   EXPECT_EQ(made, 41);
-  const Status other = Evaluations::open(path, {{"model", "c"}, {"settings", "b"}}).status();
+  const Status other = open_evaluations(path, {{"model", "c"}, {"settings", "b"}}).status();
   EXPECT_EQ(other.code(), Code::kUsage);
   EXPECT_NE(other.message().find("model differ"), std::string::npos);
   std::ofstream(path) << "[]";
-  EXPECT_EQ(Evaluations::open(path, identity).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(open_evaluations(path, identity).status().code(), Code::kInvalidArgument);
 }
 
 }  // namespace
