@@ -47,12 +47,25 @@ std::string written_text(const QuantOutcome& outcome) {
   return "written: " + outcome.path + " (" + format_bytes(outcome.file_bytes) + ")\n";
 }
 
-// "300KB", "0.3", "0.3x" or "30%": bytes, or a share of the model as it comes.
+// "300KB", "0.3", "0.3x" or "30%": bytes, or a share of the model as it comes; "1.15xint8": of what
+// all in int8 comes to.
 Status take_max_size(const std::string& text, QuantFlow& f) {
   const auto wrong = [&] {
     return usage_error("--max-size " + text +
-                       ": expected bytes (300000, 300KB) or a share of the model (0.3, 30%)");
+                       ": expected bytes (300000, 300KB), a share of the model (0.3, 30%) or of "
+                       "all in int8 (1.15xint8)");
   };
+  constexpr std::string_view kOfInt8 = "xint8";
+  if (text.ends_with(kOfInt8)) {
+    const std::string digits = text.substr(0, text.size() - kOfInt8.size());
+    char* stop = nullptr;
+    const double v = std::strtod(digits.c_str(), &stop);
+    if (digits.empty() || stop != digits.c_str() + digits.size() || !(v > 0) || v > 1e6)
+      return wrong();
+    f.max_int8_ratio = v;
+    f.thresholds.max_size.reset();
+    return {};
+  }
   const char end = text.back();
   const bool unit = end == '%' || end == 'x';
   if (unit || text.find('.') != std::string::npos) {
@@ -265,7 +278,8 @@ int main(int argc, char** argv) {
       ->allow_extra_args(false);
   app.add_option(
          "--max-size", o.max_size,
-         "Exit 3 when the file is larger: bytes (300KB), or a share of the model (0.3, 30%)")
+         "Exit 3 when the file is larger: bytes (300KB), or a share of the model (0.3, 30%), or of "
+         "what all in int8 comes to (1.15xint8; --scheme mixed)")
       ->type_name("BYTES|RATIO");
   app.add_option("--max-latency", o.max_latency,
                  "Exit 3 when the median run on the first held-back sample takes longer, on this "

@@ -6,6 +6,9 @@
 
 namespace mnn {
 
+// Samples whose activations are held at once for bias correction.
+inline constexpr size_t kCorrectionSamples = 8;
+
 // Per layer of the plan, the mean per output channel of its float output before fused post-ops
 // (with the bias). Empty for layers without a bias that can be set.
 using LayerMeans = std::vector<std::vector<double>>;

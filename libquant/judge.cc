@@ -1,6 +1,7 @@
 #include "libquant/judge.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "libquant/calibrate/data_check.h"
 #include "libquant/report/layer_report.h"
@@ -147,7 +148,8 @@ Status Judge::measure_outputs(const std::vector<std::vector<Tensor>>& outputs,
   return {};
 }
 
-Result<MixTrial> Judge::try_mix(const Graph& quantized, const SampleSet& holdout) const {
+Result<MixTrial> Judge::try_mix(const Graph& quantized, const SampleSet& holdout,
+                                const MixTrial* start) const {
   QuantReport measured;
   MNN_RETURN_IF_ERROR(measure(quantized, holdout, measured));
   std::vector<double> each;
@@ -156,6 +158,14 @@ Result<MixTrial> Judge::try_mix(const Graph& quantized, const SampleSet& holdout
   trial.score = score_of(each);
   trial.mean_snr_db = mean_of(each);
   trial.worst_snr_db = worst_of(each);
+  trial.pooled_snr_db = kExactSnrDb;
+  for (const OutputError& o : measured.outputs)
+    trial.pooled_snr_db = std::min(trial.pooled_snr_db, o.worst().metrics.snr_db);
+  if (start != nullptr) {
+    const double luck =
+        (trial.pooled_snr_db - start->pooled_snr_db) - (trial.mean_snr_db - start->mean_snr_db);
+    if (std::isfinite(luck)) measured.luck_db = std::max(0.0, luck);
+  }
   if (!options_->reached) return trial;
   MNN_ASSIGN_OR_RETURN(trial.goal, options_->reached(quantized, measured));
   return trial;

@@ -37,7 +37,9 @@ class Judge {
                         QuantReport& report) const;
 
   // What it is compared with others by, and whether it is what QuantOptions::reached asks for.
-  Result<MixTrial> try_mix(const Graph& quantized, const SampleSet& holdout) const;
+  // `start`: the network the search began with; null for that itself.
+  Result<MixTrial> try_mix(const Graph& quantized, const SampleSet& holdout,
+                           const MixTrial* start) const;
 
   const std::vector<std::vector<Tensor>>& reference() const { return reference_; }
   const JudgedSlices& judged() const { return judged_; }

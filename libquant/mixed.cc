@@ -1,18 +1,20 @@
 #include "libquant/mixed.h"
 
 #include <algorithm>
-#include <chrono>
-#include <cmath>
+#include <limits>
 #include <map>
+#include <tuple>
 
 #include "libquant/bias.h"
 #include "libquant/calibrate/data_check.h"
 #include "libquant/judge.h"
 #include "libquant/layer_rules.h"
+#include "libquant/measure/time.h"
 #include "libquant/report/islands.h"
 #include "libquant/report/layer_report.h"
 #include "libquant/report/output_errors.h"
 #include "libquant/search/evaluations.h"
+#include "libquant/search/mix_told.h"
 #include "libquant/search/search.h"
 #include "libquant/weight_only.h"
 #include "libquant/weights/activation_bits.h"
@@ -24,10 +26,8 @@
 namespace mnn {
 namespace {
 
-constexpr size_t kSensitivitySamples = 4, kLayerSamples = 8, kGramSamples = 32;
+constexpr size_t kSensitivitySamples = 4, kLayerSamples = 8;
 constexpr double kLeastHalfSnrDb = 50;
-constexpr int kWarmUps = 2, kTimedRuns = 9;
-constexpr size_t kCulprits = 10;
 
 // What gets one scheme: the layers that read a weight, a product of two computed matrices, or a
 // value between layers.
@@ -47,29 +47,6 @@ GroupCodes as_half(const Tensor& half) {
   codes.params.storage = DType::kF16;
   codes.params.scale = Tensor::scalar(1.0f);
   return codes;
-}
-
-std::vector<double> numbers_of(const ErrorMetrics& m) {
-  return {m.cosine,
-          m.snr_db,
-          m.mse,
-          m.max_abs,
-          m.max_rel,
-          m.max_ref,
-          static_cast<double>(m.count),
-          m.failed ? 1.0 : 0.0};
-}
-ErrorMetrics metrics_from(const std::vector<double>& n) {
-  ErrorMetrics m;
-  m.cosine = n[0];
-  m.snr_db = n[1];
-  m.mse = n[2];
-  m.max_abs = n[3];
-  m.max_rel = n[4];
-  m.max_ref = n[5];
-  m.count = static_cast<int64_t>(n[6]);
-  m.failed = n[7] != 0;
-  return m;
 }
 
 class MixedQuantizer {
@@ -97,9 +74,9 @@ class MixedQuantizer {
     if (searched()) {
       MNN_ASSIGN_OR_RETURN(mix, search());
     }
-    report_.method = counts_of(mix);
+    report_.method = counts_of(mix_parts_, told_parts(), mix);
     QuantResult result;
-    result.graph = build(mix);
+    MNN_ASSIGN_OR_RETURN(result.graph, build_corrected(mix));
     if (measured) {
       MNN_RETURN_IF_ERROR(judge_.measure_result(result.graph, split_.holdout, report_));
       MNN_RETURN_IF_ERROR(measure_macs(result.graph, split_.holdout, run_, report_));
@@ -115,6 +92,7 @@ class MixedQuantizer {
 
  private:
   bool searched() const { return options_.scheme == "mixed"; }
+  bool limits_bytes() const { return options_.max_bytes || options_.max_int8_ratio; }
   void progress(const std::string& stage, size_t done, size_t total) const {
     if (options_.progress)
       options_.progress(stage, static_cast<int64_t>(done), static_cast<int64_t>(total));
@@ -129,7 +107,7 @@ class MixedQuantizer {
         searched() || options_.scheme == "int8" ||
         std::ranges::any_of(options_.layers, [](const auto& r) { return r.scheme == "int8"; });
     if (bytes && calibration.count == 0) return usage_error("there is no calibration sample");
-    if (searched() && !options_.reached && !options_.max_bytes && !options_.max_ms) {
+    if (searched() && !options_.reached && !limits_bytes() && !options_.max_ms) {
       return usage_error(
           "--scheme mixed needs a target: --max-size, --max-latency or an accuracy threshold");
     }
@@ -163,6 +141,12 @@ class MixedQuantizer {
       add_fault(report_, std::move(fault));
     MNN_ASSIGN_OR_RETURN(alone_, with_biases_alone(base_.graph, base_.plan, base_.decisions,
                                                    sensitivity_samples(), run_));
+    const auto& bias = base_.decisions.bias;
+    if (std::ranges::none_of(bias, [](const Tensor& b) { return b.defined(); })) return {};
+    MNN_ASSIGN_OR_RETURN(means_, layer_means(base_.graph, base_.plan, correction_samples(), run_));
+    for (size_t i = 0; i < bias.size(); ++i) {
+      if (!bias[i].defined()) means_[i].clear();
+    }
     return {};
   }
 
@@ -170,6 +154,8 @@ class MixedQuantizer {
     return spread(split_.calibration.size() > 0 ? split_.calibration : split_.holdout,
                   kSensitivitySamples);
   }
+
+  SampleSet correction_samples() const { return spread(split_.calibration, kCorrectionSamples); }
 
   Status find_parts() {
     MNN_ASSIGN_OR_RETURN(coded_[8], code(8));
@@ -225,7 +211,7 @@ class MixedQuantizer {
     }
     if (!searched()) return {options_.scheme};
     // Fewer bits than that are for who must save bytes.
-    if (!options_.max_bytes) return {"int8", "w8", "w4", "f16", "float"};
+    if (!limits_bytes()) return {"int8", "w8", "w4", "f16", "float"};
     return {"int8", "w8", "w6", "w4", "w3", "w2", "f16", "float"};
   }
 
@@ -282,15 +268,33 @@ class MixedQuantizer {
     return mix_parts_[p].options[static_cast<size_t>(mix[p])].scheme;
   }
 
-  // With what nothing reads any more.
-  Graph build(const Mix& mix, const QuantDecisions& decisions) const {
+  std::vector<std::string> schemes_of(const Mix& mix) const {
     std::vector<std::string> schemes;
     for (size_t p = 0; p < mix.size(); ++p) schemes.push_back(scheme(mix, p));
-    return build(schemes, decisions);
+    return schemes;
   }
-  Graph build(const Mix& mix) const { return build(mix, base_.decisions); }
 
-  Graph build(const std::vector<std::string>& schemes, const QuantDecisions& decisions) const {
+  // With the biases that the layers that are still int8 need behind what the others are now: those
+  // of the all-int8 network hold what layers in front shifted that no longer do.
+  Result<Graph> build_corrected(const Mix& mix) const {
+    std::vector<std::string> schemes = schemes_of(mix);
+    auto [coded, plan, decisions] = decide(schemes, base_.decisions);
+    if (!means_.empty() && plan.layers.size() < base_.plan.layers.size()) {
+      LayerMeans means;
+      for (const QuantLayer& layer : plan.layers) {
+        const auto at = std::ranges::find(base_.plan.layers, layer.node, &QuantLayer::node);
+        means.push_back(means_[static_cast<size_t>(at - base_.plan.layers.begin())]);
+      }
+      decisions.bias.assign(plan.layers.size(), Tensor());
+      MNN_RETURN_IF_ERROR(
+          correct_biases(coded, plan, decisions, correction_samples(), means, run_, nullptr));
+    }
+    return finish(std::move(coded), plan, decisions);
+  }
+
+  // The network with codes but not yet int8, and what is left to be int8 of it.
+  std::tuple<Graph, QuantPlan, QuantDecisions> decide(const std::vector<std::string>& schemes,
+                                                      const QuantDecisions& decisions) const {
     Graph g = base_.graph;
     std::set<NodeId> nodes;
     std::set<ValueId> values;
@@ -302,11 +306,20 @@ class MixedQuantizer {
       if (schemes[p] != "float")
         put_codes(g, base_.graph.value(part.weight).data, part.codes.at(schemes[p]));
     }
-    const auto [plan, rest] =
+    auto [plan, rest] =
         without(base_.graph, base_.plan, decisions, std::move(nodes), std::move(values));
-    Graph annotated = annotate_in_place(g, plan, rest);
+    return {std::move(g), std::move(plan), std::move(rest)};
+  }
+
+  // With what nothing reads any more.
+  Graph finish(Graph coded, const QuantPlan& plan, const QuantDecisions& decisions) const {
+    Graph annotated = annotate_in_place(coded, plan, decisions);
     if (options_.int8_activations) set_activation_bits(annotated);
     return annotated;
+  }
+  Graph build(const std::vector<std::string>& schemes, const QuantDecisions& decisions) const {
+    auto [coded, plan, rest] = decide(schemes, decisions);
+    return finish(std::move(coded), plan, rest);
   }
 
   // Sizes, errors and times of every option of every part.
@@ -337,7 +350,7 @@ class MixedQuantizer {
                              get_evaluation(options_.evaluations.get(),
                                             "part " + std::to_string(p) + " " + parts_[p].name +
                                                 " as " + option.scheme,
-                                            measure));
+                                            kMetricNumbers + 1, measure));
         const ErrorMetrics error = metrics_from(numbers);
         parts_[p].errors.push_back(error);
         // What fails is never chosen.
@@ -394,7 +407,9 @@ class MixedQuantizer {
     for (const std::string& name : schemes) {
       const Mix mix = uniform(name);
       const auto measure = [&]() -> Result<std::vector<double>> {
-        MNN_ASSIGN_OR_RETURN(const auto ms, layer_ms(without_dead(build(mix))));
+        MNN_ASSIGN_OR_RETURN(
+            const auto ms,
+            layer_ms(without_dead(build(schemes_of(mix), base_.decisions)), first_sample_, run_));
         std::vector<double> of_parts;
         for (const Part& part : parts_) {
           double sum = 0;
@@ -406,9 +421,9 @@ class MixedQuantizer {
         }
         return of_parts;
       };
-      MNN_ASSIGN_OR_RETURN(
-          const std::vector<double> of_parts,
-          get_evaluation(options_.evaluations.get(), "times of layers as " + name, measure));
+      MNN_ASSIGN_OR_RETURN(const std::vector<double> of_parts,
+                           get_evaluation(options_.evaluations.get(), "times of layers as " + name,
+                                          parts_.size(), measure));
       for (size_t p = 0; p < parts_.size(); ++p) {
         for (MixOption& o : mix_parts_[p].options) {
           if (o.scheme == name) o.time = of_parts[p];
@@ -416,20 +431,6 @@ class MixedQuantizer {
       }
     }
     return {};
-  }
-
-  Result<std::map<std::string, double>> layer_ms(Graph graph) const {
-    MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(std::move(graph), run_));
-    for (int i = 0; i < kWarmUps; ++i) MNN_RETURN_IF_ERROR(session->run(first_sample_).status());
-    session->set_profiling(true);
-    for (int i = 0; i < kTimedRuns; ++i) MNN_RETURN_IF_ERROR(session->run(first_sample_).status());
-    std::map<std::string, double> ms;
-    for (const StepProfile& step : session->profile()) {
-      if (step.calls > 0)
-        ms[step.info.name] +=
-            static_cast<double>(step.total_ns) / 1e6 / static_cast<double>(kTimedRuns);
-    }
-    return ms;
   }
 
   Result<Mix> search() {
@@ -450,17 +451,24 @@ class MixedQuantizer {
     search.progress = [&](int64_t done, int64_t total) {
       if (options_.progress) options_.progress("mixing", done, total);
     };
-    MNN_ASSIGN_OR_RETURN(const MixTrial base, measure(search.first[0]));
-    search.byte_price = 1 / std::max(base.bytes, 1.0);
+    MNN_ASSIGN_OR_RETURN(start_, measure(search.first[0]));
+    search.byte_price = 1 / std::max(start_->bytes, 1.0);
+    if (options_.max_int8_ratio) {
+      if (base_.plan.layers.empty()) return unsupported("a size in int8: no layer can be int8");
+      search.most_bytes = std::min(search.most_bytes.value_or(std::numeric_limits<double>::max()),
+                                   *options_.max_int8_ratio * start_->bytes);
+    }
     MNN_ASSIGN_OR_RETURN(const MixResult found, search_mix(search));
-    tell(found, base);
+    tell_mix(mix_parts_, told_parts(), search, found, *start_, report_);
     return found.mix;
   }
 
   Result<MixTrial> measure(const Mix& mix) const {
     const auto make = [&]() -> Result<std::vector<double>> {
-      const Graph graph = without_dead(build(mix));
-      MNN_ASSIGN_OR_RETURN(const MixTrial t, judge_.try_mix(graph, split_.holdout));
+      MNN_ASSIGN_OR_RETURN(Graph made, build_corrected(mix));
+      const Graph graph = without_dead(std::move(made));
+      MNN_ASSIGN_OR_RETURN(const MixTrial t,
+                           judge_.try_mix(graph, split_.holdout, start_ ? &*start_ : nullptr));
       double ms = 0;
       int64_t bytes = constant_bytes(graph);
       if (options_.max_ms) {
@@ -476,12 +484,13 @@ class MixedQuantizer {
                                  t.goal.with_margin ? 1.0 : 0.0,
                                  t.goal.margin_db,
                                  static_cast<double>(bytes),
-                                 ms};
+                                 ms,
+                                 t.pooled_snr_db};
     };
     std::string name = "mix";
     for (size_t p = 0; p < mix.size(); ++p) name += (p == 0 ? " " : ",") + scheme(mix, p);
     MNN_ASSIGN_OR_RETURN(const std::vector<double> n,
-                         get_evaluation(options_.evaluations.get(), name, make));
+                         get_evaluation(options_.evaluations.get(), name, 9, make));
     MixTrial t;
     t.score = n[0];
     t.mean_snr_db = n[1];
@@ -489,71 +498,18 @@ class MixedQuantizer {
     t.goal = {n[3] != 0, n[4] != 0, n[5]};
     t.bytes = n[6];
     t.time = n[7];
+    t.pooled_snr_db = n[8];
     if (options_.max_ms) return t;
     for (size_t p = 0; p < mix.size(); ++p)
       t.time += mix_parts_[p].options[static_cast<size_t>(mix[p])].time;
     return t;
   }
 
-  std::string counts_of(const Mix& mix) const {
-    std::vector<std::pair<std::string, size_t>> counts;
-    for (const char* s : {"int8", "w8", "w6", "w4", "w3", "w2", "f16", "float"}) {
-      size_t n = 0;
-      for (size_t p = 0; p < mix.size(); ++p)
-        n += scheme(mix, p) == s && parts_[p].between == kNoValue ? 1 : 0;
-      if (n > 0) counts.emplace_back(s, n);
-    }
-    std::string text;
-    for (const auto& [s, n] : counts)
-      text += (text.empty() ? "" : ", ") + std::to_string(n) + " " + s;
-    return text;
-  }
-
-  void tell(const MixResult& found, const MixTrial& base) {
-    MixReport& told = report_.mix;
-    told.tried = true;
-    told.fits = found.fits;
-    told.reached = !options_.reached || found.trial.goal.reached;
-    told.margin_db = found.trial.goal.with_margin ? found.trial.goal.margin_db : 0;
-    told.timed = options_.max_ms.has_value();
-    told.undone = found.undone;
-    told.parts = parts_.size();
-    told.trials = found.trials.size();
-    if (told.timed) report_.latency_ms = found.trial.time;
-    const double unit = told.timed ? 1 : 1 / std::max(base.time, 1e-9);
-    auto front = pareto_front(found.trials);
-    if (std::ranges::none_of(front, [&](const auto& f) { return f.first == found.mix; }))
-      front.emplace_back(found.mix, found.trial);
-    std::ranges::stable_sort(
-        front, [](const auto& a, const auto& b) { return a.second.bytes < b.second.bytes; });
-    const MixTrial* before = nullptr;  // the best of those below
-    for (const auto& [mix, t] : front) {
-      told.front.push_back({counts_of(mix), t.bytes, t.time * unit, t.mean_snr_db, t.worst_snr_db,
-                            t.goal.reached, mix == found.mix});
-      if (t.score < found.trial.score && (before == nullptr || t.score > before->score))
-        before = &t;
-    }
-    if (before != nullptr) {
-      const double db = found.trial.score - before->score;
-      told.last_db_bytes = (found.trial.bytes - before->bytes) / db;
-      told.last_db_time = (found.trial.time - before->time) * unit / db;
-    }
-    std::vector<std::pair<double, size_t>> worst;
-    for (size_t p = 0; p < parts_.size(); ++p)
-      if (mix_parts_[p].options.size() > 1) worst.emplace_back(-mix_parts_[p].options[0].noise, p);
-    std::ranges::stable_sort(worst);
-    for (size_t i = 0; i < std::min(kCulprits, worst.size()); ++i) {
-      const size_t p = worst[i].second;
-      const MixOption& first = mix_parts_[p].options[0];
-      const MixOption& now = mix_parts_[p].options[static_cast<size_t>(found.mix[p])];
-      told.culprits.push_back({parts_[p].name, first.scheme, now.scheme, parts_[p].errors[0].snr_db,
-                               now.bytes - first.bytes, (now.time - first.time) * unit});
-    }
-    if (!told.fits) {
-      report_.warnings.push_back("no mix of schemes fits the limits; the nearest one is told");
-    } else if (!told.reached) {
-      report_.warnings.push_back("no mix of schemes reaches the goal; the best one is told");
-    }
+  std::vector<ToldPart> told_parts() const {
+    std::vector<ToldPart> told;
+    for (const Part& part : parts_)
+      told.push_back({part.between == kNoValue, part.errors.empty() ? 0 : part.errors[0].snr_db});
+    return told;
   }
 
   Status report_layers(const Mix& mix, const Graph& made) {
@@ -616,30 +572,18 @@ class MixedQuantizer {
   QuantReport report_;
   std::map<const Node*, std::string> by_hand_;
   Solution base_;                                  // all that can be int8 is
+  LayerMeans means_;                               // where biases are corrected, else empty
   QuantDecisions alone_;                           // for parts that are the only ones quantized
   std::map<int, std::vector<CodedWeight>> coded_;  // by bits
   std::vector<Part> parts_;
   std::vector<MixPart> mix_parts_;  // in step with them
+  std::optional<MixTrial> start_;   // all in int8
   std::vector<std::vector<Tensor>> reference_;
   std::vector<Tensor> first_sample_;
   std::vector<int64_t> macs_;
 };
 
 }  // namespace
-
-Result<double> median_ms(const Graph& graph, const std::vector<Tensor>& sample,
-                         const std::shared_ptr<Engine>& engine) {
-  MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(graph, RunOptions{engine}));
-  std::vector<double> ms;
-  for (int i = 0; i < kWarmUps + kTimedRuns; ++i) {
-    const auto begin = std::chrono::steady_clock::now();
-    MNN_RETURN_IF_ERROR(session->run(sample).status());
-    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
-    if (i >= kWarmUps) ms.push_back(took.count());
-  }
-  std::ranges::sort(ms);
-  return ms[ms.size() / 2];
-}
 
 Result<QuantResult> quantize_mixed(const Graph& graph, const SampleSource& calibration,
                                    const SampleSource& holdout, const QuantOptions& options) {

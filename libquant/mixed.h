@@ -15,8 +15,4 @@ namespace mnn {
 Result<QuantResult> quantize_mixed(const Graph& graph, const SampleSource& calibration,
                                    const SampleSource& holdout, const QuantOptions& options);
 
-// The median time of a run on the first of the samples, ms.
-Result<double> median_ms(const Graph& graph, const std::vector<Tensor>& sample,
-                         const std::shared_ptr<Engine>& engine);
-
 }  // namespace mnn

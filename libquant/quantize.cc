@@ -10,6 +10,7 @@
 #include "libquant/calibrate/data_check.h"
 #include "libquant/judge.h"
 #include "libquant/layer_rules.h"
+#include "libquant/measure/time.h"
 #include "libquant/mixed.h"
 #include "libquant/report/islands.h"
 #include "libquant/report/layer_report.h"
@@ -107,7 +108,8 @@ class Quantizer {
     if (!options_.reached || holdout.size() == 0) return {};
     MNN_ASSIGN_OR_RETURN(
         const MixTrial all,
-        judge_.try_mix(annotate(solution_.graph, solution_.plan, solution_.decisions), holdout));
+        judge_.try_mix(annotate(solution_.graph, solution_.plan, solution_.decisions), holdout,
+                       nullptr));
     if (all.goal.with_margin) return {};
     const auto part = [&](const std::string& phase, int64_t done, int64_t total) {
       if (options_.progress) options_.progress("before promotions: " + phase, done, total);
@@ -141,7 +143,7 @@ class Quantizer {
       auto [nodes, values] = float_parts(promoted);
       const auto [plan, decisions] = without(solution_.graph, solution_.plan, solution_.decisions,
                                              std::move(nodes), std::move(values));
-      return judge_.try_mix(annotate(solution_.graph, plan, decisions), holdout);
+      return judge_.try_mix(annotate(solution_.graph, plan, decisions), holdout, &all);
     };
     search.progress = [&](int64_t done, int64_t total) {
       if (options_.progress) options_.progress("promotions", done, total);

@@ -53,6 +53,8 @@ struct QuantOptions {
   // Limits of the scheme mixed: bytes that file_bytes() says (without it: of the constants), and
   // milliseconds of the median run on the first held-back sample. Of others the time is measured.
   std::optional<double> max_bytes, max_ms;
+  // A limit like max_bytes, as a multiple of what all layers that can be int8 in int8 come to.
+  std::optional<double> max_int8_ratio;
   std::function<Result<int64_t>(const Graph& quantized)> file_bytes;
   std::shared_ptr<Evaluations> evaluations;  // of an earlier run that was ended; null: none
   // Of weight-only schemes. Weights that share a scale, 0: one scale per channel; default: per
@@ -184,6 +186,7 @@ struct MixReport {
   bool fits = true, reached = true;  // the limits, the goal
   bool timed = false;  // `time` is in ms as measured; else estimated, relative to the first mix
   double margin_db = 0;
+  std::optional<double> most_bytes;  // the limit on the size
   std::vector<MixPoint> front;       // what no other mix beats, smallest first
   std::vector<MixCulprit> culprits;  // worst first
   std::vector<std::string> undone;   // promotions that did not help
@@ -199,6 +202,10 @@ struct QuantReport {
   std::string holdout_note;
   std::vector<OutputError> outputs;
   SampleErrors samples;  // the held-back ones
+  // Of a trial: what the pooled SNR gained over the network the search began with, beyond what the
+  // samples gained one by one in the mean, dB. Pooled errors are those of one or two samples, and
+  // which mix happens to spare those says nothing about others.
+  double luck_db = 0;
   std::vector<MetricValue> metrics;
   std::optional<double> eval;  // what a program of the user's said
   Promotions promotions;

@@ -341,7 +341,7 @@ class WeightQuantizer {
   // Layers back to float, those that cost most first, until the goal is reached.
   Status promote(const SampleSet& holdout) {
     if (!options_.reached) return {};
-    MNN_ASSIGN_OR_RETURN(const MixTrial before, judge_.try_mix(result_.graph, holdout));
+    MNN_ASSIGN_OR_RETURN(const MixTrial before, judge_.try_mix(result_.graph, holdout, nullptr));
     if (before.goal.with_margin) return {};
     PromotionSearch search;
     for (const size_t i : order_) {
@@ -364,7 +364,7 @@ class WeightQuantizer {
       return graph;
     };
     search.measure = [&](const std::set<size_t>& some) {
-      return judge_.try_mix(promoted(some), holdout);
+      return judge_.try_mix(promoted(some), holdout, &before);
     };
     search.progress = [&](int64_t done, int64_t total) {
       progress("promotions", static_cast<size_t>(done), static_cast<size_t>(total));

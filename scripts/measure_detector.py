@@ -61,9 +61,9 @@ def mosaic(faces, random):
     return Image.fromarray((np.concatenate(rows) * 255).clip(0, 255).astype(np.uint8)).convert("RGB")
 
 
-def write_samples(folder, cache):
+def write_samples(folder, cache, seed=1):
     images, faces = photos(cache)
-    random = np.random.default_rng(1)
+    random = np.random.default_rng(seed)
     samples = {"calibration": {}, "test": {}}
     for name, image in images.items():
         stem = os.path.splitext(name)[0]

@@ -14,7 +14,7 @@
 #include "apps/flows/run_facts.h"
 #include "apps/flows/samples.h"
 #include "apps/flows/thumbnail.h"
-#include "libquant/search/evaluations.h"
+#include "libquant/report/evaluations_file.h"
 #include "libquant/weight_only.h"
 #include "libruntime/core/io/file.h"
 #include "libruntime/report/format.h"
@@ -145,6 +145,7 @@ Result<std::map<std::string, std::string>> identity_of(const QuantFlow& flow,
                                    number(thresholds.min_eval),
                                    number(thresholds.min_metric),
                                    number(thresholds.max_size),
+                                   number(flow.max_int8_ratio),
                                    number(thresholds.max_latency)};
   const std::string text = settings.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   identity["settings"] = sha256_hex(std::as_bytes(std::span(text)));
@@ -196,6 +197,8 @@ Status check_scheme_flags(const QuantFlow& flow) {
     if (!given) return {};
     return usage_error(flag + " is of " + of + ", not of --scheme " + flow.scheme);
   };
+  if (flow.scheme != "mixed")
+    MNN_RETURN_IF_ERROR(refuse(flow.max_int8_ratio.has_value(), "a --max-size in int8", "mixed"));
   const bool mixed = flow.scheme == "mixed" || !flow.layers.empty();
   if (mixed) {
     constexpr const char* kOf = "int8 alone";
@@ -305,6 +308,7 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
                              static_cast<double>(file_bytes_of(graph, loaded.model.metadata_json)));
   }
   options.max_ms = thresholds.max_latency;
+  options.max_int8_ratio = flow.max_int8_ratio;
   if (flow.scheme == "mixed") {
     if (thresholds.max_size) options.max_bytes = static_cast<double>(*thresholds.max_size);
     const std::string metadata = metadata_of(flow.scheme, std::string(kMethodBytes, ' '));
@@ -326,7 +330,7 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
       goal.sound_data = false;
       const auto holds = [&] { return verdict_of(judge_quant(goal, report, 0), goal).ok(); };
       GoalVerdict verdict{holds(), false, unseen_margin_db(report.samples)};
-      if (goal.min_snr) *goal.min_snr += verdict.margin_db;
+      if (goal.min_snr) *goal.min_snr += verdict.margin_db + report.luck_db;
       if (goal.min_sample_snr) *goal.min_sample_snr += verdict.margin_db;
       verdict.with_margin = holds();
       return verdict;
@@ -344,7 +348,7 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
     std::error_code ec;
     if (!std::filesystem::exists(flow.resume, ec))
       MNN_RETURN_IF_ERROR(file_roles().writes("--resume", flow.resume));
-    MNN_ASSIGN_OR_RETURN(options.evaluations, Evaluations::open(flow.resume, identity));
+    MNN_ASSIGN_OR_RETURN(options.evaluations, open_evaluations(flow.resume, identity));
     file_roles().updates(flow.resume);
   }
   if (events.stages) events.stages(quantize_stages(options));
@@ -379,6 +383,8 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
   out.model.metadata_json = metadata_of(outcome.report.scheme, outcome.report.method);
   const std::vector<std::byte> bytes = serialize_model(out.model);
   outcome.file_bytes = static_cast<int64_t>(bytes.size());
+  if (outcome.report.mix.most_bytes)
+    thresholds.max_size = static_cast<int64_t>(*outcome.report.mix.most_bytes);
   outcome.judgements = judge_quant(thresholds, outcome.report, outcome.file_bytes);
   outcome.verdict = verdict_of(outcome.judgements, thresholds);
   outcome.path = outcome.verdict.ok() ? flow.output : rejected_path(flow.output);

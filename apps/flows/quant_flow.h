@@ -27,9 +27,10 @@ struct QuantFlow {
   std::string level = "default";    // "fast", "best"
   std::vector<std::string> layers;  // "PATTERN=scheme"
   std::vector<std::string> keep_float;
-  std::optional<double> max_size_share;  // of the model as a .mnn; in the place of a max_size
-  std::string resume;                    // file of what was measured
-  bool requantize = false;               // a model that is quantized already: what of it is not
+  // In the place of a max_size: of the model as a .mnn, of what all in int8 comes to.
+  std::optional<double> max_size_share, max_int8_ratio;
+  std::string resume;       // file of what was measured
+  bool requantize = false;  // a model that is quantized already: what of it is not
   Thresholds thresholds;
   std::vector<std::string> reports;  // .json, .html, .xml (JUnit)
   std::string import_scheme, export_scheme;

@@ -49,6 +49,7 @@ bool runs_in_int8(const Graph& g, const Node& n) {
 }
 
 std::string why_matrix(const Graph& g, const Node& n) {
+  if (g.value(n.inputs[1]).quant) return "its weights are codes that are computed with in float";
   const bool computed = g.value(n.inputs[1]).kind != ValueKind::kConstant;
   const ComputeForm form = computed ? ComputeForm::kU8xU8 : ComputeForm::kU8xS8;
   if (const auto why = quantization_backend().why_not_form(g, n, form)) return *why;

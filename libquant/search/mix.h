@@ -36,6 +36,7 @@ double noise_of(double snr_db);
 struct MixTrial {
   double score = -std::numeric_limits<double>::infinity();  // dB, what mixes are compared by
   double mean_snr_db = 0, worst_snr_db = 0;                 // of the held-back samples
+  double pooled_snr_db = 0;                                 // of the worst slice over all of them
   GoalVerdict goal;
   double bytes = 0, time = 0;
 };

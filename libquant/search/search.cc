@@ -16,8 +16,7 @@
 namespace mnn {
 namespace {
 
-// Samples whose activations are held at once for bias correction and for smoothing.
-constexpr size_t kCorrectionSamples = 8;
+// Samples whose activations are held at once for smoothing.
 constexpr size_t kSmoothingSamples = 4;
 constexpr double kMargins[] = {1.0, 1.5};
 constexpr int64_t kMostCandidates = 17;  // for the progress bar
@@ -397,10 +396,10 @@ class RecipeSearch {
       MNN_ASSIGN_OR_RETURN(const auto outputs, run_all(*session, in_.holdout));
       return sample_snrs_db(in_.judged, in_.reference, outputs);
     };
-    MNN_ASSIGN_OR_RETURN(
-        const std::vector<double> each,
-        get_evaluation(in_.options.evaluations.get(),
-                       "recipe " + std::to_string(scored_++) + " " + name, measure));
+    MNN_ASSIGN_OR_RETURN(const std::vector<double> each,
+                         get_evaluation(in_.options.evaluations.get(),
+                                        "recipe " + std::to_string(scored_++) + " " + name,
+                                        in_.reference.size(), measure));
     if (!name.empty()) candidates_.push_back({name, mean_of(each), worst_of(each)});
     return score_of(each);
   }

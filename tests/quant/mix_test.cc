@@ -215,7 +215,7 @@ TEST(SearchMix, StopsAtTheMostTrials) {
 TEST(ParetoFront, HoldsWhatNothingBeats) {
   std::map<Mix, MixTrial> trials;
   const auto add = [&](int id, double bytes, double time, double score) {
-    trials[Mix{id}] = {score, 0, 0, {}, bytes, time};
+    trials[Mix{id}] = {score, 0, 0, 0, {}, bytes, time};
   };
   add(0, 10, 1, 20);
   add(1, 10, 1, 25);

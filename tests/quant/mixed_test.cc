@@ -8,7 +8,7 @@
 #include <fstream>
 
 #include "libquant/layer_rules.h"
-#include "libquant/search/evaluations.h"
+#include "libquant/report/evaluations_file.h"
 #include "libruntime/core/text.h"
 #include "tests/text_graph.h"
 
@@ -80,6 +80,46 @@ TEST(Mixed, ReachesTheGoalAndFitsTheLimit) {
   EXPECT_EQ(print_graph(mixed->graph), print_graph(again->graph));
 }
 
+// What is pooled may gain more than the samples do one by one: that much is luck.
+TEST(Mixed, TellsLuckFromGain) {
+  struct Trial {
+    double pooled, mean, luck;
+  };
+  std::vector<Trial> trials;
+  QuantOptions o = options_of("mixed");
+  o.reached = [&](const Graph&, const QuantReport& r) -> Result<GoalVerdict> {
+    trials.push_back({r.outputs[0].worst().metrics.snr_db, r.samples.mean_snr_db(), r.luck_db});
+    return GoalVerdict{};
+  };
+  ASSERT_TRUE(quantize(model(), samples_of(8), {}, o).ok());
+  ASSERT_GT(trials.size(), 2u);
+  EXPECT_EQ(trials[0].luck, 0);
+  bool some = false;
+  for (const Trial& t : trials) {
+    const double more = (t.pooled - trials[0].pooled) - (t.mean - trials[0].mean);
+    EXPECT_DOUBLE_EQ(t.luck, std::max(0.0, more));
+    some |= more > 0;
+  }
+  EXPECT_TRUE(some);
+}
+
+TEST(Mixed, LimitRelativeToInt8) {
+  QuantOptions o = options_of("mixed");
+  o.max_int8_ratio = 1.15;
+  const auto made = quantize(model(), samples_of(8), {}, o);
+  ASSERT_TRUE(made.ok()) << made.status().message();
+  ASSERT_TRUE(made->report.mix.most_bytes && made->report.mix.fits);
+  EXPECT_LE(static_cast<double>(made->report.bytes_after), *made->report.mix.most_bytes);
+  o.max_bytes = 4000;  // the smaller of two limits
+  const auto smaller = quantize(model(), samples_of(8), {}, o);
+  ASSERT_TRUE(smaller.ok()) << smaller.status().message();
+  EXPECT_EQ(smaller->report.mix.most_bytes, 4000);
+  // Nothing can be int8.
+  o.max_bytes.reset();
+  o.layers = {{"*", "w8"}};
+  EXPECT_EQ(quantize(model(), samples_of(8), {}, o).status().code(), Code::kUnsupported);
+}
+
 TEST(Mixed, NeedsATarget) {
   EXPECT_EQ(quantize(model(), samples_of(8), {}, options_of("mixed")).status().code(),
             Code::kUsage);
@@ -141,7 +181,7 @@ TEST(Evaluations, KeepEveryBit) {
     return numbers;
   };
   {
-    auto kept = Evaluations::open(path, identity);
+    auto kept = open_evaluations(path, identity);
     ASSERT_TRUE(kept.ok()) << kept.status().message();
     EXPECT_FALSE(std::filesystem::exists(path));
     ASSERT_TRUE((*kept)->get("one", make).ok());
@@ -150,18 +190,18 @@ TEST(Evaluations, KeepEveryBit) {
     ASSERT_TRUE((*kept)->flush().ok());
   }
   EXPECT_EQ(made, 41);
-  auto again = Evaluations::open(path, identity);
+  auto again = open_evaluations(path, identity);
   ASSERT_TRUE(again.ok()) << again.status().message();
   const auto one = (*again)->get("one", make);
   ASSERT_TRUE(one.ok());
   EXPECT_EQ(*one, numbers);
   EXPECT_TRUE(std::signbit((*one)[1]));
   EXPECT_EQ(made, 41);
-  const Status other = Evaluations::open(path, {{"model", "c"}, {"settings", "b"}}).status();
+  const Status other = open_evaluations(path, {{"model", "c"}, {"settings", "b"}}).status();
   EXPECT_EQ(other.code(), Code::kUsage);
   EXPECT_NE(other.message().find("model differ"), std::string::npos);
   std::ofstream(path) << "[]";
-  EXPECT_EQ(Evaluations::open(path, identity).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(open_evaluations(path, identity).status().code(), Code::kInvalidArgument);
 }
 
 }  // namespace

@@ -34,3 +34,19 @@ print(d['latency_ms'] > 0, d['passed'])"
 q -o no.mnn -q 2>&1 || echo "exit $?"
 q -o no.mnn --max-size none -q 2>&1 || echo "exit $?"
 q -o no.mnn --min-snr 20 --try -q 2>&1 || echo "exit $?"
+# A limit relative to all in int8.
+for ratio in 1.5 1; do
+  q -o ratio.mnn --max-size ${ratio}xint8 -q --report ratio.json >/dev/null
+  python3 - $ratio <<'PY'
+import json, os, sys
+d = json.load(open("ratio.json"))
+limit = [t["limit"] for t in d["thresholds"] if t["name"] == "max-size"][0]
+int8 = [p for p in d["mix"]["front"] if p["schemes"].endswith(" int8") and "," not in p["schemes"]]
+print(d["passed"], os.path.getsize("ratio.mnn") <= int(limit.split()[0]),
+      all(int(float(sys.argv[1]) * p["bytes"]) == int(limit.split()[0]) for p in int8))
+PY
+done
+for wrong in xint8 0xint8 -1xint8 nanxint8 1.15xint9 "1 xint8"; do
+  q -o no.mnn "--max-size=$wrong" -q 2>/dev/null || echo "$wrong: exit $?"
+done
+mnn quant cnn.onnx -o no.mnn --calibration samples --max-size 1.15xint8 -q 2>&1 || echo "exit $?"
