@@ -185,7 +185,8 @@ class Bisector {
       (*ref_session)->reset_states();
       (*test_session)->reset_states();
       auto reference = (*ref_session)->run(given);
-      if (!reference.ok()) return reference.status().context(options_.ref_name);
+      if (!reference.ok())
+        return in_sample(reference.status(), inputs_, s).context(options_.ref_name);
       std::vector<Tensor> taken;
       for (const size_t i : test_inputs_) taken.push_back(given[i]);
       for (size_t i = 0; i < rows.size(); ++i) {
@@ -197,7 +198,7 @@ class Bisector {
         taken.push_back(std::move(fits).value());
       }
       auto found = (*test_session)->run(taken);
-      if (!found.ok()) return found.status().context(options_.test_name);
+      if (!found.ok()) return in_sample(found.status(), inputs_, s).context(options_.test_name);
       MNN_RETURN_IF_ERROR(add_outputs(*reference, *found, sums));
       if (look_at) {
         const ComparedTensor& row = rows_[*look_at];

@@ -97,15 +97,10 @@ Status run_group(const Graph& ref, const Graph& test, const CompareInputs& input
     for (const size_t i : test_inputs) permuted.push_back(given[i]);
     (*ref_session)->reset_states();
     (*test_session)->reset_states();
-    const auto in_sample = [&](const Status& status, const std::string& model) {
-      const Status told =
-          s < inputs.names.size() ? status.context("sample " + inputs.names[s]) : status;
-      return told.context(model);
-    };
     auto ref_out = (*ref_session)->run(given);
-    if (!ref_out.ok()) return in_sample(ref_out.status(), options.ref_name);
+    if (!ref_out.ok()) return in_sample(ref_out.status(), inputs, s).context(options.ref_name);
     auto test_out = (*test_session)->run(permuted);
-    if (!test_out.ok()) return in_sample(test_out.status(), options.test_name);
+    if (!test_out.ok()) return in_sample(test_out.status(), inputs, s).context(options.test_name);
     for (size_t i = 0; i < pairs.size(); ++i) {
       MNN_ASSIGN_OR_RETURN(const Tensor r, source_tensor(ref, pairs[i].ref, (*ref_out)[ref_at[i]]));
       MNN_ASSIGN_OR_RETURN(const Tensor t,

@@ -96,6 +96,10 @@ ValueId as_read(const Graph& graph, const Uses& uses, ValueId v) {
   }
 }
 
+Status in_sample(const Status& status, const CompareInputs& inputs, size_t s) {
+  return s < inputs.names.size() ? status.context("sample " + inputs.names[s]) : status;
+}
+
 Result<JudgedSlices> find_slices(const Graph& ref, const CompareInputs& inputs,
                                  const CompareOptions& options) {
   std::vector<OutputSlice> by_hand;
@@ -118,7 +122,7 @@ Result<JudgedSlices> find_slices(const Graph& ref, const CompareInputs& inputs,
     }
     (*session)->reset_states();
     auto outputs = (*session)->run(given);
-    if (!outputs.ok()) return outputs.status().context(options.ref_name);
+    if (!outputs.ok()) return in_sample(outputs.status(), inputs, s).context(options.ref_name);
     reference.push_back(std::move(outputs).value());
   }
   return judged_slices(bound, reference, by_hand);

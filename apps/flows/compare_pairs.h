@@ -20,6 +20,9 @@ std::vector<int> map_outputs(const Graph& ref, const Graph& test, bool& by_posit
 // its name says.
 ValueId as_read(const Graph& graph, const Uses& uses, ValueId v);
 
+// The status with the name of sample `s` in front.
+Status in_sample(const Status& status, const CompareInputs& inputs, size_t s);
+
 // How the outputs of `ref` are judged, by its outputs on the first samples.
 Result<JudgedSlices> find_slices(const Graph& ref, const CompareInputs& inputs,
                                  const CompareOptions& options);

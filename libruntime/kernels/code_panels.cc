@@ -33,19 +33,32 @@ std::optional<int32_t> common_zero(const QuantParams& q) {
 
 }  // namespace
 
-bool takes_codes(const QuantParams& q, const std::vector<int64_t>& dims, bool transposed) {
+namespace {
+
+bool takes_matrices(const QuantParams& q, size_t axes, bool transposed) {
   const StorageType* row = find_storage(q.storage);
-  if (row == nullptr || !row->integer || row->bits > 8 || q.codebook.defined() || q.rotation)
+  if (row == nullptr || !row->integer || row->bits > 8 || q.codebook.defined() || q.rotation ||
+      axes < 2) {
     return false;
-  for (size_t d = 0; d + 2 < dims.size(); ++d) {
-    if (dims[d] != 1) return false;
   }
-  if (dims.size() < 2) return false;
-  const auto rank = static_cast<int>(dims.size());
+  const auto rank = static_cast<int>(axes);
   const int along_k = transposed ? rank - 1 : rank - 2, along_n = transposed ? rank - 2 : rank - 1;
   if (q.axis < 0) return true;
   // A group shares bytes with no other.
   return q.group > 0 ? q.axis == along_k && q.group % 4 == 0 : q.axis == along_n;
+}
+
+}  // namespace
+
+bool takes_codes(const QuantParams& q, const std::vector<int64_t>& dims, bool transposed) {
+  for (size_t d = 0; d + 2 < dims.size(); ++d) {
+    if (dims[d] != 1) return false;
+  }
+  return takes_matrices(q, dims.size(), transposed);
+}
+
+bool takes_row_codes(const QuantParams& q, const std::vector<int64_t>& dims) {
+  return takes_matrices(q, dims.size(), true);
 }
 
 bool takes_codes_int8(const QuantParams& q, const std::vector<int64_t>& dims, bool transposed) {
@@ -94,9 +107,13 @@ Status CodePanels::pack(const WeightCodes& codes, float alpha, std::byte* block)
   const StorageType& row = *find_storage(q.storage);
   const double raise = raise_of(q.storage);
   const bool words = order_ == CodeOrder::kWords;
+  const auto stored_row = [&](int64_t n) {
+    return codes.rows.empty() ? n : codes.rows[static_cast<size_t>(n)];
+  };
   const auto read = [&](int64_t k, int64_t n, int64_t count, double* to) {
     // `count` codes from (k, n) on along the stored rows.
-    row.unpack(codes.stored.raw(), codes.transposed ? n * k_ + k : k * n_ + n, count, to);
+    const int64_t at = codes.transposed ? stored_row(n) * k_ + k : k * n_ + n;
+    row.unpack(codes.stored.raw(), at, count, to);
   };
   std::vector<double> line(static_cast<size_t>(codes.transposed ? k_ : n_));
   const int bits = 8 / per_byte_;
@@ -125,8 +142,8 @@ Status CodePanels::pack(const WeightCodes& codes, float alpha, std::byte* block)
       for (int64_t c = 0; c < p.width; ++c) {
         const int64_t n = p.n0 + c;
         const int64_t entry = q.axis < 0         ? 0
-                              : q.group == 0     ? n
-                              : codes.transposed ? n * parts_ + part
+                              : q.group == 0     ? stored_row(n) % q.entries()
+                              : codes.transposed ? stored_row(n) * parts_ + part
                                                  : part * n_ + n;
         const int64_t at = part * p.columns + c;
         scale[at] = q.scale_at(entry) * alpha;

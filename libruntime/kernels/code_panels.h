@@ -17,11 +17,16 @@ struct WeightCodes {
   Tensor stored;
   QuantParams params;
   bool transposed = false;
+  // Of transposed ones: which stored rows the columns are, all axes but the last taken as one, in
+  // their order. Empty: all of them as they lie. `id` must tell them.
+  std::vector<int64_t> rows = {};
 };
 
 // Whether a product reads such codes as they are: integers of 8 bits at most, with scales (and zero
 // points and offsets) per group along k, per column, or for all.
 bool takes_codes(const QuantParams& params, const std::vector<int64_t>& dims, bool transposed);
+// The same of stored rows [..., n, k] that are picked: groups lie along k, other scales along n.
+bool takes_row_codes(const QuantParams& params, const std::vector<int64_t>& dims);
 // Whether one with rows of bytes does: groups of 16 or more in steps of 16, sums within int32.
 bool takes_codes_int8(const QuantParams& params, const std::vector<int64_t>& dims, bool transposed);
 

@@ -292,8 +292,10 @@ Result<MatrixKernelPtr> make_gemm_codes(const GemmGeometry& geometry, const Weig
                                         const KernelOptions& options) {
   MNN_ASSIGN_OR_RETURN(const KernelTable* table, find_kernels(options.isa));
   MNN_ASSIGN_OR_RETURN(const GemmGeometry g, check_product(geometry));
-  if (!takes_codes(b.params, b.stored.dims(), b.transposed))
-    return internal_error("codes that no product reads");
+  const bool fits = b.rows.empty() ? takes_codes(b.params, b.stored.dims(), b.transposed)
+                                   : b.transposed && std::ssize(b.rows) == g.n &&
+                                         takes_row_codes(b.params, b.stored.dims());
+  if (!fits) return internal_error("codes that no product reads");
   auto kernel = std::make_unique<BatchedGemmF32>(g, *table, BatchedGemmF32::Source::kCodes,
                                                  epilogue, options);
   MNN_RETURN_IF_ERROR(kernel->pack(b, bias, options.weights));

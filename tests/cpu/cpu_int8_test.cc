@@ -266,5 +266,38 @@ TEST(CpuInt8, AFactorPerColumnGoesIntoTheGrid) {
   EXPECT_EQ(count_steps(run_on_cpu(text), "expression"), 0);
 }
 
+// Weights alone in codes: pixels by themselves are rows of a product with the codes; others are
+// not.
+TEST(CpuInt8, ConvolutionsOfPixelsReadCodes) {
+  std::string scales, zeros;
+  for (int i = 0; i < 18; ++i) {
+    scales += " " + std::to_string(0.01 * (1 + i % 4));
+    zeros += " " + std::to_string(4 + i % 7);
+  }
+  const std::string groups = "quant u4 scale f32[9,2,1,1]" + scales + " zero u4[9,2,1,1]" + zeros +
+                             " axis 1 group 4 = random 3 0 15\n";
+  const std::string channels =
+      "quant i8 scale [0.01,0.02,0.01,0.005,0.01,0.02,0.01,0.03,0.01] zero [0,0,0,0,0,0,0,0,0] "
+      "axis "
+      "0 = random 3 -127 127\n";
+  for (const std::string& codes : {groups, channels}) {
+    const std::string w = "const w: f32[9,8,1,1] " + codes + "const b: f32[9] = random 4 -1 1\n";
+    for (const char* ops : {"", " + Relu", " + Add(z)", " + Add(z) + Relu"}) {
+      const bool add = std::string(ops).find("z") != std::string::npos;
+      const std::string text = std::string("graph g(x: f32[2,8,5,7]") +
+                               (add ? ", z: f32[2,9,5,7]" : "") + ") -> (y) {\n" + w +
+                               "y = Conv(x, w, b)" + ops + "\n}";
+      check_on_cpu(text, 1e-5, 2);
+      EXPECT_EQ(count_steps(run_on_cpu(text), "gemm_codes"), 1) << text;
+    }
+    for (const char* attributes : {"{strides=[2,2]}", "{pads=[0,1,0,1]}"}) {
+      const std::string text =
+          "graph g(x: f32[2,8,5,7]) -> (y) {\n" + w + "y = Conv(x, w, b) " + attributes + "\n}";
+      check_on_cpu(text, 1e-5, 2);
+      EXPECT_EQ(count_steps(run_on_cpu(text), "gemm_codes"), 0) << text;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace mnn::testing

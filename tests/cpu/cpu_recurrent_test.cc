@@ -115,5 +115,48 @@ TEST(CpuRecurrent, Activations) {
                kTolerance);
 }
 
+// "quant …" of u4 codes in groups of 4 along the last axis, or of i8 codes with a scale a row.
+std::string coded(int64_t directions, int64_t rows, int64_t width, bool groups) {
+  std::string text = groups ? " quant u4 scale " : " quant i8 scale [";
+  const std::string dims = "[" + std::to_string(directions) + "," + std::to_string(rows) + "," +
+                           std::to_string(width / 4) + "]";
+  const int64_t count = groups ? directions * rows * width / 4 : rows;
+  std::string scales, zeros;
+  for (int64_t i = 0; i < count; ++i) {
+    const std::string comma = groups ? " " : i > 0 ? "," : "";
+    scales += comma + std::to_string((groups ? 0.02 : 0.002) * static_cast<double>(1 + i * 7 % 5));
+    zeros += comma + std::to_string(groups ? 5 + i % 6 : 0);
+  }
+  text += groups ? "f32" + dims + scales + " zero u4" + dims + zeros + " axis 2 group 4"
+                 : scales + "] zero [" + zeros + "] axis 1";
+  return text + (groups ? " = random 3 0 15\n" : " = random 3 -127 127\n");
+}
+
+TEST(CpuRecurrent, WeightsInCodes) {
+  for (const auto& [op, gates] :
+       std::vector<std::pair<const char*, int64_t>>{{"LSTM", 4}, {"GRU", 3}, {"RNN", 1}}) {
+    for (const bool groups : {false, true}) {
+      for (const int64_t directions : {1, 2}) {
+        // The last one is wide enough for two parts.
+        for (const int64_t hidden : {4, 20, 132}) {
+          const int64_t rows = gates * hidden;
+          const auto dims = [&](int64_t width) {
+            return "f32[" + std::to_string(directions) + "," + std::to_string(rows) + "," +
+                   std::to_string(width) + "]" + coded(directions, rows, width, groups);
+          };
+          const std::string out = gates == 4 ? "y, yh, yc" : "y, yh";
+          const std::string text = "graph g(x: f32[3,2,12]) -> (" + out +
+                                   ") {\nconst w: " + dims(12) + "const r: " + dims(hidden) + out +
+                                   " = " + op + "(x, w, r) {hidden_size=" + std::to_string(hidden) +
+                                   (directions == 2 ? ", direction=\"bidirectional\"" : "") +
+                                   "}\n}\n";
+          check_on_cpu(text, kTolerance);
+          EXPECT_EQ(count_steps(run_on_cpu(text), "gemm_codes"), 1) << op;
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace mnn::testing

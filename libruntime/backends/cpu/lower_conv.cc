@@ -1,6 +1,8 @@
 // Conv and ConvTranspose on channels-last arrays.
 #include "libruntime/backends/cpu/matrix.h"
 #include "libruntime/backends/cpu/rows.h"
+#include "libruntime/kernels/code_panels.h"
+#include "libruntime/kernels/gemm.h"
 
 namespace mnn::cpu {
 namespace {
@@ -99,6 +101,30 @@ Status lower_computed(Lowering& l, const Node& node, ConvGeometry g, bool transp
   return l.finish(node, y, part.count);
 }
 
+// The weights of a convolution of single pixels, where they are codes that a product reads.
+std::optional<WeightCodes> pointwise_codes(Lowering& l, ValueId v, const ConvGeometry& g) {
+  const Value& w = l.graph().value(v);
+  const auto one_by_one = [](int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t pad) {
+    return kernel == 1 && in == out && pad == 0 && (stride == 1 || out == 1);
+  };
+  const bool pixels = g.groups == 1 && one_by_one(g.id, g.od, g.kd, g.stride_d, g.pad_front) &&
+                      one_by_one(g.ih, g.oh, g.kh, g.stride_h, g.pad_top) &&
+                      one_by_one(g.iw, g.ow, g.kw, g.stride_w, g.pad_left);
+  if (!w.quant || !pixels || !takes_row_codes(*w.quant, {g.oc, g.ic})) return std::nullopt;
+  return WeightCodes{l.weight_id(v), w.data.reshaped({g.oc, g.ic}), *w.quant, true};
+}
+// A row a pixel.
+GemmGeometry pixel_product(const ConvGeometry& g) {
+  GemmGeometry product;
+  product.m = g.n * g.od * g.oh * g.ow;
+  product.k = g.ic;
+  product.n = g.oc;
+  product.a_stride = g.x_pixel_stride;
+  product.c_stride = g.y_pixel_stride;
+  product.b_transposed = true;
+  return product;
+}
+
 Status lower_conv_any(Lowering& l, const Node& node, bool transposed) {
   const NodeView n(l.graph(), node);
   MNN_ASSIGN_OR_RETURN(ConvGeometry g, conv_geometry(n));
@@ -173,11 +199,19 @@ Status lower_conv_any(Lowering& l, const Node& node, bool transposed) {
   }
   const Array y = output_of(l, yv, part, std::nullopt);
   g.y_pixel_stride = *pixel_stride(y);
-  const auto make = transposed ? make_conv_transpose_f32 : make_conv_f32;
-  MNN_ASSIGN_OR_RETURN(MatrixKernelPtr kernel,
-                       make(g, l.weights(node.inputs[1]), bias, part.epilogue, l.kernel_options()));
+  MatrixKernelPtr kernel;
+  int64_t weight_bytes = product(l.dims(node.inputs[1])) * 4;
+  if (const auto codes = transposed ? std::nullopt : pointwise_codes(l, node.inputs[1], g)) {
+    weight_bytes = codes->stored.bytes();
+    MNN_ASSIGN_OR_RETURN(
+        kernel, make_gemm_codes(pixel_product(g), *codes, bias, part.epilogue, l.kernel_options()));
+  } else {
+    const auto make = transposed ? make_conv_transpose_f32 : make_conv_f32;
+    MNN_ASSIGN_OR_RETURN(
+        kernel, make(g, l.weights(node.inputs[1]), bias, part.epilogue, l.kernel_options()));
+  }
   add_matrix_step(l, node, std::move(kernel), x, nullptr, residual ? &*residual : nullptr, y,
-                  ComputeForm::kF32, product(l.dims(node.inputs[1])) * 4, part.epilogue);
+                  ComputeForm::kF32, weight_bytes, part.epilogue);
   return l.finish(node, y, part.count);
 }
 

@@ -7,6 +7,7 @@
 
 #include "libruntime/backends/cpu/matrix.h"
 #include "libruntime/backends/cpu/rows.h"
+#include "libruntime/kernels/code_panels.h"
 #include "libruntime/kernels/gemm.h"
 #include "libruntime/lower/recurrent.h"
 
@@ -229,41 +230,51 @@ Sizes sizes_of(const NodeView& n, const RecurrentAttributes& a, int threads) {
   return s;
 }
 
-// Rows of W or R [directions, gates * hidden, columns] in the order of `sums`' columns.
-void reorder(const Sizes& s, const float* w, int64_t columns, float* out) {
+// Which rows of W or R [directions, gates * hidden, …] the columns of `sums` are.
+std::vector<int64_t> row_order(const Sizes& s) {
+  std::vector<int64_t> rows;
   for (int64_t d = 0; d < s.directions; ++d) {
     for (int part = 0; part < s.parts; ++part) {
       const Range units = s.units(part);
       for (int64_t g = 0; g < s.gates; ++g) {
-        const float* from = w + (d * s.rows() + g * s.hidden) * columns;
-        out = std::copy(from + units.begin * columns, from + units.end * columns, out);
+        for (int64_t u = units.begin; u < units.end; ++u)
+          rows.push_back(d * s.rows() + g * s.hidden + u);
       }
     }
   }
+  return rows;
 }
 
-Weights<float> reordered(const Sizes& s, const Weights<float>& w, int64_t columns) {
-  return w.derived(layout_name("by part", {s.directions, s.parts, s.gates, s.hidden, columns}),
-                   s.directions * s.rows() * columns,
-                   [s, columns](const float* from, float* to) { reorder(s, from, columns, to); });
-}
-
-// Biases of the input product, in that order: both of B, but for a candidate that adds its
-// recurrent one before the reset.
-std::vector<float> input_bias(const Sizes& s, const float* b) {
-  std::vector<float> sum(static_cast<size_t>(s.directions * s.rows()), 0.0f);
-  if (b != nullptr) {
-    for (int64_t d = 0; d < s.directions; ++d) {
-      for (int64_t row = 0; row < s.rows(); ++row) {
-        const float* at = b + d * 2 * s.rows() + row;
-        const bool both = !s.reset_after || row < 2 * s.hidden;
-        sum[static_cast<size_t>(d * s.rows() + row)] = at[0] + (both ? at[s.rows()] : 0.0f);
-      }
-    }
+// A product with the rows `rows` of W or R; `which` tells them. Codes are read as such.
+Result<MatrixKernelPtr> make_row_product(Lowering& l, ValueId v, const GemmGeometry& g,
+                                         std::span<const int64_t> rows, const std::string& which,
+                                         const float* bias, const Epilogue& epilogue,
+                                         const KernelOptions& options) {
+  const Value& value = l.graph().value(v);
+  const std::vector<int64_t> own(rows.begin(), rows.end());
+  if (value.quant && takes_row_codes(*value.quant, value.data.dims())) {
+    const WeightCodes codes{l.weight_id(v).derived(which), value.data, *value.quant, true, own};
+    return make_gemm_codes(g, codes, bias, epilogue, options);
   }
-  std::vector<float> ordered(sum.size());
-  reorder(s, sum.data(), 1, ordered.data());
-  return ordered;
+  const int64_t width = g.k;
+  const Weights<float> picked =
+      l.weights(v).derived(which, g.n * width, [own, width](const float* from, float* to) {
+        for (const int64_t row : own) to = std::copy_n(from + row * width, width, to);
+      });
+  return make_gemm_f32(g, picked, bias, epilogue, options);
+}
+
+// Biases of the input product, in the order of its columns: both of B, but for a candidate that
+// adds its recurrent one before the reset.
+std::vector<float> input_bias(const Sizes& s, std::span<const int64_t> rows, const float* b) {
+  std::vector<float> bias(rows.size(), 0.0f);
+  for (size_t i = 0; b != nullptr && i < rows.size(); ++i) {
+    const int64_t d = rows[i] / s.rows(), row = rows[i] % s.rows();
+    const float* at = b + d * 2 * s.rows() + row;
+    const bool both = !s.reset_after || row < 2 * s.hidden;
+    bias[i] = at[0] + (both ? at[s.rows()] : 0.0f);
+  }
+  return bias;
 }
 
 Status add_input_product(Lowering& l, const Node& node, const Sizes& s, const Array& sums) {
@@ -276,12 +287,16 @@ Status add_input_product(Lowering& l, const Node& node, const Sizes& s, const Ar
   g.k = s.features;
   g.n = s.directions * s.rows();
   g.b_transposed = true;
-  const Weights<float> weights = reordered(s, l.weights(node.inputs[kW]), s.features);
-  const std::vector<float> bias = input_bias(s, b != nullptr ? b->data<float>() : nullptr);
-  MNN_ASSIGN_OR_RETURN(MatrixKernelPtr kernel,
-                       make_gemm_f32(g, weights, bias.data(), {}, l.kernel_options()));
+  const std::vector<int64_t> rows = row_order(s);
+  const std::vector<float> bias = input_bias(s, rows, b != nullptr ? b->data<float>() : nullptr);
+  MNN_ASSIGN_OR_RETURN(
+      MatrixKernelPtr kernel,
+      make_row_product(l, node.inputs[kW], g, rows,
+                       layout_name("by part", {s.directions, s.parts, s.gates, s.hidden}),
+                       bias.data(), {}, l.kernel_options()));
+  const Tensor& stored = l.graph().value(node.inputs[kW]).data;
   add_matrix_step(l, node, std::move(kernel), x, nullptr, nullptr, sums, ComputeForm::kF32,
-                  g.n * g.k * 4, {});
+                  stored.bytes(), {});
   l.last_step().info.macs = g.m * g.k * g.n;
   return {};
 }
@@ -290,7 +305,7 @@ Result<std::vector<Cell>> make_cells(Lowering& l, const Node& node, const Sizes&
                                      int64_t* scratch) {
   const NodeView n(l.graph(), node);
   const Tensor* b = n.has_input(kB) ? l.constant(node.inputs[kB]) : nullptr;
-  const Weights<float> weights = reordered(s, l.weights(node.inputs[kR]), s.hidden);
+  const std::vector<int64_t> rows = row_order(s);
   KernelOptions options = l.kernel_options();
   options.threads = 1;
   std::vector<Cell> cells;
@@ -298,7 +313,7 @@ Result<std::vector<Cell>> make_cells(Lowering& l, const Node& node, const Sizes&
     for (int part = 0; part < s.parts; ++part) {
       const Range units = s.units(part);
       const int64_t count = units.end - units.begin;
-      const int64_t from = (d * s.rows() + s.gates * units.begin) * s.hidden;
+      const int64_t from = d * s.rows() + s.gates * units.begin;
       auto make = [&](int64_t first, int64_t outputs, int64_t row,
                       const float* bias) -> Result<std::shared_ptr<const MatrixKernel>> {
         GemmGeometry g;
@@ -310,11 +325,13 @@ Result<std::vector<Cell>> make_cells(Lowering& l, const Node& node, const Sizes&
         if (s.batch_first && bias == nullptr) g.c_stride *= s.steps;
         Epilogue epilogue;
         epilogue.residual = bias == nullptr;
-        const int64_t at = from + first * s.hidden, size = outputs * s.hidden;
-        const Weights<float> own = weights.derived(
-            layout_name("rows", {at, size}), size,
-            [at, size](const float* all, float* to) { std::copy_n(all + at, size, to); });
-        MNN_ASSIGN_OR_RETURN(MatrixKernelPtr made, make_gemm_f32(g, own, bias, epilogue, options));
+        const auto own = std::span(rows).subspan(static_cast<size_t>(from + first),
+                                                 static_cast<size_t>(outputs));
+        const std::string which =
+            layout_name("rows", {s.directions, s.parts, s.gates, s.hidden, from + first, outputs});
+        MNN_ASSIGN_OR_RETURN(
+            MatrixKernelPtr made,
+            make_row_product(l, node.inputs[kR], g, own, which, bias, epilogue, options));
         *scratch = std::max(*scratch, made->scratch_bytes());
         l.count_weights(*made);
         return std::shared_ptr<const MatrixKernel>(std::move(made));
