@@ -217,6 +217,34 @@ TEST(OnnxExport, CarriesWeightsOfEveryWidth) {
   }
 }
 
+// Rows that are rounded as they come are rounded by nodes, or named by MatMulNBits.
+TEST(OnnxExport, RowsAreRoundedByNodes) {
+  Graph g = product_with(grouped(DType::kU4, 64, 5, 32, true), ramp({64, 5}));
+  for (Node& node : g.nodes) node.attributes["activation_bits"] = int64_t{8};
+  const std::vector<Tensor> feeds = {ramp({3, 64})};
+  Graph again;
+  const auto found = exported_and_run(g, {}, feeds, again);
+  ASSERT_TRUE(found.ok()) << found.status().message();
+  const auto expected = run_reference(g, feeds);
+  ASSERT_TRUE(expected.ok());
+  EXPECT_LE(difference((*expected)[0], (*found)[0]), 1e-6);
+  Graph exact = g;
+  for (Node& node : exact.nodes) node.attributes.clear();
+  const auto unrounded = run_reference(exact, feeds);
+  ASSERT_TRUE(unrounded.ok());
+  EXPECT_GT(difference((*expected)[0], (*unrounded)[0]), 1e-4);
+  for (const Node& node : again.nodes) EXPECT_FALSE(node.attributes.contains("activation_bits"));
+  OnnxExportOptions options;
+  options.contrib = true;
+  const auto packed = export_onnx(g, options);
+  ASSERT_TRUE(packed.ok());
+  EXPECT_NE(packed->model.find("accuracy_level"), std::string::npos);
+  options = {};
+  options.dequantize = true;
+  ASSERT_TRUE(exported_and_run(g, options, feeds, again).ok());
+  for (const Node& node : again.nodes) EXPECT_NE(node.op, "Round");
+}
+
 TEST(OnnxExport, NeedsAFlagForWhatItCannotSay) {
   const Graph g = product_with(grouped(DType::kU4, 64, 5, 32, true), ramp({64, 5}));
   OnnxExportOptions options;

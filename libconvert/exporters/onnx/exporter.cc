@@ -145,6 +145,7 @@ Result<OnnxExport> export_onnx(const Graph& source, const OnnxExportOptions& opt
     MNN_RETURN_IF_ERROR(pack_products(graph));
     remove_dead(graph);  // the weights as they were
   }
+  MNN_RETURN_IF_ERROR(unfold_rounding(graph, options.dequantize));
   MNN_RETURN_IF_ERROR(unfold_quantization(graph, options, out, diagnostics));
   MNN_RETURN_IF_ERROR(legalize(graph, options, diagnostics));
   remove_dead(graph);

@@ -119,6 +119,10 @@ Status pack(Graph& graph, size_t n, const Weights& w) {
   Node made = graph.nodes[n];
   made.op = "MatMulNBits";
   made.attributes = {{"K", w.k}, {"N", w.n}, {"bits", int64_t{w.bits}}, {"block_size", w.block}};
+  // 4: as bytes, by block where it is the runtime's own choice how.
+  const Node& product = graph.nodes[n];
+  if (AttributeReader(product, *find_op(product.op)).attr_int("activation_bits") == 8)
+    made.attributes["accuracy_level"] = int64_t{4};
   made.inputs = {graph.nodes[n].inputs[0], graph.add_constant(std::move(codes), named("packed")),
                  graph.add_constant(std::move(scale), named("scale"))};
   const auto middle = static_cast<uint8_t>(1 << (w.bits - 1));

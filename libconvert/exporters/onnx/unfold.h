@@ -16,6 +16,10 @@ std::vector<ExportedState> states_to_border(Graph& graph);
 // Products with weights of 4 and 8 bits in groups, or one scale an output, become MatMulNBits.
 Status pack_products(Graph& graph);
 
+// Rows that products round as they run are rounded by nodes in front of them; not at all with
+// `dequantize`.
+Status unfold_rounding(Graph& graph, bool dequantize);
+
 // Annotations become QuantizeLinear and DequantizeLinear. Biases stay floats: in units of the sums
 // they would lose what bias correction gained, and nothing that is read back would be the same.
 // What cannot be said so is reported under the names of the nodes that read it, unless it is a
