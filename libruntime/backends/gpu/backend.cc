@@ -92,6 +92,14 @@ class GpuBackend : public Backend {
     return row->why_not(NodeView(graph, node));
   }
 
+  std::optional<std::string> why_not_form(const Graph& graph, const Node& node,
+                                          ComputeForm form) const override {
+    if (form != ComputeForm::kU8xS8) {
+      return "backend " + name_ + " computes in bytes with constant weights only";
+    }
+    return why_not_byte_product(graph, node);
+  }
+
   // For reports: a device of the middle.
   double cost(const StepInfo& step) const override {
     const double arithmetic = static_cast<double>(step.macs) / 2e11;

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "libruntime/backends/gpu/epilogue.h"
-#include "libruntime/lower/geometry.h"
+#include "libruntime/backends/gpu/lower_bytes.h"
 
 namespace mnn::gpu {
 namespace {
@@ -19,33 +19,6 @@ std::optional<std::string> why_not_image(const NodeView& n) {
 std::optional<std::string> why_not_pool(const NodeView& n) {
   if (n.has_output(1)) return "indices";
   return why_not_image(n);
-}
-
-void add_window(const ConvGeometry& g, Launch& launch) {
-  for (const int64_t v : {g.n,
-                          g.groups,
-                          g.ic / g.groups,
-                          g.oc / g.groups,
-                          g.id,
-                          g.ih,
-                          g.iw,
-                          g.od,
-                          g.oh,
-                          g.ow,
-                          g.kd,
-                          g.kh,
-                          g.kw,
-                          g.stride_d,
-                          g.stride_h,
-                          g.stride_w,
-                          g.dilation_d,
-                          g.dilation_h,
-                          g.dilation_w,
-                          g.pad_front,
-                          g.pad_top,
-                          g.pad_left}) {
-    launch.params.push_back(word(v));
-  }
 }
 
 bool is_point(const ConvGeometry& g) {
@@ -75,7 +48,6 @@ int pack_conv(Lowering& l, ValueId v, const ConvGeometry& g) {
 Status lower_conv(Lowering& l, const Node& node) {
   const NodeView n(l.graph(), node);
   MNN_ASSIGN_OR_RETURN(const ConvGeometry g, conv_geometry(n));
-  MNN_ASSIGN_OR_RETURN(const Array x, l.dense(node.inputs[0]));
   const int64_t oc = g.oc / g.groups, pixels = g.od * g.oh * g.ow;
   const bool known = n.is_constant(1) && (!n.has_input(2) || n.is_constant(2));
   const bool transposed = node.op == "ConvTranspose";
@@ -87,6 +59,8 @@ Status lower_conv(Lowering& l, const Node& node) {
     bias.assign(t->data<float>(), t->data<float>() + t->elements());
   }
   if (known) from = fuse_bias(l.graph(), node, 1, l.reader(), bias);
+  if (multiplies_bytes(l.graph(), node)) return lower_byte_conv(l, node, g, bias, from);
+  MNN_ASSIGN_OR_RETURN(const Array x, l.dense(node.inputs[0]));
   MNN_ASSIGN_OR_RETURN(const DeviceEpilogue e, take_epilogue(l, node, from));
   const Array y = l.allocate(DType::kF32, l.dims(node.outputs[0]));
   if (known && !transposed && oc >= 4) {
@@ -128,23 +102,12 @@ Status lower_conv(Lowering& l, const Node& node) {
 Status lower_pool(Lowering& l, const Node& node) {
   const NodeView n(l.graph(), node);
   MNN_ASSIGN_OR_RETURN(const PoolGeometry g, pool_geometry(n));
+  if (pools_bytes(l, node)) return lower_byte_pool(l, node, g);
   MNN_ASSIGN_OR_RETURN(const Array x, l.dense(node.inputs[0]));
   const Array y = l.allocate(DType::kF32, l.dims(node.outputs[0]));
   Launch& launch = l.launch("mnn_pool", y.elements());
   launch.buffers = {x.storage, y.storage};
-  launch.params = {word(g.n * g.c)};
-  const WindowAxis* const axes[] = {&g.d, &g.h, &g.w};
-  auto add = [&](auto field) {
-    for (const WindowAxis* a : axes) launch.params.push_back(word(field(*a)));
-  };
-  add([](const WindowAxis& a) { return a.in; });
-  add([](const WindowAxis& a) { return a.out; });
-  add([](const WindowAxis& a) { return a.kernel; });
-  add([](const WindowAxis& a) { return a.stride; });
-  add([](const WindowAxis& a) { return a.dilation; });
-  add([](const WindowAxis& a) { return a.pad_begin; });
-  add([](const WindowAxis& a) { return a.in + a.pad_end; });
-  launch.params.push_back(word(int64_t{g.count_pads}));
+  add_pool(g, g.n * g.c, launch);
   launch.constants = {node.op == "AveragePool" ? 1 : 0};
   return l.finish(node, y);
 }
@@ -157,6 +120,49 @@ constexpr OpRow kRows[] = {
 };
 
 }  // namespace
+
+void add_window(const ConvGeometry& g, Launch& launch) {
+  for (const int64_t v : {g.n,
+                          g.groups,
+                          g.ic / g.groups,
+                          g.oc / g.groups,
+                          g.id,
+                          g.ih,
+                          g.iw,
+                          g.od,
+                          g.oh,
+                          g.ow,
+                          g.kd,
+                          g.kh,
+                          g.kw,
+                          g.stride_d,
+                          g.stride_h,
+                          g.stride_w,
+                          g.dilation_d,
+                          g.dilation_h,
+                          g.dilation_w,
+                          g.pad_front,
+                          g.pad_top,
+                          g.pad_left}) {
+    launch.params.push_back(word(v));
+  }
+}
+
+void add_pool(const PoolGeometry& g, int64_t planes, Launch& launch) {
+  launch.params = {word(planes)};
+  const WindowAxis* const axes[] = {&g.d, &g.h, &g.w};
+  auto add = [&](auto field) {
+    for (const WindowAxis* a : axes) launch.params.push_back(word(field(*a)));
+  };
+  add([](const WindowAxis& a) { return a.in; });
+  add([](const WindowAxis& a) { return a.out; });
+  add([](const WindowAxis& a) { return a.kernel; });
+  add([](const WindowAxis& a) { return a.stride; });
+  add([](const WindowAxis& a) { return a.dilation; });
+  add([](const WindowAxis& a) { return a.pad_begin; });
+  add([](const WindowAxis& a) { return a.in + a.pad_end; });
+  launch.params.push_back(word(int64_t{g.count_pads}));
+}
 
 std::span<const OpRow> conv_rows() { return kRows; }
 

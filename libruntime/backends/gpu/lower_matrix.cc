@@ -3,8 +3,7 @@
 #include <cstring>
 
 #include "libruntime/backends/gpu/epilogue.h"
-#include "libruntime/backends/gpu/lowering.h"
-#include "libruntime/lower/product.h"
+#include "libruntime/backends/gpu/lower_bytes.h"
 
 namespace mnn::gpu {
 namespace {
@@ -78,6 +77,7 @@ Status lower_strided(Lowering& l, const Product& p, const Dims& result) {
 Status lower_matrix(Lowering& l, const Node& node) {
   const NodeView n(l.graph(), node);
   MNN_ASSIGN_OR_RETURN(const Product p, decode_product(n, l.reader()));
+  if (multiplies_bytes(l.graph(), node)) return lower_byte_product(l, p);
   const Dims result = l.dims(node.outputs[0]);
   const bool constant = l.graph().value(p.b).kind == ValueKind::kConstant;
   if (constant && n.in(1).type.rank() == 2 && !p.a_transposed) return lower_packed(l, p, result);
