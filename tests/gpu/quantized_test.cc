@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "libruntime/core/metrics.h"
+#include "libruntime/core/op.h"
 #include "libruntime/core/quant.h"
 #include "libruntime/core/text.h"
 #include "libruntime/session.h"
@@ -160,6 +161,119 @@ Result<std::unique_ptr<Session>> open(const Graph& graph, const std::string& bac
   options.backends = {backend};
   options.fallback = backend == "cpu";
   return Session::create(graph, options);
+}
+
+// Weights in codes of all widths under float inputs.
+std::vector<Case> coded_cases() {
+  std::vector<Case> all;
+  for (const char* type : {"u4", "i4", "u2", "u3", "u6", "i8"}) {
+    const std::string t = type;
+    const std::string codes = t[0] == 'u' ? "0 3" : "-8 7";
+    all.push_back({"product, groups of " + t,
+                   "x: f32[3,16]",
+                   "const w: f32[9,16] quant " + t + " scale f16[9,2] random 2 0.1 0.5" +
+                       (t[0] == 'u' ? " zero " + t + "[9,2] random 4 0 3" : "") +
+                       " axis 1 group 8 = random 3 " + codes + "\ny = Gemm(x, w) {transB=1}",
+                   {"f32[3,16] = random 5 -1 1"},
+                   {"mnn_gemm_codes"},
+                   0});
+    all.push_back({"row times columns of " + t,
+                   "x: f32[1,13]",
+                   "const w: f32[13,11] quant " + t + " scale f32[11] random 2 0.1 0.5" +
+                       " axis 1 = random 3 " + codes + "\ny = MatMul(x, w) + Relu",
+                   {"f32[1,13] = random 5 -1 1"},
+                   {"mnn_gemm_codes"},
+                   0});
+    all.push_back({"convolution, outputs of " + t,
+                   "x: f32[1,5,7,6]",
+                   "const w: f32[9,5,3,3] quant " + t + " scale f32[9] random 2 0.1 0.5" +
+                       " axis 0 = random 3 " + codes + "\ny = Conv(x, w) {pads=[1,1,1,1]}",
+                   {"f32[1,5,7,6] = random 5 -1 1"},
+                   {"mnn_conv_codes"},
+                   0});
+    all.push_back({"depthwise, " + t,
+                   "x: f32[1,5,7,6]",
+                   "const w: f32[5,1,3,3] quant " + t + " scale f32[5] random 2 0.1 0.5" +
+                       " axis 0 = random 3 " + codes + "\ny = Conv(x, w) {pads=[1,1,1,1], group=5}",
+                   {"f32[1,5,7,6] = random 5 -1 1"},
+                   {"mnn_conv_single_codes"},
+                   0});
+    all.push_back({"table of " + t,
+                   "x: i64[4]",
+                   "const w: f32[10,24] quant " + t + " scale f16[10,3] random 2 0.1 0.5" +
+                       " axis 1 group 8 = random 3 " + codes + "\ny = Gather(w, x)",
+                   {"i64[4] = 9 0 -2 3"},
+                   {"mnn_gather_codes"},
+                   0});
+  }
+  all.push_back(
+      {"convolution, groups of inputs",
+       "x: f32[1,16,5,4]",
+       "const w: f32[8,8,2,2] quant i4 scale f16[8,2,2,2] random 2 0.1 0.5 axis 1 group 4 "
+       "= random 3 -8 7\ny = Conv(x, w) {group=2}",
+       {"f32[1,16,5,4] = random 5 -1 1"},
+       {"mnn_conv_codes"},
+       0});
+  return all;
+}
+
+TEST(Quantized, WeightsStayInTheirCodes) {
+  const std::vector<std::string> devices = device_backends();
+  for (const Case& c : coded_cases()) {
+    SCOPED_TRACE(c.name);
+    auto parsed = parse_graph("graph g(" + c.inputs + ") -> (y) {\n" + c.statements + "\n}");
+    ASSERT_TRUE(parsed.ok()) << parsed.status().message();
+    const std::vector<Tensor> inputs = {std::move(parse_tensor(c.tensors[0])).value()};
+    const auto expected = run_reference(*parsed, inputs);
+    ASSERT_TRUE(expected.ok()) << expected.status().message();
+    for (const std::string& name : devices) {
+      SCOPED_TRACE(name);
+      auto session = open(*parsed, name);
+      ASSERT_TRUE(session.ok()) << session.status().message();
+      const auto found = (*session)->run(inputs);
+      ASSERT_TRUE(found.ok()) << found.status().message();
+      const Status close = all_close((*expected)[0], (*found)[0], 1e-5, 1e-5);
+      EXPECT_TRUE(close.ok()) << close.message();
+      const auto steps = (*session)->steps();
+      EXPECT_TRUE(std::any_of(steps.begin(), steps.end(),
+                              [&](const StepInfo& s) { return s.kernel == c.kernels[0]; }));
+    }
+  }
+}
+
+TEST(Quantized, HalvesTakeHalfTheMemory) {
+  const auto graph = std::move(parse_graph(R"(graph g(x: f32[1,16,9,9], m: f32[4,64]) -> (y, z) {
+    const w: f32[32,16,3,3] = random 1 -1 1
+    const v: f32[64,128] = random 2 -1 1
+    y = Conv(x, w)
+    z = MatMul(m, v) + Relu
+  })"))
+                         .value();
+  const std::vector<Tensor> inputs = {
+      std::move(parse_tensor("f32[1,16,9,9] = random 5 -1 1")).value(),
+      std::move(parse_tensor("f32[4,64] = random 6 -1 1")).value()};
+  const auto expected = run_reference(graph, inputs);
+  ASSERT_TRUE(expected.ok());
+  for (const std::string& name : device_backends()) {
+    SCOPED_TRACE(name);
+    SessionOptions options;
+    options.backends = {name};
+    const auto whole = std::move(Session::create(graph, options)).value();
+    options.backend_options[name]["precision"] = "fp16";
+    const auto half = std::move(Session::create(graph, options)).value();
+    ASSERT_TRUE(whole->run(inputs).ok());
+    const auto found = half->run(inputs);
+    ASSERT_TRUE(found.ok()) << found.status().message();
+    for (size_t i = 0; i < found->size(); ++i) {
+      EXPECT_FALSE(all_close((*expected)[i], (*found)[i], 1e-6, 1e-6).ok())
+          << "nothing was rounded";
+      const Status close = all_close((*expected)[i], (*found)[i], 0, 2e-2);
+      EXPECT_TRUE(close.ok()) << close.message();
+    }
+    EXPECT_LT(half->memory().packed_bytes, whole->memory().packed_bytes * 55 / 100);
+    options.backend_options[name]["precision"] = "fp8";
+    EXPECT_FALSE(Session::create(graph, options).ok());
+  }
 }
 
 TEST(Quantized, IsWhatTheCpuComputes) {

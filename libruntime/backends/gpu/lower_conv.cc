@@ -3,6 +3,7 @@
 
 #include "libruntime/backends/gpu/epilogue.h"
 #include "libruntime/backends/gpu/lower_bytes.h"
+#include "libruntime/backends/gpu/lower_codes.h"
 
 namespace mnn::gpu {
 namespace {
@@ -64,23 +65,40 @@ Status lower_conv(Lowering& l, const Node& node) {
   MNN_ASSIGN_OR_RETURN(const DeviceEpilogue e, take_epilogue(l, node, from));
   const Array y = l.allocate(DType::kF32, l.dims(node.outputs[0]));
   if (known && !transposed && oc >= 4) {
-    const int w = pack_conv(l, node.inputs[1], g);
     const int64_t o = (oc + 7) / 8 * 8;
     std::vector<float> wide(static_cast<size_t>(g.groups * o), 0.0f);
     for (size_t i = 0; i < bias.size(); ++i) {
       const auto c = static_cast<int64_t>(i);
       wide[static_cast<size_t>(c / oc * o + c % oc)] = bias[i];
     }
-    const int shift = l.weights(wide);
-    Launch& launch = l.launch("mnn_conv", g.n * g.groups * (o / 8) * ((pixels + 3) / 4));
-    launch.buffers = {x.storage, w, shift, e.residual_or(x.storage), y.storage};
+    const int shift = l.weights(wide), residual = e.residual_or(x.storage);
+    const int64_t items = g.n * g.groups * (o / 8) * ((pixels + 3) / 4);
+    const auto codes = conv_codes(l, node.inputs[1], g.groups, g.kd * g.kh * g.kw);
+    const int w = codes ? codes->words : pack_conv(l, node.inputs[1], g);
+    Launch& launch = l.launch(codes ? "mnn_conv_codes" : "mnn_conv", items);
+    launch.buffers = {x.storage, w, shift, residual, y.storage};
     add_window(g, launch);
     e.add_to(launch);
     launch.constants.push_back(is_point(g) ? 1 : 0);
+    if (codes) {
+      launch.buffers.insert(launch.buffers.begin() + 2, codes->scales >= 0 ? codes->scales : shift);
+      launch.params.push_back(word(std::max<int64_t>(1, codes->group)));
+      for (const int c : {codes->bits, codes->offset ? 1 : 0, codes->group > 0 ? 1 : 0}) {
+        launch.constants.push_back(c);
+      }
+    }
     count_products(l, node, launch);
     return l.finish(node, y, e.part.count);
   }
-  MNN_ASSIGN_OR_RETURN(const Array w, l.dense(node.inputs[1]));
+  const auto codes =
+      known && !transposed ? channel_codes(l, node.inputs[1]) : std::optional<DeviceCodes>();
+  int w = -1;
+  if (codes) {
+    w = codes->words;
+  } else {
+    MNN_ASSIGN_OR_RETURN(const Array dense, l.dense(node.inputs[1]));
+    w = dense.storage;
+  }
   int shift = x.storage;
   const bool has_bias = !bias.empty() || n.has_input(2);
   if (!bias.empty()) {
@@ -89,12 +107,19 @@ Status lower_conv(Lowering& l, const Node& node) {
     MNN_ASSIGN_OR_RETURN(const Array b, l.dense(node.inputs[2]));
     shift = b.storage;
   }
-  Launch& launch =
-      l.launch(transposed ? "mnn_conv_transpose" : "mnn_conv_single", g.n * g.oc * pixels);
-  launch.buffers = {x.storage, w.storage, shift, e.residual_or(x.storage), y.storage};
+  Launch& launch = l.launch(transposed ? "mnn_conv_transpose"
+                            : codes    ? "mnn_conv_single_codes"
+                                       : "mnn_conv_single",
+                            g.n * g.oc * pixels);
+  launch.buffers = {x.storage, w, shift, e.residual_or(x.storage), y.storage};
   add_window(g, launch);
   e.add_to(launch);
   launch.constants.push_back(has_bias ? 1 : 0);
+  if (codes) {
+    launch.buffers.insert(launch.buffers.begin() + 2, codes->scales);
+    launch.constants.push_back(codes->bits);
+    launch.constants.push_back(codes->offset ? 1 : 0);
+  }
   count_products(l, node, launch);
   return l.finish(node, y, e.part.count);
 }

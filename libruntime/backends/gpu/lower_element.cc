@@ -133,7 +133,7 @@ void Lowering::add_loops(Launch& l, DeviceExpression d, const Loops& loops, cons
     t.push_back(std::bit_cast<int>(op.b));
   }
   l.params = {word(y.elements())};
-  if (!expressions_) {
+  if (!traits_.expressions) {
     const std::vector<int> program = expression_program(d);
     t.insert(t.end(), program.begin(), program.end());
     // What is not read is bound to something.
@@ -145,7 +145,7 @@ void Lowering::add_loops(Launch& l, DeviceExpression d, const Loops& loops, cons
   }
   l.buffers.push_back(table(std::move(t)));
   l.buffers.push_back(y.storage);
-  if (expressions_) l.expression = std::move(d);
+  if (traits_.expressions) l.expression = std::move(d);
 }
 
 namespace {

@@ -4,6 +4,7 @@
 
 #include "libruntime/backends/gpu/epilogue.h"
 #include "libruntime/backends/gpu/lower_bytes.h"
+#include "libruntime/backends/gpu/lower_codes.h"
 
 namespace mnn::gpu {
 namespace {
@@ -27,6 +28,25 @@ Status lower_packed(Lowering& l, const Product& p, const Dims& result) {
   MNN_ASSIGN_OR_RETURN(const Array x, l.dense(p.a));
   const float alpha = p.alpha;
   const bool turned = p.b_transposed;
+  std::vector<float> bias = p.bias;
+  bias.resize(static_cast<size_t>(n4 * 4), 0.0f);
+  const int shift = l.weights(bias);
+  MNN_ASSIGN_OR_RETURN(const DeviceEpilogue e, take_epilogue(l, p.node, p.fused_from));
+  const Array y = l.allocate(DType::kF32, result);
+  const int64_t rows = m == 1 ? 1 : 4, items = n4 / 2 * ((m + rows - 1) / rows);
+  if (const auto codes = matrix_codes(l, p.b, turned, alpha)) {
+    Launch& launch = l.launch("mnn_gemm_codes", items);
+    launch.buffers = {x.storage, codes->words,         codes->scales >= 0 ? codes->scales : shift,
+                      shift,     e.residual_or(shift), y.storage};
+    launch.params = {word(m), word(n), word(k), word(n4), word(k)};
+    e.add_to(launch);
+    launch.params.push_back(word(codes->group));
+    for (const int c : {static_cast<int>(rows), codes->bits, codes->offset ? 1 : 0}) {
+      launch.constants.push_back(c);
+    }
+    count_products(l, p.node, launch);
+    return l.finish(p.node, y, e.part.count);
+  }
   const int w = l.weights(p.b, layout_name("columns", {turned, std::bit_cast<int32_t>(alpha)}),
                           k * n4 * 4, [=](const Tensor& real, uint32_t* words) {
                             const auto* from = real.data<float>();
@@ -38,13 +58,7 @@ Status lower_packed(Lowering& l, const Product& p, const Dims& result) {
                             }
                             return Status();
                           });
-  std::vector<float> bias = p.bias;
-  bias.resize(static_cast<size_t>(n4 * 4), 0.0f);
-  const int shift = l.weights(bias);
-  MNN_ASSIGN_OR_RETURN(const DeviceEpilogue e, take_epilogue(l, p.node, p.fused_from));
-  const Array y = l.allocate(DType::kF32, result);
-  const int64_t rows = m == 1 ? 1 : 4;
-  Launch& launch = l.launch("mnn_gemm", n4 / 2 * ((m + rows - 1) / rows));
+  Launch& launch = l.launch("mnn_gemm", items);
   launch.buffers = {x.storage, w, shift, e.residual_or(shift), y.storage};
   launch.params = {word(m), word(n), word(k), word(n4), word(k)};
   e.add_to(launch);

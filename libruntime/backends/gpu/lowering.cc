@@ -30,11 +30,11 @@ const OpRow* find_row(std::string_view op) {
 }
 
 Lowering::Lowering(const Graph& graph, const CompileOptions& options, std::string backend,
-                   bool expressions)
+                   const DeviceTraits& traits)
     : graph_(graph),
       weights_cache_(*options.weights),
       backend_(std::move(backend)),
-      expressions_(expressions),
+      traits_(traits),
       uses_(index_uses(graph)),
       absorbed_(find_absorbed(graph, uses_, kMaxSources)) {}
 

@@ -63,13 +63,12 @@ bool is_device_expression(const Graph& graph, const Node& node);
 
 class Lowering {
  public:
-  // `backend`: its name. `expressions`: it compiles the text of expressions; else it has the
-  // machine.
   Lowering(const Graph& graph, const CompileOptions& options, std::string backend,
-           bool expressions);
+           const DeviceTraits& traits);
   Result<Program> run();
 
   const Graph& graph() const { return graph_; }
+  bool halves() const { return traits_.halves; }
   Dims dims(ValueId v) const { return known_dims(*graph_.value(v).type.shape); }
   DType dtype(ValueId v) const { return graph_.value(v).type.dtype; }
   // The elements of a constant; null when it is none.
@@ -128,7 +127,7 @@ class Lowering {
   const Graph& graph_;
   WeightsCache& weights_cache_;
   const std::string backend_;
-  const bool expressions_;
+  const DeviceTraits traits_;
   const Uses uses_;
   const std::vector<bool> absorbed_;
   Program program_;
