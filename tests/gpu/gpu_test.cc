@@ -19,7 +19,7 @@
 #include "libruntime/core/op.h"
 #include "libruntime/core/text.h"
 #include "libruntime/session.h"
-#include "tests/gpu/host_device.h"
+#include "tests/gpu/devices.h"
 
 namespace {
 // Calls of operator new. Drivers, which are C below their compilers, allocate otherwise.
@@ -44,22 +44,7 @@ namespace {
 Graph graph_of(const std::string& text) { return std::move(parse_graph(text)).value(); }
 Tensor tensor_of(const std::string& text) { return std::move(parse_tensor(text)).value(); }
 
-// Backends with a device here; a line for each of the others.
-std::vector<std::string> devices() {
-  register_host_device();
-  std::vector<std::string> present;
-  for (const std::string& name : backend_names()) {
-    if (!std::move(find_backend(name)).value()->device) continue;
-    const auto backend = std::move(open_backend(name)).value();
-    const auto device = backend->device();
-    if (device.ok()) {
-      present.push_back(name);
-    } else {
-      std::cout << "skipped: backend " << name << ": " << device.status().message() << "\n";
-    }
-  }
-  return present;
-}
+std::vector<std::string> devices() { return device_backends(); }
 
 TEST(Kernels, PrintInEveryLanguage) {
   std::set<std::string> names;

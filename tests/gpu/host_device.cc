@@ -144,9 +144,10 @@ class HostApi : public gpu::Api {
 void register_host_device() {
   register_backend({"host-kernels",
                     "device kernels in C++",
-                    {},
-                    [](const BackendSettings&) -> Result<std::unique_ptr<Backend>> {
-                      return gpu::make_backend("host-kernels", false, [] {
+                    {gpu::precision_option()},
+                    [](const BackendSettings& settings) -> Result<std::unique_ptr<Backend>> {
+                      MNN_ASSIGN_OR_RETURN(const bool halves, gpu::wants_halves(settings));
+                      return gpu::make_backend("host-kernels", {false, halves}, [] {
                         return Result<std::unique_ptr<gpu::Api>>(
                             std::make_unique<host_kernels::HostApi>());
                       });

@@ -33,6 +33,10 @@ struct F4 {
 inline F4 MAD(float s, F4 v, F4 c) {
   return {s * v.x + c.x, s * v.y + c.y, s * v.z + c.z, s * v.w + c.w};
 }
+inline int DOT4(int a, int b, int c) {
+  for (int k = 0; k < 4; ++k) c += (a << (24 - 8 * k) >> 24) * (b << (24 - 8 * k) >> 24);
+  return c;
+}
 using std::ceil;
 using std::floor;
 using std::max;
@@ -49,6 +53,7 @@ using std::sqrt;
 #define ABS(x) std::fabs(x)
 #define POW(x, y) std::pow((x), (y))
 #define ROUND_EVEN(x) std::nearbyint(x)
+#define EXACT
 #define BARRIER host_item.barrier->arrive_and_wait()
 #define LANE host_item.lane
 #define GROUP host_item.group

@@ -38,9 +38,9 @@ std::optional<std::string> check_value(const Value& v, int64_t most_bytes) {
 
 class GpuBackend : public Backend {
  public:
-  GpuBackend(std::string name, bool expressions,
+  GpuBackend(std::string name, const DeviceTraits& traits,
              std::function<Result<std::unique_ptr<Api>>()> open_api)
-      : name_(std::move(name)), expressions_(expressions), open_api_(std::move(open_api)) {}
+      : name_(std::move(name)), traits_(traits), open_api_(std::move(open_api)) {}
 
   std::string name() const override { return name_; }
 
@@ -92,6 +92,14 @@ class GpuBackend : public Backend {
     return row->why_not(NodeView(graph, node));
   }
 
+  std::optional<std::string> why_not_form(const Graph& graph, const Node& node,
+                                          ComputeForm form) const override {
+    if (form != ComputeForm::kU8xS8) {
+      return "backend " + name_ + " computes in bytes with constant weights only";
+    }
+    return why_not_byte_product(graph, node);
+  }
+
   // For reports: a device of the middle.
   double cost(const StepInfo& step) const override {
     const double arithmetic = static_cast<double>(step.macs) / 2e11;
@@ -102,7 +110,7 @@ class GpuBackend : public Backend {
   Result<std::unique_ptr<Executable>> compile(const Graph& segment,
                                               const CompileOptions& options) const override {
     MNN_ASSIGN_OR_RETURN(Api* const api, this->api());
-    Lowering lowering(segment, options, name_, expressions_);
+    Lowering lowering(segment, options, name_, traits_);
     MNN_ASSIGN_OR_RETURN(Program program, lowering.run());
     return make_executable(std::move(program), api->info(), static_cast<Queue&>(*options.stream),
                            weights_);
@@ -130,7 +138,7 @@ class GpuBackend : public Backend {
   }
 
   const std::string name_;
-  const bool expressions_;
+  const DeviceTraits traits_;
   const std::function<Result<std::unique_ptr<Api>>()> open_api_;
   mutable std::once_flag once_;
   mutable std::unique_ptr<Api> opened_;
@@ -164,9 +172,20 @@ Result<size_t> choose_device(const std::string& api, const std::vector<DeviceCho
   return unsupported("no " + api + " device '" + wanted + "', found " + names);
 }
 
-std::unique_ptr<Backend> make_backend(std::string name, bool expressions,
+BackendRow::Option precision_option() {
+  return {"precision", "fp32 (default), or fp16: weights of products are kept as halves"};
+}
+
+Result<bool> wants_halves(const BackendSettings& settings) {
+  const auto given = settings.find("precision");
+  if (given == settings.end() || given->second == "fp32") return false;
+  if (given->second == "fp16") return true;
+  return usage_error("option precision: expected fp32 or fp16, found '" + given->second + "'");
+}
+
+std::unique_ptr<Backend> make_backend(std::string name, const DeviceTraits& traits,
                                       std::function<Result<std::unique_ptr<Api>>()> open_api) {
-  return std::make_unique<GpuBackend>(std::move(name), expressions, std::move(open_api));
+  return std::make_unique<GpuBackend>(std::move(name), traits, std::move(open_api));
 }
 
 }  // namespace mnn::gpu

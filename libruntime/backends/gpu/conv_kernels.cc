@@ -1,4 +1,5 @@
 // Convolutions and poolings of images [n, channels, depth, height, width].
+#include "libruntime/backends/gpu/code_kernels.h"
 #include "libruntime/backends/gpu/kernel.h"
 #include "libruntime/backends/gpu/operators.h"
 
@@ -56,10 +57,25 @@ KernelRow conv_row(const char* name, Element weights) {
 }
 
 // An item makes 4 pixels of 8 channels. w is packed as [group][tap][ic][o4] F4, o4 = oc / 4 rounded
-// up to an even number. POINT: one tap, no pads, no strides.
-KernelRow conv() {
-  KernelRow row = conv_row("mnn_conv", Element::kF4);
+// up to an even number. POINT: one tap, no pads, no strides. `coded`: w as codes (code_kernels.h);
+// PARTS: with scales per `group` input channels of each tap, else per group of channels.
+KernelRow conv(bool coded) {
+  KernelRow row = conv_row(coded ? "mnn_conv_codes" : "mnn_conv", Element::kF4);
   row.constants.push_back("POINT");
+  if (coded) {
+    row.buffers[1].element = Element::kInt;
+    add_codes(row);
+    row.constants.push_back("PARTS");
+    row.functions += R"(
+#define WEIGHTS \
+  if (PARTS != 0) SET_SCALES(wi / o4 / ic * ((ic + group - 1) / group) + c / group, o4, block * 2) \
+  LOAD_CODES(wi / 2)
+)";
+  } else {
+    row.functions += R"(
+#define WEIGHTS F4 u = w[wi]; F4 q = w[wi + 1];
+)";
+  }
   row.functions += R"(
 #define PLACE(p, z, y, x) int z = p / ow / oh * sd - pd; int y = p / ow % oh * sh - ph; \
                           int x = p % ow * sw - pw;
@@ -91,10 +107,12 @@ KernelRow conv() {
   F4 b3 = b0;
   int from = z * ic * plane;
   int wi = g * kd * kh * kw * ic * o4 + block * 2;
+)";
+  if (coded) row.body += "  LOAD_SCALES(PARTS != 0 ? 0 : g, o4, block * 2)\n";
+  row.body += R"(
   if (POINT != 0) {
     for (int c = 0; c < ic; c++) {
-      F4 u = w[wi];
-      F4 q = w[wi + 1];
+      WEIGHTS
       float s0 = x[from + p0];
       float s1 = x[from + p1];
       float s2 = x[from + p2];
@@ -130,8 +148,7 @@ KernelRow conv() {
           int t2 = from + AT(i2, (z2 + dz), (y2 + dy), (x2 + dx));
           int t3 = from + AT(i3, (z3 + dz), (y3 + dy), (x3 + dx));
           for (int c = 0; c < ic; c++) {
-            F4 u = w[wi];
-            F4 q = w[wi + 1];
+            WEIGHTS
             float s0 = i0 ? x[t0] : 0.0f;
             float s1 = i1 ? x[t1] : 0.0f;
             float s2 = i2 ? x[t2] : 0.0f;
@@ -176,10 +193,18 @@ KernelRow conv() {
 }
 
 // An item makes one element, w as it is: [groups * oc][ic][taps]. For few channels a group
-// (depthwise), and for weights that come with each run. BIAS: there is one.
-KernelRow conv_single() {
-  KernelRow row = conv_row("mnn_conv_single", Element::kFloat);
+// (depthwise), and for weights that come with each run. BIAS: there is one. `coded`: w as codes in
+// that order, with a scale per channel.
+KernelRow conv_single(bool coded) {
+  KernelRow row = conv_row(coded ? "mnn_conv_single_codes" : "mnn_conv_single", Element::kFloat);
   row.constants.push_back("BIAS");
+  row.functions += coded ? kSingleCode : "#define WEIGHT(i, channel) w[i]\n";
+  if (coded) {
+    row.buffers[1].element = Element::kInt;
+    row.buffers.insert(row.buffers.begin() + 2, {"scales", Element::kFloat});
+    row.constants.push_back("BITS");
+    row.constants.push_back("OFFSET");
+  }
   row.body = R"(
   int pixels = od * oh * ow;
   int p = ITEM % pixels;
@@ -198,7 +223,7 @@ KernelRow conv_single() {
       for (int kx = max(0, (dw - 1 - x0) / dw); kx < kw && x0 + kx * dw < iw; kx++) {
         int at = from + ((z0 + kz * dd) * ih + y0 + ky * dh) * iw + x0 + kx * dw;
         int wi = channel * ic * taps + (kz * kh + ky) * kw + kx;
-        for (int c = 0; c < ic; c++) sum = sum + x[at + c * plane] * w[wi + c * taps];
+        for (int c = 0; c < ic; c++) sum = sum + x[at + c * plane] * WEIGHT(wi + c * taps, channel);
       }
     }
   }
@@ -292,6 +317,8 @@ KernelRow pool() {
 
 }  // namespace
 
-std::vector<KernelRow> conv_kernels() { return {conv(), conv_single(), conv_transpose(), pool()}; }
+std::vector<KernelRow> conv_kernels() {
+  return {conv(false), conv(true), conv_single(false), conv_single(true), conv_transpose(), pool()};
+}
 
 }  // namespace mnn::gpu

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "libruntime/backends/gpu/program.h"
-#include "libruntime/compile/backend.h"
+#include "libruntime/compile/registry.h"
 
 namespace mnn::gpu {
 
@@ -70,8 +70,12 @@ struct DeviceChoice {
 Result<size_t> choose_device(const std::string& api, const std::vector<DeviceChoice>& devices,
                              const std::string& wanted);
 
-// A backend over an API. `open_api` is called at most once. `expressions`: the API compiles text.
-std::unique_ptr<Backend> make_backend(std::string name, bool expressions,
+// The option "precision" of every device backend: fp32, or fp16 for weights as halves.
+BackendRow::Option precision_option();
+Result<bool> wants_halves(const BackendSettings& settings);
+
+// A backend over an API. `open_api` is called at most once.
+std::unique_ptr<Backend> make_backend(std::string name, const DeviceTraits& traits,
                                       std::function<Result<std::unique_ptr<Api>>()> open_api);
 
 Result<std::unique_ptr<Executable>> make_executable(Program program, const DeviceInfo& info,

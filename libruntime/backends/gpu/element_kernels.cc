@@ -1,11 +1,15 @@
 #include "libruntime/backends/gpu/element_kernels.h"
 
+#include "libruntime/backends/gpu/byte_kernels.h"
 #include "libruntime/backends/gpu/operators.h"
 
 namespace mnn::gpu {
 namespace {
 
 using Element = KernelRow::Element;
+
+// Beside those of an expression: of what rounds to grids and reads from them.
+constexpr int kMoreRegisters = 2 * kMaxSources + 8;
 
 // Numbers in words, and back: casts truncate, what does not fit becomes the nearest number, NaN 0.
 // What one word holds is never computed by way of two: floats near 2^32 are 512 apart.
@@ -46,6 +50,7 @@ std::string load_text(WordKind kind, const std::string& buffer, const std::strin
     case WordKind::kFloat: return "AS_FLOAT(" + buffer + "[" + at + "])";
     case WordKind::kInt:
     case WordKind::kTruth: return "float(" + buffer + "[" + at + "])";
+    case WordKind::kByte: return "float(BYTE(" + buffer + "[" + at + "], lane) + 128)";
     case WordKind::kWide: break;
   }
   return "wide_to_float(" + buffer + "[2 * (" + at + ")], " + buffer + "[2 * (" + at + ") + 1])";
@@ -57,16 +62,17 @@ std::string store_text(WordKind kind, const std::string& at, const std::string& 
     case WordKind::kFloat: return to + "AS_INT(" + v + ");\n";
     case WordKind::kInt: return to + "float_to_int(" + v + ");\n";
     case WordKind::kTruth: return to + v + " != 0.0f ? 1 : 0;\n";
+    case WordKind::kByte: return "word = word | TO_BYTE(" + v + ") << (8 * lane);\n";
     case WordKind::kWide: break;
   }
   return "y[2 * (" + at + ")] = wide_low(" + v + ");\n  y[2 * (" + at + ") + 1] = wide_high(" + v +
          ");\n";
 }
 
-// The machine: an expression is a program in the table.
-KernelRow machine() {
+// The machine: an expression is a program in the table. `bytes`: that of expressions of bytes.
+KernelRow machine(bool bytes) {
   KernelRow row;
-  row.name = "mnn_expression";
+  row.name = bytes ? "mnn_byte_expression" : "mnn_expression";
   std::string load;
   static const char* const names[] = {"s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7"};
   for (int i = 0; i < kMaxSources; ++i) {
@@ -77,40 +83,62 @@ KernelRow machine() {
   row.buffers.push_back({"t", Element::kInt});
   row.buffers.push_back({"y", Element::kInt, true});
   row.params = {{"n"}, {"depth"}, {"sources"}, {"kinds"}, {"result"}, {"ops"}};
-  row.functions = math_functions() + operator_switch() + kWords + R"(
+  row.functions = math_functions() + operator_switch() + kWords + kByteFunctions + R"(
 #define PLACE(p, base) int p = t[base]; \
   for (int d = 0; d < depth; d++) p = p + c[d] * t[base + 1 + d];
-#define LOAD(k, s) PLACE(p, depth + k * (depth + 1)) int kind = kinds >> (2 * k) & 3; \
+#define READ(k, s) int kind = kinds >> (3 * k) & 7; \
   if (kind == 0) r[k] = AS_FLOAT(s[p]); \
   else if (kind == 3) r[k] = wide_to_float(s[2 * p], s[2 * p + 1]); \
   else r[k] = float(s[p]);
 )";
+  row.functions += bytes ? R"(
+#define PLACE_WORDS (depth + 2)
+#define LOAD(k, s) PLACE(p, depth + k * (depth + 2)) \
+  if ((kinds >> (3 * k) & 7) == 4) { r[k] = float(BYTE(s[p], lane) + 128); } \
+  else { p = p + lane * t[depth + k * (depth + 2) + depth + 1]; READ(k, s) }
+)"
+                         : R"(
+#define PLACE_WORDS (depth + 1)
+#define LOAD(k, s) PLACE(p, depth + k * (depth + 1)) READ(k, s)
+)";
   row.body = R"(
   if (ITEM >= n) return;
   float r[)" +
-             std::to_string(kMaxRegisters) + R"(];
+             std::to_string(kMaxRegisters + kMoreRegisters) + R"(];
   int c[8];
   int rest = ITEM;
   for (int d = depth - 1; d >= 0; d--) {
     c[d] = rest % t[d];
     rest = rest / t[d];
   }
-)" + load + R"(
-  int place = depth + sources * (depth + 1);
-  int code = place + depth + 1;
+  int place = depth + sources * PLACE_WORDS;
+  int code = place + PLACE_WORDS;
   int last = 0;
+)";
+  const std::string run = R"(
   for (int i = 0; i < ops; i++) {
     float a = AS_FLOAT(t[code + 2 * i]);
     float b = AS_FLOAT(t[code + 2 * i + 1]);
     int at = code + 2 * ops + 6 * i;
     float x = r[t[at + 3]];
-    float v = 0.0f;
+    EXACT float v = 0.0f;
     if (t[at] == 0) v = unary(t[at + 1], x, a, b);
     else if (t[at] == 1) v = binary(t[at + 1], x, r[t[at + 4]]);
     else v = x != 0.0f ? r[t[at + 4]] : r[t[at + 5]];
     last = t[at + 2];
     r[last] = v;
   }
+)";
+  if (bytes) {
+    row.body += "  int word = 0;\n  for (int lane = 0; lane < 4; lane++) {\n" + load + run + R"(
+    word = word | TO_BYTE(r[last]) << (8 * lane);
+  }
+  PLACE(p, place)
+  y[p] = word;
+)";
+    return row;
+  }
+  row.body += load + run + R"(
   float v = r[last];
   PLACE(p, place)
   if (result == 0) y[p] = AS_INT(v);
@@ -129,12 +157,12 @@ KernelRow machine() {
 KernelRow print_expression(const DeviceExpression& e) {
   static const char* const names[] = {"s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7"};
   KernelRow row;
-  row.name = "mnn_expression";
+  row.name = e.bytes ? "mnn_byte_expression" : "mnn_expression";
   for (size_t i = 0; i < e.sources.size(); ++i) row.buffers.push_back({names[i], Element::kInt});
   row.buffers.push_back({"t", Element::kInt});
   row.buffers.push_back({"y", Element::kInt, true});
   row.params = {{"n"}};
-  row.functions = math_functions() + kWords;
+  row.functions = math_functions() + kWords + kByteFunctions;
   std::string text = "  if (ITEM >= n) return;\n  int rest = ITEM;\n";
   for (int d = e.depth - 1; d >= 0; --d) {
     const std::string k = std::to_string(d);
@@ -152,9 +180,14 @@ KernelRow print_expression(const DeviceExpression& e) {
     return p;
   };
   auto reg = [](int r) { return "r" + std::to_string(r); };
+  if (e.bytes) text += "  int word = 0;\n  for (int lane = 0; lane < 4; lane++) {\n";
   for (size_t i = 0; i < e.sources.size(); ++i) {
-    text += "  float " + reg(static_cast<int>(i)) + " = " +
-            load_text(e.sources[i], names[i], place(source_at(e, i))) + ";\n";
+    std::string at = place(source_at(e, i));
+    if (e.bytes && e.sources[i] != WordKind::kByte) {
+      at += " + lane * t[" + std::to_string(source_at(e, i) + e.depth + 1) + "]";
+    }
+    text += "  float " + reg(static_cast<int>(i)) + " = " + load_text(e.sources[i], names[i], at) +
+            ";\n";
   }
   for (size_t i = 0; i < e.ops.size(); ++i) {
     const Expression::Op& op = e.ops[i];
@@ -165,8 +198,12 @@ KernelRow print_expression(const DeviceExpression& e) {
                           "AS_FLOAT(t[" + std::to_string(at + 1) + "])") +
             ";\n";
   }
-  text += "  int p = " + place(result_at(e)) + ";\n  " +
-          store_text(e.result, "p", reg(e.ops.back().out));
+  const std::string v = reg(e.ops.back().out), to = "  int p = " + place(result_at(e)) + ";\n";
+  if (e.bytes) {
+    text += "  " + store_text(e.result, "p", v) + "  }\n" + to + "  y[p] = word;\n";
+  } else {
+    text += to + "  " + store_text(e.result, "p", v);
+  }
   row.body = std::move(text);
   return row;
 }
@@ -182,6 +219,6 @@ std::vector<int> expression_program(const DeviceExpression& e) {
   return program;
 }
 
-std::vector<KernelRow> element_kernels() { return {machine()}; }
+std::vector<KernelRow> element_kernels() { return {machine(false), machine(true)}; }
 
 }  // namespace mnn::gpu

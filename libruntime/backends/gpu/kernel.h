@@ -10,6 +10,8 @@
 //   ITEM         the item's number, over two dimensions of the grid
 //   GROUP, LANE  the number of its group, and of the item in it
 //   AS_INT(f), AS_FLOAT(i)  the same bits
+//   DOT4(a, b, c)  c and the products of the four signed bytes of a and b
+//   EXACT        in front of a float: no product in it is joined with a sum
 #pragma once
 
 #include <cstdint>
@@ -68,5 +70,6 @@ std::vector<KernelRow> conv_kernels();
 std::vector<KernelRow> move_kernels();
 std::vector<KernelRow> row_kernels();
 std::vector<KernelRow> element_kernels();
+std::vector<KernelRow> byte_kernels();
 
 }  // namespace mnn::gpu

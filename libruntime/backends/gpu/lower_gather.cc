@@ -1,7 +1,7 @@
 // Elements picked by computed indices. An index out of range sets the error word.
 #include <algorithm>
 
-#include "libruntime/backends/gpu/lowering.h"
+#include "libruntime/backends/gpu/lower_codes.h"
 
 namespace mnn::gpu {
 namespace {
@@ -15,10 +15,24 @@ std::optional<std::string> why_not_indices(const NodeView& n) {
 
 Status lower_gather(Lowering& l, const Node& node) {
   const NodeView n(l.graph(), node);
-  MNN_ASSIGN_OR_RETURN(const Array x, l.dense(node.inputs[0]));
   MNN_ASSIGN_OR_RETURN(const Array at, l.dense(node.inputs[1]));
-  const size_t axis = n.axis("axis", x.rank());
-  const Array y = l.allocate(x.dtype, l.dims(node.outputs[0]));
+  const Dims table = l.dims(node.inputs[0]);
+  const size_t axis = n.axis("axis", table.size());
+  const Array y = l.allocate(l.dtype(node.inputs[0]), l.dims(node.outputs[0]));
+  if (axis == 0) {
+    if (const auto codes = table_codes(l, node.inputs[0])) {
+      const int error = l.error();
+      Launch& launch = l.launch("mnn_gather_codes", y.elements());
+      launch.buffers = {codes->words, codes->scales, at.storage, error, y.storage};
+      for (const int64_t v : {y.elements(), product(std::span(table).subspan(1)), table[0],
+                              int64_t{words_per(at.dtype)}, codes->per_row, codes->group}) {
+        launch.params.push_back(word(v));
+      }
+      launch.constants = {codes->bits, codes->offset ? 1 : 0};
+      return l.finish(node, y);
+    }
+  }
+  MNN_ASSIGN_OR_RETURN(const Array x, l.dense(node.inputs[0]));
   const int64_t inner = product(std::span(x.dims).subspan(axis + 1)) * words_per(x.dtype);
   const int error = l.error();
   Launch& launch = l.launch("mnn_gather", words_of(y));

@@ -3,8 +3,8 @@
 #include <cstring>
 
 #include "libruntime/backends/gpu/epilogue.h"
-#include "libruntime/backends/gpu/lowering.h"
-#include "libruntime/lower/product.h"
+#include "libruntime/backends/gpu/lower_bytes.h"
+#include "libruntime/backends/gpu/lower_codes.h"
 
 namespace mnn::gpu {
 namespace {
@@ -28,6 +28,25 @@ Status lower_packed(Lowering& l, const Product& p, const Dims& result) {
   MNN_ASSIGN_OR_RETURN(const Array x, l.dense(p.a));
   const float alpha = p.alpha;
   const bool turned = p.b_transposed;
+  std::vector<float> bias = p.bias;
+  bias.resize(static_cast<size_t>(n4 * 4), 0.0f);
+  const int shift = l.weights(bias);
+  MNN_ASSIGN_OR_RETURN(const DeviceEpilogue e, take_epilogue(l, p.node, p.fused_from));
+  const Array y = l.allocate(DType::kF32, result);
+  const int64_t rows = m == 1 ? 1 : 4, items = n4 / 2 * ((m + rows - 1) / rows);
+  if (const auto codes = matrix_codes(l, p.b, turned, alpha)) {
+    Launch& launch = l.launch("mnn_gemm_codes", items);
+    launch.buffers = {x.storage, codes->words,         codes->scales >= 0 ? codes->scales : shift,
+                      shift,     e.residual_or(shift), y.storage};
+    launch.params = {word(m), word(n), word(k), word(n4), word(k)};
+    e.add_to(launch);
+    launch.params.push_back(word(codes->group));
+    for (const int c : {static_cast<int>(rows), codes->bits, codes->offset ? 1 : 0}) {
+      launch.constants.push_back(c);
+    }
+    count_products(l, p.node, launch);
+    return l.finish(p.node, y, e.part.count);
+  }
   const int w = l.weights(p.b, layout_name("columns", {turned, std::bit_cast<int32_t>(alpha)}),
                           k * n4 * 4, [=](const Tensor& real, uint32_t* words) {
                             const auto* from = real.data<float>();
@@ -39,13 +58,7 @@ Status lower_packed(Lowering& l, const Product& p, const Dims& result) {
                             }
                             return Status();
                           });
-  std::vector<float> bias = p.bias;
-  bias.resize(static_cast<size_t>(n4 * 4), 0.0f);
-  const int shift = l.weights(bias);
-  MNN_ASSIGN_OR_RETURN(const DeviceEpilogue e, take_epilogue(l, p.node, p.fused_from));
-  const Array y = l.allocate(DType::kF32, result);
-  const int64_t rows = m == 1 ? 1 : 4;
-  Launch& launch = l.launch("mnn_gemm", n4 / 2 * ((m + rows - 1) / rows));
+  Launch& launch = l.launch("mnn_gemm", items);
   launch.buffers = {x.storage, w, shift, e.residual_or(shift), y.storage};
   launch.params = {word(m), word(n), word(k), word(n4), word(k)};
   e.add_to(launch);
@@ -78,6 +91,7 @@ Status lower_strided(Lowering& l, const Product& p, const Dims& result) {
 Status lower_matrix(Lowering& l, const Node& node) {
   const NodeView n(l.graph(), node);
   MNN_ASSIGN_OR_RETURN(const Product p, decode_product(n, l.reader()));
+  if (multiplies_bytes(l.graph(), node)) return lower_byte_product(l, p);
   const Dims result = l.dims(node.outputs[0]);
   const bool constant = l.graph().value(p.b).kind == ValueKind::kConstant;
   if (constant && n.in(1).type.rank() == 2 && !p.a_transposed) return lower_packed(l, p, result);

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "libruntime/backends/gpu/lowering.h"
+#include "libruntime/backends/gpu/lower_bytes.h"
 #include "libruntime/core/ops/sampling.h"
 #include "libruntime/lower/view.h"
 
@@ -17,6 +17,7 @@ Status lower_identity(Lowering& l, const Node& node) {
 }
 
 Status lower_reshape(Lowering& l, const Node& node) {
+  if (lower_byte_reshape(l, node)) return {};
   const Dims dims = l.dims(node.outputs[0]);
   MNN_ASSIGN_OR_RETURN(const Array a, l.array(node.inputs[0]));
   std::optional<Array> view = reshaped(a, dims);
@@ -76,8 +77,10 @@ Status lower_blocks(Lowering& l, const Node& node) {
 Status lower_concat(Lowering& l, const Node& node) {
   const NodeView n(l.graph(), node);
   const ValueId yv = node.outputs[0];
+  const size_t axis = n.axis("axis", l.dims(yv).size());
+  MNN_ASSIGN_OR_RETURN(const bool done, lower_byte_concat(l, node, axis));
+  if (done) return {};
   const Array y = l.allocate(l.dtype(yv), l.dims(yv));
-  const size_t axis = n.axis("axis", y.rank());
   Array place = y;
   for (size_t i = 0; i < node.own_inputs(); ++i) {
     if (product(l.dims(node.inputs[i])) == 0) continue;

@@ -1,7 +1,7 @@
 // Reductions, softmax and normalizations.
 #include <algorithm>
 
-#include "libruntime/backends/gpu/lowering.h"
+#include "libruntime/backends/gpu/lower_bytes.h"
 #include "libruntime/lower/view.h"
 
 namespace mnn::gpu {
@@ -45,6 +45,7 @@ Status lower_reduce(Lowering& l, const Node& node) {
   const ReduceKind& row = *std::find_if(std::begin(kReduce), std::end(kReduce),
                                         [&](const ReduceKind& r) { return r.op == node.op; });
   const std::vector<bool> gone = reduced_axes(n);
+  if (row.mean && averages_bytes(l, node, gone)) return lower_byte_mean(l, node);
   const Dims dims = l.dims(node.inputs[0]);
   int64_t outer = 1, count = 1, inner = 1;
   Array x;

@@ -30,11 +30,11 @@ const OpRow* find_row(std::string_view op) {
 }
 
 Lowering::Lowering(const Graph& graph, const CompileOptions& options, std::string backend,
-                   bool expressions)
+                   const DeviceTraits& traits)
     : graph_(graph),
       weights_cache_(*options.weights),
       backend_(std::move(backend)),
-      expressions_(expressions),
+      traits_(traits),
       uses_(index_uses(graph)),
       absorbed_(find_absorbed(graph, uses_, kMaxSources)) {}
 
@@ -115,6 +115,15 @@ Array Lowering::allocate(DType dtype, const Dims& dims) {
 Result<Array> Lowering::array(ValueId v) {
   auto& forms = arrays_[v];
   if (!forms.empty()) return forms[0];
+  if (const Bytes* b = find_bytes(v)) {
+    const Array y = allocate(DType::kF32, b->dims);
+    Launch& l = launch("mnn_from_bytes", y.elements());
+    l.buffers = {b->storage, y.storage};
+    l.params = {word(y.elements()), word(b->channels()), word(b->inner()), word(b->grid.scale),
+                word(b->zero())};
+    forms.push_back(y);
+    return y;
+  }
   if (graph_.value(v).kind != ValueKind::kConstant) return internal_error("a value nobody made");
   const DType type = dtype(v);
   Array a;
@@ -152,16 +161,22 @@ Result<Array> Lowering::dense(ValueId v) {
 
 int Lowering::weights(ValueId v, std::string_view how, int64_t words,
                       std::function<Status(const Tensor& real, uint32_t* words)> make) {
+  return weights_of(v, how, words,
+                    [make = std::move(make)](const Value& value, uint32_t* to) -> Status {
+                      MNN_ASSIGN_OR_RETURN(const Tensor real, constant_as_real(value));
+                      return make(real, to);
+                    });
+}
+
+int Lowering::weights_of(ValueId v, std::string_view how, int64_t words,
+                         std::function<Status(const Value& value, uint32_t* words)> make) {
   DeviceWeights w;
   const Value& value = graph_.value(v);
   w.id = weight_id(weights_cache_, value);
   w.layout = how;
   w.words = words;
   // The constant's bytes outlive the executable; its value need not.
-  w.make = [value, make = std::move(make)](uint32_t* to) -> Status {
-    MNN_ASSIGN_OR_RETURN(const Tensor real, constant_as_real(value));
-    return make(real, to);
-  };
+  w.make = [value, make = std::move(make)](uint32_t* to) { return make(value, to); };
   const int index = static_cast<int>(program_.weights.size());
   program_.weights.push_back(std::move(w));
   program_.storages.push_back({Place::kWeights, index, words * 4});
@@ -201,6 +216,45 @@ int Lowering::error() {
 }
 
 void Lowering::define(ValueId v, const Array& y) { arrays_[v] = {y}; }
+
+Array Bytes::array() const {
+  Array a;
+  a.storage = storage;
+  a.dtype = DType::kI32;
+  a.dims = dims;
+  a.dims[axis] = blocks();
+  a.strides = dense_strides(a.dims, row_major(a.rank()));
+  return a;
+}
+
+const Bytes* Lowering::find_bytes(ValueId v) const {
+  const auto it = bytes_.find(v);
+  return it == bytes_.end() ? nullptr : &it->second;
+}
+
+void Lowering::define_bytes(ValueId v, const Bytes& y) { bytes_[v] = y; }
+
+Bytes Lowering::allocate_bytes(ValueId v, size_t axis) {
+  Bytes b;
+  b.grid = *grid_of(graph_.value(v));
+  b.dims = dims(v);
+  b.axis = axis;
+  b.storage = in_storage(DType::kI32, {b.words()}, {Place::kWorkspace, 0, b.words() * 4}).storage;
+  return b;
+}
+
+Result<Bytes> Lowering::bytes(ValueId v, size_t axis) {
+  const Bytes* known = find_bytes(v);
+  if (known != nullptr && known->axis == axis) return *known;
+  MNN_ASSIGN_OR_RETURN(const Array x, dense(v));
+  const Bytes b = allocate_bytes(v, axis);
+  Launch& l = launch("mnn_to_bytes", b.words());
+  l.buffers = {x.storage, b.storage};
+  l.params = {word(b.words()), word(b.channels()), word(b.inner()), word(b.grid.scale),
+              word(static_cast<float>(b.grid.zero))};
+  if (known == nullptr) define_bytes(v, b);
+  return b;
+}
 
 void Lowering::describe(const std::vector<const Node*>& nodes, StepInfo& info) const {
   info.op.clear();

@@ -21,6 +21,23 @@ inline constexpr const char* kDevice = "device";
 
 class Lowering;
 
+// A value on a grid as words of four channels, [outer][channels / 4][inner] (byte_kernels.h).
+struct Bytes {
+  int storage = -1;
+  Grid grid;        // of unsigned bytes; what is stored is less by 128
+  Dims dims;        // of the value
+  size_t axis = 1;  // that of the channels
+
+  int64_t channels() const { return dims[axis]; }
+  int64_t blocks() const { return (channels() + 3) / 4; }
+  int64_t outer() const { return product(std::span(dims).first(axis)); }
+  int64_t inner() const { return product(std::span(dims).subspan(axis + 1)); }
+  int64_t words() const { return outer() * blocks() * inner(); }
+  int64_t zero() const { return grid.zero - 128; }  // as stored
+  // The words as an array of i32: the dims with blocks for channels.
+  Array array() const;
+};
+
 struct OpRow {
   std::string_view op;
   std::optional<std::string> (*why_not)(const NodeView& n);
@@ -36,18 +53,22 @@ std::span<const OpRow> gather_rows();
 std::span<const OpRow> recurrent_rows();
 std::span<const OpRow> attention_rows();
 std::span<const OpRow> cast_rows();
+// Whether the node's product is one of bytes: its input has a grid, its weights are constant signed
+// bytes.
+bool multiplies_bytes(const Graph& graph, const Node& node);
+// Why nodes have no such kernel; also of a graph that is not quantized yet.
+std::optional<std::string> why_not_byte_product(const Graph& graph, const Node& node);
 // Whether the node runs as an expression on a device.
 bool is_device_expression(const Graph& graph, const Node& node);
 
 class Lowering {
  public:
-  // `backend`: its name. `expressions`: it compiles the text of expressions; else it has the
-  // machine.
   Lowering(const Graph& graph, const CompileOptions& options, std::string backend,
-           bool expressions);
+           const DeviceTraits& traits);
   Result<Program> run();
 
   const Graph& graph() const { return graph_; }
+  bool halves() const { return traits_.halves; }
   Dims dims(ValueId v) const { return known_dims(*graph_.value(v).type.shape); }
   DType dtype(ValueId v) const { return graph_.value(v).type.dtype; }
   // The elements of a constant; null when it is none.
@@ -63,7 +84,16 @@ class Lowering {
   Result<Array> dense(ValueId v);
   Result<Array> dense(const Array& a);
   Array allocate(DType dtype, const Dims& dims);
+  // A value that has a grid as bytes, with this axis for the channels.
+  Result<Bytes> bytes(ValueId v, size_t axis);
+  // Null where nobody has made them.
+  const Bytes* find_bytes(ValueId v) const;
+  Bytes allocate_bytes(ValueId v, size_t axis);
+  void define_bytes(ValueId v, const Bytes& y);
   // Words of a constant in a layout of the kernel's own; `how` tells all that makes them.
+  int weights_of(ValueId v, std::string_view how, int64_t words,
+                 std::function<Status(const Value& value, uint32_t* words)> make);
+  // The same from the numbers that it means.
   int weights(ValueId v, std::string_view how, int64_t words,
               std::function<Status(const Tensor& real, uint32_t* words)> make);
   int weights(const std::vector<float>& numbers);
@@ -82,6 +112,8 @@ class Lowering {
   // An expression over values and the array `so_far`, into a new array of these dims.
   Result<Array> add_expression(const Expression& e, const Dims& dims, DType result,
                                const std::optional<Array>& so_far, const Node* node = nullptr);
+  // The same of bytes, into bytes: nullopt where the sources do not lie so.
+  Result<std::optional<Bytes>> add_byte_expression(const Expression& e, const Node& node);
 
  private:
   Status lower(const Node& node);
@@ -89,15 +121,18 @@ class Lowering {
   void describe(const std::vector<const Node*>& nodes, StepInfo& info) const;
   Status store_outputs();
   Array in_storage(DType dtype, const Dims& dims, Storage storage);
+  void add_loops(Launch& launch, DeviceExpression d, const Loops& loops, const Dims& offsets,
+                 const Dims& lanes, const Array& y);
 
   const Graph& graph_;
   WeightsCache& weights_cache_;
   const std::string backend_;
-  const bool expressions_;
+  const DeviceTraits traits_;
   const Uses uses_;
   const std::vector<bool> absorbed_;
   Program program_;
   std::map<ValueId, std::vector<Array>> arrays_;
+  std::map<ValueId, Bytes> bytes_;
   std::map<ValueId, Tensor> reals_;
   const Node* current_ = nullptr;
   Status unread_;

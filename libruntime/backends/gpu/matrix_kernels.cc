@@ -1,4 +1,5 @@
 // Products of matrices.
+#include "libruntime/backends/gpu/code_kernels.h"
 #include "libruntime/backends/gpu/kernel.h"
 #include "libruntime/backends/gpu/operators.h"
 
@@ -15,12 +16,12 @@ constexpr const char* kProductFinish = R"(
 )";
 
 // x [m, k] with rows lda apart, times w [k, n] packed as [k][n4] F4, n4 even; an item makes ROWS
-// (1 or 4) x 8 elements.
-KernelRow gemm() {
+// (1 or 4) x 8 elements. `coded`: w as codes (code_kernels.h) of groups along k.
+KernelRow gemm(bool coded) {
   KernelRow row;
-  row.name = "mnn_gemm";
+  row.name = coded ? "mnn_gemm_codes" : "mnn_gemm";
   row.buffers = {{"x", Element::kFloat},
-                 {"w", Element::kF4},
+                 {"w", coded ? Element::kInt : Element::kF4},
                  {"bias", Element::kF4},
                  {"res", Element::kFloat},
                  {"y", Element::kFloat, true}};
@@ -36,6 +37,7 @@ KernelRow gemm() {
   row.constants = {"ACT_BEFORE", "ACT_AFTER", "RESIDUAL", "ROWS"};
   row.activations = true;
   row.functions = kProductFinish;
+  if (coded) add_codes(row);
   row.body = R"(
   int columns = n4 / 2;
   int c = ITEM % columns * 2;
@@ -53,9 +55,19 @@ KernelRow gemm() {
   int x1 = min(r + 1, m - 1) * lda;
   int x2 = min(r + 2, m - 1) * lda;
   int x3 = min(r + 3, m - 1) * lda;
+)";
+  row.body += coded ? R"(
+  for (int part = 0; part * group < k; part++) {
+  LOAD_SCALES(part, n4, c)
+  for (int i = part * group; i < min(k, (part + 1) * group); i++) {
+    LOAD_CODES(i * columns + c / 2)
+)"
+                    : R"(
   for (int i = 0; i < k; i++) {
     F4 u = w[i * n4 + c];
     F4 q = w[i * n4 + c + 1];
+)";
+  row.body += R"(
     float s0 = x[x0 + i];
     a0 = MAD(s0, u, a0);
     b0 = MAD(s0, q, b0);
@@ -71,6 +83,9 @@ KernelRow gemm() {
       b3 = MAD(s3, q, b3);
     }
   }
+)";
+  if (coded) row.body += "  }\n";
+  row.body += R"(
   float v[32];
   KEEP(0, a0)
   KEEP(4, b0)
@@ -161,6 +176,6 @@ KernelRow matmul() {
 
 }  // namespace
 
-std::vector<KernelRow> matrix_kernels() { return {gemm(), matmul()}; }
+std::vector<KernelRow> matrix_kernels() { return {gemm(false), gemm(true), matmul()}; }
 
 }  // namespace mnn::gpu

@@ -1,4 +1,5 @@
 // Kernels that move words, whatever is in them. Tables (`t`) hold what depends on extents.
+#include "libruntime/backends/gpu/code_kernels.h"
 #include "libruntime/backends/gpu/kernel.h"
 
 namespace mnn::gpu {
@@ -112,6 +113,29 @@ KernelRow gather() {
   return row;
 }
 
+// Rows of a table in codes: those of x [extent][inner] in this order, with scales [entries] that
+// are per_row a row, one per `group` codes, or one for all.
+KernelRow gather_codes() {
+  KernelRow row;
+  row.name = "mnn_gather_codes";
+  row.buffers = {{"w", Element::kInt},
+                 {"scales", Element::kFloat},
+                 {"at", Element::kInt},
+                 {"error", Element::kInt, true},
+                 {"y", Element::kFloat, true}};
+  row.params = {{"n"}, {"inner"}, {"extent"}, {"at_words"}, {"per_row"}, {"group"}};
+  row.constants = {"BITS", "OFFSET"};
+  row.functions = std::string(kIndex) + kSingleCode;
+  row.body = R"(
+  if (ITEM >= n) return;
+  int i = ITEM / inner;
+  int j = ITEM % inner;
+  INDEX(v, i, extent)
+  y[ITEM] = v < 0 ? 0.0f : WEIGHT(v * inner + j, v * per_row + j / group);
+)";
+  return row;
+}
+
 // As GatherElements: y has the dims of `at`, and element c comes from x at c with the index on one
 // axis. t holds depth extents of y and depth strides of x, that of the axis 0.
 KernelRow gather_elements() {
@@ -193,8 +217,8 @@ KernelRow mix() {
 }  // namespace
 
 std::vector<KernelRow> move_kernels() {
-  return {copy(),   table_copy(),      unpack_bytes(), pack_bytes(),
-          gather(), gather_elements(), gather_nd(),    mix()};
+  return {copy(),         table_copy(),      unpack_bytes(), pack_bytes(), gather(),
+          gather_codes(), gather_elements(), gather_nd(),    mix()};
 }
 
 }  // namespace mnn::gpu

@@ -29,6 +29,11 @@ constexpr const char* kOpenCl = R"(#pragma OPENCL FP_CONTRACT OFF
 #define ABS(x) fabs(x)
 #define POW(x, y) pow((x), (y))
 #define ROUND_EVEN(x) rint(x)
+#define EXACT
+FUNC int DOT4(int a, int b, int c) {
+  return c + (a << 24 >> 24) * (b << 24 >> 24) + (a << 16 >> 24) * (b << 16 >> 24) +
+         (a << 8 >> 24) * (b << 8 >> 24) + (a >> 24) * (b >> 24);
+}
 #define BARRIER barrier(CLK_LOCAL_MEM_FENCE)
 #define LANE ((int)get_local_id(0))
 #define GROUP ((int)(get_group_id(0) + get_group_id(1) * get_num_groups(0)))
@@ -46,6 +51,11 @@ constexpr const char* kGlsl = R"(#version 450
 #define ABS(x) abs(x)
 #define POW(x, y) pow((x), (y))
 #define ROUND_EVEN(x) roundEven(x)
+#define EXACT precise
+int DOT4(int a, int b, int c) {
+  return c + (a << 24 >> 24) * (b << 24 >> 24) + (a << 16 >> 24) * (b << 16 >> 24) +
+         (a << 8 >> 24) * (b << 8 >> 24) + (a >> 24) * (b >> 24);
+}
 #define BARRIER barrier()
 #define LANE int(gl_LocalInvocationID.x)
 #define GROUP int(gl_WorkGroupID.x + gl_WorkGroupID.y * gl_NumWorkGroups.x)
@@ -68,6 +78,8 @@ __device__ inline float4 operator+(float4 a, float4 b) {
 #define ABS(x) fabsf(x)
 #define POW(x, y) powf((x), (y))
 #define ROUND_EVEN(x) rintf(x)
+#define EXACT
+#define DOT4(a, b, c) __dp4a((a), (b), (c))
 #define BARRIER __syncthreads()
 #define LANE ((int)threadIdx.x)
 #define GROUP ((int)(blockIdx.x + blockIdx.y * gridDim.x))
@@ -182,7 +194,9 @@ std::string print_host(const KernelRow& row) {
     text += std::string(", ") + type_name(s.element, Dialect::kHost) + "* " + s.name;
   }
   for (const auto& p : row.params) {
-    text += std::string(p.real ? ", const float " : ", const int ") + p.name;
+    text +=
+        std::string(p.real ? ", [[maybe_unused]] const float " : ", [[maybe_unused]] const int ") +
+        p.name;
   }
   text += ") {\n  (void)host_item;\n" + row.body + "}\n";
   text += "void call(const HostItem& host_item, const HostArguments& a) {\n  item(host_item";
@@ -224,8 +238,8 @@ std::string print_kernel(const KernelRow& row, Dialect dialect, const std::vecto
 const std::vector<KernelRow>& kernel_rows() {
   static const std::vector<KernelRow>* rows = [] {
     auto* all = new std::vector<KernelRow>;
-    for (auto family :
-         {matrix_kernels(), conv_kernels(), move_kernels(), row_kernels(), element_kernels()}) {
+    for (auto family : {matrix_kernels(), conv_kernels(), move_kernels(), row_kernels(),
+                        element_kernels(), byte_kernels()}) {
       for (KernelRow& row : family) all->push_back(std::move(row));
     }
     return all;

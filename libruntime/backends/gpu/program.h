@@ -50,6 +50,12 @@ struct Program {
   std::vector<Launch> launches;
 };
 
+// How a backend computes, whatever its API.
+struct DeviceTraits {
+  bool expressions = false;  // it compiles the text of expressions; else it has the machine
+  bool halves = false;       // float weights of products become halves
+};
+
 inline uint32_t word(int64_t v) { return static_cast<uint32_t>(static_cast<int32_t>(v)); }
 inline uint32_t word(float v) { return std::bit_cast<uint32_t>(v); }
 

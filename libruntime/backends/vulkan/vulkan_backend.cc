@@ -7,16 +7,19 @@ namespace {
 
 Result<std::unique_ptr<Backend>> open_vulkan(const BackendSettings& settings) {
   vulkan::Settings own;
+  MNN_ASSIGN_OR_RETURN(const bool halves, gpu::wants_halves(settings));
   for (const auto& [key, value] : settings) {
     if (key == "device") {
       own.device = value;
+    } else if (key == "precision") {
+      continue;
     } else if (value == "on" || value == "off") {
       own.staging = value == "on";
     } else {
       return usage_error("option " + key + ": expected on or off, found '" + value + "'");
     }
   }
-  return gpu::make_backend("vulkan", false, [own] { return vulkan::open_api(own); });
+  return gpu::make_backend("vulkan", {false, halves}, [own] { return vulkan::open_api(own); });
 }
 
 }  // namespace
@@ -29,7 +32,8 @@ BackendRow vulkan_backend_row() {
             "first device"},
            {"staging",
             "on or off: copies go through memory of their own even where the host sees "
-            "the device's"}},
+            "the device's"},
+           gpu::precision_option()},
           open_vulkan,
           true};
 }
