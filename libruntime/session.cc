@@ -56,6 +56,7 @@ void copy_bytes(const Tensor& from, Tensor& to) {
 
 struct Session::Impl {
   struct State {
+    std::string name;
     Tensor live, initial;
   };
   // What output `from` of the base graph holds after a run goes to `to`; through `staged` where it
@@ -126,7 +127,7 @@ Status Session::Impl::collect_states(Graph& base) {
       status = initial.status();
       return;
     }
-    states.push_back({value.data, std::move(initial).value()});
+    states.push_back({value.name, value.data, std::move(initial).value()});
   });
   return status;
 }
@@ -315,6 +316,13 @@ Result<std::vector<Tensor>> Session::run(std::span<const Tensor> inputs) {
 
 void Session::reset_states() {
   for (Impl::State& state : impl_->states) copy_bytes(state.initial, state.live);
+}
+
+Result<Tensor> Session::state(std::string_view name) const {
+  for (const Impl::State& state : impl_->states) {
+    if (state.name == name) return state.live;
+  }
+  return usage_error("the model has no state '" + std::string(name) + "'");
 }
 
 const Graph& Session::graph() const { return impl_->given; }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "libruntime/compile/profile.h"
@@ -61,6 +62,9 @@ class Session {
   Result<std::vector<Tensor>> run(std::span<const Tensor> inputs);
   // State values start fresh again.
   void reset_states();
+  // The live content of the state of that name: between runs it may be read, and written in place.
+  // An error (wrong usage) when there is none.
+  Result<Tensor> state(std::string_view name) const;
 
   const Graph& graph() const;    // as given
   const Graph& planned() const;  // with shapes bound and folded; after prepare

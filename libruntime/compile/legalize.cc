@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "libruntime/core/builder.h"
+#include "libruntime/core/expand.h"
 #include "libruntime/core/fold.h"
 #include "libruntime/core/op.h"
-#include "libruntime/core/post_op.h"
 
 namespace mnn {
 namespace {
@@ -95,28 +95,6 @@ std::vector<std::string> origin_of(const Graph& graph, const Node& node) {
   return {display_name(graph, node)};
 }
 
-// Appends the operator and its post-ops as nodes of their own.
-void split_fused(Graph& graph, const Node& node) {
-  const std::vector<std::string> origin = origin_of(graph, node);
-  Node core = node;
-  core.fused.clear();
-  core.inputs.resize(node.own_inputs());
-  const ValueId wanted = node.outputs[0];
-  ValueId x = graph.add_temporary();
-  core.outputs[0] = x;
-  core.origin = origin;
-  core.name = display_name(graph, node);
-  graph.add_node(std::move(core));
-  for (size_t f = 0; f < node.fused.size(); ++f) {
-    const ValueId y = f + 1 == node.fused.size() ? wanted : graph.add_temporary();
-    Node post = post_op(node, f, x, y);
-    post.name = display_name(graph, node);
-    post.origin = origin;
-    x = y;
-    graph.add_node(std::move(post));
-  }
-}
-
 // Appends the decomposition of a node.
 Status decompose(Graph& graph, const OpDef& def, const Node& node) {
   const size_t first = graph.nodes.size();
@@ -186,7 +164,7 @@ Result<std::vector<int>> legalize(Graph& graph, const Backends& backends, bool i
                 .context("node " + display_name(graph, node));
           }
           if (!preferred.empty() && !node.fused.empty()) {
-            split_fused(graph, node);
+            split_post_ops(graph, node);
             changed = true;
             continue;
           }

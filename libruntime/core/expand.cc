@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "libruntime/core/builder.h"
+#include "libruntime/core/post_op.h"
 
 namespace mnn {
 namespace {
@@ -69,6 +70,29 @@ Status expand_node(Graph& graph, DecomposeFn expand, const Node& node) {
     done.push_back(wanted);
   }
   return {};
+}
+
+void split_post_ops(Graph& graph, const Node& node) {
+  const std::string name = display_name(graph, node);
+  const std::vector<std::string> origin =
+      node.origin.empty() ? std::vector<std::string>{name} : node.origin;
+  Node core = node;
+  core.fused.clear();
+  core.inputs.resize(node.own_inputs());
+  const ValueId wanted = node.outputs[0];
+  ValueId x = graph.add_temporary();
+  core.outputs[0] = x;
+  core.origin = origin;
+  core.name = name;
+  graph.add_node(std::move(core));
+  for (size_t f = 0; f < node.fused.size(); ++f) {
+    const ValueId y = f + 1 == node.fused.size() ? wanted : graph.add_temporary();
+    Node post = post_op(node, f, x, y);
+    post.name = name;
+    post.origin = origin;
+    x = y;
+    graph.add_node(std::move(post));
+  }
 }
 
 }  // namespace mnn

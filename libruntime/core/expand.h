@@ -10,4 +10,9 @@ namespace mnn {
 // the others that name and their operator; all have its origin.
 Status expand_node(Graph& graph, DecomposeFn expand, const Node& node);
 
+// Appends the operator of `node`, which is not in the graph (any more), and its post-ops as nodes
+// of their own. The last of them makes the first output under its own id; all have the node's name
+// and origin.
+void split_post_ops(Graph& graph, const Node& node);
+
 }  // namespace mnn

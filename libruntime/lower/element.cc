@@ -172,6 +172,7 @@ bool is_elementwise(const Graph& graph, const Node& node) {
     return n.in_type(0) == DType::kF32;
   }
   if (node.op == "BatchNormalization") {
+    if (n.attr_int("training_mode") != 0) return false;
     for (size_t i = 1; i < 5; ++i) {
       if (!n.is_constant(i) || n.in_type(i) != DType::kF32) return false;
     }

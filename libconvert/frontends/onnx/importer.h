@@ -69,6 +69,8 @@ class Importer {
   Status add_constant(NodeProto& proto, Scope& scope, const Frame& frame);
   Status add_operator(NodeProto& proto, const OpRow& row, const std::string& name, Scope& scope,
                       const Frame& frame);
+  // gradient.cc: in the place of the node its derivatives
+  Status add_gradient(NodeProto& proto, const std::string& name, Scope& scope, const Frame& frame);
   Result<Attribute> read_attribute(AttributeProto& proto, const Frame& frame);
   // The attribute a node has in this call: its own, or the one of the call it refers to; null when
   // the call has none.

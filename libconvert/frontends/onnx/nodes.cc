@@ -192,6 +192,7 @@ Status Importer::build_node(NodeProto& proto, const std::string& name, Scope& sc
     return not_supported(row);
   }
   if (row->name == "Constant") return add_constant(proto, scope, frame);
+  if (row->name == "Gradient") return add_gradient(proto, name, scope, frame);
   return add_operator(proto, *row, name, scope, frame);
 }
 

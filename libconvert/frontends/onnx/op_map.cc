@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "libconvert/frontends/onnx/order.h"
+
 namespace mnn::onnx {
 namespace {
 
@@ -259,6 +261,13 @@ constexpr OpRow kMicrosoft[] = {
     {"SkipSimplifiedLayerNormalization", "1"},
     {"Trilu", "1"},
 };
+
+constexpr OpRow kTraining[] = {
+    {"Adagrad", "1"},
+    {"Adam", "1"},
+    {"Gradient", "1", nullptr, "Identity"},  // gradient.cc
+    {"Momentum", "1"},
+};
 // clang-format on
 
 struct Domain {
@@ -268,6 +277,7 @@ struct Domain {
 };
 
 constexpr Domain kDomains[] = {{"", "ai.onnx", kAiOnnx},
+                               {kTrainingDomain, kTrainingDomain, kTraining},
                                {"com.microsoft", "com.microsoft", kMicrosoft}};
 
 int last_version(const OpRow& row) {

@@ -23,6 +23,12 @@ void collect_reads(const NodeProto& node, Names& out) {
     if (!name.empty()) out.insert(name);
   }
   for_each_subgraph(node, [&](const GraphProto& g) { collect_free(g, out); });
+  if (node.op_type() != "Gradient" || node.domain() != kTrainingDomain) return;
+  // It speaks of values by their names.
+  for (const AttributeProto& a : node.attribute()) {
+    if (a.name() == "y") out.insert(a.s());
+    for (const std::string& name : a.strings()) out.insert(name);
+  }
 }
 
 // Names a sub-graph reads and does not make.

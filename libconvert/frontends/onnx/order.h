@@ -10,6 +10,8 @@
 
 namespace mnn::onnx {
 
+inline constexpr std::string_view kTrainingDomain = "ai.onnx.preview.training";
+
 using Nodes = google::protobuf::RepeatedPtrField<NodeProto>;
 
 std::vector<frontend::NodeNames> names_of(const Nodes& nodes);

@@ -4,7 +4,9 @@
 
 #include "libruntime/core/builder.h"
 #include "libruntime/core/ops/broadcast.h"
+#include "libruntime/core/ops/gradients.h"
 #include "libruntime/core/ops/numeric.h"
+#include "libruntime/core/ops/random_generator.h"
 #include "libruntime/core/ops/unary.h"
 
 namespace mnn {
@@ -272,21 +274,41 @@ Status infer_dropout(OpContext& c) {
   return {};
 }
 
-// Inference mode: the identity. Training mode is only the identity while nothing is dropped.
+// Inference mode: the identity. In training mode each element is dropped with probability `ratio`
+// and the others are scaled so that the mean stays; the seed says which, the same in every run.
 Status dropout(KernelContext& c) {
+  double ratio = 0.0;
   if (c.has_input(2) && c.in[2]->elements() == 1 && *c.in[2]->data<bool>()) {
-    double ratio = 0.5;
+    ratio = 0.5;
     if (c.has_input(1)) {
       MNN_ASSIGN_OR_RETURN(const std::vector<double> given, c.in[1]->to_doubles());
       if (given.size() == 1) ratio = given[0];
     }
-    if (ratio != 0.0) return unsupported("Dropout in training mode");
+    if (!(ratio >= 0.0 && ratio < 1.0)) {
+      return invalid("ratio: expected a number in [0, 1), found " + std::to_string(ratio));
+    }
   }
-  c.out[0] = *c.in[0];
-  if (!c.has_output(1)) return {};
-  MNN_ASSIGN_OR_RETURN(Tensor* const mask, c.make(1));
-  for (int64_t i = 0; i < mask->elements(); ++i) mask->data<bool>()[i] = true;
-  return {};
+  Tensor* mask = nullptr;
+  if (c.has_output(1)) {
+    MNN_ASSIGN_OR_RETURN(mask, c.make(1));
+  }
+  const Tensor& x = *c.in[0];
+  if (ratio == 0.0) {
+    c.out[0] = x;
+    for (int64_t i = 0; mask != nullptr && i < mask->elements(); ++i) mask->data<bool>()[i] = true;
+    return {};
+  }
+  MNN_ASSIGN_OR_RETURN(Tensor* const y, c.make(0));
+  Generator random(c);
+  const double scale = 1.0 / (1.0 - ratio);
+  const bool done = dispatch_float(x.dtype(), [&]<typename T>() {
+    for (int64_t i = 0; i < x.elements(); ++i) {
+      const bool kept = random.uniform() >= ratio;
+      y->data<T>()[i] = store_from_compute<T>(kept ? load_as_compute(x.data<T>()[i]) * scale : 0.0);
+      if (mask != nullptr) mask->data<bool>()[i] = kept;
+    }
+  });
+  return done ? Status() : no_kernel_for(c, x.dtype());
 }
 
 }  // namespace
@@ -294,76 +316,107 @@ Status dropout(KernelContext& c) {
 std::vector<OpDef> define_activation() {
   constexpr InferFn same = infer_same_type<kFloats>;
   return {
-      {"Relu",
-       1,
-       1,
-       kElementwise | kActivation | kHomogeneous | kNonNegative,
-       {},
-       infer_same_type<kFloats | kSignedInts>,
-       relu_reference},
-      {"LeakyRelu",
-       1,
-       1,
-       kElementwise | kActivation | kHomogeneous,
-       {{"alpha", 0.01}},
-       same,
-       leaky_relu},
-      {"PRelu", 2, 2, kElementwise | kActivation | kHomogeneous, {}, infer_prelu, prelu},
-      {"Elu", 1, 1, kElementwise | kActivation, {{"alpha", 1.0}}, same, elu},
-      {"Selu",
-       1,
-       1,
-       kElementwise | kActivation,
-       {{"alpha", 1.67326319217681884765625}, {"gamma", 1.05070102214813232421875}},
-       same,
-       selu},
-      {"Celu", 1, 1, kElementwise | kActivation, {{"alpha", 1.0}}, same, celu, decompose_celu},
-      float_unary<sigmoid>("Sigmoid", kActivation | kNonNegative),
-      {"HardSigmoid",
-       1,
-       1,
-       kElementwise | kActivation | kNonNegative,
-       {{"alpha", 0.2}, {"beta", 0.5}},
-       same,
-       hard_sigmoid},
-      {"HardSwish",
-       1,
-       1,
-       kElementwise | kActivation,
-       {},
-       same,
-       map_floats_with<hard_swish>,
-       decompose_hard_swish},
-      float_unary<softplus>("Softplus", kActivation | kNonNegative),
-      float_unary<softsign>("Softsign", kActivation),
-      {"ThresholdedRelu", 1, 1, kElementwise, {{"alpha", 1.0}}, same, thresholded_relu},
-      {"Gelu",
-       1,
-       1,
-       kElementwise | kActivation,
-       {{"approximate", "none"}},
-       infer_gelu,
-       gelu,
-       decompose_gelu},
-      {"Mish", 1, 1, kElementwise | kActivation, {}, same, map_floats_with<mish>, decompose_mish},
-      {"Swish", 1, 1, kElementwise | kActivation, {{"alpha", 1.0}}, same, swish, decompose_swish},
+      with_gradient(relu_gradient, {"Relu",
+                                    1,
+                                    1,
+                                    kElementwise | kActivation | kHomogeneous | kNonNegative,
+                                    {},
+                                    infer_same_type<kFloats | kSignedInts>,
+                                    relu_reference}),
+      with_gradient(leaky_relu_gradient, {"LeakyRelu",
+                                          1,
+                                          1,
+                                          kElementwise | kActivation | kHomogeneous,
+                                          {{"alpha", 0.01}},
+                                          same,
+                                          leaky_relu}),
+      with_gradient(
+          prelu_gradient,
+          {"PRelu", 2, 2, kElementwise | kActivation | kHomogeneous, {}, infer_prelu, prelu}),
+      with_gradient(elu_gradient,
+                    {"Elu", 1, 1, kElementwise | kActivation, {{"alpha", 1.0}}, same, elu}),
+      with_gradient(selu_gradient,
+                    {"Selu",
+                     1,
+                     1,
+                     kElementwise | kActivation,
+                     {{"alpha", 1.67326319217681884765625}, {"gamma", 1.05070102214813232421875}},
+                     same,
+                     selu}),
+      with_gradient(
+          celu_gradient,
+          {"Celu", 1, 1, kElementwise | kActivation, {{"alpha", 1.0}}, same, celu, decompose_celu}),
+      with_gradient(sigmoid_gradient, float_unary<sigmoid>("Sigmoid", kActivation | kNonNegative)),
+      with_gradient(hard_sigmoid_gradient, {"HardSigmoid",
+                                            1,
+                                            1,
+                                            kElementwise | kActivation | kNonNegative,
+                                            {{"alpha", 0.2}, {"beta", 0.5}},
+                                            same,
+                                            hard_sigmoid}),
+      with_gradient(hard_swish_gradient, {"HardSwish",
+                                          1,
+                                          1,
+                                          kElementwise | kActivation,
+                                          {},
+                                          same,
+                                          map_floats_with<hard_swish>,
+                                          decompose_hard_swish}),
+      with_gradient(softplus_gradient,
+                    float_unary<softplus>("Softplus", kActivation | kNonNegative)),
+      with_gradient(softsign_gradient, float_unary<softsign>("Softsign", kActivation)),
+      with_gradient(
+          thresholded_relu_gradient,
+          {"ThresholdedRelu", 1, 1, kElementwise, {{"alpha", 1.0}}, same, thresholded_relu}),
+      with_gradient(gelu_gradient, {"Gelu",
+                                    1,
+                                    1,
+                                    kElementwise | kActivation,
+                                    {{"approximate", "none"}},
+                                    infer_gelu,
+                                    gelu,
+                                    decompose_gelu}),
+      with_gradient(mish_gradient, {"Mish",
+                                    1,
+                                    1,
+                                    kElementwise | kActivation,
+                                    {},
+                                    same,
+                                    map_floats_with<mish>,
+                                    decompose_mish}),
+      with_gradient(swish_gradient, {"Swish",
+                                     1,
+                                     1,
+                                     kElementwise | kActivation,
+                                     {{"alpha", 1.0}},
+                                     same,
+                                     swish,
+                                     decompose_swish}),
       {"SwiGLU", 2, 2, {}, {{"alpha", 1.0}}, infer_swiglu, nullptr, decompose_swiglu},
-      {"Shrink",
-       1,
-       1,
-       kElementwise,
-       {{"bias", 0.0}, {"lambd", 0.5}},
-       infer_same_type<kNumbers>,
-       shrink},
-      {"Clip", 1, 3, kElementwise | kActivation, {}, infer_clip, clip},
-      {"Identity", 1, 1, kElementwise | kMoves | kView | kContainers, {}, infer_identity, identity},
+      with_gradient(shrink_gradient, {"Shrink",
+                                      1,
+                                      1,
+                                      kElementwise,
+                                      {{"bias", 0.0}, {"lambd", 0.5}},
+                                      infer_same_type<kNumbers>,
+                                      shrink}),
+      with_gradient(clip_gradient,
+                    {"Clip", 1, 3, kElementwise | kActivation, {}, infer_clip, clip}),
+      with_gradient(identity_gradient, {"Identity",
+                                        1,
+                                        1,
+                                        kElementwise | kMoves | kView | kContainers,
+                                        {},
+                                        infer_identity,
+                                        identity}),
       {.name = "Dropout",
        .min_inputs = 1,
        .max_inputs = 3,
        .attributes = {{"seed", int64_t{0}}},
        .infer = infer_dropout,
        .reference = dropout,
-       .max_outputs = 2},
+       .max_outputs = 2,
+       .gradient = dropout_gradient},
   };
 }
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "libruntime/core/ops/gradients.h"
 #include "libruntime/core/ops/macs.h"
 #include "libruntime/core/ops/movement.h"
 
@@ -422,8 +423,10 @@ std::vector<OpDef> define_attention() {
        .infer = infer_attention,
        .reference = reference_attention,
        .max_outputs = 4,
-       .macs = macs_of_attention},
-      {"RotaryEmbedding", 3, 4, {}, rotary, infer_rotary, reference_rotary},
+       .macs = macs_of_attention,
+       .gradient = attention_gradient},
+      with_gradient(rotary_gradient,
+                    {"RotaryEmbedding", 3, 4, {}, rotary, infer_rotary, reference_rotary}),
   };
 }
 

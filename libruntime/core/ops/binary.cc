@@ -3,6 +3,7 @@
 
 #include "libruntime/core/builder.h"
 #include "libruntime/core/ops/broadcast.h"
+#include "libruntime/core/ops/gradients.h"
 #include "libruntime/core/ops/numeric.h"
 #include "libruntime/core/ops/shape_math.h"
 #include "libruntime/core/ops/type_checks.h"
@@ -275,42 +276,51 @@ Result<std::vector<ValueId>> decompose_mean(Builder& b, const Node& node) {
 
 std::vector<OpDef> define_binary() {
   return {
-      {"Add", 2, 2, kElementwise, {}, infer_arithmetic<kNumbers, dim_add>, zip_numbers<AddOp>},
-      {"Sub", 2, 2, kElementwise, {}, infer_arithmetic<kNumbers, dim_sub>, zip_numbers<SubOp>},
-      {"Mul", 2, 2, kElementwise, {}, infer_arithmetic<kNumbers, dim_mul>, zip_numbers<MulOp>},
-      {"Div", 2, 2, kElementwise, {}, infer_arithmetic<kNumbers, dim_div>, div_reference},
-      {"Mod", 2, 2, kElementwise, {{"fmod", int64_t{0}}}, infer_mod, mod_reference},
-      {"Pow", 2, 2, kElementwise, {}, infer_pow, pow_reference},
-      {"Max",
-       1,
-       kVariadic,
-       kElementwise,
-       {},
-       infer_arithmetic<kNumbers, dim_max>,
-       fold_numbers<MaxOp>},
-      {"Min",
-       1,
-       kVariadic,
-       kElementwise,
-       {},
-       infer_arithmetic<kNumbers, dim_min>,
-       fold_numbers<MinOp>},
-      {"Sum",
-       1,
-       kVariadic,
-       kElementwise,
-       {},
-       infer_arithmetic<kNumbers, dim_add>,
-       fold_numbers<AddOp>,
-       decompose_sum},
-      {"Mean",
-       1,
-       kVariadic,
-       kElementwise,
-       {},
-       infer_broadcast<kFloats>,
-       mean_reference,
-       decompose_mean},
+      with_gradient(
+          add_gradient,
+          {"Add", 2, 2, kElementwise, {}, infer_arithmetic<kNumbers, dim_add>, zip_numbers<AddOp>}),
+      with_gradient(
+          sub_gradient,
+          {"Sub", 2, 2, kElementwise, {}, infer_arithmetic<kNumbers, dim_sub>, zip_numbers<SubOp>}),
+      with_gradient(
+          mul_gradient,
+          {"Mul", 2, 2, kElementwise, {}, infer_arithmetic<kNumbers, dim_mul>, zip_numbers<MulOp>}),
+      with_gradient(
+          div_gradient,
+          {"Div", 2, 2, kElementwise, {}, infer_arithmetic<kNumbers, dim_div>, div_reference}),
+      with_gradient(mod_gradient,
+                    {"Mod", 2, 2, kElementwise, {{"fmod", int64_t{0}}}, infer_mod, mod_reference}),
+      with_gradient(pow_gradient, {"Pow", 2, 2, kElementwise, {}, infer_pow, pow_reference}),
+      with_gradient(extreme_gradient, {"Max",
+                                       1,
+                                       kVariadic,
+                                       kElementwise,
+                                       {},
+                                       infer_arithmetic<kNumbers, dim_max>,
+                                       fold_numbers<MaxOp>}),
+      with_gradient(extreme_gradient, {"Min",
+                                       1,
+                                       kVariadic,
+                                       kElementwise,
+                                       {},
+                                       infer_arithmetic<kNumbers, dim_min>,
+                                       fold_numbers<MinOp>}),
+      with_gradient(sum_gradient, {"Sum",
+                                   1,
+                                   kVariadic,
+                                   kElementwise,
+                                   {},
+                                   infer_arithmetic<kNumbers, dim_add>,
+                                   fold_numbers<AddOp>,
+                                   decompose_sum}),
+      with_gradient(mean_gradient, {"Mean",
+                                    1,
+                                    kVariadic,
+                                    kElementwise,
+                                    {},
+                                    infer_broadcast<kFloats>,
+                                    mean_reference,
+                                    decompose_mean}),
   };
 }
 

@@ -1,5 +1,6 @@
 // Cast, CastLike, BitCast: element types changed, elements kept in place.
 #include "libruntime/core/ops/convert.h"
+#include "libruntime/core/ops/gradients.h"
 #include "libruntime/core/ops/movement.h"
 
 namespace mnn {
@@ -76,8 +77,10 @@ std::vector<OpDef> define_cast() {
   const AttrDef to{"to", int64_t{0}, true}, saturate{"saturate", int64_t{1}};
   const AttrDef mode{"round_mode", std::string("up")};
   return {
-      {"Cast", 1, 1, kElementwise, {to, saturate, mode}, infer_cast, reference_cast},
-      {"CastLike", 2, 2, {}, {saturate, mode}, infer_cast_like, reference_cast},
+      with_gradient(cast_gradient,
+                    {"Cast", 1, 1, kElementwise, {to, saturate, mode}, infer_cast, reference_cast}),
+      with_gradient(cast_gradient,
+                    {"CastLike", 2, 2, {}, {saturate, mode}, infer_cast_like, reference_cast}),
       {"BitCast", 1, 1, {}, {to}, infer_bit_cast, reference_bit_cast},
   };
 }

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "libruntime/core/ops/broadcast.h"
+#include "libruntime/core/ops/gradients.h"
 #include "libruntime/core/ops/shape_math.h"
 #include "libruntime/core/ops/type_checks.h"
 
@@ -222,7 +223,9 @@ std::vector<OpDef> define_compare() {
       {"BitwiseAnd", 2, 2, kElementwise, {}, bitwise, map_bits<std::bit_and<>>},
       {"BitwiseOr", 2, 2, kElementwise, {}, bitwise, map_bits<std::bit_or<>>},
       {"BitwiseXor", 2, 2, kElementwise, {}, bitwise, map_bits<std::bit_xor<>>},
-      {"Where", 3, 3, kElementwise | kMoves | index_inputs(0), {}, infer_where, where},
+      with_gradient(
+          where_gradient,
+          {"Where", 3, 3, kElementwise | kMoves | index_inputs(0), {}, infer_where, where}),
   };
 }
 

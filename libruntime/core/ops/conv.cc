@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "libruntime/core/ops/conv_kernel.h"
+#include "libruntime/core/ops/gradients.h"
 #include "libruntime/core/ops/macs.h"
 #include "libruntime/core/ops/numeric.h"
 #include "libruntime/core/ops/type_checks.h"
@@ -160,6 +161,16 @@ Result<Transposed> transposed_size(const AttributeReader& c, const Window& w, si
   return t;
 }
 
+}  // namespace
+
+Result<int64_t> transposed_pad_begin(const AttributeReader& c, const Window& w, size_t i,
+                                     int64_t in) {
+  MNN_ASSIGN_OR_RETURN(const Transposed t, transposed_size(c, w, i, Dim(in)));
+  return t.pad_begin;
+}
+
+namespace {
+
 Status infer_conv_transpose(OpContext& c) {
   MNN_ASSIGN_OR_RETURN(const int64_t group, read_group(c));
   MNN_ASSIGN_OR_RETURN(const bool known, check_operands(c));
@@ -280,7 +291,8 @@ std::vector<OpDef> define_conv() {
                       {"strides", Ints()}},
        .infer = infer_conv,
        .reference = conv_reference,
-       .macs = macs_of_conv<>},
+       .macs = macs_of_conv<>,
+       .gradient = conv_gradient},
       {.name = "ConvTranspose",
        .min_inputs = 2,
        .max_inputs = 3,
@@ -295,7 +307,8 @@ std::vector<OpDef> define_conv() {
                       {"strides", Ints()}},
        .infer = infer_conv_transpose,
        .reference = conv_transpose_reference,
-       .macs = macs_of_conv_transpose},
+       .macs = macs_of_conv_transpose,
+       .gradient = conv_transpose_gradient},
   };
 }
 

@@ -19,6 +19,10 @@ inline int64_t volume(const Dims3& d) { return d[0] * d[1] * d[2]; }
 // checks group, channels and kernel_shape. nullopt when a rank is unknown.
 Result<std::optional<Shape>> conv_shape(const OpContext& c, size_t x, size_t weight);
 
+// Padding of a ConvTranspose before dimension i of an input of size `in`.
+Result<int64_t> transposed_pad_begin(const AttributeReader& c, const Window& w, size_t i,
+                                     int64_t in);
+
 // One image, one output channel, the channels of its group: calls store(value) for every output in
 // row-major order. Sums gather in Sum; load_x and load_w give an element as Sum.
 template <typename Sum, typename X, typename W, typename LoadX, typename LoadW, typename Store>

@@ -1,6 +1,7 @@
 // Gather, GatherElements, GatherND, Compress: elements picked by index.
 #include <algorithm>
 
+#include "libruntime/core/ops/gradients.h"
 #include "libruntime/core/ops/movement.h"
 
 namespace mnn {
@@ -191,20 +192,20 @@ Status reference_compress(KernelContext& c) {
 std::vector<OpDef> define_gather() {
   const AttrDef axis{"axis", int64_t{0}};
   return {
-      {"GatherElements",
-       2,
-       2,
-       kMoves | index_inputs(1),
-       {axis},
-       infer_gather_elements,
-       with_whole_bytes<reference_gather_elements>},
-      {"GatherND",
-       2,
-       2,
-       kMoves | index_inputs(1),
-       {{"batch_dims", int64_t{0}}},
-       infer_gather_nd,
-       with_whole_bytes<reference_gather_nd>},
+      with_gradient(gather_elements_gradient, {"GatherElements",
+                                               2,
+                                               2,
+                                               kMoves | index_inputs(1),
+                                               {axis},
+                                               infer_gather_elements,
+                                               with_whole_bytes<reference_gather_elements>}),
+      with_gradient(gather_nd_gradient, {"GatherND",
+                                         2,
+                                         2,
+                                         kMoves | index_inputs(1),
+                                         {{"batch_dims", int64_t{0}}},
+                                         infer_gather_nd,
+                                         with_whole_bytes<reference_gather_nd>}),
       {"Compress",
        2,
        2,
@@ -212,13 +213,13 @@ std::vector<OpDef> define_gather() {
        {axis},
        infer_compress,
        with_whole_bytes<reference_compress>},
-      {"Gather",
-       2,
-       2,
-       kMoves | index_inputs(1),
-       {axis},
-       infer_gather,
-       with_whole_bytes<reference_gather>},
+      with_gradient(gather_gradient, {"Gather",
+                                      2,
+                                      2,
+                                      kMoves | index_inputs(1),
+                                      {axis},
+                                      infer_gather,
+                                      with_whole_bytes<reference_gather>}),
   };
 }
 

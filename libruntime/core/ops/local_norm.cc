@@ -4,6 +4,7 @@
 
 #include "libruntime/core/builder.h"
 #include "libruntime/core/ops/axis.h"
+#include "libruntime/core/ops/gradients.h"
 #include "libruntime/core/ops/type_checks.h"
 
 namespace mnn {
@@ -108,20 +109,21 @@ Result<std::vector<ValueId>> decompose_mean_variance(Builder& b, const Node& nod
 
 std::vector<OpDef> define_local_norm() {
   return {
-      {"LRN",
-       1,
-       1,
-       {},
-       {{"alpha", 0.0001}, {"beta", 0.75}, {"bias", 1.0}, {"size", int64_t{0}, true}},
-       infer_lrn,
-       lrn},
-      {"LpNormalization",
-       1,
-       1,
-       {},
-       {{"axis", int64_t{-1}}, {"p", int64_t{2}}},
-       infer_lp_norm,
-       lp_norm},
+      with_gradient(lrn_gradient,
+                    {"LRN",
+                     1,
+                     1,
+                     {},
+                     {{"alpha", 0.0001}, {"beta", 0.75}, {"bias", 1.0}, {"size", int64_t{0}, true}},
+                     infer_lrn,
+                     lrn}),
+      with_gradient(lp_norm_gradient, {"LpNormalization",
+                                       1,
+                                       1,
+                                       {},
+                                       {{"axis", int64_t{-1}}, {"p", int64_t{2}}},
+                                       infer_lp_norm,
+                                       lp_norm}),
       {"MeanVarianceNormalization",
        1,
        1,

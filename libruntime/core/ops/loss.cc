@@ -1,5 +1,6 @@
 // Losses over class labels: NegativeLogLikelihoodLoss and SoftmaxCrossEntropyLoss.
 #include "libruntime/core/builder.h"
+#include "libruntime/core/ops/gradients.h"
 #include "libruntime/core/ops/movement.h"
 #include "libruntime/core/ops/type_checks.h"
 
@@ -102,7 +103,9 @@ std::vector<OpDef> define_loss() {
   const std::vector<AttrDef> attributes = {{"ignore_index", int64_t{0}},
                                            {"reduction", std::string("mean")}};
   return {
-      {"NegativeLogLikelihoodLoss", 2, 3, {}, attributes, infer_loss, negative_log_likelihood},
+      with_gradient(
+          negative_log_likelihood_gradient,
+          {"NegativeLogLikelihoodLoss", 2, 3, {}, attributes, infer_loss, negative_log_likelihood}),
       {"SoftmaxCrossEntropyLoss",
        2,
        3,

@@ -7,6 +7,7 @@
 
 #include "libruntime/core/builder.h"
 #include "libruntime/core/ops/broadcast.h"
+#include "libruntime/core/ops/gradients.h"
 #include "libruntime/core/ops/macs.h"
 #include "libruntime/core/ops/numeric.h"
 #include "libruntime/core/ops/type_checks.h"
@@ -305,7 +306,8 @@ std::vector<OpDef> define_matmul() {
        .attributes = {kActivationBits},
        .infer = infer_matmul,
        .reference = matmul_reference,
-       .macs = macs_of_matmul},
+       .macs = macs_of_matmul,
+       .gradient = matmul_gradient},
       {.name = "Gemm",
        .min_inputs = 2,
        .max_inputs = 3,
@@ -317,7 +319,8 @@ std::vector<OpDef> define_matmul() {
                       kActivationBits},
        .infer = infer_gemm,
        .reference = gemm_reference,
-       .macs = macs_of_gemm},
+       .macs = macs_of_gemm,
+       .gradient = gemm_gradient},
       {"Det", 1, 1, {}, {}, infer_det, det_reference},
   };
 }

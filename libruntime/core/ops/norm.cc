@@ -5,6 +5,7 @@
 #include "libruntime/core/builder.h"
 #include "libruntime/core/ops/axis.h"
 #include "libruntime/core/ops/broadcast.h"
+#include "libruntime/core/ops/gradients.h"
 #include "libruntime/core/ops/type_checks.h"
 
 namespace mnn {
@@ -30,8 +31,11 @@ Status expect_least_rank(const OpContext& c, size_t least) {
 
 Status infer_batch_norm(OpContext& c) {
   MNN_RETURN_IF_ERROR(infer_same_type<kNormFloats>(c));
-  if (c.attr_int("training_mode") != 0 || c.has_output(1) || c.has_output(2)) {
-    return unsupported("BatchNormalization in training mode");
+  const bool training = c.attr_int("training_mode") != 0;
+  for (size_t i = 1; i < 3; ++i) {
+    if (!c.has_output(i)) continue;
+    if (!training) return invalid("the running statistics are outputs in training mode only");
+    c.out[i].type = c.in[i + 2];
   }
   if (c.rank_known(0) && c.in[0].rank() == 1) {
     // A batch of single numbers has one channel.
@@ -46,6 +50,44 @@ Status infer_batch_norm(OpContext& c) {
   return {};
 }
 
+Status store_all(Tensor& t, const std::vector<double>& values) {
+  dispatch_float(t.dtype(), [&]<typename T>() {
+    for (size_t i = 0; i < values.size(); ++i) t.data<T>()[i] = store_from_compute<T>(values[i]);
+  });
+  return {};
+}
+
+// The mean and the variance of each channel of a batch.
+template <typename T>
+void batch_statistics(const Tensor& x, int64_t channels, int64_t size, std::vector<double>& mean,
+                      std::vector<double>& variance) {
+  const double count = static_cast<double>(x.dims()[0] * size);
+  mean.assign(static_cast<size_t>(channels), 0.0);
+  variance.assign(static_cast<size_t>(channels), 0.0);
+  auto each = [&](auto&& f) {
+    for (int64_t i = 0; i < x.elements(); ++i) {
+      f(static_cast<size_t>(i / size % channels), load_as_compute(x.data<T>()[i]));
+    }
+  };
+  each([&](size_t ch, double v) { mean[ch] += v; });
+  for (double& v : mean) v /= count;
+  each([&](size_t ch, double v) { variance[ch] += (v - mean[ch]) * (v - mean[ch]); });
+  for (double& v : variance) v /= count;
+}
+
+// What training mode makes of the running statistics `running` and those of the batch.
+Status store_running(KernelContext& c, size_t i, const std::vector<double>& running,
+                     const std::vector<double>& batch) {
+  if (!c.has_output(i)) return {};
+  const double momentum = c.attr_float("momentum");
+  MNN_ASSIGN_OR_RETURN(Tensor* const out, c.make(i));
+  std::vector<double> next;
+  for (size_t k = 0; k < running.size(); ++k) {
+    next.push_back(running[k] * momentum + batch[k] * (1.0 - momentum));
+  }
+  return store_all(*out, next);
+}
+
 Status batch_norm(KernelContext& c) {
   MNN_ASSIGN_OR_RETURN(Tensor* const y, c.make(0));
   const Tensor& x = *c.in[0];
@@ -53,11 +95,26 @@ Status batch_norm(KernelContext& c) {
   for (size_t i = 0; i < 4; ++i) {
     MNN_ASSIGN_OR_RETURN(v[i], c.in[i + 1]->to_doubles());
   }
-  const std::vector<double>&gain = v[0], &bias = v[1], &mean = v[2], &variance = v[3];
+  const std::vector<double>&gain = v[0], &bias = v[1];
+  std::vector<double>&mean = v[2], &variance = v[3];
   const double epsilon = c.attr_float("epsilon");
   const int64_t channels = x.rank() == 1 ? 1 : x.dims()[1];
-  if (x.elements() == 0) return {};
+  const bool training = c.attr_int("training_mode") != 0;
+  if (x.elements() == 0) {
+    if (training) return invalid("training mode needs elements, found " + x.type_str());
+    return {};
+  }
   const int64_t size = x.elements() / (x.dims()[0] * channels);
+  if (training) {
+    std::vector<double> batch_mean, batch_variance;
+    dispatch_float(x.dtype(), [&]<typename T>() {
+      batch_statistics<T>(x, channels, size, batch_mean, batch_variance);
+    });
+    MNN_RETURN_IF_ERROR(store_running(c, 1, mean, batch_mean));
+    MNN_RETURN_IF_ERROR(store_running(c, 2, variance, batch_variance));
+    mean = batch_mean;
+    variance = batch_variance;
+  }
   const bool done = dispatch_float(x.dtype(), [&]<typename T>() {
     for (int64_t plane = 0; plane < x.dims()[0] * channels; ++plane) {
       const auto ch = static_cast<size_t>(plane % channels);
@@ -70,6 +127,51 @@ Status batch_norm(KernelContext& c) {
     }
   });
   return done ? Status() : no_kernel_for(c, x.dtype());
+}
+
+// In training mode by the batch's own statistics; else by those given.
+Made decompose_batch_norm(Builder& b, const Node& node) {
+  const AttributeReader c(node, *find_op("BatchNormalization"));
+  const ValueId x = node.inputs[0];
+  const Type type = b.type(x);
+  if (!type.shape) return unsupported("BatchNormalization of unknown rank cannot be decomposed");
+  const size_t rank = type.rank();
+  auto cast = [&](ValueId v, DType to) {
+    return b.type(v).dtype == to ? v : b.op("Cast", {v}, {{"to", static_cast<int64_t>(to)}});
+  };
+  std::vector<int64_t> column(rank < 2 ? 0 : rank - 1, 1), axes = {0};
+  if (!column.empty()) column[0] = -1;
+  for (size_t i = 2; i < rank; ++i) axes.push_back(static_cast<int64_t>(i));
+  auto spread = [&](size_t i) {
+    return b.op("Reshape", {cast(node.inputs[i], type.dtype), b.ints(column)});
+  };
+  const bool training = c.attr_int("training_mode") != 0;
+  ValueId mean = kNoValue, variance = kNoValue, apart = kNoValue;
+  if (training) {
+    mean = b.op("ReduceMean", {x, b.ints(axes)});
+    apart = b.op("Sub", {x, mean});
+    variance = b.op("ReduceMean", {b.op("Mul", {apart, apart}), b.ints(axes)});
+  } else {
+    mean = spread(3);
+    variance = spread(4);
+    apart = b.op("Sub", {x, mean});
+  }
+  const ValueId epsilon = b.scalar(c.attr_float("epsilon"), type.dtype);
+  const ValueId root = b.op("Sqrt", {b.op("Add", {variance, epsilon})});
+  const ValueId unit = b.op("Mul", {b.op("Div", {apart, root}), spread(1)});
+  std::vector<ValueId> result = {b.op("Add", {unit, spread(2)}), kNoValue, kNoValue};
+  const double momentum = c.attr_float("momentum");
+  for (size_t i = 1; training && i < 3; ++i) {
+    const ValueId running = node.inputs[i + 2];
+    const DType own = b.type(running).dtype;
+    const ValueId batch = cast(i == 1 ? mean : variance, own);
+    auto num = [&](double v) { return b.scalar(v, own); };
+    const ValueId line = rank < 2 ? b.op("Shape", {running}) : b.ints({-1});
+    result[i] = b.op("Add", {b.op("Mul", {running, num(momentum)}),
+                             b.op("Mul", {b.op("Reshape", {batch, line}), num(1.0 - momentum)})});
+  }
+  result.resize(node.outputs.size());
+  return result;
 }
 
 struct Moments {
@@ -219,13 +321,6 @@ Status infer_layer_norm(OpContext& c) {
 
 Status infer_rms_norm(OpContext& c) { return check_layer(c).status(); }
 
-Status store_all(Tensor& t, const std::vector<double>& values) {
-  dispatch_float(t.dtype(), [&]<typename T>() {
-    for (size_t i = 0; i < values.size(); ++i) t.data<T>()[i] = store_from_compute<T>(values[i]);
-  });
-  return {};
-}
-
 // Normalizes the elements from `axis` on; rms leaves the mean alone.
 Status normalize_layers(KernelContext& c, bool rms) {
   MNN_ASSIGN_OR_RETURN(Tensor* const y, c.make(0));
@@ -328,8 +423,12 @@ std::vector<OpDef> define_norm() {
        .attributes = {epsilon, {"momentum", 0.9}, {"training_mode", int64_t{0}}},
        .infer = infer_batch_norm,
        .reference = batch_norm,
-       .max_outputs = 3},
-      {"InstanceNormalization", 3, 3, {}, {epsilon}, infer_instance_norm, instance_norm},
+       .decompose = decompose_batch_norm,
+       .max_outputs = 3,
+       .gradient = batch_norm_gradient},
+      with_gradient(
+          instance_norm_gradient,
+          {"InstanceNormalization", 3, 3, {}, {epsilon}, infer_instance_norm, instance_norm}),
       {"GroupNormalization",
        3,
        3,
@@ -344,15 +443,16 @@ std::vector<OpDef> define_norm() {
        .attributes = {axis, epsilon, stash},
        .infer = infer_layer_norm,
        .reference = layer_norm,
-       .max_outputs = 3},
-      {"RMSNormalization",
-       2,
-       2,
-       {},
-       {axis, epsilon, stash},
-       infer_rms_norm,
-       rms_norm,
-       decompose_rms_norm},
+       .max_outputs = 3,
+       .gradient = layer_norm_gradient},
+      with_gradient(rms_norm_gradient, {"RMSNormalization",
+                                        2,
+                                        2,
+                                        {},
+                                        {axis, epsilon, stash},
+                                        infer_rms_norm,
+                                        rms_norm,
+                                        decompose_rms_norm}),
   };
 }
 

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "libruntime/core/builder.h"
+#include "libruntime/core/ops/gradients.h"
 #include "libruntime/core/ops/type_checks.h"
 #include "libruntime/core/ops/window.h"
 
@@ -174,6 +174,68 @@ Status max_pool_reference(KernelContext& c) {
     }
   });
   return done ? Status() : no_kernel_for(c, x.dtype());
+}
+
+// ---- MaxPoolGradient: what MaxPool gave of x goes, as dy, where it was taken ----
+
+Status infer_max_pool_gradient(OpContext& c) {
+  MNN_RETURN_IF_ERROR(expect_input(c, 0, kFloats));
+  MNN_RETURN_IF_ERROR(expect_like(c, 1, 0));
+  MNN_RETURN_IF_ERROR(infer_window(c, kFloats));
+  if (c.rank_known(1) && c.out[0].type.shape) {
+    MNN_RETURN_IF_ERROR(expect_rank(c, 1, c.out[0].type.rank()));
+    for (size_t i = 0; i < c.in[1].rank(); ++i) {
+      MNN_RETURN_IF_ERROR(expect_dim((*c.in[1].shape)[i], (*c.out[0].type.shape)[i],
+                                     "dimension " + std::to_string(i) + " of input 1"));
+    }
+  }
+  c.out[0].type = c.in[0];
+  return {};
+}
+
+Status max_pool_gradient_reference(KernelContext& c) {
+  MNN_ASSIGN_OR_RETURN(Tensor* const dx, c.make(0));
+  const Tensor &x = *c.in[0], &dy = *c.in[1];
+  if (dy.elements() == 0) return {};
+  MNN_ASSIGN_OR_RETURN(const Pooling p, make_pooling(c, dy));
+  std::vector<double> sums(static_cast<size_t>(p.in_volume()));
+  const bool done = dispatch_float(x.dtype(), [&]<typename T>() {
+    const T* g = dy.data<T>();
+    for (int64_t plane = 0; plane < p.planes; ++plane) {
+      const T* const in = x.data<T>() + plane * p.in_volume();
+      std::fill(sums.begin(), sums.end(), 0.0);
+      for_each_output(p, [&](const Taps& d, const Taps& h, const Taps& w) {
+        int64_t best = -1;
+        double value = 0;
+        for_each_tap(p, d, h, w, [&](int64_t i) {
+          const double v = load_as_compute(in[i]);
+          if (best < 0 || v > value || (v != v && value == value)) {
+            best = i;
+            value = v;
+          }
+        });
+        const double part = load_as_compute(*g++);
+        if (best >= 0) sums[static_cast<size_t>(best)] += part;
+      });
+      T* const out = dx->data<T>() + plane * p.in_volume();
+      for (size_t i = 0; i < sums.size(); ++i) out[i] = store_from_compute<T>(sums[i]);
+    }
+  });
+  return done ? Status() : no_kernel_for(c, x.dtype());
+}
+
+Result<std::vector<ValueId>> decompose_max_pool_gradient(Builder& b, const Node& node) {
+  const ValueId x = node.inputs[0];
+  const std::vector<ValueId> pooled = b.op_n("MaxPool", {x}, 2, node.attributes);
+  // A window without elements has index -1 and gives nothing.
+  const ValueId none = b.op("Less", {pooled[1], b.scalar(0.0, DType::kI64)});
+  const ValueId part = b.op("Where", {none, scalar_like(b, x, 0.0), node.inputs[1]});
+  const ValueId line = b.ints({-1});
+  const ValueId zeros = b.op("Reshape", {zeros_like(b, x), line});
+  const ValueId sums = b.op(
+      "ScatterElements", {zeros, b.op("Reshape", {pooled[1], line}), b.op("Reshape", {part, line})},
+      {{"reduction", std::string("add")}});
+  return std::vector<ValueId>{reshape_like(b, sums, x)};
 }
 
 Status average_pool_reference(KernelContext& c) {
@@ -366,6 +428,13 @@ Status max_unpool_reference(KernelContext& c) {
 
 }  // namespace
 
+Gradients max_pool_gradient(Builder& b, const Node& n, std::span<const ValueId> dy) {
+  MNN_RETURN_IF_ERROR(only_first(dy).status());
+  Builder::Attributes attributes = n.attributes;
+  attributes.erase("storage_order");
+  return std::vector<ValueId>{b.op("MaxPoolGradient", {n.inputs[0], dy[0]}, std::move(attributes))};
+}
+
 std::vector<OpDef> define_pool() {
   using Ints = std::vector<int64_t>;
   const AttrDef auto_pad{"auto_pad", "NOTSET"}, ceil_mode{"ceil_mode", int64_t{0}},
@@ -380,14 +449,28 @@ std::vector<OpDef> define_pool() {
            {auto_pad, ceil_mode, dilations, kernel, pads, strides, {"storage_order", int64_t{0}}},
        .infer = infer_max_pool,
        .reference = max_pool_reference,
-       .max_outputs = 2},
-      {"AveragePool",
-       1,
-       1,
-       {},
-       {auto_pad, ceil_mode, dilations, kernel, pads, strides, {"count_include_pad", int64_t{0}}},
-       infer_float_pool,
-       average_pool_reference},
+       .max_outputs = 2,
+       .gradient = max_pool_gradient},
+      {.name = "MaxPoolGradient",
+       .min_inputs = 2,
+       .max_inputs = 2,
+       .attributes = {auto_pad, ceil_mode, dilations, kernel, pads, strides},
+       .infer = infer_max_pool_gradient,
+       .reference = max_pool_gradient_reference,
+       .decompose = decompose_max_pool_gradient},
+      with_gradient(average_pool_gradient, {"AveragePool",
+                                            1,
+                                            1,
+                                            {},
+                                            {auto_pad,
+                                             ceil_mode,
+                                             dilations,
+                                             kernel,
+                                             pads,
+                                             strides,
+                                             {"count_include_pad", int64_t{0}}},
+                                            infer_float_pool,
+                                            average_pool_reference}),
       {"LpPool",
        1,
        1,
@@ -395,23 +478,25 @@ std::vector<OpDef> define_pool() {
        {auto_pad, ceil_mode, dilations, kernel, pads, strides, order},
        infer_lp_pool,
        lp_pool_reference},
-      {"GlobalAveragePool",
-       1,
-       1,
-       kReduces,
-       {},
-       infer_global,
-       global_average,
-       reduce_planes<kReduceMean>},
-      {"GlobalMaxPool",
-       1,
-       1,
-       kExtreme | kReduces,
-       {},
-       infer_global,
-       global_max,
-       reduce_planes<kReduceMax>},
-      {"GlobalLpPool", 1, 1, kReduces | kNonNegative, {order}, infer_global_lp, global_lp},
+      with_gradient(global_average_gradient, {"GlobalAveragePool",
+                                              1,
+                                              1,
+                                              kReduces,
+                                              {},
+                                              infer_global,
+                                              global_average,
+                                              reduce_planes<kReduceMean>}),
+      with_gradient(global_max_gradient, {"GlobalMaxPool",
+                                          1,
+                                          1,
+                                          kExtreme | kReduces,
+                                          {},
+                                          infer_global,
+                                          global_max,
+                                          reduce_planes<kReduceMax>}),
+      with_gradient(
+          global_lp_gradient,
+          {"GlobalLpPool", 1, 1, kReduces | kNonNegative, {order}, infer_global_lp, global_lp}),
       {"MaxUnpool",
        2,
        3,

@@ -4,41 +4,10 @@
 
 #include "libruntime/core/ops/convert.h"
 #include "libruntime/core/ops/movement.h"
+#include "libruntime/core/ops/random_generator.h"
 
 namespace mnn {
 namespace {
-
-// SplitMix64.
-class Generator {
- public:
-  explicit Generator(const AttributeReader& c) {
-    if (c.has("seed")) {
-      state_ = std::bit_cast<uint64_t>(c.attr_float("seed"));
-      return;
-    }
-    state_ = 0xcbf29ce484222325u;  // FNV-1a
-    for (const char ch : c.node.op + "/" + c.node.name) {
-      state_ = (state_ ^ static_cast<uint8_t>(ch)) * 0x100000001b3u;
-    }
-  }
-  // In [0, 1), 53 bits.
-  double uniform() {
-    state_ += 0x9e3779b97f4a7c15u;
-    uint64_t z = state_;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-53;
-  }
-  // Mean 0, variance 1 (Box-Muller).
-  double normal() {
-    constexpr double kTwoPi = 6.283185307179586;
-    const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform()));
-    return radius * std::cos(kTwoPi * uniform());
-  }
-
- private:
-  uint64_t state_ = 0;
-};
 
 Result<DType> random_type(const AttributeReader& c, DType otherwise) {
   const int64_t type = c.has("dtype") ? c.attr_int("dtype") : static_cast<int64_t>(otherwise);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "libruntime/core/ops/convert.h"
+#include "libruntime/core/ops/gradients.h"
 #include "libruntime/core/ops/movement.h"
 
 namespace mnn {
@@ -265,27 +266,27 @@ std::vector<OpDef> define_rearrange() {
   const AttrDef axes{"axes", std::vector<int64_t>{}}, upper{"upper", int64_t{1}};
   const AttrDef dtype{"dtype", int64_t{0}}, k{"k", int64_t{0}};
   return {
-      {"DepthToSpace",
-       1,
-       1,
-       kMoves,
-       {block, mode},
-       infer_depth_to_space,
-       with_whole_bytes<reference_depth_to_space>},
-      {"SpaceToDepth",
-       1,
-       1,
-       kMoves,
-       {block, mode},
-       infer_space_to_depth,
-       with_whole_bytes<reference_space_to_depth>},
-      {"ReverseSequence",
-       2,
-       2,
-       kMoves | index_inputs(1),
-       {batch, time},
-       infer_reverse_sequence,
-       with_whole_bytes<reference_reverse_sequence>},
+      with_gradient(depth_to_space_gradient, {"DepthToSpace",
+                                              1,
+                                              1,
+                                              kMoves,
+                                              {block, mode},
+                                              infer_depth_to_space,
+                                              with_whole_bytes<reference_depth_to_space>}),
+      with_gradient(space_to_depth_gradient, {"SpaceToDepth",
+                                              1,
+                                              1,
+                                              kMoves,
+                                              {block, mode},
+                                              infer_space_to_depth,
+                                              with_whole_bytes<reference_space_to_depth>}),
+      with_gradient(reverse_sequence_gradient, {"ReverseSequence",
+                                                2,
+                                                2,
+                                                kMoves | index_inputs(1),
+                                                {batch, time},
+                                                infer_reverse_sequence,
+                                                with_whole_bytes<reference_reverse_sequence>}),
       {"CenterCropPad",
        2,
        2,
@@ -293,7 +294,13 @@ std::vector<OpDef> define_rearrange() {
        {axes},
        infer_center_crop_pad,
        with_whole_bytes<reference_center_crop_pad>},
-      {"Trilu", 1, 2, shape_inputs(1), {upper}, infer_trilu, with_whole_bytes<reference_trilu>},
+      with_gradient(trilu_gradient, {"Trilu",
+                                     1,
+                                     2,
+                                     shape_inputs(1),
+                                     {upper},
+                                     infer_trilu,
+                                     with_whole_bytes<reference_trilu>}),
       {"EyeLike", 1, 1, kReadsShape, {dtype, k}, infer_eye_like, reference_eye_like},
   };
 }

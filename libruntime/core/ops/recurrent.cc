@@ -5,6 +5,7 @@
 #include <cmath>
 #include <span>
 
+#include "libruntime/core/ops/gradients.h"
 #include "libruntime/core/ops/macs.h"
 #include "libruntime/core/ops/type_checks.h"
 
@@ -99,20 +100,13 @@ Result<RecurrentAttributes> read_recurrent(const AttributeReader& c,
   return r;
 }
 
-namespace {
-
-enum Input { kX, kW, kR, kB, kLengths, kInitialH, kInitialC, kPeepholes };
-
-// A quantity of the weights is `gates` times hidden_size.
-struct Family {
-  int64_t gates;
-  std::vector<std::string> activations;
-};
-Family family_of(std::string_view op) {
+RecurrentFamily recurrent_family(std::string_view op) {
   if (op == "LSTM") return {4, {"Sigmoid", "Tanh", "Tanh"}};
   if (op == "GRU") return {3, {"Sigmoid", "Tanh"}};
   return {1, {"Tanh"}};
 }
+
+namespace {
 
 Status expect_shape(const OpContext& c, size_t i, const Shape& expected) {
   if (!c.has_input(i)) return {};
@@ -128,7 +122,7 @@ Status expect_shape(const OpContext& c, size_t i, const Shape& expected) {
 }
 
 Status infer_recurrent(OpContext& c) {
-  const Family family = family_of(c.node.op);
+  const RecurrentFamily family = recurrent_family(c.node.op);
   MNN_ASSIGN_OR_RETURN(const RecurrentAttributes r, read_recurrent(c, family.activations));
   MNN_RETURN_IF_ERROR(expect_input(c, kX, kFloats));
   for (size_t i = kW; i < c.in.size(); ++i) {
@@ -286,7 +280,7 @@ void store_line(Tensor* t, int64_t at, const std::vector<double>& values) {
 }
 
 Status recurrent_reference(KernelContext& c) {
-  const Family family = family_of(c.node.op);
+  const RecurrentFamily family = recurrent_family(c.node.op);
   MNN_ASSIGN_OR_RETURN(const RecurrentAttributes a, read_recurrent(c, family.activations));
   Tensor* outputs[3] = {nullptr, nullptr, nullptr};
   for (size_t i = 0; i < 3 && i < c.out.size(); ++i) {
@@ -384,7 +378,8 @@ std::vector<OpDef> define_recurrent() {
                  .infer = infer_recurrent,
                  .reference = recurrent_reference,
                  .max_outputs = outputs,
-                 .macs = macs_of_recurrent};
+                 .macs = macs_of_recurrent,
+                 .gradient = recurrent_gradient};
   };
   return {row("LSTM", 8, with({"input_forget", int64_t{0}}), 3),
           row("GRU", 6, with({"linear_before_reset", int64_t{0}}), 2), row("RNN", 6, common, 2)};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "libruntime/core/op.h"
@@ -28,6 +29,16 @@ struct GateActivation {
 
   double operator()(double x) const;
 };
+
+// How many quantities of hidden_size rows the weights of an operator hold, and its activations.
+struct RecurrentFamily {
+  int64_t gates;
+  std::vector<std::string> activations;
+};
+RecurrentFamily recurrent_family(std::string_view op);
+
+// The node's inputs, in order.
+enum RecurrentInput : size_t { kX, kW, kR, kB, kLengths, kInitialH, kInitialC, kPeepholes };
 
 struct RecurrentAttributes {
   size_t directions = 1;

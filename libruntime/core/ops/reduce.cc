@@ -5,6 +5,7 @@
 
 #include "libruntime/core/builder.h"
 #include "libruntime/core/ops/broadcast.h"
+#include "libruntime/core/ops/gradients.h"
 #include "libruntime/core/ops/numeric.h"
 #include "libruntime/core/ops/shape_math.h"
 #include "libruntime/core/ops/type_checks.h"
@@ -374,22 +375,33 @@ std::vector<OpDef> define_reduce() {
   constexpr InferFn infer_min = infer_foldable_reduce<extremes, dim_min, -1>;
   constexpr InferFn infer_any = infer_reduce<sums>;
   return {
-      {"ReduceSum", 1, 2, kReduces | shape_inputs(1), attributes, infer_sum, reduce_with<SumOp>},
-      {"ReduceProd", 1, 2, kReduces | shape_inputs(1), attributes, infer_prod, reduce_with<ProdOp>},
-      {"ReduceMax", 1, 2, kReduces | kExtreme | shape_inputs(1), attributes, infer_max,
-       reduce_extreme<MaxOp>},
-      {"ReduceMin", 1, 2, kReduces | kExtreme | shape_inputs(1), attributes, infer_min,
-       reduce_extreme<MinOp>},
-      {"ReduceMean", 1, 2, kReduces | shape_inputs(1), attributes, infer_any, reduce_with<MeanOp>},
-      {"ReduceL1", 1, 2, kReduces | kNonNegative | shape_inputs(1), attributes, infer_any,
-       reduce_with<L1Op>, decompose_l1},
-      {"ReduceL2", 1, 2, kReduces | kNonNegative | shape_inputs(1), attributes, infer_any,
-       reduce_with<L2Op>, decompose_l2},
-      {"ReduceSumSquare", 1, 2, kReduces | kNonNegative | shape_inputs(1), attributes, infer_any,
-       reduce_with<SumSquareOp>, decompose_sum_square},
-      {"ReduceLogSum", 1, 2, kReduces | shape_inputs(1), attributes, infer_any,
-       reduce_with<LogSumOp>, decompose_log_sum},
-      {"ReduceLogSumExp", 1, 2, kReduces | shape_inputs(1), attributes, infer_any, log_sum_exp},
+      with_gradient(reduce_sum_gradient, {"ReduceSum", 1, 2, kReduces | shape_inputs(1), attributes,
+                                          infer_sum, reduce_with<SumOp>}),
+      with_gradient(reduce_prod_gradient, {"ReduceProd", 1, 2, kReduces | shape_inputs(1),
+                                           attributes, infer_prod, reduce_with<ProdOp>}),
+      with_gradient(reduce_extreme_gradient,
+                    {"ReduceMax", 1, 2, kReduces | kExtreme | shape_inputs(1), attributes,
+                     infer_max, reduce_extreme<MaxOp>}),
+      with_gradient(reduce_extreme_gradient,
+                    {"ReduceMin", 1, 2, kReduces | kExtreme | shape_inputs(1), attributes,
+                     infer_min, reduce_extreme<MinOp>}),
+      with_gradient(reduce_mean_gradient, {"ReduceMean", 1, 2, kReduces | shape_inputs(1),
+                                           attributes, infer_any, reduce_with<MeanOp>}),
+      with_gradient(reduce_l1_gradient,
+                    {"ReduceL1", 1, 2, kReduces | kNonNegative | shape_inputs(1), attributes,
+                     infer_any, reduce_with<L1Op>, decompose_l1}),
+      with_gradient(reduce_l2_gradient,
+                    {"ReduceL2", 1, 2, kReduces | kNonNegative | shape_inputs(1), attributes,
+                     infer_any, reduce_with<L2Op>, decompose_l2}),
+      with_gradient(reduce_sum_square_gradient,
+                    {"ReduceSumSquare", 1, 2, kReduces | kNonNegative | shape_inputs(1), attributes,
+                     infer_any, reduce_with<SumSquareOp>, decompose_sum_square}),
+      with_gradient(reduce_log_sum_gradient,
+                    {"ReduceLogSum", 1, 2, kReduces | shape_inputs(1), attributes, infer_any,
+                     reduce_with<LogSumOp>, decompose_log_sum}),
+      with_gradient(reduce_log_sum_exp_gradient,
+                    {"ReduceLogSumExp", 1, 2, kReduces | shape_inputs(1), attributes, infer_any,
+                     log_sum_exp}),
       {"ArgMax", 1, 1, kReduces, arg_attributes, infer_arg_extreme, arg_extreme<std::greater<>>},
       {"ArgMin", 1, 1, kReduces, arg_attributes, infer_arg_extreme, arg_extreme<std::less<>>},
   };

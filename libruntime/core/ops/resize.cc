@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "libruntime/core/ops/convert.h"
+#include "libruntime/core/ops/gradients.h"
 #include "libruntime/core/ops/movement.h"
 #include "libruntime/core/ops/sampling.h"
 
@@ -441,7 +442,8 @@ std::vector<OpDef> define_resize() {
       {"mode", std::string("nearest")},
       {"nearest_mode", std::string("round_prefer_floor")},
   };
-  return {{"Resize", 1, 4, shape_inputs(1, 2, 3), attributes, infer_resize, reference_resize}};
+  return {with_gradient(resize_gradient, {"Resize", 1, 4, shape_inputs(1, 2, 3), attributes,
+                                          infer_resize, reference_resize})};
 }
 
 }  // namespace mnn

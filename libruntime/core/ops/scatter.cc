@@ -1,6 +1,7 @@
 // ScatterElements, ScatterND, TensorScatter: elements written by index.
 #include <algorithm>
 
+#include "libruntime/core/ops/gradients.h"
 #include "libruntime/core/ops/movement.h"
 
 namespace mnn {
@@ -216,20 +217,20 @@ Status reference_tensor_scatter(KernelContext& c) {
 std::vector<OpDef> define_scatter() {
   const AttrDef reduction{"reduction", std::string("none")};
   return {
-      {"ScatterElements",
-       3,
-       3,
-       index_inputs(1),
-       {{"axis", int64_t{0}}, reduction},
-       infer_scatter_elements,
-       with_whole_bytes<reference_scatter_elements>},
-      {"ScatterND",
-       3,
-       3,
-       index_inputs(1),
-       {reduction},
-       infer_scatter_nd,
-       with_whole_bytes<reference_scatter_nd>},
+      with_gradient(scatter_elements_gradient, {"ScatterElements",
+                                                3,
+                                                3,
+                                                index_inputs(1),
+                                                {{"axis", int64_t{0}}, reduction},
+                                                infer_scatter_elements,
+                                                with_whole_bytes<reference_scatter_elements>}),
+      with_gradient(scatter_nd_gradient, {"ScatterND",
+                                          3,
+                                          3,
+                                          index_inputs(1),
+                                          {reduction},
+                                          infer_scatter_nd,
+                                          with_whole_bytes<reference_scatter_nd>}),
       {"TensorScatter",
        2,
        3,

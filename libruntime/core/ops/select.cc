@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "libruntime/core/ops/convert.h"
+#include "libruntime/core/ops/gradients.h"
 #include "libruntime/core/ops/movement.h"
 
 namespace mnn {
@@ -281,16 +282,16 @@ std::vector<OpDef> define_select() {
        with_whole_bytes<reference_one_hot>},
       {"NonZero", 1, 1, kDataSized, {}, infer_non_zero, reference_non_zero},
       {"Unique", 1, 1, kDataSized, {axis, sorted}, infer_unique, reference_unique, nullptr, 1, 4},
-      {"TopK",
-       2,
-       2,
-       shape_inputs(1),
-       {last, {"largest", int64_t{1}}, sorted},
-       infer_top_k,
-       reference_top_k,
-       nullptr,
-       1,
-       2},
+      with_gradient(top_k_gradient, {"TopK",
+                                     2,
+                                     2,
+                                     shape_inputs(1),
+                                     {last, {"largest", int64_t{1}}, sorted},
+                                     infer_top_k,
+                                     reference_top_k,
+                                     nullptr,
+                                     1,
+                                     2}),
   };
 }
 

@@ -1,6 +1,7 @@
 // Shape arithmetic and views: operators that change or read a shape but move no element.
 #include <algorithm>
 
+#include "libruntime/core/ops/gradients.h"
 #include "libruntime/core/ops/movement.h"
 
 namespace mnn {
@@ -308,16 +309,26 @@ std::vector<OpDef> define_shape() {
   return {
       {"Shape", 1, 1, kReadsShape, {start, end}, infer_shape, reference_shape},
       {"Size", 1, 1, kReadsShape, {}, infer_size, reference_size},
-      {"Reshape",
-       2,
-       2,
-       kMoves | kView | shape_inputs(1),
-       {{"allowzero", int64_t{0}}},
-       infer_reshape,
-       reference_copy},
-      {"Flatten", 1, 1, kMoves | kView, {{"axis", int64_t{1}}}, infer_flatten, reference_copy},
-      {"Squeeze", 1, 2, kMoves | kView | shape_inputs(1), {}, infer_squeeze, reference_copy},
-      {"Unsqueeze", 2, 2, kMoves | kView | shape_inputs(1), {}, infer_unsqueeze, reference_copy},
+      with_gradient(view_gradient, {"Reshape",
+                                    2,
+                                    2,
+                                    kMoves | kView | shape_inputs(1),
+                                    {{"allowzero", int64_t{0}}},
+                                    infer_reshape,
+                                    reference_copy}),
+      with_gradient(
+          view_gradient,
+          {"Flatten", 1, 1, kMoves | kView, {{"axis", int64_t{1}}}, infer_flatten, reference_copy}),
+      with_gradient(
+          view_gradient,
+          {"Squeeze", 1, 2, kMoves | kView | shape_inputs(1), {}, infer_squeeze, reference_copy}),
+      with_gradient(view_gradient, {"Unsqueeze",
+                                    2,
+                                    2,
+                                    kMoves | kView | shape_inputs(1),
+                                    {},
+                                    infer_unsqueeze,
+                                    reference_copy}),
       {"Constant", 0, 0, {}, value, infer_constant, reference_constant},
   };
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "libruntime/core/ops/gradients.h"
 #include "libruntime/core/ops/movement.h"
 
 namespace mnn {
@@ -274,20 +275,20 @@ Status reference_pad(KernelContext& c) {
 
 std::vector<OpDef> define_slice_pad() {
   return {
-      {"Slice",
-       3,
-       5,
-       kMoves | shape_inputs(1, 2, 3, 4),
-       {},
-       infer_slice,
-       with_whole_bytes<reference_slice>},
-      {"Pad",
-       2,
-       4,
-       shape_inputs(1, 3),
-       {{"mode", std::string("constant")}},
-       infer_pad,
-       with_whole_bytes<reference_pad>},
+      with_gradient(slice_gradient, {"Slice",
+                                     3,
+                                     5,
+                                     kMoves | shape_inputs(1, 2, 3, 4),
+                                     {},
+                                     infer_slice,
+                                     with_whole_bytes<reference_slice>}),
+      with_gradient(pad_gradient, {"Pad",
+                                   2,
+                                   4,
+                                   shape_inputs(1, 3),
+                                   {{"mode", std::string("constant")}},
+                                   infer_pad,
+                                   with_whole_bytes<reference_pad>}),
   };
 }
 

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "libruntime/core/ops/axis.h"
+#include "libruntime/core/ops/gradients.h"
 #include "libruntime/core/ops/numeric.h"
 #include "libruntime/core/ops/type_checks.h"
 
@@ -128,10 +129,14 @@ std::vector<OpDef> define_softmax() {
   const std::vector<AttrDef> axis = {{"axis", int64_t{-1}}};
   const std::vector<AttrDef> directions = {{"exclusive", int64_t{0}}, {"reverse", int64_t{0}}};
   return {
-      {"Softmax", 1, 1, kNonNegative, axis, infer_along_axis, softmax},
-      {"LogSoftmax", 1, 1, {}, axis, infer_along_axis, log_softmax},
-      {"Hardmax", 1, 1, kNonNegative, axis, infer_along_axis, hardmax},
-      {"CumSum", 2, 2, shape_inputs(1), directions, infer_running, running<RunningSum>},
+      with_gradient(softmax_gradient,
+                    {"Softmax", 1, 1, kNonNegative, axis, infer_along_axis, softmax}),
+      with_gradient(log_softmax_gradient,
+                    {"LogSoftmax", 1, 1, {}, axis, infer_along_axis, log_softmax}),
+      with_gradient(zero_gradient,
+                    {"Hardmax", 1, 1, kNonNegative, axis, infer_along_axis, hardmax}),
+      with_gradient(cum_sum_gradient, {"CumSum", 2, 2, shape_inputs(1), directions, infer_running,
+                                       running<RunningSum>}),
       {"CumProd", 2, 2, shape_inputs(1), directions, infer_running, running<RunningProduct>},
   };
 }

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 
+#include "libruntime/core/ops/gradients.h"
 #include "libruntime/core/ops/numeric.h"
 #include "libruntime/core/ops/shape_math.h"
 
@@ -150,9 +151,13 @@ double reciprocal(double v) { return 1.0 / v; }
 
 std::vector<OpDef> define_unary() {
   return {
-      {"Abs", 1, 1, kElementwise | kHomogeneous | kNonNegative, {}, infer_abs, abs_reference},
-      {"Neg", 1, 1, kElementwise | kHomogeneous, {}, infer_neg, neg_reference},
-      {"Sign", 1, 1, kElementwise, {}, infer_same_type<kNumbers>, sign_reference},
+      with_gradient(
+          abs_gradient,
+          {"Abs", 1, 1, kElementwise | kHomogeneous | kNonNegative, {}, infer_abs, abs_reference}),
+      with_gradient(neg_gradient,
+                    {"Neg", 1, 1, kElementwise | kHomogeneous, {}, infer_neg, neg_reference}),
+      with_gradient(zero_gradient,
+                    {"Sign", 1, 1, kElementwise, {}, infer_same_type<kNumbers>, sign_reference}),
       {"Not", 1, 1, kElementwise, {}, infer_not, not_reference},
       {"BitwiseNot", 1, 1, kElementwise, {}, infer_same_type<kInts>, bitwise_not_reference},
       {"IsNaN", 1, 1, kElementwise, {}, infer_float_test, is_nan_reference},
@@ -163,26 +168,26 @@ std::vector<OpDef> define_unary() {
        {{"detect_negative", int64_t{1}}, {"detect_positive", int64_t{1}}},
        infer_float_test,
        is_inf_reference},
-      float_unary<reciprocal>("Reciprocal"),
-      float_unary<std::sqrt>("Sqrt", kNonNegative),
-      float_unary<std::exp>("Exp", kNonNegative),
-      float_unary<std::log>("Log"),
-      float_unary<std::sin>("Sin"),
-      float_unary<std::cos>("Cos"),
-      float_unary<std::tan>("Tan"),
-      float_unary<std::asin>("Asin"),
-      float_unary<std::acos>("Acos", kNonNegative),
-      float_unary<std::atan>("Atan"),
-      float_unary<std::sinh>("Sinh"),
-      float_unary<std::cosh>("Cosh"),
-      float_unary<std::tanh>("Tanh", kActivation),
-      float_unary<std::asinh>("Asinh"),
-      float_unary<std::acosh>("Acosh", kNonNegative),
-      float_unary<std::atanh>("Atanh"),
-      float_unary<std::ceil>("Ceil"),
-      float_unary<std::floor>("Floor"),
-      float_unary<round_half_even>("Round"),
-      float_unary<std::erf>("Erf"),
+      with_gradient(reciprocal_gradient, float_unary<reciprocal>("Reciprocal")),
+      with_gradient(sqrt_gradient, float_unary<std::sqrt>("Sqrt", kNonNegative)),
+      with_gradient(exp_gradient, float_unary<std::exp>("Exp", kNonNegative)),
+      with_gradient(log_gradient, float_unary<std::log>("Log")),
+      with_gradient(sin_gradient, float_unary<std::sin>("Sin")),
+      with_gradient(cos_gradient, float_unary<std::cos>("Cos")),
+      with_gradient(tan_gradient, float_unary<std::tan>("Tan")),
+      with_gradient(asin_gradient, float_unary<std::asin>("Asin")),
+      with_gradient(acos_gradient, float_unary<std::acos>("Acos", kNonNegative)),
+      with_gradient(atan_gradient, float_unary<std::atan>("Atan")),
+      with_gradient(sinh_gradient, float_unary<std::sinh>("Sinh")),
+      with_gradient(cosh_gradient, float_unary<std::cosh>("Cosh")),
+      with_gradient(tanh_gradient, float_unary<std::tanh>("Tanh", kActivation)),
+      with_gradient(asinh_gradient, float_unary<std::asinh>("Asinh")),
+      with_gradient(acosh_gradient, float_unary<std::acosh>("Acosh", kNonNegative)),
+      with_gradient(atanh_gradient, float_unary<std::atanh>("Atanh")),
+      with_gradient(zero_gradient, float_unary<std::ceil>("Ceil")),
+      with_gradient(zero_gradient, float_unary<std::floor>("Floor")),
+      with_gradient(zero_gradient, float_unary<round_half_even>("Round")),
+      with_gradient(erf_gradient, float_unary<std::erf>("Erf")),
   };
 }
 
