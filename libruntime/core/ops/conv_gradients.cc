@@ -225,7 +225,7 @@ Status weight_gradient_reference(KernelContext& c) {
                 const int64_t ih = oh * p.stride[1] - p.pad[1] + kh * p.dilation[1];
                 if (id < 0 || id >= p.in[0] || ih < 0 || ih >= p.in[1]) continue;
                 const int64_t offset = kw * p.dilation[2] - p.pad[2];
-                const Range r = valid_outputs(p.out[2], p.stride[2], offset, p.in[2]);
+                const OutputRange r = valid_outputs(p.out[2], p.stride[2], offset, p.in[2]);
                 const T* const line = plane + (id * p.in[1] + ih) * p.in[2];
                 for (int64_t i = r.first; i < r.last; ++i) {
                   sum += load_as_compute(g[i]) * load_as_compute(line[i * p.stride[2] + offset]);
