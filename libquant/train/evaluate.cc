@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "libruntime/core/op.h"
+
 namespace mnn {
 namespace {
 
