@@ -215,6 +215,12 @@ int main(int argc, char** argv) {
          "also makes up for each rounding (GPTQ)")
       ->check(CLI::IsMember({"fast", "default", "best"}))
       ->capture_default_str();
+  app.add_option("--low-rank", f.low_rank,
+                 "w8 to w2: add to MatMul and Gemm a product of two matrices of this rank, 4 to "
+                 "64, that makes up for their codes; 0: none")
+      ->type_name("R")
+      ->check(whole_number(0, 64))
+      ->capture_default_str();
   app.add_option("--keep-float", f.keep_float,
                  "Layers that stay as they are; * stands for any text. Repeatable")
       ->type_name("PATTERN")

@@ -65,6 +65,7 @@ struct QuantOptions {
   // Scales from the range alone; searched; and GPTQ on what the calibration samples show.
   enum class Level { kFast, kDefault, kBest };
   Level level = Level::kDefault;
+  int64_t low_rank = 0;  // of the products that make up for the codes of MatMul and Gemm; 0: none
   std::vector<std::string> keep_float;  // names of layers, * for any text
   CalibrationMethod method = CalibrationMethod::kAuto;
   WeightScale weight_scale = WeightScale::kAbsMax;

@@ -11,6 +11,7 @@
 #include "libquant/search/promote.h"
 #include "libquant/weights/activation_bits.h"
 #include "libquant/weights/gptq.h"
+#include "libquant/weights/low_rank.h"
 #include "libruntime/core/op.h"
 #include "libruntime/core/quant.h"
 #include "libruntime/engine.h"
@@ -53,6 +54,7 @@ class WeightQuantizer {
     set_activations(result_.graph);
     report.method = method();
     if (!measured) {
+      MNN_ASSIGN_OR_RETURN(result_.graph, with_terms(std::move(result_.graph)));
       report.warnings.push_back("without samples nothing was measured");
       return std::move(result_);
     }
@@ -60,6 +62,7 @@ class WeightQuantizer {
       MNN_RETURN_IF_ERROR(measure_layers(split.holdout));
       MNN_RETURN_IF_ERROR(promote(split.holdout));
     }
+    MNN_ASSIGN_OR_RETURN(result_.graph, with_terms(std::move(result_.graph)));
     MNN_RETURN_IF_ERROR(judge_.measure_result(result_.graph, split.holdout, report));
     return std::move(result_);
   }
@@ -87,6 +90,7 @@ class WeightQuantizer {
                                       : "searched";
     text += format_.group > 0 ? ", groups of " + std::to_string(format_.group) : ", per channel";
     if (format_.symmetric) text += ", symmetric";
+    if (!terms_.empty()) text += ", products of rank " + std::to_string(options_.low_rank);
     return text + (options_.int8_activations ? ", int8 activations" : "");
   }
 
@@ -176,11 +180,96 @@ class WeightQuantizer {
     return v;
   }
 
-  // GPTQ for the layers that are products with a matrix.
+  bool best() const { return options_.level == QuantOptions::Level::kBest; }
+
+  // Whether a product of low rank can be added to what the layer computes.
+  bool takes_terms(const CodedWeight& t) const {
+    const Node& node = graph_.node(t.node);
+    const Tensor& w = graph_.value(t.weight).data;
+    if (options_.low_rank == 0 || (node.op != "MatMul" && node.op != "Gemm") || w.rank() != 2 ||
+        node.inputs[1] != t.weight) {
+      return false;
+    }
+    return node.op == "MatMul" || AttributeReader(node, *find_op(node.op)).attr_int("transA") == 0;
+  }
+
+  // Codes and, where they are asked for, what makes up for them, in turns: each time the codes are
+  // those of what the product leaves. The best of the turns is kept.
+  Result<GroupCodes> code_with_terms(const CodedWeight& t, const Gram* gram) {
+    constexpr int kTurns = 3;
+    const Tensor& weights = graph_.value(t.weight).data;
+    const GroupFormat format = format_of(weights, t.role);
+    ThreadPool& pool = options_.engine->pool();
+    const auto encode_one = [&](const Tensor& w) -> Result<GroupCodes> {
+      MNN_ASSIGN_OR_RETURN(GroupCodes searched,
+                           encode_groups(w, format, fast() ? GroupFit::kRound : GroupFit::kSearch,
+                                         importance_[weights.raw()], pool));
+      if (!best() || gram == nullptr) return searched;
+      MNN_ASSIGN_OR_RETURN(GroupCodes made, encode_gptq(w, format, *gram, pool));
+      MNN_ASSIGN_OR_RETURN(const double a, output_error(w, format, made, *gram, pool));
+      MNN_ASSIGN_OR_RETURN(const double b, output_error(w, format, searched, *gram, pool));
+      gptq_ += a < b;
+      return a < b ? made : searched;
+    };
+    MNN_ASSIGN_OR_RETURN(GroupCodes codes, encode_one(weights));
+    if (!takes_terms(t)) return codes;
+    std::optional<double> least;
+    GroupCodes kept = codes;
+    LowRank terms;
+    for (int turn = 0; turn < kTurns; ++turn) {
+      MNN_ASSIGN_OR_RETURN(
+          LowRank found, low_rank_of_error(weights, format, codes, gram, options_.low_rank, pool));
+      MNN_ASSIGN_OR_RETURN(const Tensor rest, without_low_rank(weights, format, found));
+      ErrorSums sums;
+      double error = 0;
+      if (gram != nullptr) {
+        MNN_ASSIGN_OR_RETURN(error, output_error(rest, format, codes, *gram, pool));
+      } else {
+        MNN_ASSIGN_OR_RETURN(const Tensor back, dequantize_tensor(codes.stored, codes.params));
+        MNN_RETURN_IF_ERROR(sums.add(rest, back));
+        error = sums.error_squared;
+      }
+      if (!least || error < *least) {
+        least = error;
+        kept = codes;
+        terms = found;
+      }
+      if (turn + 1 == kTurns) break;
+      MNN_ASSIGN_OR_RETURN(codes, encode_one(rest));
+    }
+    terms_.emplace(weights.raw(), std::move(terms));
+    return kept;
+  }
+
+  // The graph with those products, for the layers whose weights are codes.
+  Result<Graph> with_terms(Graph graph) const {
+    const size_t count = graph.nodes.size();
+    for (const CodedWeight& t : targets_) {
+      const auto terms = terms_.find(graph_.value(t.weight).data.raw());
+      if (terms == terms_.end() || !graph.value(t.weight).quant) continue;
+      for (size_t n = 0; n < count; ++n) {
+        // All layers that read the matrix the same way.
+        const CodedWeight reader{t.weight, static_cast<NodeId>(n), t.role, {}};
+        if (graph.nodes[n].inputs.size() > 1 && graph.nodes[n].inputs[1] == t.weight &&
+            takes_terms(reader)) {
+          MNN_RETURN_IF_ERROR(add_low_rank(graph, static_cast<NodeId>(n), terms->second));
+        }
+      }
+    }
+    if (graph.nodes.size() == count) return graph;
+    MNN_RETURN_IF_ERROR(sort_nodes(graph));
+    MNN_RETURN_IF_ERROR(infer_types(graph));
+    return graph;
+  }
+
+  // Layers that are products with a matrix, by what their inputs are like: with GPTQ, or with
+  // products that make up for the codes.
   Status encode_with_inputs(const SampleSet& samples) {
-    if (options_.level != QuantOptions::Level::kBest) return {};
-    if (samples.size() == 0)
+    if (!best() && options_.low_rank == 0) return {};
+    if (samples.size() == 0) {
+      if (!best()) return {};
       return usage_error("--level best looks at calibration samples: expected --calibration");
+    }
     std::map<std::pair<ValueId, int>, std::vector<size_t>> by_input;  // input and its axis
     for (size_t i = 0; i < targets_.size(); ++i) {
       const Tensor& w = graph_.value(targets_[i].weight).data;
@@ -235,18 +324,9 @@ class WeightQuantizer {
           return s.context("constant '" + weight.name + "'");
         };
         if (codes_.contains(weight.data.raw())) continue;
-        const GroupFormat format = format_of(weight.data, targets_[i].role);
-        auto compensated = encode_gptq(weight.data, format, grams[v], pool);
-        if (!compensated.ok()) return named(compensated.status());
-        auto searched = encode_groups(weight.data, format, GroupFit::kSearch,
-                                      importance_[weight.data.raw()], pool);
-        if (!searched.ok()) return named(searched.status());
-        MNN_ASSIGN_OR_RETURN(const double a,
-                             output_error(weight.data, format, *compensated, grams[v], pool));
-        MNN_ASSIGN_OR_RETURN(const double b,
-                             output_error(weight.data, format, *searched, grams[v], pool));
-        gptq_ += a < b;
-        codes_.emplace(weight.data.raw(), std::move(a < b ? *compensated : *searched));
+        auto codes = code_with_terms(targets_[i], &grams[v]);
+        if (!codes.ok()) return named(codes.status());
+        codes_.emplace(weight.data.raw(), std::move(codes).value());
       }
     }
     return {};
@@ -262,10 +342,14 @@ class WeightQuantizer {
       auto made = codes_.find(value.data.raw());
       if (made == codes_.end()) {
         progress("weights", codes_.size(), roles_.size());
-        const GroupFormat format = format_of(value.data, role->second);
-        auto codes =
-            encode_groups(value.data, format, fast() ? GroupFit::kRound : GroupFit::kSearch,
-                          importance_[value.data.raw()], options_.engine->pool());
+        const auto target = std::ranges::find_if(targets_, [&](const CodedWeight& t) {
+          return graph_.value(t.weight).data.raw() == value.data.raw();
+        });
+        auto codes = main && target != targets_.end()
+                         ? code_with_terms(*target, nullptr)
+                         : encode_groups(value.data, format_of(value.data, role->second),
+                                         fast() ? GroupFit::kRound : GroupFit::kSearch,
+                                         importance_[value.data.raw()], options_.engine->pool());
         if (!codes.ok()) return codes.status().context("constant '" + value.name + "'");
         // The float bytes stay with graph_, so that their address tells them apart.
         made = codes_.emplace(value.data.raw(), std::move(codes).value()).first;
@@ -298,6 +382,8 @@ class WeightQuantizer {
       e.macs = macs[static_cast<size_t>(t.node)];
       e.weight_bytes_before = t.codes.stored.elements() * 4;
       e.weight_bytes_after = t.codes.stored.bytes() + encoding_bytes(t.codes.params);
+      if (const auto terms = terms_.find(graph_.value(t.weight).data.raw()); terms != terms_.end())
+        e.weight_bytes_after += 2 * std::ssize(terms->second.a) + 2 * std::ssize(terms->second.b);
       e.weight_snr_db = metrics_of(t.codes.error).snr_db;
       layers.push_back(std::move(e));
     }
@@ -326,6 +412,7 @@ class WeightQuantizer {
       Graph alone = graph_;
       put_codes(alone, graph_.value(targets_[i].weight).data, targets_[i].codes);
       set_activations(alone);
+      MNN_ASSIGN_OR_RETURN(alone, with_terms(std::move(alone)));
       MNN_ASSIGN_OR_RETURN(const auto session, open_for_quant(std::move(alone), run_));
       MNN_ASSIGN_OR_RETURN(const auto outputs, run_all(*session, samples));
       MNN_ASSIGN_OR_RETURN(const auto errors, slice_errors(judge_.judged(), reference, outputs));
@@ -341,7 +428,8 @@ class WeightQuantizer {
   // Layers back to float, those that cost most first, until the goal is reached.
   Status promote(const SampleSet& holdout) {
     if (!options_.reached) return {};
-    MNN_ASSIGN_OR_RETURN(const MixTrial before, judge_.try_mix(result_.graph, holdout, nullptr));
+    MNN_ASSIGN_OR_RETURN(const Graph all, with_terms(result_.graph));
+    MNN_ASSIGN_OR_RETURN(const MixTrial before, judge_.try_mix(all, holdout, nullptr));
     if (before.goal.with_margin) return {};
     PromotionSearch search;
     for (const size_t i : order_) {
@@ -363,8 +451,9 @@ class WeightQuantizer {
       set_activations(graph);
       return graph;
     };
-    search.measure = [&](const std::set<size_t>& some) {
-      return judge_.try_mix(promoted(some), holdout, &before);
+    search.measure = [&](const std::set<size_t>& some) -> Result<MixTrial> {
+      MNN_ASSIGN_OR_RETURN(const Graph graph, with_terms(promoted(some)));
+      return judge_.try_mix(graph, holdout, &before);
     };
     search.progress = [&](int64_t done, int64_t total) {
       progress("promotions", static_cast<size_t>(done), static_cast<size_t>(total));
@@ -408,6 +497,7 @@ class WeightQuantizer {
   std::map<const std::byte*, WeightRole> roles_;
   std::map<const std::byte*, std::vector<float>> importance_;
   std::map<const std::byte*, GroupCodes> codes_;
+  std::map<const std::byte*, LowRank> terms_;  // what makes up for them
   std::set<const std::byte*> kept_;
   std::set<const Node*> float_;  // layers that stay
   bool inputs_seen_ = false;

@@ -200,6 +200,8 @@ Status check_scheme_flags(const QuantFlow& flow) {
   if (flow.scheme != "mixed")
     MNN_RETURN_IF_ERROR(refuse(flow.max_int8_ratio.has_value(), "a --max-size in int8", "mixed"));
   const bool mixed = flow.scheme == "mixed" || !flow.layers.empty();
+  if (mixed || bits == 0)
+    MNN_RETURN_IF_ERROR(refuse(flow.low_rank != 0, "--low-rank", "weight-only schemes (w8 to w2)"));
   if (mixed) {
     constexpr const char* kOf = "int8 alone";
     MNN_RETURN_IF_ERROR(refuse(flow.promote, "--try", "int8 and weight-only schemes"));
@@ -233,6 +235,7 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
   options.level = flow.level == "fast"   ? QuantOptions::Level::kFast
                   : flow.level == "best" ? QuantOptions::Level::kBest
                                          : QuantOptions::Level::kDefault;
+  options.low_rank = flow.low_rank;
   options.keep_float = flow.keep_float;
   for (const std::string& text : flow.layers) {
     MNN_ASSIGN_OR_RETURN(LayerRule rule, parse_layer_rule(text));

@@ -24,7 +24,8 @@ struct QuantFlow {
   std::optional<int64_t> group_size;
   std::optional<bool> symmetric;
   bool int8_activations = false;
-  std::string level = "default";    // "fast", "best"
+  std::string level = "default";  // "fast", "best"
+  int64_t low_rank = 0;
   std::vector<std::string> layers;  // "PATTERN=scheme"
   std::vector<std::string> keep_float;
   // In the place of a max_size: of the model as a .mnn, of what all in int8 comes to.

@@ -93,6 +93,18 @@ std::vector<double> inverse_factor(const Gram& gram, double damping) {
 
 }  // namespace
 
+Result<std::vector<double>> Gram::factor() const {
+  double mean = 0;
+  for (int64_t k = 0; k < size_; ++k) mean += at(k, k) / static_cast<double>(size_);
+  if (!std::isfinite(mean)) return invalid("the layer's inputs are not finite");
+  for (double damping = 0.01 * mean + 1e-12; std::isfinite(damping); damping *= 10) {
+    std::vector<double> l =
+        cholesky(size_, [&](int64_t i, int64_t j) { return at(i, j) + (i == j ? damping : 0); });
+    if (!l.empty()) return l;
+  }
+  return invalid("the layer's inputs have no usable Gram matrix");
+}
+
 void Gram::add(const float* x, int64_t rows, int64_t row_stride, int64_t stride, ThreadPool& pool) {
   rows_ += rows;
   // Panels of rows, so that what is read stays near; each sum is made in the order of the rows.

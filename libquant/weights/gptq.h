@@ -16,6 +16,10 @@ class Gram {
   void add(const Tensor& t, int axis, ThreadPool& pool);
   int64_t size() const { return size_; }
   bool empty() const { return rows_ == 0; }
+  // L of L L^T, the Gram matrix with its diagonal damped by a hundredth of its mean, ten times more
+  // as often as it takes; the lower triangle, row after row. kInvalidArgument where the inputs are
+  // not finite.
+  Result<std::vector<double>> factor() const;
   double at(int64_t i, int64_t j) const {
     return sums_[static_cast<size_t>(i >= j ? i * size_ + j : j * size_ + i)];
   }

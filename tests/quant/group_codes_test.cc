@@ -5,6 +5,7 @@
 #include <random>
 
 #include "libquant/weights/gptq.h"
+#include "libquant/weights/low_rank.h"
 #include "libruntime/core/quant.h"
 
 namespace mnn {
@@ -195,6 +196,78 @@ TEST(Gptq, RowsLieAlongAnyAxis) {
   }
   EXPECT_TRUE(is_matrix({32, 16, 1, 1}, format_of(4, 16, false, 1, 0)));
   EXPECT_FALSE(is_matrix({32, 16, 3, 3}, format_of(4, 16, false, 1, 0)));
+}
+
+// tr(D^T G D) of D = M - A B.
+double weighed_error(std::span<const double> m, const LowRank& p, const Gram& gram,
+                     int64_t outputs) {
+  double sum = 0;
+  const int64_t inputs = gram.size();
+  for (int64_t n = 0; n < outputs; ++n) {
+    std::vector<double> d(static_cast<size_t>(inputs));
+    for (int64_t k = 0; k < inputs; ++k) {
+      double v = m[static_cast<size_t>(k * outputs + n)];
+      for (int64_t r = 0; r < p.rank; ++r)
+        v -= p.a[static_cast<size_t>(k * p.rank + r)] * p.b[static_cast<size_t>(r * outputs + n)];
+      d[static_cast<size_t>(k)] = v;
+    }
+    for (int64_t i = 0; i < inputs; ++i) {
+      for (int64_t j = 0; j < inputs; ++j)
+        sum += d[static_cast<size_t>(i)] * gram.at(i, j) * d[static_cast<size_t>(j)];
+    }
+  }
+  return sum;
+}
+
+TEST(LowRank, FindsWhatAMatrixIsMadeOf) {
+  ThreadPool pool(2), other(3);
+  constexpr int64_t kInputs = 40, kOutputs = 25;
+  // A product of rank 5, and noise of a thousandth.
+  const Tensor a = random_weights({kInputs, 5}, 1), b = random_weights({5, kOutputs}, 2),
+               noise = random_weights({kInputs, kOutputs}, 3);
+  std::vector<double> m;
+  for (int64_t k = 0; k < kInputs; ++k) {
+    for (int64_t n = 0; n < kOutputs; ++n) {
+      double v = 1e-5 * static_cast<double>(noise.data<float>()[k * kOutputs + n]);
+      for (int64_t r = 0; r < 5; ++r)
+        v += static_cast<double>(a.data<float>()[k * 5 + r]) *
+             static_cast<double>(b.data<float>()[r * kOutputs + n]);
+      m.push_back(v);
+    }
+  }
+  const Gram gram = gram_of(kInputs, 300, false);
+  const LowRank none{0, {}, {}};
+  const double all = weighed_error(m, none, gram, kOutputs);
+  double before = all;
+  for (const int64_t rank : {1, 3, 5}) {
+    const auto plain = low_rank_of(m, kInputs, kOutputs, nullptr, rank, pool);
+    const auto weighed = low_rank_of(m, kInputs, kOutputs, &gram, rank, pool);
+    ASSERT_TRUE(plain.ok() && weighed.ok()) << weighed.status().message();
+    EXPECT_EQ(weighed->rank, rank);
+    const double error = weighed_error(m, *weighed, gram, kOutputs);
+    EXPECT_LT(error, before);
+    before = error;
+    // What the inputs are like counts, as far as there is something to choose.
+    if (rank < 5) {
+      EXPECT_LT(error, weighed_error(m, *plain, gram, kOutputs));
+    }
+    if (rank == 5) {
+      EXPECT_LT(error, 1e-5 * all);
+    }
+    const auto again = low_rank_of(m, kInputs, kOutputs, &gram, rank, other);
+    ASSERT_TRUE(again.ok());
+    EXPECT_EQ(weighed->a, again->a);
+    EXPECT_EQ(weighed->b, again->b);
+  }
+  // More than there is.
+  const auto full = low_rank_of(m, kInputs, kOutputs, &gram, 64, pool);
+  ASSERT_TRUE(full.ok());
+  EXPECT_EQ(full->rank, kOutputs);
+  EXPECT_LT(weighed_error(m, *full, gram, kOutputs), 1e-12 * all);
+  const std::vector<double> zeros(m.size(), 0.0);
+  const auto nothing = low_rank_of(zeros, kInputs, kOutputs, &gram, 4, pool);
+  ASSERT_TRUE(nothing.ok());
+  EXPECT_EQ(weighed_error(zeros, *nothing, gram, kOutputs), 0);
 }
 
 }  // namespace

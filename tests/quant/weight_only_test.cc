@@ -229,6 +229,53 @@ TEST(WeightOnly, LevelsGetBetterAndThreadsDecideNothing) {
   EXPECT_GT(snr[QuantOptions::Level::kBest], snr[QuantOptions::Level::kDefault]);
 }
 
+// Products of low rank make up for codes, with samples and without, in every layer that reads them.
+TEST(WeightOnly, ProductsOfLowRankMakeUpForCodes) {
+  Result<Graph> graph = parse_graph(R"(graph g(x: f32[6,48]) -> (y, z) {
+  const w: f32[48,40] = random 1 -1 1
+  const v: f32[32,40] = random 2 -1 1
+  const b: f32[32] = random 3 -1 1
+  h: f32[6,40] = MatMul(x, w) + Relu
+  y: f32[6,32] = Gemm(h, v, b) {transB=1, alpha=0.5} + Sigmoid
+  z: f32[6,40] = MatMul(x, w)
+})");
+  ASSERT_TRUE(graph.ok()) << graph.status().message();
+  ASSERT_TRUE(infer_types(*graph).ok());
+  SampleSource source;
+  source.count = 8;
+  source.load = [](size_t i) -> Result<std::vector<Tensor>> {
+    MNN_ASSIGN_OR_RETURN(Tensor x,
+                         parse_tensor("f32[6,48] = random " + std::to_string(50 + i) + " -1 1"));
+    return std::vector<Tensor>{x};
+  };
+  for (const bool samples : {true, false}) {
+    double last = -100;
+    for (const int64_t rank : {0, 4, 16, 32}) {
+      QuantOptions o = options_of("w2");
+      o.low_rank = rank;
+      const auto made = quantize(*graph, samples ? source : SampleSource{}, {}, o);
+      ASSERT_TRUE(made.ok()) << made.status().message();
+      EXPECT_TRUE(verify(made->graph).ok());
+      EXPECT_EQ(made->graph.nodes.size(), rank == 0 ? 3u : 9u);
+      const std::vector<Tensor> inputs = *source.load(3);
+      const auto want = run_reference(*graph, inputs), have = run_reference(made->graph, inputs);
+      const auto fast = (*Session::create(made->graph, {}))->run(inputs);
+      ASSERT_TRUE(want.ok() && have.ok() && fast.ok()) << have.status().message();
+      double snr = 0;
+      for (size_t i = 0; i < 2; ++i) {
+        ErrorSums sums, twice;
+        ASSERT_TRUE(sums.add((*want)[i], (*have)[i]).ok());
+        ASSERT_TRUE(twice.add((*have)[i], (*fast)[i]).ok());
+        snr += metrics_of(sums).snr_db / 2;
+        EXPECT_GT(metrics_of(twice).snr_db, 100);
+      }
+      EXPECT_GT(snr, last + (rank > 0 ? 0.5 : 0)) << rank << samples;
+      last = snr;
+    }
+    EXPECT_GT(last, 20);
+  }
+}
+
 TEST(WeightOnly, NeedsNoSamplesAndKeepsWhatItIsTold) {
   QuantOptions o = options_of("w4");
   o.keep_float = {"Gather_e", "*_d"};
