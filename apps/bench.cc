@@ -73,14 +73,15 @@ Status bench(Options& o) {
     log_warning("max-ratio is of the first model's time: there is one model only");
   }
   o.settings.threads = o.common.threads;
-  std::vector<BenchModel> models;
+  BenchRows rows;
   {
     Progress progress;
     o.settings.plan.progress = [&](double share) {
       progress.update("measuring", static_cast<int64_t>(100 * share), 100);
     };
-    MNN_ASSIGN_OR_RETURN(models, measure(o.models, o.settings));
+    MNN_ASSIGN_OR_RETURN(rows, measure(o.models, o.settings));
   }
+  const std::vector<BenchModel>& models = rows.models;
   std::vector<std::optional<Baseline>> baselines;
   if (!o.baseline.empty()) {
     MNN_ASSIGN_OR_RETURN(baselines, hold_against(o.baseline, percent, models, o.settings));
@@ -97,7 +98,7 @@ Status bench(Options& o) {
     MNN_RETURN_IF_ERROR(profile(models));
     MNN_RETURN_IF_ERROR(write_file(o.profile, trace_json(models)));
   }
-  const std::string json = bench_json(models, o.settings, !o.profile.empty(), baselines, checks);
+  const std::string json = bench_json(rows, o.settings, !o.profile.empty(), baselines, checks);
   for (const std::string& r : o.reports) {
     MNN_RETURN_IF_ERROR(write_file(r, r.ends_with(".json") ? json : bench_junit(models, checks)));
   }
@@ -110,6 +111,7 @@ Status bench(Options& o) {
       std::cout << bench_table(models, terminal_width());
       print_text(measured_with(models, o.settings) + "\n");
     }
+    print_text(refused_text(rows.refused));
     for (const BenchCheck& c : checks)
       print_text(c.name + (c.missed.empty() ? " reached: " : " MISSED: ") + c.figures + "\n");
     constexpr size_t kRows = 25;
@@ -151,6 +153,8 @@ int main(int argc, char** argv) {
       ->type_name("NAME,…")
       ->check(CLI::IsMember(backend_names()));
   add_fallback_flag(app, o.settings.fallback);
+  app.add_flag("--cold", o.settings.cold,
+               "Also start backends on devices with an empty cache of kernels, and once more");
   app.add_option("--isa", o.settings.isa, "Force an instruction set")
       ->check(CLI::IsMember(available_isas()));
   c.writes(

@@ -359,6 +359,10 @@ double Session::int8_mac_share() const {
   return counts.all > 0 ? counts.int8 / counts.all : 0;
 }
 
+int64_t Session::waited_ns() const {
+  return impl_->current() ? impl_->current()->waited_ns() : 0;
+}
+
 void Session::set_profiling(bool on) { impl_->plans->set_profiling(on); }
 
 std::vector<StepProfile> Session::profile() const {

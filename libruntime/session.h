@@ -74,6 +74,8 @@ class Session {
   MacCounts macs() const;
   // The share of them on int8 kernels, 0…1; 0 without MACs. 1 only when it is all of them.
   double int8_mac_share() const;
+  // Nanoseconds that runs with the current shapes have waited for devices so far.
+  int64_t waited_ns() const;
   void set_profiling(bool on);
   std::vector<StepProfile> profile() const;
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -54,6 +55,66 @@ class PeakMemory {
   int64_t first_ = 0, before_ = 0;
 };
 
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+// What `work` counts from here on goes into a BenchStart.
+BenchStart start_since(const DeviceWork& before, const DeviceWork& now) {
+  BenchStart s;
+  s.compile_ms = static_cast<double>(now.kernel_ns - before.kernel_ns) / 1e6;
+  s.upload_ms = static_cast<double>(now.upload_ns - before.upload_ns) / 1e6;
+  s.kernels_compiled = now.kernels_compiled - before.kernels_compiled;
+  s.kernels_cached = now.kernels_cached - before.kernels_cached;
+  return s;
+}
+
+// A folder that is the cache of kernels while this lives.
+class EmptyCache {
+ public:
+  EmptyCache() {
+    const char* given = std::getenv("MNN_CACHE_DIR");
+    if (given != nullptr) before_ = given;
+    std::string pattern = (std::filesystem::temp_directory_path() / "mnn_cache_XXXXXX").string();
+    if (mkdtemp(pattern.data()) != nullptr) folder_ = pattern;
+    setenv("MNN_CACHE_DIR", folder_.c_str(), 1);
+  }
+  ~EmptyCache() {
+    if (before_) {
+      setenv("MNN_CACHE_DIR", before_->c_str(), 1);
+    } else {
+      unsetenv("MNN_CACHE_DIR");
+    }
+    std::error_code ignored;
+    if (!folder_.empty()) std::filesystem::remove_all(folder_, ignored);
+  }
+  EmptyCache(const EmptyCache&) = delete;
+  EmptyCache& operator=(const EmptyCache&) = delete;
+
+ private:
+  std::optional<std::string> before_;
+  std::string folder_;
+};
+
+// The start of a session with everything opened anew.
+Result<BenchStart> start_anew(const Graph& graph, const std::vector<Tensor>& inputs,
+                              const std::string& name, const BenchSettings& settings) {
+  MNN_ASSIGN_OR_RETURN(const auto engine, open_engine(settings.threads, settings.isa));
+  MNN_ASSIGN_OR_RETURN(const Backend* const backend, engine->backend(name));
+  MNN_RETURN_IF_ERROR(backend->device().status());
+  std::vector<std::vector<int64_t>> dims;
+  for (const Tensor& t : inputs) dims.push_back(t.dims());
+  const Clock::time_point start = Clock::now();
+  MNN_ASSIGN_OR_RETURN(const auto session, open_session(graph, engine, {name}));
+  MNN_RETURN_IF_ERROR(session->prepare(dims));
+  BenchStart s = start_since({}, backend->work());
+  s.prepare_ms = ms_since(start);
+  const Clock::time_point first = Clock::now();
+  MNN_RETURN_IF_ERROR(session->run(inputs).status());
+  s.first_run_ms = ms_since(first);
+  return s;
+}
+
 Result<BenchModel> open_model(const std::string& path, const std::string& backend,
                               const BenchSettings& settings, std::shared_ptr<Engine> engine,
                               PeakMemory& memory) {
@@ -64,6 +125,7 @@ Result<BenchModel> open_model(const std::string& path, const std::string& backen
   MNN_ASSIGN_OR_RETURN(const Backend* const opened, engine->backend(backend));
   MNN_ASSIGN_OR_RETURN(const DeviceInfo* const device, opened->device());
   m.device = device->text;
+  const DeviceWork before = opened->work();
   memory.start();
   const Clock::time_point start = Clock::now();
   LoadOptions load;
@@ -75,12 +137,17 @@ Result<BenchModel> open_model(const std::string& path, const std::string& backen
   if (!dims.ok()) return in_path(dims.status());
   BackendChoice choice({backend});
   choice.fallback = settings.fallback;
+  const Clock::time_point prepare = Clock::now();
   auto session = open_session(loaded.model.graph, std::move(engine), choice);
   if (!session.ok()) return in_path(session.status());
   m.session = std::move(session).value();
   const Status prepared = m.session->prepare(*dims);
   if (!prepared.ok()) return in_path(prepared);
-  m.load_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+  m.load_ms = ms_since(start);
+  if (!device->host_memory) {
+    m.start = start_since(before, opened->work());
+    m.start->prepare_ms = ms_since(prepare);
+  }
   auto inputs = random_inputs(loaded.model.graph, *dims, 1);
   if (!inputs.ok()) return in_path(inputs.status());
   for (size_t i = 0; i < inputs->size(); ++i) {
@@ -89,9 +156,33 @@ Result<BenchModel> open_model(const std::string& path, const std::string& backen
   const Clock::time_point first = Clock::now();
   const Status ran = m.session->run();
   if (!ran.ok()) return in_path(ran);
-  m.first_run_ms = std::chrono::duration<double, std::milli>(Clock::now() - first).count();
+  m.first_run_ms = ms_since(first);
   m.peak_bytes = memory.read();
+  if (!m.start) return m;
+  m.start->first_run_ms = m.first_run_ms;
+  if (!settings.cold) return m;
+  const EmptyCache cache;
+  MNN_ASSIGN_OR_RETURN(m.cold, start_anew(loaded.model.graph, *inputs, backend, settings));
+  MNN_ASSIGN_OR_RETURN(m.warm, start_anew(loaded.model.graph, *inputs, backend, settings));
   return m;
+}
+
+// One run step by step.
+Result<BenchParts> measure_parts(BenchModel& m) {
+  m.session->set_profiling(true);
+  const Status ran = m.session->run();
+  m.session->set_profiling(false);
+  MNN_RETURN_IF_ERROR(ran);
+  BenchParts parts;
+  for (const StepProfile& p : m.session->profile()) {
+    const double ms = p.calls > 0 ? static_cast<double>(p.total_ns) / 1e6 : 0;
+    if (p.info.op == "Transfer") {
+      (p.info.kernel == "upload" ? parts.up_ms : parts.down_ms) += ms;
+    } else if (p.info.backend == m.backend) {
+      parts.device_ms += ms;
+    }
+  }
+  return parts;
 }
 
 double step_ms(const StepProfile& p) {
@@ -152,6 +243,15 @@ std::map<std::string, double> backend_shares(const Session& session) {
   return out;
 }
 
+Json start_json(const BenchStart& s) {
+  return {{"prepare_ms", s.prepare_ms},
+          {"compile_ms", s.compile_ms},
+          {"upload_ms", s.upload_ms},
+          {"first_run_ms", s.first_run_ms},
+          {"kernels_compiled", s.kernels_compiled},
+          {"kernels_cached", s.kernels_cached}};
+}
+
 Json model_json(const BenchModel& m, const BenchSettings& settings) {
   const MemoryInfo memory = m.session->memory();
   const Interval interval = median_interval(m.timed.round_ms);
@@ -178,6 +278,20 @@ Json model_json(const BenchModel& m, const BenchSettings& settings) {
   out["backend_shares"] = backend_shares(*m.session);
   out["first_run_ms"] = m.first_run_ms;
   if (memory.device_bytes > 0) out["device_bytes"] = memory.device_bytes;
+  if (m.start) {
+    out.update(start_json(*m.start));
+    out["cache"] = m.start->kernels_compiled == 0 ? "warm"
+                   : m.start->kernels_cached == 0 ? "cold"
+                                                  : "partly warm";
+    out["wait_ms"] = m.wait_ms;
+  }
+  if (m.parts) {
+    out["transfer_up_ms"] = m.parts->up_ms;
+    out["transfer_down_ms"] = m.parts->down_ms;
+    out["device_ms"] = m.parts->device_ms;
+  }
+  if (m.cold) out["cold_start"] = start_json(*m.cold);
+  if (m.warm) out["warm_start"] = start_json(*m.warm);
   if (settings.backends.size() > 1) out["max_rel_to_first"] = m.difference;
   out["model"] = m.path;
   add_run_facts(out);
@@ -186,27 +300,48 @@ Json model_json(const BenchModel& m, const BenchSettings& settings) {
 
 }  // namespace
 
-Result<std::vector<BenchModel>> measure(const std::vector<std::string>& paths,
-                                        const BenchSettings& settings) {
-  std::vector<BenchModel> models;
+Result<BenchRows> measure(const std::vector<std::string>& paths, const BenchSettings& settings) {
+  BenchRows rows;
+  std::vector<BenchModel>& models = rows.models;
+  Status refused;
   MNN_ASSIGN_OR_RETURN(const auto engine, open_engine(settings.threads, settings.isa));
   MNN_ASSIGN_OR_RETURN(const auto keys, share_import_keys(paths, settings.import_keys));
   PeakMemory memory;
   for (size_t i = 0; i < paths.size(); ++i) {
     BenchSettings own = settings;
     own.import_keys = keys[i];
+    const size_t first = models.size();
     for (const std::string& backend : settings.backends) {
-      MNN_ASSIGN_OR_RETURN(BenchModel m, open_model(paths[i], backend, own, engine, memory));
-      const size_t first = i * settings.backends.size();
-      if (first < models.size()) m.difference = difference_of(*models[first].session, *m.session);
-      models.push_back(std::move(m));
+      Result<BenchModel> m = open_model(paths[i], backend, own, engine, memory);
+      if (!m.ok()) {
+        const bool others = settings.backends.size() > 1;
+        if (!others || m.status().code() == Code::kUsage) {
+          return m.status();
+        }
+        if (refused.ok()) refused = m.status();
+        rows.refused.push_back(
+            {paths[i], backend, paths[i] + " (" + backend + ")", m.status().message()});
+        continue;
+      }
+      if (first < models.size()) m->difference = difference_of(*models[first].session, *m->session);
+      models.push_back(std::move(m).value());
     }
   }
+  if (models.empty()) return refused;
   std::vector<Session*> sessions;
   for (BenchModel& m : models) sessions.push_back(m.session.get());
   MNN_ASSIGN_OR_RETURN(std::vector<Timed> timed, time_sessions(sessions, settings.plan));
-  for (size_t i = 0; i < models.size(); ++i) models[i].timed = std::move(timed[i]);
-  return models;
+  for (size_t i = 0; i < models.size(); ++i) {
+    BenchModel& m = models[i];
+    m.timed = std::move(timed[i]);
+    if (!m.start) continue;
+    const int64_t before = m.session->waited_ns();
+    constexpr int kRuns = 3;
+    for (int k = 0; k < kRuns; ++k) MNN_RETURN_IF_ERROR(m.session->run());
+    m.wait_ms = static_cast<double>(m.session->waited_ns() - before) / kRuns / 1e6;
+    MNN_ASSIGN_OR_RETURN(m.parts, measure_parts(m));
+  }
+  return rows;
 }
 
 int used_threads(const BenchSettings& settings) {
@@ -228,9 +363,10 @@ Status profile(const std::vector<BenchModel>& models) {
   return {};
 }
 
-std::string bench_json(const std::vector<BenchModel>& models, const BenchSettings& settings,
-                       bool layers, const std::vector<std::optional<Baseline>>& baselines,
+std::string bench_json(const BenchRows& rows, const BenchSettings& settings, bool layers,
+                       const std::vector<std::optional<Baseline>>& baselines,
                        const std::vector<BenchCheck>& checks) {
+  const std::vector<BenchModel>& models = rows.models;
   Json all = Json::array();
   for (const BenchModel& m : models) {
     Json row = model_json(m, settings);
@@ -255,7 +391,10 @@ std::string bench_json(const std::vector<BenchModel>& models, const BenchSetting
     if (layers) row["layers"] = layer_rows(*m.session);
     all.push_back(row);
   }
-  return json_text(models.size() == 1 ? all[0] : all);
+  for (const BenchRefusal& r : rows.refused) {
+    all.push_back({{"model", r.path}, {"backend", r.backend}, {"refused", r.why}});
+  }
+  return json_text(all.size() == 1 ? all[0] : all);
 }
 
 std::string bench_table(const std::vector<BenchModel>& models, size_t width) {
@@ -280,6 +419,12 @@ std::string bench_table(const std::vector<BenchModel>& models, size_t width) {
   }
   return format_table(rows,
                       {.right = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, .head = true, .width = width});
+}
+
+std::string refused_text(const std::vector<BenchRefusal>& refused) {
+  std::string out;
+  for (const BenchRefusal& r : refused) out += r.label + ": not run: " + r.why + "\n";
+  return out;
 }
 
 std::string bench_verdict(const std::vector<BenchModel>& models) {
@@ -311,6 +456,21 @@ std::string backend_text(const std::vector<BenchModel>& models, const BenchSetti
     out += "of the MACs";
     if (settings.backends.size() > 1) {
       out += ", outputs within " + format_number(m.difference, 9) + " of the first";
+    }
+    const auto start_text = [](const BenchStart& s) {
+      return "prepared in " + format_number(s.prepare_ms, 1) + " ms, of it kernels " +
+             format_number(s.compile_ms, 1) + " (" + std::to_string(s.kernels_compiled) +
+             " compiled, " + std::to_string(s.kernels_cached) + " from the cache), constants " +
+             format_number(s.upload_ms, 1) + "; first run " + format_number(s.first_run_ms, 1) +
+             " ms";
+    };
+    if (m.start) out += "\n  " + start_text(*m.start);
+    if (m.cold) out += "\n  cold: " + start_text(*m.cold);
+    if (m.warm) out += "\n  warm: " + start_text(*m.warm);
+    if (m.parts) {
+      out += "\n  a run: copies to the device " + format_number(m.parts->up_ms, 3) +
+             " ms, kernels " + format_number(m.parts->device_ms, 3) + ", copies back " +
+             format_number(m.parts->down_ms, 3) + "; waiting " + format_number(m.wait_ms, 3);
     }
   }
   return out;

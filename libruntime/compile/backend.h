@@ -92,6 +92,8 @@ class Backend {
   // `segment` has static shapes at its border; its nodes are all supported.
   virtual Result<std::unique_ptr<Executable>> compile(const Graph& segment,
                                                       const CompileOptions& options) const = 0;
+  // Nothing for a backend in host memory.
+  virtual DeviceWork work() const { return {}; }
   // A queue of one session; null for a backend in host memory.
   virtual Result<std::unique_ptr<Stream>> open() const { return std::unique_ptr<Stream>(); }
 };

@@ -23,6 +23,14 @@ struct DeviceInfo {
   std::string key;  // vendor, device, driver and version: part of the key of what is cached for it
 };
 
+// What a backend has done on its device since it was opened, for all sessions together. A kernel
+// is compiled, or taken from the cache on disk; each is counted once.
+struct DeviceWork {
+  int64_t kernels_compiled = 0, kernels_cached = 0;
+  int64_t kernel_ns = 0;                    // for both
+  int64_t upload_ns = 0, upload_bytes = 0;  // of constants, packing included
+};
+
 // Freed with the object, which may outlive its stream; nothing that is queued may use it then.
 class DeviceBuffer {
  public:

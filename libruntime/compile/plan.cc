@@ -1,6 +1,7 @@
 #include "libruntime/compile/plan.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "libruntime/compile/partition.h"
 #include "libruntime/compile/plan_cache.h"
@@ -286,7 +287,9 @@ bool Plan::in_arena(const Tensor& tensor) const {
 
 Status Plan::wait_for(int device) {
   Space& space = *spaces_[static_cast<size_t>(device)];
+  const auto since = std::chrono::steady_clock::now();
   Status status = space.stream->wait();
+  waited_ns_ += std::chrono::nanoseconds(std::chrono::steady_clock::now() - since).count();
   for (Executable* executable : space.started) {
     if (status.ok()) status = executable->finish();
   }
@@ -363,6 +366,17 @@ void Plan::add_memory(MemoryInfo& info, PackedBytes& packed) const {
       cache.for_each([&](const Plan& plan) { plan.add_memory(info, packed); });
     });
   }
+}
+
+int64_t Plan::waited_ns() const {
+  int64_t sum = waited_ns_;
+  for (const auto& step : steps_) {
+    if (step->nested == nullptr) continue;
+    step->nested->for_each_cache([&](PlanCache& cache) {
+      cache.for_each([&](const Plan& plan) { sum += plan.waited_ns(); });
+    });
+  }
+  return sum;
 }
 
 void Plan::add_steps(std::vector<StepInfo>& steps) const {

@@ -52,6 +52,8 @@ class Plan {
   void add_memory(MemoryInfo& info, PackedBytes& packed) const;
   void add_steps(std::vector<StepInfo>& steps) const;
   MacCounts macs() const;
+  // Nanoseconds all runs together have waited for devices, of plans inside too.
+  int64_t waited_ns() const;
   void set_profiling(bool on);
   void add_profile(std::vector<StepProfile>& profile) const;
 
@@ -104,6 +106,7 @@ class Plan {
   bool loose_outputs_ = false;
   bool grows_ = false;
   bool profiling_ = false;
+  int64_t waited_ns_ = 0;
 };
 
 class PlanCache;

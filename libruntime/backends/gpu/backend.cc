@@ -116,6 +116,13 @@ class GpuBackend : public Backend {
                            weights_);
   }
 
+  DeviceWork work() const override {
+    DeviceWork sum;
+    if (const Api* const ready = ready_.load()) ready->add_work(sum);
+    weights_.add_to(sum);
+    return sum;
+  }
+
   Result<std::unique_ptr<Stream>> open() const override {
     MNN_ASSIGN_OR_RETURN(Api* const api, this->api());
     MNN_ASSIGN_OR_RETURN(std::unique_ptr<Queue> queue, api->open());

@@ -1,6 +1,8 @@
 // What an API adds to the shared lowering: queues, and launches recorded to be started many times.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -43,14 +45,33 @@ class WeightStore {
  public:
   // Uploads through `queue` and waits, unless somebody holds these weights.
   Result<std::shared_ptr<DeviceBuffer>> find(Queue& queue, const DeviceWeights& weights);
+  void add_to(DeviceWork& work) const;
 
  private:
   struct Slot {
     std::mutex mutex;
     std::weak_ptr<DeviceBuffer> block;
   };
+  std::atomic<int64_t> ns_ = 0, bytes_ = 0;
   std::mutex mutex_;
   std::map<std::pair<WeightId, std::string>, std::shared_ptr<Slot>> slots_;
+};
+
+// Kernels made so far, as DeviceWork counts them. Its functions may be called from several threads.
+class KernelCounts {
+ public:
+  void add(bool cached, std::chrono::steady_clock::time_point since) {
+    ++(cached ? cached_ : compiled_);
+    ns_ += std::chrono::nanoseconds(std::chrono::steady_clock::now() - since).count();
+  }
+  void add_to(DeviceWork& work) const {
+    work.kernels_compiled += compiled_;
+    work.kernels_cached += cached_;
+    work.kernel_ns += ns_;
+  }
+
+ private:
+  std::atomic<int64_t> compiled_ = 0, cached_ = 0, ns_ = 0;
 };
 
 // An API, opened on one device when it is first asked for.
@@ -58,6 +79,7 @@ class Api {
  public:
   virtual ~Api() = default;
   virtual const DeviceInfo& info() const = 0;
+  virtual void add_work(DeviceWork& work) const { (void)work; }
   virtual Result<std::unique_ptr<Queue>> open() = 0;
 };
 

@@ -190,15 +190,23 @@ Result<std::shared_ptr<DeviceBuffer>> WeightStore::find(Queue& queue, const Devi
   }
   const std::lock_guard lock(slot->mutex);
   if (std::shared_ptr<DeviceBuffer> block = slot->block.lock()) return block;
+  const auto since = std::chrono::steady_clock::now();
   std::vector<uint32_t> words(static_cast<size_t>(w.words), 0);
   MNN_RETURN_IF_ERROR(w.make(words.data()));
   MNN_ASSIGN_OR_RETURN(std::unique_ptr<DeviceBuffer> made,
                        queue.allocate(std::max<int64_t>(w.words, 1) * 4));
   MNN_RETURN_IF_ERROR(queue.upload({made.get(), 0}, std::as_bytes(std::span(words))));
   MNN_RETURN_IF_ERROR(queue.wait());
+  ns_ += std::chrono::nanoseconds(std::chrono::steady_clock::now() - since).count();
+  bytes_ += w.words * 4;
   std::shared_ptr<DeviceBuffer> block = std::move(made);
   slot->block = block;
   return block;
+}
+
+void WeightStore::add_to(DeviceWork& work) const {
+  work.upload_ns += ns_;
+  work.upload_bytes += bytes_;
 }
 
 }  // namespace mnn::gpu

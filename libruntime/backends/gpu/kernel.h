@@ -71,5 +71,6 @@ std::vector<KernelRow> move_kernels();
 std::vector<KernelRow> row_kernels();
 std::vector<KernelRow> element_kernels();
 std::vector<KernelRow> byte_kernels();
+std::vector<KernelRow> integer_kernels();
 
 }  // namespace mnn::gpu

@@ -40,14 +40,26 @@ Expression same_as_source() {
 }
 
 // Casts that are no expressions of floats, but exact by way of one.
+bool between_integers(DType from, DType to) {
+  const auto is_integer = [](DType t) { return t == DType::kI32 || t == DType::kI64; };
+  return is_integer(from) && is_integer(to);
+}
+
 std::optional<std::string> why_not_cast(const NodeView& n) {
   const DType from = n.in_type(0), to = n.out().type.dtype;
-  if (from != DType::kBool && to != DType::kBool) return "from one type of integers to another";
-  return std::nullopt;
+  if (from == DType::kBool || to == DType::kBool || between_integers(from, to)) {
+    return std::nullopt;
+  }
+  return "between types it has no kernels for";
 }
 
 Status lower_cast(Lowering& l, const Node& node) {
   MNN_ASSIGN_OR_RETURN(const Array x, l.array(node.inputs[0]));
+  const DType to = l.dtype(node.outputs[0]);
+  if (between_integers(x.dtype, to)) {
+    l.define(node.outputs[0], add_integer_cast(l, x, to));
+    return {};
+  }
   MNN_ASSIGN_OR_RETURN(const Array y,
                        l.add_expression(same_as_source(), x.dims, l.dtype(node.outputs[0]), x));
   l.define(node.outputs[0], y);

@@ -20,7 +20,7 @@ const OpRow* find_row(std::string_view op) {
   static const std::map<std::string_view, const OpRow*> rows = [] {
     std::map<std::string_view, const OpRow*> all;
     for (const auto family : {move_rows(), matrix_rows(), conv_rows(), row_rows(), gather_rows(),
-                              recurrent_rows(), attention_rows(), cast_rows()}) {
+                              recurrent_rows(), attention_rows(), cast_rows(), integer_rows()}) {
       for (const OpRow& row : family) all.emplace(row.op, &row);
     }
     return all;

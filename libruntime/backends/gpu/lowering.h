@@ -53,6 +53,7 @@ std::span<const OpRow> gather_rows();
 std::span<const OpRow> recurrent_rows();
 std::span<const OpRow> attention_rows();
 std::span<const OpRow> cast_rows();
+std::span<const OpRow> integer_rows();
 // Whether the node's product is one of bytes: its input has a grid, its weights are constant signed
 // bytes.
 bool multiplies_bytes(const Graph& graph, const Node& node);
@@ -143,6 +144,9 @@ class Lowering {
 enum class SoftmaxForm : uint8_t { kPlain, kLog, kMasked };
 // Of a dense x, along an axis.
 Array add_softmax(Lowering& l, const Array& x, size_t axis, SoftmaxForm form);
+
+// Integers of another size, cut where they do not fit.
+Array add_integer_cast(Lowering& l, const Array& x, DType to);
 
 int64_t words_of(const Array& a);
 inline int words_per(DType dtype) { return dtype == DType::kI64 ? 2 : 1; }

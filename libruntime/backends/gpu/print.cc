@@ -239,7 +239,7 @@ const std::vector<KernelRow>& kernel_rows() {
   static const std::vector<KernelRow>* rows = [] {
     auto* all = new std::vector<KernelRow>;
     for (auto family : {matrix_kernels(), conv_kernels(), move_kernels(), row_kernels(),
-                        element_kernels(), byte_kernels()}) {
+                        element_kernels(), byte_kernels(), integer_kernels()}) {
       for (KernelRow& row : family) all->push_back(std::move(row));
     }
     return all;

@@ -99,6 +99,7 @@ class OpenClApi : public gpu::Api {
  public:
   explicit OpenClApi(std::shared_ptr<Context> context) : context_(std::move(context)) {}
   const DeviceInfo& info() const override { return context_->info(); }
+  void add_work(DeviceWork& work) const override { context_->counts().add_to(work); }
   Result<std::unique_ptr<gpu::Queue>> open() override { return open_queue(context_); }
 
  private:
@@ -141,11 +142,13 @@ Result<KernelId> Context::kernel(const std::string& text, const std::string& nam
 Result<ProgramId> Context::program(const std::string& text, const std::string& name) {
   const auto known = programs_.find(text);
   if (known != programs_.end()) return known->second;
+  const auto since = std::chrono::steady_clock::now();
   const BlobCache cache = BlobCache::of_user();
   const std::string key = "opencl|" + info_.key + "|" + text;
   if (const auto blob = cache.get(key)) {
     if (const ProgramId loaded = load(*blob)) {
       programs_.emplace(text, loaded);
+      counts_.add(true, since);
       return loaded;
     }
     cache.drop(key);
@@ -158,6 +161,7 @@ Result<ProgramId> Context::program(const std::string& text, const std::string& n
   const std::string binary = binary_of(built);
   (void)cl.ReleaseKernel(kernel);
   if (!binary.empty()) cache.put(key, binary);
+  counts_.add(false, since);
   return built;
 }
 

@@ -28,6 +28,8 @@ class Context {
   // A kernel of a program with this text: compiled once, or read from the cache on disk.
   Result<KernelId> kernel(const std::string& text, const std::string& name);
 
+  const gpu::KernelCounts& counts() const { return counts_; }
+
   const Functions cl;
 
  private:
@@ -39,6 +41,7 @@ class Context {
   const ContextId context_;
   const DeviceId device_;
   const DeviceInfo info_;
+  gpu::KernelCounts counts_;
   std::mutex mutex_;                           // of `programs_`, and of compilation
   std::map<std::string, ProgramId> programs_;  // by text
 };

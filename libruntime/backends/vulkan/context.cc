@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "libruntime/compile/blob_cache.h"
+#include "libruntime/core/io/mnn_layout.h"
 
 namespace mnn::vulkan {
 namespace {
@@ -99,13 +100,41 @@ class VulkanApi : public gpu::Api {
  public:
   explicit VulkanApi(std::shared_ptr<Context> context) : context_(std::move(context)) {}
   const DeviceInfo& info() const override { return context_->info(); }
+  void add_work(DeviceWork& work) const override { context_->counts().add_to(work); }
   Result<std::unique_ptr<gpu::Queue>> open() override { return open_queue(context_); }
 
  private:
   const std::shared_ptr<Context> context_;
 };
 
-std::string cache_key(const DeviceInfo& info) { return "vulkan|" + info.key; }
+std::string cache_key(const DeviceInfo& info) { return "vulkan kernels|" + info.key; }
+
+// A kernel by name, code and constants: what a driver has compiled.
+std::string kernel_key(const gpu::KernelRow& row, const std::vector<int>& constants) {
+  const Spirv spirv = find_spirv(row.name);
+  std::string key = row.name;
+  for (const int c : constants) key += "," + std::to_string(c);
+  return key + "," +
+         std::to_string(xxh3_64(std::as_bytes(std::span(spirv.words, spirv.bytes / 4))));
+}
+
+// What the disk keeps: the keys of the kernels, a line each, a zero, and the driver's bytes.
+std::string pack_kept(const std::set<std::string>& keys, const std::string& data) {
+  std::string blob;
+  for (const std::string& key : keys) blob += key + "\n";
+  return blob + '\0' + data;
+}
+
+std::string unpack_kept(std::string_view blob, std::set<std::string>& keys) {
+  const size_t end = blob.find('\0');
+  if (end == std::string_view::npos) return "";
+  for (size_t at = 0; at < end;) {
+    const size_t next = std::min(blob.find('\n', at), end);
+    keys.emplace(blob.substr(at, next - at));
+    at = next + 1;
+  }
+  return std::string(blob.substr(end + 1));
+}
 
 }  // namespace
 
@@ -190,13 +219,15 @@ Status Context::open(VkPhysicalDevice physical, uint32_t family, bool staging) {
 
   VkPipelineCacheCreateInfo cache = {};
   cache.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO;
-  const auto kept = BlobCache::of_user().get(cache_key(info_));
-  if (kept) {
-    cache.initialDataSize = kept->size();
-    cache.pInitialData = kept->data();
+  std::string kept;
+  if (const auto blob = BlobCache::of_user().get(cache_key(info_))) {
+    kept = unpack_kept(*blob, kept_);
+    cache.initialDataSize = kept.size();
+    cache.pInitialData = kept.data();
   }
   VkResult made = vk.CreatePipelineCache(device_, &cache, nullptr, &cache_);
-  if (made != VK_SUCCESS && kept) {
+  if (made != VK_SUCCESS && !kept.empty()) {
+    kept_.clear();
     BlobCache::of_user().drop(cache_key(info_));
     cache.initialDataSize = 0;
     made = vk.CreatePipelineCache(device_, &cache, nullptr, &cache_);
@@ -259,9 +290,12 @@ Result<Pipeline> Context::pipeline(const gpu::KernelRow& row, const std::vector<
   const std::lock_guard lock(mutex_);
   const auto known = pipelines_.find({row.name, constants});
   if (known != pipelines_.end()) return known->second;
+  const auto since = std::chrono::steady_clock::now();
   MNN_ASSIGN_OR_RETURN(const Layouts l, layouts(row.buffers.size()));
   MNN_ASSIGN_OR_RETURN(const VkPipeline made, compile(row, constants, l.layout));
-  fresh_ = true;
+  const bool fresh = kept_.insert(kernel_key(row, constants)).second;
+  fresh_ |= fresh;
+  counts_.add(!fresh, since);
   const Pipeline pipeline{made, l.layout, l.sets};
   pipelines_.emplace(std::pair(row.name, constants), pipeline);
   return pipeline;
@@ -306,7 +340,7 @@ void Context::save_pipelines() {
   std::string data(size, '\0');
   if (vk.GetPipelineCacheData(device_, cache_, &size, data.data()) != VK_SUCCESS) return;
   data.resize(size);
-  BlobCache::of_user().put(cache_key(info_), data);
+  BlobCache::of_user().put(cache_key(info_), pack_kept(kept_, data));
 }
 
 Status Context::submit(VkCommandBuffer commands, VkFence fence) {

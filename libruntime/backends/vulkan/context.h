@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,7 @@ class Context {
   // Keeps what was compiled since the last call on disk.
   void save_pipelines();
   Status submit(VkCommandBuffer commands, VkFence fence);
+  const gpu::KernelCounts& counts() const { return counts_; }
 
   Functions vk;
 
@@ -67,10 +69,12 @@ class Context {
   double tick_ns_ = 0;
   VkPhysicalDeviceMemoryProperties memory_ = {};
   DeviceInfo info_;
+  gpu::KernelCounts counts_;
   std::mutex queue_mutex_;
   std::mutex mutex_;  // of what follows
   VkPipelineCache cache_ = VK_NULL_HANDLE;
-  bool fresh_ = false;  // a pipeline was made that may not be on disk
+  bool fresh_ = false;          // a pipeline was made that may not be on disk
+  std::set<std::string> kept_;  // kernels whose code is in what the disk keeps
   std::map<size_t, Layouts> layouts_;
   std::map<std::pair<std::string, std::vector<int>>, Pipeline> pipelines_;
 };
