@@ -62,7 +62,7 @@ class Trainer {
   std::unique_ptr<Session> session_;
   std::optional<Evaluator> evaluator_;
   Schedule schedule_;
-  int64_t batch_ = 1, steps_per_epoch_ = 0;
+  int64_t batch_ = 1, steps_per_epoch_ = 0, classes_ = 0;
   // What a checkpoint holds besides the states.
   int64_t done_ = 0;  // steps
   double loss_sum_ = 0, first_sum_ = 0, recent_ = 0;
@@ -87,6 +87,11 @@ Status Trainer::prepare(const Graph& model, size_t output, std::span<const Value
                        Evaluator::create(std::move(judged), output, options_.step.loss, engine));
   evaluator_.emplace(std::move(evaluator));
   batch_ = session_->input(0).dims()[0];
+  if (options_.step.loss == LossKind::kCrossEntropy) {
+    Graph typed = model;
+    MNN_RETURN_IF_ERROR(infer_types(typed));
+    classes_ = (*typed.value(typed.outputs[output]).type.shape)[1].value();
+  }
   steps_per_epoch_ = samples_.count / batch_;
   if (steps_per_epoch_ < 1) {
     return usage_error("expected at least one batch of " + std::to_string(batch_) +
@@ -236,6 +241,13 @@ Status Trainer::step(std::span<const int64_t> batch) {
     const auto at = static_cast<int64_t>(i);
     MNN_RETURN_IF_ERROR(samples_.read(batch[i], seed | 1, input.raw() + at * stride,
                                       target.raw() + at * target_stride));
+  }
+  if (options_.step.loss == LossKind::kCrossEntropy) {
+    for (const int64_t label : target.span<int64_t>()) {
+      if (label >= 0 && label < classes_) continue;
+      return invalid("label " + std::to_string(label) + " is not in [0, " +
+                     std::to_string(classes_) + ")");
+    }
   }
   const StepRates rates = step_rates(options_.step.optimizer, schedule_.at(done_), done_);
   *session_->input(2).data<float>() = rates.learning_rate;
