@@ -107,10 +107,10 @@ int main(int argc, char** argv) {
         return digits ? std::string() : "expected a number or all, found '" + text + "'";
       })
       ->capture_default_str();
-  app.add_option("--epochs", f.epochs, "Times that every sample is seen")
+  app.add_option("--epochs", f.epochs,
+                 "Times that every sample is seen; default 60 for the head alone, else 10")
       ->type_name("N")
-      ->check(whole_number(1, 1 << 20))
-      ->capture_default_str();
+      ->check(whole_number(1, 1 << 20));
   app.add_option("--batch", f.batch, "Samples of a step")
       ->type_name("N")
       ->check(whole_number(1, 1 << 16))

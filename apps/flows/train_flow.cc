@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -18,8 +19,14 @@
 namespace mnn::flows {
 namespace {
 
+std::string percent(double share, int decimals) { return format_percent(share, decimals) + " %"; }
+
 // Samples that are kept once they were read, and features: at most so many bytes.
 constexpr int64_t kMostKept = int64_t{1} << 30;
+
+// What is done where nothing is said.
+constexpr int64_t kHeadEpochs = 60, kEpochs = 10;
+constexpr double kHeadRate = 0.01, kRate = 0.001;
 
 // Reads files as samples and keeps what it has read.
 class SampleReader {
@@ -110,20 +117,103 @@ Status refuse_quantized(const Graph& graph, const std::string& model) {
   return {};
 }
 
-// The graph of the head alone, on features of a batch.
-struct HeadGraph {
-  Graph graph;
-  std::vector<ValueId> ids;
+TrainEvents trainer_events(const Events& events, const std::string& stage, int64_t epochs) {
+  TrainEvents t;
+  t.step = [&events, stage](int64_t step, int64_t steps, double) { events.at(stage, step, steps); };
+  t.epoch = [&events, stage, epochs](const EpochReport& e) {
+    if (!events.info) return;
+    events.info(stage + ": epoch " + std::to_string(e.epoch) + " of " + std::to_string(epochs) +
+                ": loss " + format_significant(e.loss, 4) + ", held back: loss " +
+                format_significant(e.held_loss, 4) + ", right " + percent(e.held_score, 2) +
+                (e.best ? " (best)" : ""));
+  };
+  t.note = [&events](const std::string& text) {
+    if (events.info) events.info(text);
+  };
+  return t;
+}
+
+// Of each feature its mean and deviation over the samples that are learned from.
+struct Spread {
+  std::vector<double> mean, deviation;
 };
-HeadGraph head_alone(const Headed& h, int64_t batch, int64_t width) {
-  HeadGraph made;
-  const ValueId x = made.graph.add_input("features", tensor_type(DType::kF32, {batch, width}));
-  const ValueId w = made.graph.add_constant(h.graph.value(h.weight).data, "head.weight");
-  const ValueId c = made.graph.add_constant(h.graph.value(h.bias).data, "head.bias");
-  Builder b(made.graph, {"head"});
-  made.graph.outputs = {b.op("Gemm", {x, w, c}, {{"transB", int64_t{1}}})};
-  made.ids = {w, c};
-  return made;
+Spread spread_of(const Tensor& features) {
+  const int64_t count = features.dims()[0], width = features.dims()[1];
+  Spread s{std::vector<double>(static_cast<size_t>(width)),
+           std::vector<double>(static_cast<size_t>(width))};
+  for (int64_t k = 0; k < width; ++k) {
+    double sum = 0, squares = 0;
+    for (int64_t i = 0; i < count; ++i) sum += features.data<float>()[i * width + k];
+    const double mean = sum / static_cast<double>(count);
+    for (int64_t i = 0; i < count; ++i) {
+      const double d = features.data<float>()[i * width + k] - mean;
+      squares += d * d;
+    }
+    const double deviation = std::sqrt(squares / static_cast<double>(count));
+    s.mean[static_cast<size_t>(k)] = mean;
+    // A feature that never changes stays as it is.
+    s.deviation[static_cast<size_t>(k)] =
+        deviation > 1e-6 * (1.0 + std::fabs(mean)) ? deviation : 1;
+  }
+  return s;
+}
+void normalize(Tensor& features, const Spread& s) {
+  const int64_t width = features.dims()[1];
+  for (int64_t i = 0; i < features.elements(); ++i) {
+    const auto k = static_cast<size_t>(i % width);
+    features.data<float>()[i] =
+        static_cast<float>((features.data<float>()[i] - s.mean[k]) / s.deviation[k]);
+  }
+}
+// The weights that make of the features what those given make of normalized ones.
+void fold_spread(Tensor& weight, Tensor& bias, const Spread& s) {
+  const int64_t classes = weight.dims()[0], width = weight.dims()[1];
+  for (int64_t c = 0; c < classes; ++c) {
+    double shift = 0;
+    for (int64_t k = 0; k < width; ++k) {
+      float& w = weight.data<float>()[c * width + k];
+      const auto i = static_cast<size_t>(k);
+      w = static_cast<float>(w / s.deviation[i]);
+      shift += double{w} * s.mean[i];
+    }
+    bias.data<float>()[c] = static_cast<float>(bias.data<float>()[c] - shift);
+  }
+}
+
+// Trains the head on features, which the trunk, that does not change, makes once; normalized, so
+// that one learning rate fits all of them. The result's weights read features as they are.
+Result<TrainResult> train_head(const Graph& batched, const Headed& head,
+                               const LabelledFiles& train_files, SampleReader& train_reader,
+                               const LabelledFiles& held_files, SampleReader& held_reader,
+                               const TrainFlow& flow, const TrainOptions& options,
+                               const Events& events) {
+  Graph trunk = batched;
+  trunk.outputs = {head.features};
+  remove_dead(trunk);
+  SessionOptions session;
+  session.threads = flow.threads;
+  MNN_ASSIGN_OR_RETURN(const auto runner, Session::create(std::move(trunk), session));
+  MNN_RETURN_IF_ERROR(runner->prepare());
+  const int64_t first = std::ssize(train_files.files);
+  const int64_t all = first + std::ssize(held_files.files);
+  MNN_ASSIGN_OR_RETURN(Features own,
+                       compute_features(*runner, train_files, train_reader, events, 0, all));
+  MNN_ASSIGN_OR_RETURN(Features held,
+                       compute_features(*runner, held_files, held_reader, events, first, all));
+  const Spread spread = spread_of(own.values);
+  normalize(own.values, spread);
+  normalize(held.values, spread);
+  Graph graph;
+  const int64_t batch = runner->input(0).dims()[0], width = own.values.dims()[1];
+  const ValueId x = graph.add_input("features", tensor_type(DType::kF32, {batch, width}));
+  const ValueId ids[] = {graph.add_constant(head.graph.value(head.weight).data, "head.weight"),
+                         graph.add_constant(head.graph.value(head.bias).data, "head.bias")};
+  Builder b(graph, {"head"});
+  graph.outputs = {b.op("Gemm", {x, ids[0], ids[1]}, {{"transB", int64_t{1}}})};
+  MNN_ASSIGN_OR_RETURN(TrainResult result, train(graph, 0, ids, own.data(), held.data(), options,
+                                                 trainer_events(events, "head", options.epochs)));
+  fold_spread(result.weights[0], result.weights[1], spread);
+  return result;
 }
 
 int64_t numbers_of(const Graph& graph, std::span<const ValueId> ids) {
@@ -144,22 +234,6 @@ void add_softmax(Graph& graph) {
 
 std::string labels_beside(const std::string& output) {
   return std::filesystem::path(output).replace_extension(".labels.txt").string();
-}
-
-TrainEvents trainer_events(const Events& events, int64_t epochs) {
-  TrainEvents t;
-  t.step = [&events](int64_t step, int64_t steps, double) { events.at("training", step, steps); };
-  t.epoch = [&events, epochs](const EpochReport& e) {
-    if (!events.info) return;
-    events.info("epoch " + std::to_string(e.epoch) + " of " + std::to_string(epochs) + ": loss " +
-                format_significant(e.loss, 4) + ", held back: loss " +
-                format_significant(e.held_loss, 4) + ", right " + format_percent(e.held_score, 2) +
-                (e.best ? " (best)" : ""));
-  };
-  t.note = [&events](const std::string& text) {
-    if (events.info) events.info(text);
-  };
-  return t;
 }
 
 }  // namespace
@@ -215,15 +289,17 @@ Result<TrainOutcome> run_train_flow(const TrainFlow& flow, const Events& events)
   TrainOptions options;
   options.step.optimizer = flow.optimizer;
   options.step.clip_norm = flow.clip;
-  options.epochs = flow.epochs;
+  const bool head_only = !flow.keep_head && flow.unfreeze == 0;
+  options.epochs = flow.epochs > 0 ? flow.epochs : head_only ? kHeadEpochs : kEpochs;
   options.seed = flow.seed;
   options.patience = flow.patience;
   options.checkpoint = flow.checkpoint;
   options.checkpoint_steps = flow.checkpoint_steps;
   options.resume = flow.resume;
   options.threads = flow.threads;
-  const bool head_only = !flow.keep_head && flow.unfreeze == 0;
-  options.learning_rate = flow.learning_rate > 0 ? flow.learning_rate : head_only ? 0.01 : 0.001;
+  options.learning_rate = flow.learning_rate > 0 ? flow.learning_rate
+                          : head_only            ? kHeadRate
+                                                 : kRate;
   out.learning_rate = options.learning_rate;
 
   std::vector<int64_t> dims = known_dims(*batched->value(batched->inputs[0]).type.shape);
@@ -233,31 +309,30 @@ Result<TrainOutcome> run_train_flow(const TrainFlow& flow, const Events& events)
   }
   dims[0] = 1;
   SampleReader train_reader(train_files, dims, flow), held_reader(held, dims, flow);
-  const TrainEvents trainer = trainer_events(events, flow.epochs);
-  const Type& features = batched->value(head_only ? head.features : batched->outputs[0]).type;
+  const Type& features = batched->value(flow.keep_head ? batched->outputs[0] : head.features).type;
   const int64_t all = out.samples + out.held_back;
-  if (head_only && !flow.augmentation.any() && features.rank() == 2 &&
-      all * (*features.shape)[1].value() * 4 <= kMostKept) {
-    // What the trunk makes of a sample never changes.
-    out.on_features = true;
-    Graph trunk = *batched;
-    trunk.outputs = {head.features};
-    remove_dead(trunk);
-    SessionOptions session;
-    session.threads = flow.threads;
-    MNN_ASSIGN_OR_RETURN(const auto runner, Session::create(std::move(trunk), session));
-    MNN_RETURN_IF_ERROR(runner->prepare());
-    MNN_ASSIGN_OR_RETURN(const Features own,
-                         compute_features(*runner, train_files, train_reader, events, 0, all));
-    MNN_ASSIGN_OR_RETURN(const Features other,
-                         compute_features(*runner, held, held_reader, events, out.samples, all));
-    const HeadGraph alone = head_alone(head, batch, own.values.dims()[1]);
-    MNN_ASSIGN_OR_RETURN(
-        out.result, train(alone.graph, 0, alone.ids, own.data(), other.data(), options, trainer));
-    ids = {head.weight, head.bias};
-  } else {
-    MNN_ASSIGN_OR_RETURN(out.result, train(*batched, 0, ids, train_reader.data(),
-                                           held_reader.data(), options, trainer));
+  const bool fits = features.rank() == 2 && all * (*features.shape)[1].value() * 4 <= kMostKept;
+  // A head of random numbers would spoil the trunk: it is trained first, where others are too.
+  if (!flow.keep_head && fits && (flow.unfreeze != 0 || !flow.augmentation.any())) {
+    out.on_features = head_only;
+    TrainOptions own = options;
+    if (!head_only) {
+      own.epochs = kHeadEpochs;
+      own.learning_rate = kHeadRate;
+      own.patience = 0;
+      own.checkpoint.clear();
+    }
+    MNN_ASSIGN_OR_RETURN(out.result, train_head(*batched, head, train_files, train_reader, held,
+                                                held_reader, flow, own, events));
+    const ValueId own_ids[] = {head.weight, head.bias};
+    put_weights(head.graph, own_ids, out.result.weights);
+    put_weights(*batched, own_ids, out.result.weights);
+    if (head_only) ids = {head.weight, head.bias};
+  }
+  if (!out.on_features) {
+    MNN_ASSIGN_OR_RETURN(out.result,
+                         train(*batched, 0, ids, train_reader.data(), held_reader.data(), options,
+                               trainer_events(events, "training", options.epochs)));
   }
   put_weights(head.graph, ids, out.result.weights);
   if (head.softmax) add_softmax(head.graph);
@@ -313,7 +388,7 @@ std::string confusion_text(const TrainOutcome& o) {
     const double share =
         sum == 0 ? 0
                  : static_cast<double>(o.result.confusion[r * n + r]) / static_cast<double>(sum);
-    text += padded(sum == 0 ? "-" : format_percent(share, 1), 8, false) + "\n";
+    text += padded(sum == 0 ? "-" : percent(share, 1), 8, false) + "\n";
   }
   return text;
 }
@@ -323,9 +398,8 @@ std::string confusion_text(const TrainOutcome& o) {
 std::string train_text(const TrainOutcome& o) {
   std::string text = confusion_text(o);
   text += std::to_string(o.held_back) + " samples held back: right " +
-          format_percent(o.result.best_score, 2) +
-          " (before: " + format_percent(o.result.first_score, 2) + "), loss " +
-          format_significant(o.result.best_loss, 4) + ", of epoch " +
+          percent(o.result.best_score, 2) + " (before: " + percent(o.result.first_score, 2) +
+          "), loss " + format_significant(o.result.best_loss, 4) + ", of epoch " +
           std::to_string(o.result.best_epoch) + " of " + std::to_string(o.result.epochs.size()) +
           (o.result.stopped_early ? " (stopped early)" : "") + "\n";
   text += std::to_string(o.trained) + " of " + std::to_string(o.parameters) +

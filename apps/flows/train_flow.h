@@ -19,7 +19,8 @@ struct TrainFlow {
   std::vector<std::string> classes;  // in order; empty: as the data has them
   bool keep_head = false;
   int64_t unfreeze = 0;  // layers before the head that are trained; negative: all
-  int64_t batch = 32, epochs = 10, patience = 0;
+  int64_t batch = 32, patience = 0;
+  int64_t epochs = 0;        // 0: 60 of a head alone, else 10
   double learning_rate = 0;  // 0: 0.01 of a head alone, else 0.001
   OptimizerOptions optimizer;
   double clip = 0;
