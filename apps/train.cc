@@ -3,6 +3,7 @@
 
 #include "apps/common/flags.h"
 #include "apps/common/image_flags.h"
+#include "apps/flows/file_roles.h"
 #include "apps/flows/train_flow.h"
 #include "libruntime/report/json_text.h"
 
@@ -44,6 +45,10 @@ Status run(Options& o) {
                                              : OptimizerOptions::Kind::kAdamW;
   f.threads = o.common.threads;
   if (f.resume && f.checkpoint.empty()) return usage_error("--resume needs --checkpoint FILE");
+  // One that is gone on from is read first.
+  if (!f.resume && !f.checkpoint.empty()) {
+    MNN_RETURN_IF_ERROR(file_roles().writes("--checkpoint", f.checkpoint));
+  }
   TrainOutcome done;
   {
     Progress progress;
@@ -143,8 +148,8 @@ int main(int argc, char** argv) {
       ->type_name("N")
       ->check(whole_number(0, 1 << 20))
       ->capture_default_str();
-  c.writes(app.add_option("--checkpoint", f.checkpoint, "A file that --resume goes on from")
-               ->type_name("FILE"));
+  app.add_option("--checkpoint", f.checkpoint, "A file that --resume goes on from")
+      ->type_name("FILE");
   app.add_option("--checkpoint-steps", f.checkpoint_steps,
                  "Steps between two checkpoints; every epoch ends with one")
       ->type_name("N")

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "apps/flows/file_roles.h"
 #include "apps/flows/model_io.h"
 #include "libconvert/exporters/onnx/exporter.h"
 #include "libquant/train/head.h"
@@ -117,16 +118,18 @@ Status refuse_quantized(const Graph& graph, const std::string& model) {
   return {};
 }
 
-TrainEvents trainer_events(const Events& events, const std::string& stage, int64_t epochs) {
+TrainEvents trainer_events(const Events& events, const std::string& stage,
+                           const TrainOptions& options) {
   TrainEvents t;
   t.step = [&events, stage](int64_t step, int64_t steps, double) { events.at(stage, step, steps); };
-  t.epoch = [&events, stage, epochs](const EpochReport& e) {
+  t.epoch = [&events, stage, epochs = options.epochs](const EpochReport& e) {
     if (!events.info) return;
     events.info(stage + ": epoch " + std::to_string(e.epoch) + " of " + std::to_string(epochs) +
                 ": loss " + format_significant(e.loss, 4) + ", held back: loss " +
                 format_significant(e.held_loss, 4) + ", right " + percent(e.held_score, 2) +
                 (e.best ? " (best)" : ""));
   };
+  t.resumed = [path = options.checkpoint] { file_roles().updates(path); };
   t.note = [&events](const std::string& text) {
     if (events.info) events.info(text);
   };
@@ -211,7 +214,7 @@ Result<TrainResult> train_head(const Graph& batched, const Headed& head,
   Builder b(graph, {"head"});
   graph.outputs = {b.op("Gemm", {x, ids[0], ids[1]}, {{"transB", int64_t{1}}})};
   MNN_ASSIGN_OR_RETURN(TrainResult result, train(graph, 0, ids, own.data(), held.data(), options,
-                                                 trainer_events(events, "head", options.epochs)));
+                                                 trainer_events(events, "head", options)));
   fold_spread(result.weights[0], result.weights[1], spread);
   return result;
 }
@@ -241,6 +244,14 @@ std::string labels_beside(const std::string& output) {
 Result<TrainOutcome> run_train_flow(const TrainFlow& flow, const Events& events) {
   const auto start = std::chrono::steady_clock::now();
   TrainOutcome out;
+  // Not after an hour of work.
+  for (const std::string* path : {&flow.output, &flow.checkpoint, &flow.export_onnx}) {
+    const std::filesystem::path folder = std::filesystem::path(*path).parent_path();
+    std::error_code error;
+    if (!folder.empty() && !std::filesystem::is_directory(folder, error)) {
+      return not_accessible(*path + ": cannot write: there is no folder " + folder.string());
+    }
+  }
   LoadOptions load;
   load.shapes = flow.shapes;
   load.import_keys = flow.import_keys;
@@ -332,7 +343,7 @@ Result<TrainOutcome> run_train_flow(const TrainFlow& flow, const Events& events)
   if (!out.on_features) {
     MNN_ASSIGN_OR_RETURN(out.result,
                          train(*batched, 0, ids, train_reader.data(), held_reader.data(), options,
-                               trainer_events(events, "training", options.epochs)));
+                               trainer_events(events, "training", options)));
   }
   put_weights(head.graph, ids, out.result.weights);
   if (head.softmax) add_softmax(head.graph);
