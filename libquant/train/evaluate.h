@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "libquant/train/trainer.h"
+#include "libruntime/core/op.h"
 #include "libruntime/session.h"
 
 namespace mnn {

@@ -28,12 +28,28 @@ ValueId add_target(Graph& graph, ValueId output, LossKind kind) {
   return graph.add_input("target", tensor_type(DType::kI64, shape));
 }
 
+// Of each label's class the logarithm of its probability, in operators of floats, which have
+// kernels: labels were checked when they were read.
 Result<ValueId> add_loss(Builder& b, ValueId output, ValueId target, LossKind kind) {
-  if (kind == LossKind::kCrossEntropy) {
-    return b.op("SoftmaxCrossEntropyLoss", {output, target}, {{"reduction", std::string("mean")}});
+  if (kind == LossKind::kMeanSquare) {
+    const ValueId apart = b.op("Sub", {output, target});
+    return b.op("ReduceMean", {b.op("Mul", {apart, apart})}, {{"keepdims", int64_t{0}}});
   }
-  const ValueId apart = b.op("Sub", {output, target});
-  return b.op("ReduceMean", {b.op("Mul", {apart, apart})}, {{"keepdims", int64_t{0}}});
+  const std::vector<int64_t> dims = known_dims(*b.type(output).shape);
+  std::vector<int64_t> column(dims.size() - 1, 1);
+  column[0] = dims[1];
+  MNN_ASSIGN_OR_RETURN(Tensor classes, Tensor::allocate(DType::kF32, column));
+  for (int64_t i = 0; i < dims[1]; ++i) classes.data<float>()[i] = static_cast<float>(i);
+  const ValueId label =
+      b.op("Unsqueeze",
+           {b.op("Cast", {target}, {{"to", static_cast<int64_t>(DType::kF32)}}), b.ints({1})});
+  const ValueId hit = b.op("Equal", {label, b.constant(std::move(classes))});
+  const ValueId log = b.op("LogSoftmax", {output}, {{"axis", int64_t{1}}});
+  const ValueId sum =
+      b.op("ReduceSum", {b.op("Where", {hit, log, b.scalar(0.0f)})}, {{"keepdims", int64_t{0}}});
+  int64_t count = 1;
+  for (size_t i = 0; i < dims.size(); ++i) count *= i == 1 ? 1 : dims[i];
+  return b.op("Mul", {sum, b.scalar(static_cast<float>(-1.0 / static_cast<double>(count)))});
 }
 
 }  // namespace
@@ -110,7 +126,9 @@ Result<Step> make_step(const Graph& model, size_t output, std::span<const ValueI
     return unsupported("output '" + graph.value(y).name + "' of type " + type.str() +
                        ": expected f32 of a static shape");
   }
-  if (options.loss == LossKind::kCrossEntropy && type.rank() < 2) {
+  // Classes are compared as floats.
+  if (options.loss == LossKind::kCrossEntropy &&
+      (type.rank() < 2 || (*type.shape)[1].value() > (int64_t{1} << 24))) {
     return unsupported("output '" + graph.value(y).name + "' of type " + type.str() +
                        ": expected scores [samples, classes]");
   }

@@ -32,9 +32,10 @@ std::vector<int64_t> shuffled(int64_t count, uint64_t seed) {
   return order;
 }
 
-// How far the mean loss may grow over what it began with.
+// How far the mean loss may grow over what it began with, or what guessing costs.
 constexpr double kMostGrowth = 20.0;
-constexpr int64_t kFirstSteps = 20;  // whose mean is where it began
+
+Status failed(std::string message) { return Status(Code::kInternal, std::move(message)); }
 
 class Trainer {
  public:
@@ -62,10 +63,10 @@ class Trainer {
   std::unique_ptr<Session> session_;
   std::optional<Evaluator> evaluator_;
   Schedule schedule_;
-  int64_t batch_ = 1, steps_per_epoch_ = 0;
+  int64_t batch_ = 1, steps_per_epoch_ = 0, classes_ = 0;
   // What a checkpoint holds besides the states.
   int64_t done_ = 0;  // steps
-  double loss_sum_ = 0, first_sum_ = 0, recent_ = 0;
+  double loss_sum_ = 0, first_ = 0, recent_ = 0;
   int64_t since_best_ = 0;
   TrainResult result_;
 };
@@ -87,6 +88,11 @@ Status Trainer::prepare(const Graph& model, size_t output, std::span<const Value
                        Evaluator::create(std::move(judged), output, options_.step.loss, engine));
   evaluator_.emplace(std::move(evaluator));
   batch_ = session_->input(0).dims()[0];
+  if (options_.step.loss == LossKind::kCrossEntropy) {
+    Graph typed = model;
+    MNN_RETURN_IF_ERROR(infer_types(typed));
+    classes_ = (*typed.value(typed.outputs[output]).type.shape)[1].value();
+  }
   steps_per_epoch_ = samples_.count / batch_;
   if (steps_per_epoch_ < 1) {
     return usage_error("expected at least one batch of " + std::to_string(batch_) +
@@ -121,7 +127,7 @@ Status Trainer::save() const {
                     static_cast<int64_t>(options_.seed), schedule_.steps});
   c["confusion"] = Tensor::ints(result_.confusion);
   const double sums[] = {loss_sum_,
-                         first_sum_,
+                         first_,
                          recent_,
                          result_.best_score,
                          result_.best_loss,
@@ -145,6 +151,7 @@ Status Trainer::load() {
     return {};
   }
   MNN_ASSIGN_OR_RETURN(const Checkpoint c, read_checkpoint(options_.checkpoint));
+  if (events_.resumed) events_.resumed();
   const Status other = invalid(options_.checkpoint +
                                ": the checkpoint is of another model, data or options; remove it "
                                "or train without --resume");
@@ -181,7 +188,7 @@ Status Trainer::load() {
   result_.classes = n[3];
   const double* d = sums->data<double>();
   loss_sum_ = d[0];
-  first_sum_ = d[1];
+  first_ = d[1];
   recent_ = d[2];
   result_.best_score = d[3];
   result_.best_loss = d[4];
@@ -215,16 +222,16 @@ Status Trainer::explain(double loss) {
   MNN_ASSIGN_OR_RETURN(const std::string layer,
                        evaluator_->first_not_finite(input, *session_, step_.parameters));
   if (!layer.empty()) {
-    return limit_exceeded(at + "layer " + layer + " makes numbers that are not finite" + way_out);
+    return failed(at + "layer " + layer + " makes numbers that are not finite" + way_out);
   }
   const Tensor& norms = session_->output(1);
   for (size_t i = 0; i < step_.parameters.size(); ++i) {
     if (!std::isfinite(norms.data<float>()[i])) {
-      return limit_exceeded(at + "the gradient of layer " + step_.parameters[i].layer +
-                            " is not finite" + way_out);
+      return failed(at + "the gradient of layer " + step_.parameters[i].layer + " is not finite" +
+                    way_out);
     }
   }
-  return limit_exceeded(at + "the loss is " + std::to_string(loss) + way_out);
+  return failed(at + "the loss is " + std::to_string(loss) + way_out);
 }
 
 Status Trainer::step(std::span<const int64_t> batch) {
@@ -237,6 +244,13 @@ Status Trainer::step(std::span<const int64_t> batch) {
     MNN_RETURN_IF_ERROR(samples_.read(batch[i], seed | 1, input.raw() + at * stride,
                                       target.raw() + at * target_stride));
   }
+  if (options_.step.loss == LossKind::kCrossEntropy) {
+    for (const int64_t label : target.span<int64_t>()) {
+      if (label >= 0 && label < classes_) continue;
+      return invalid("label " + std::to_string(label) + " is not in [0, " +
+                     std::to_string(classes_) + ")");
+    }
+  }
   const StepRates rates = step_rates(options_.step.optimizer, schedule_.at(done_), done_);
   *session_->input(2).data<float>() = rates.learning_rate;
   *session_->input(3).data<float>() = rates.first;
@@ -248,15 +262,15 @@ Status Trainer::step(std::span<const int64_t> batch) {
   double total = 0;
   for (const float v : norms.span<float>()) total += v;
   if (!std::isfinite(loss) || !std::isfinite(total)) return explain(loss);
-  if (done_ < kFirstSteps) first_sum_ += loss;
+  if (done_ == 0) first_ = loss;
   recent_ = done_ == 0 ? loss : 0.95 * recent_ + 0.05 * loss;
-  const double first = first_sum_ / static_cast<double>(std::min(done_ + 1, kFirstSteps));
-  if (done_ > kFirstSteps && recent_ > kMostGrowth * std::max(first, 1e-3)) {
+  const double guess = classes_ > 0 ? std::log(static_cast<double>(classes_)) : 1e-3;
+  if (recent_ > kMostGrowth * std::max(first_, guess)) {
     const auto worst =
         std::max_element(norms.data<float>(), norms.data<float>() + norms.elements());
-    return limit_exceeded(
+    return failed(
         "training stopped at step " + std::to_string(done_ + 1) + ": the loss grew from " +
-        std::to_string(first) + " to " + std::to_string(recent_) + ", most in layer " +
+        std::to_string(first_) + " to " + std::to_string(recent_) + ", most in layer " +
         step_.parameters[static_cast<size_t>(worst - norms.data<float>())].layer +
         "; try a learning rate below " + std::to_string(schedule_.at(done_)) + ", or --clip 1");
   }

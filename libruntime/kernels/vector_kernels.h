@@ -108,6 +108,15 @@ struct VectorKernels {
   void (*average_pool_u8_to_float)(const uint8_t* x, float* y, int64_t oy, const PoolRow& pool,
                                    float zero, float factor);
 
+  // The derivative of max_pool for channels [first, last) of an image: adds to dx [ih, iw, c] what
+  // dy [oh, ow, c] says of the place where each maximum of x was found, the first of equal ones.
+  void (*max_pool_gradient)(const float* x, const float* dy, float* dx, int64_t oh,
+                            const PoolRow& pool, int64_t first, int64_t last);
+  // The derivative of a depthwise convolution by its weights dw [kh, kw, c], for channels [first,
+  // last): adds what output row oy, dy [ow, c], and the image x say of them.
+  void (*depthwise_weight_gradient)(const float* x, const float* dy, float* dw, int64_t oy,
+                                    const PoolRow& window, int64_t first, int64_t last);
+
   // One output row [ow, c] of a bilinear resize: rows `top` and `bottom` mixed by ty, pixels
   // left[i] and right[i] by tx[i].
   void (*bilinear)(const float* top, const float* bottom, float ty, const int32_t* left,

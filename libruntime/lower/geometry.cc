@@ -61,7 +61,10 @@ Result<ConvGeometry> conv_geometry(const NodeView& n) {
 }
 
 Result<PoolGeometry> pool_geometry(const NodeView& n) {
-  const Dims x = n.in_dims(0), y = n.out_dims();
+  return window_geometry(n, n.in_dims(0), n.out_dims());
+}
+
+Result<PoolGeometry> window_geometry(const NodeView& n, const Dims& x, const Dims& y) {
   MNN_ASSIGN_OR_RETURN(std::vector<Dim> kernel, read_kernel_shape(n));
   MNN_ASSIGN_OR_RETURN(const Window w, read_window(n, std::move(kernel)));
   PoolGeometry g;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "libruntime/core/status.h"
 
@@ -50,5 +51,8 @@ struct PoolGeometry {
 
 // Of a MaxPool or AveragePool with static shapes.
 Result<PoolGeometry> pool_geometry(const NodeView& n);
+// Of a node with the attributes of one, whose window slides over the dims `x` to make `y`.
+Result<PoolGeometry> window_geometry(const NodeView& n, const std::vector<int64_t>& x,
+                                     const std::vector<int64_t>& y);
 
 }  // namespace mnn

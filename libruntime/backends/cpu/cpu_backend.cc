@@ -21,7 +21,7 @@ const OpRow* find_row(std::string_view op) {
          {conv_rows(), matmul_rows(), pool_rows(), reduce_rows(), norm_rows(), view_rows(),
           move_rows(), quantize_rows(), resize_rows(), recurrent_rows(), sample_rows(),
           attention_rows(), scan_rows(), index_rows(), cast_rows(), select_rows(), integer_rows(),
-          rotary_rows()}) {
+          rotary_rows(), gradient_rows()}) {
       for (const OpRow& row : family) all.emplace(row.op, &row);
     }
     return all;

@@ -8,6 +8,7 @@ namespace mnn::cpu {
 std::span<const OpRow> conv_rows();
 std::span<const OpRow> matmul_rows();
 std::span<const OpRow> pool_rows();
+std::span<const OpRow> gradient_rows();
 std::span<const OpRow> reduce_rows();
 std::span<const OpRow> norm_rows();
 std::span<const OpRow> view_rows();

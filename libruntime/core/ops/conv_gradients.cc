@@ -1,6 +1,7 @@
 // The derivatives of convolutions and average poolings, and ConvWeightGradient: that of a
 // convolution with respect to its weights.
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include "libruntime/core/ops/conv_kernel.h"
@@ -58,6 +59,44 @@ ValueId convolve_back(Builder& b, ValueId dy, const Ints& y, ValueId w, const In
   return b.op("ConvTranspose", {dy, w}, std::move(attributes));
 }
 
+// The same where every channel has a filter of its own: dy, its elements pulled apart by the
+// strides, convolved with the filters turned round. kNoValue where that needs negative padding.
+ValueId depthwise_back(Builder& b, ValueId dy, const Ints& y, ValueId w, const Ints& x,
+                       const Geometry& g) {
+  Geometry back = g;
+  Ints apart = y, split, starts, axes, flips;
+  bool spread = false;
+  for (size_t i = 0; i < g.kernel.size(); ++i) {
+    apart[i + 2] = (y[i + 2] - 1) * g.strides[i] + 1;
+    spread = spread || g.strides[i] > 1;
+    const int64_t reach = (g.kernel[i] - 1) * g.dilations[i];
+    back.begin[i] = reach - g.begin[i];
+    back.end[i] = x[i + 2] - apart[i + 2] - back.begin[i] + reach;
+    if (back.begin[i] < 0 || back.end[i] < 0) return kNoValue;
+    back.strides[i] = 1;
+    starts.push_back(-1);
+    flips.push_back(std::numeric_limits<int64_t>::min() + 1);
+    axes.push_back(static_cast<int64_t>(i) + 2);
+  }
+  if (spread) {
+    // [n, c, h, 1, w, 1], zeros behind each, then all but the last zeros.
+    split = {y[0], y[1]};
+    Ints merged = split, none(2 + 2 * g.kernel.size(), 0), behind = {0, 0};
+    for (size_t i = 0; i < g.kernel.size(); ++i) {
+      split.insert(split.end(), {y[i + 2], 1});
+      behind.insert(behind.end(), {0, g.strides[i] - 1});
+      merged.push_back(y[i + 2] * g.strides[i]);
+    }
+    none.insert(none.end(), behind.begin(), behind.end());
+    dy = b.op("Pad", {b.op("Reshape", {dy, b.ints(split)}), b.ints(none)});
+    dy = b.op("Slice", {b.op("Reshape", {dy, b.ints(merged)}), b.ints(Ints(axes.size(), 0)),
+                        b.ints({apart.begin() + 2, apart.end()}), b.ints(axes)});
+  }
+  const ValueId turned = b.op(
+      "Slice", {w, b.ints(starts), b.ints(flips), b.ints(axes), b.ints(Ints(axes.size(), -1))});
+  return b.op("Conv", {dy, turned}, back.attributes());
+}
+
 ValueId weights_back(Builder& b, ValueId x, ValueId dy, const Geometry& g) {
   Builder::Attributes attributes = g.attributes();
   attributes["kernel_shape"] = g.kernel;
@@ -80,8 +119,10 @@ Gradients conv_gradient(Builder& b, const Node& n, std::span<const ValueId> dy) 
   MNN_ASSIGN_OR_RETURN(const Ints y, static_dims(b, n.outputs[0]));
   MNN_ASSIGN_OR_RETURN(Geometry g, geometry_of(n, x, y, {wd.begin() + 2, wd.end()}));
   g.group = AttributeReader(n, *find_op(n.op)).attr_int("group");
-  std::vector<ValueId> result = {convolve_back(b, dy[0], y, w, x, g),
-                                 weights_back(b, xv, dy[0], g)};
+  const bool depthwise = g.group == x[1] && g.group == y[1];
+  ValueId dx = depthwise ? depthwise_back(b, dy[0], y, w, x, g) : kNoValue;
+  if (dx == kNoValue) dx = convolve_back(b, dy[0], y, w, x, g);
+  std::vector<ValueId> result = {dx, weights_back(b, xv, dy[0], g)};
   if (n.own_inputs() > 2) result.push_back(per_channel_sum(b, dy[0], x.size()));
   return result;
 }
@@ -251,6 +292,30 @@ Result<std::vector<ValueId>> decompose_weight_gradient(Builder& b, const Node& n
   MNN_ASSIGN_OR_RETURN(Geometry g, geometry_of(n, x, y, kernel));
   const int64_t group = c.attr_int("group"), in = x[1] / group;
   const size_t spatial = kernel.size();
+  auto all_are = [](const Ints& v, int64_t what) {
+    return std::ranges::all_of(v, [&](int64_t i) { return i == what; });
+  };
+  if (group == 1 && all_are(kernel, 1) && all_are(g.pads(), 0)) {
+    // One product over all pixels, which lie in rows where channels come last.
+    ValueId taken = n.inputs[0];
+    if (!all_are(g.strides, 1)) {
+      Ints axes(spatial);
+      std::iota(axes.begin(), axes.end(), 2);
+      taken = b.op("Slice", {taken, b.ints(Ints(spatial, 0)), b.ints({x.begin() + 2, x.end()}),
+                             b.ints(axes), b.ints(g.strides)});
+    }
+    auto rows = [&](ValueId v, int64_t channels) {
+      Ints perm = {0};
+      for (size_t i = 0; i < spatial; ++i) perm.push_back(static_cast<int64_t>(i) + 2);
+      perm.push_back(1);
+      return b.op("Reshape", {transpose(b, v, perm), b.ints({-1, channels})});
+    };
+    const ValueId w =
+        b.op("Gemm", {rows(n.inputs[1], y[1]), rows(taken, x[1])}, {{"transA", int64_t{1}}});
+    Ints dims = {y[1], x[1]};
+    dims.insert(dims.end(), kernel.begin(), kernel.end());
+    return std::vector<ValueId>{b.op("Reshape", {w, b.ints(dims)})};
+  }
   // [N, G, I, …] -> [I, G, N, …] -> [I, G N, …]
   Ints apart = {x[0], group, in}, perm = {2, 1, 0}, merged = {in, group * x[0]}, swap = {1, 0};
   for (size_t i = 0; i < spatial; ++i) {

@@ -2,20 +2,10 @@
 #include "libruntime/kernels/isa/bytes.h"
 #include "libruntime/kernels/isa/simd_math.h"
 #include "libruntime/kernels/isa/vector_parts.h"
+#include "libruntime/kernels/isa/window_taps.h"
 
 namespace mnn::MNN_ISA {
 namespace {
-
-// The taps [low, high) of one window that fall inside the input.
-struct Taps {
-  int64_t low, high;
-};
-static MNN_INLINE Taps inside(int64_t start, int64_t k, int64_t dilation, int64_t size) {
-  int64_t low = 0, high = k;
-  while (low < k && start + low * dilation < 0) ++low;
-  while (high > low && start + (high - 1) * dilation >= size) --high;
-  return {low, high};
-}
 
 struct Max {
   static MNN_INLINE VF first() { return splat(-__builtin_inff()); }

@@ -241,6 +241,7 @@ void fill_vector(VectorKernels& k) {
   fill_half(k);
   fill_scan(k);
   fill_image(k);
+  fill_window_gradient(k);
   fill_move(k);
 }
 

@@ -12,6 +12,7 @@ void fill_scan(VectorKernels& kernels);
 void fill_reduce(VectorKernels& kernels);
 void fill_half(VectorKernels& kernels);
 void fill_image(VectorKernels& kernels);
+void fill_window_gradient(VectorKernels& kernels);
 void fill_move(VectorKernels& kernels);
 
 // All of them.
