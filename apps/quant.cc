@@ -291,7 +291,14 @@ int main(int argc, char** argv) {
          "int8 and mixed: a file that keeps what was measured, so that a run that was ended "
          "goes on; made where there is none")
       ->type_name("RESULTS");
-  add_report_flag(app, c, f.reports, "Write the report: .json, .html or .xml (JUnit). Repeatable");
+  app.add_flag(
+      "--try-fixes", f.try_fixes,
+      "int8: measure a remedy for every layer that costs much, not only for the worst, and "
+      "what all of them gain together");
+  app.add_flag("--layer-times", f.layer_times,
+               "Measure how long each layer takes on the first held-back sample");
+  add_report_flag(app, c, f.reports,
+                  "Write the report: .json, .html, .xml (JUnit) or .csv (the layers). Repeatable");
   c.writes(
       app.add_option("--export-scheme", f.export_scheme,
                      "Write every decision to a JSON file that can be read, edited and imported")

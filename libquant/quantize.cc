@@ -13,6 +13,7 @@
 #include "libquant/measure/time.h"
 #include "libquant/mixed.h"
 #include "libquant/report/islands.h"
+#include "libquant/report/layer_facts.h"
 #include "libquant/report/layer_report.h"
 #include "libquant/report/scheme.h"
 #include "libquant/search/promote.h"
@@ -194,10 +195,12 @@ class Quantizer {
 
   Result<std::vector<LayerError>> layer_errors(
       const SampleSet& holdout,
-      const std::function<void(const std::string&, int64_t, int64_t)>& progress) {
+      const std::function<void(const std::string&, int64_t, int64_t)>& progress,
+      Fixes* fixes = nullptr) {
     return report_layers({solution_.graph, solution_.plan, solution_.decisions, judge_.reference(),
                           judge_.judged(), holdout, run_, progress,
-                          solution_.calibration ? &*solution_.calibration : nullptr});
+                          solution_.calibration ? &*solution_.calibration : nullptr,
+                          options_.try_fixes, fixes});
   }
 
   Status finish(const SampleSet& holdout, QuantResult& result) {
@@ -215,7 +218,7 @@ class Quantizer {
     MNN_RETURN_IF_ERROR(judge_.measure_result(graph, holdout, report_));
     MNN_RETURN_IF_ERROR(measure_macs(graph, holdout, run_, report_));
     if (!options_.layer_report) return {};
-    MNN_ASSIGN_OR_RETURN(report_.layers, layer_errors(holdout, options_.progress));
+    MNN_ASSIGN_OR_RETURN(report_.layers, layer_errors(holdout, options_.progress, &report_.fixes));
     for (const LayerError& layer : report_.layers) {
       if (layer.isolated.failed || layer.accumulated.failed || layer.contribution.failed) {
         report_.warnings.push_back("layer " + layer.name + ": NaN, infinity or nothing compared");
@@ -322,10 +325,14 @@ Result<QuantResult> quantize(const Graph& graph, const SampleSource& calibration
       : weight_bits > 0
           ? quantize_weights_only(wide, in_f32(calibration, border), in_f32(holdout, border), inner)
           : Quantizer(wide, inner).run(in_f32(calibration, border), in_f32(holdout, border)));
-  narrow_border(result.graph, border);
-  MNN_RETURN_IF_ERROR(restore_half(result.graph, storage).status());
   QuantReport& report = result.report;
   const SampleSource& judged = holdout.count > 0 ? holdout : calibration;
+  const SampleSource judged_f32 = in_f32(judged, border);
+  SampleSet seen{&judged_f32, {}};
+  for (size_t i = 0; i < judged.count; ++i) seen.indices.push_back(i);
+  MNN_RETURN_IF_ERROR(add_layer_facts(wide, result.graph, seen, inner, report));
+  narrow_border(result.graph, border);
+  MNN_RETURN_IF_ERROR(restore_half(result.graph, storage).status());
   if (options.max_ms && !report.latency_ms && judged.count > 0) {
     MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> sample, judged.load(0));
     MNN_ASSIGN_OR_RETURN(report.latency_ms, median_ms(result.graph, sample, own.engine));

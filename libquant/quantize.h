@@ -28,7 +28,8 @@ std::string size_suggestion(const QuantReport& report);
 // In lines of at most `width` columns (0: any).
 std::string report_text(const QuantReport& report, size_t max_layers, size_t worst_samples,
                         bool color, size_t width = 0);
-std::string report_json(const QuantReport& report);
+std::string report_json(const QuantReport& report);  // docs/quantization-report.md
+std::string report_csv(const QuantReport& report);   // the layers
 // Self-contained; `facts` is HTML for its beginning. `picture` makes a small image of a sample by
 // its position, as HTML; it may be null, and give nothing.
 std::string report_html(const QuantReport& report, const std::string& title, size_t worst_samples,

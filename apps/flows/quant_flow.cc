@@ -179,8 +179,10 @@ std::string outcome_json(const QuantOutcome& outcome) {
 }
 
 Status check_quant_report_name(const std::string& path) {
-  if (path.ends_with(".json") || path.ends_with(".html") || path.ends_with(".xml")) return {};
-  return usage_error("--report " + path + ": expected a name ending in .json, .html or .xml");
+  for (const char* end : {".json", ".html", ".xml", ".csv"}) {
+    if (path.ends_with(end)) return {};
+  }
+  return usage_error("--report " + path + ": expected a name ending in .json, .html, .xml or .csv");
 }
 
 Result<LayerRule> parse_layer_rule(const std::string& text) {
@@ -200,6 +202,7 @@ Status check_scheme_flags(const QuantFlow& flow) {
   if (flow.scheme != "mixed")
     MNN_RETURN_IF_ERROR(refuse(flow.max_int8_ratio.has_value(), "a --max-size in int8", "mixed"));
   const bool mixed = flow.scheme == "mixed" || !flow.layers.empty();
+  if (mixed || bits > 0) MNN_RETURN_IF_ERROR(refuse(flow.try_fixes, "--try-fixes", "int8 alone"));
   if (mixed) {
     constexpr const char* kOf = "int8 alone";
     MNN_RETURN_IF_ERROR(refuse(flow.promote, "--try", "int8 and weight-only schemes"));
@@ -246,6 +249,10 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
   options.threads = flow.threads;
   options.output_slices = flow.output_slices;
   options.metrics = flow.metrics;
+  options.try_fixes = flow.try_fixes;
+  options.layer_times = flow.layer_times;
+  options.distributions =
+      std::ranges::any_of(flow.reports, [](const auto& r) { return r.ends_with(".html"); });
   if (flow.thresholds.min_eval && flow.eval.command.empty())
     return usage_error("a threshold for --eval needs --eval");
   if (flow.thresholds.min_metric && flow.metrics.empty())
@@ -397,6 +404,8 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
     std::string text;
     if (r.ends_with(".json")) {
       text = outcome_json(outcome);
+    } else if (r.ends_with(".csv")) {
+      text = report_csv(outcome.report);
     } else if (r.ends_with(".xml")) {
       const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
       text = quant_junit(name, outcome.report, thresholds, outcome.judgements, took.count());

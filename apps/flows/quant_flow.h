@@ -32,7 +32,8 @@ struct QuantFlow {
   std::string resume;       // file of what was measured
   bool requantize = false;  // a model that is quantized already: what of it is not
   Thresholds thresholds;
-  std::vector<std::string> reports;  // .json, .html, .xml (JUnit)
+  bool try_fixes = false, layer_times = false;  // as in QuantOptions
+  std::vector<std::string> reports;             // .json, .html, .xml (JUnit), .csv
   std::string import_scheme, export_scheme;
   std::vector<std::string> output_slices;  // "output0[:,4:]"
   size_t worst_samples = 5;                // that a page lists
@@ -58,7 +59,7 @@ std::string outcome_json(const QuantOutcome& outcome);
 // "PATTERN=scheme", split at the last =.
 Result<LayerRule> parse_layer_rule(const std::string& text);
 
-// A usage error unless the ending is one of .json, .html and .xml.
+// A usage error unless the ending is one of .json, .html, .xml and .csv.
 Status check_quant_report_name(const std::string& path);
 
 }  // namespace mnn::flows
