@@ -18,6 +18,11 @@ struct QuantResult {
 Result<QuantResult> quantize(const Graph& graph, const SampleSource& calibration,
                              const SampleSource& holdout, const QuantOptions& options);
 
+// What is seen of the samples of a part of the calibration data, all of which calibrate, for scheme
+// int8 and mixed: ranges, or with QuantOptions::stats, those of all parts, the counts inside them.
+Result<CalibrationStats> collect_stats(const Graph& graph, const SampleSource& samples,
+                                       const QuantOptions& options);
+
 // What a scheme file says about its calibration data.
 Result<std::string> scheme_calibration(const std::string& scheme_text);
 

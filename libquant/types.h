@@ -16,6 +16,7 @@ namespace mnn {
 
 class Engine;
 class Evaluations;
+struct CalibrationStats;
 struct Graph;
 struct QuantReport;
 
@@ -86,6 +87,9 @@ struct QuantOptions {
   // The text of a scheme file: its decisions are taken and nothing is searched; samples are only
   // needed to measure the result.
   std::string import_scheme;
+  // In the place of passes over the calibration samples, which are then looked at in part alone:
+  // those of all of them.
+  std::shared_ptr<const CalibrationStats> stats;
   // JSON about the calibration data for the scheme file that comes out.
   std::string calibration_json = "{}";
   // Phase name, done, total.
