@@ -9,6 +9,7 @@
 #include "apps/flows/file_roles.h"
 #include "apps/flows/fill_quant.h"
 #include "apps/flows/quant_flow.h"
+#include "apps/flows/stats_flow.h"
 #include "libruntime/report/json_text.h"
 #include "libruntime/thread_pool.h"
 
@@ -26,6 +27,7 @@ struct Options {
   std::optional<std::string> folder;  // of the project whose models are taken
   std::optional<double> min_cosine, min_snr;
   std::string max_size;
+  std::string stats_only, samples;  // a file for statistics, the part of the samples
   std::optional<double> max_latency;
   std::optional<double> min_sample_snr, min_eval, min_metric;
   int max_layers = 25;
@@ -117,12 +119,31 @@ Status fill_from_project(Options& o, const CLI::App& app) {
   return {};
 }
 
+Status collect(const Options& o) {
+  QuantFlow f = o.flow;
+  f.threads = o.common.threads;
+  StatsOutcome done;
+  {
+    Progress progress;
+    MNN_ASSIGN_OR_RETURN(done, run_stats_flow(f, o.stats_only, o.samples, progress.events()));
+  }
+  if (o.common.json) {
+    print_json({{"output", done.path}, {"samples", done.samples}, {"counted", done.counted}});
+    return {};
+  }
+  print_text((done.counted ? "counts" : "ranges") + std::string(" of ") +
+             std::to_string(done.samples) + " samples: " + done.path + "\n");
+  return {};
+}
+
 Status quant(Options& o, const CLI::App& app) {
   QuantFlow& f = o.flow;
   MNN_ASSIGN_OR_RETURN(f.shapes, parse_shapes(o.shapes));
   MNN_ASSIGN_OR_RETURN(f.import_keys, parse_import_keys(o.import_keys));
   if (means_project(f.model)) MNN_RETURN_IF_ERROR(fill_from_project(o, app));
   MNN_ASSIGN_OR_RETURN(f.images, o.images.over(f.images));
+  if (!o.stats_only.empty()) return collect(o);
+  if (!o.samples.empty()) return usage_error("--samples is of --stats-only");
   if (f.output.empty()) return usage_error("expected -o FILE");
   if (f.calibration.empty() && f.import_scheme.empty() &&
       (f.scheme == "int8" || f.scheme == "mixed")) {
@@ -297,7 +318,26 @@ int main(int argc, char** argv) {
          "int8 and mixed: a file that keeps what was measured, so that a run that was ended "
          "goes on; made where there is none")
       ->type_name("RESULTS");
-  add_report_flag(app, c, f.reports, "Write the report: .json, .html or .xml (JUnit). Repeatable");
+  app.add_flag(
+      "--try-fixes", f.try_fixes,
+      "int8: measure a remedy for every layer that costs much, not only for the worst, and "
+      "what all of them gain together");
+  app.add_flag("--layer-times", f.layer_times,
+               "Measure how long each layer takes on the first held-back sample");
+  c.writes(app.add_option("--stats-only", o.stats_only,
+                          "Write what is seen of the samples to a file and quantize nothing: "
+                          "ranges, or with --stats, the ranges of all, the counts inside them")
+               ->type_name("FILE"));
+  c.reads(app.add_option("--stats", f.stats,
+                         "Files of --stats-only, which together are of all calibration samples: "
+                         "these are then not run. Without --calibration they become one file")
+              ->type_name("FILE…"));
+  app.add_option("--samples", o.samples,
+                 "With --stats-only: a part of the samples, in name order from 0, the last not "
+                 "included")
+      ->type_name("FIRST:LAST");
+  add_report_flag(app, c, f.reports,
+                  "Write the report: .json, .html, .xml (JUnit) or .csv (the layers). Repeatable");
   c.writes(
       app.add_option("--export-scheme", f.export_scheme,
                      "Write every decision to a JSON file that can be read, edited and imported")

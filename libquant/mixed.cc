@@ -520,7 +520,7 @@ class MixedQuantizer {
       const Node& node = base_.graph.node(part.nodes[0]);
       LayerError e;
       e.node = part.nodes[0];
-      e.name = display_name(base_.graph, node);
+      e.name = part.name;
       e.origin = node.origin;
       e.op = node.op;
       for (const FusedOp& f : node.fused) e.op += "+" + f.op;

@@ -13,6 +13,7 @@
 #include "libquant/measure/time.h"
 #include "libquant/mixed.h"
 #include "libquant/report/islands.h"
+#include "libquant/report/layer_facts.h"
 #include "libquant/report/layer_report.h"
 #include "libquant/report/scheme.h"
 #include "libquant/search/promote.h"
@@ -55,6 +56,26 @@ std::string why_large(const QuantReport& r) {
   return remedy.empty() ? text : text + "; " + remedy;
 }
 
+Result<QuantOptions> with_engine(const QuantOptions& options) {
+  QuantOptions own = options;
+  if (own.engine != nullptr) return own;
+  EngineOptions engine;
+  engine.threads = options.threads;
+  if (!options.isa.empty()) engine.backend_options["cpu"]["isa"] = options.isa;
+  MNN_ASSIGN_OR_RETURN(own.engine, Engine::create(engine));
+  return own;
+}
+
+// Layers that --keep-float names.
+Result<std::set<NodeId>> float_by_hand(const Graph& graph, const QuantOptions& options) {
+  MNN_ASSIGN_OR_RETURN(const auto by_hand, schemes_by_hand(graph, options));
+  std::set<NodeId> nodes;
+  for (size_t n = 0; n < graph.nodes.size(); ++n) {
+    if (by_hand.contains(&graph.nodes[n])) nodes.insert(static_cast<NodeId>(n));
+  }
+  return nodes;
+}
+
 // A quantizer at work: what all phases share.
 class Quantizer {
  public:
@@ -67,11 +88,7 @@ class Quantizer {
     if (calibration.count == 0 && !import) return usage_error("there is no calibration sample");
     MNN_RETURN_IF_ERROR(check_judging(graph_, options_));
     const SampleSplit split = split_samples(calibration, holdout);
-    MNN_ASSIGN_OR_RETURN(const auto by_hand, schemes_by_hand(graph_, options_));
-    std::set<NodeId> float_nodes;
-    for (size_t n = 0; n < graph_.nodes.size(); ++n) {
-      if (by_hand.contains(&graph_.nodes[n])) float_nodes.insert(static_cast<NodeId>(n));
-    }
+    MNN_ASSIGN_OR_RETURN(const std::set<NodeId> float_nodes, float_by_hand(graph_, options_));
     if (plan_quantization(graph_, float_nodes).layers.empty()) {
       return unsupported("no Conv, Gemm or MatMul with float operands to quantize");
     }
@@ -194,10 +211,12 @@ class Quantizer {
 
   Result<std::vector<LayerError>> layer_errors(
       const SampleSet& holdout,
-      const std::function<void(const std::string&, int64_t, int64_t)>& progress) {
+      const std::function<void(const std::string&, int64_t, int64_t)>& progress,
+      Fixes* fixes = nullptr) {
     return report_layers({solution_.graph, solution_.plan, solution_.decisions, judge_.reference(),
                           judge_.judged(), holdout, run_, progress,
-                          solution_.calibration ? &*solution_.calibration : nullptr});
+                          solution_.calibration ? &*solution_.calibration : nullptr,
+                          options_.try_fixes, fixes});
   }
 
   Status finish(const SampleSet& holdout, QuantResult& result) {
@@ -215,7 +234,7 @@ class Quantizer {
     MNN_RETURN_IF_ERROR(judge_.measure_result(graph, holdout, report_));
     MNN_RETURN_IF_ERROR(measure_macs(graph, holdout, run_, report_));
     if (!options_.layer_report) return {};
-    MNN_ASSIGN_OR_RETURN(report_.layers, layer_errors(holdout, options_.progress));
+    MNN_ASSIGN_OR_RETURN(report_.layers, layer_errors(holdout, options_.progress, &report_.fixes));
     for (const LayerError& layer : report_.layers) {
       if (layer.isolated.failed || layer.accumulated.failed || layer.contribution.failed) {
         report_.warnings.push_back("layer " + layer.name + ": NaN, infinity or nothing compared");
@@ -283,16 +302,28 @@ std::vector<std::pair<std::string, double>> quantize_stages(const QuantOptions& 
   return stages;
 }
 
+Result<CalibrationStats> collect_stats(const Graph& graph, const SampleSource& samples,
+                                       const QuantOptions& options) {
+  MNN_ASSIGN_OR_RETURN(const QuantOptions own, with_engine(options));
+  Graph wide = graph;
+  MNN_RETURN_IF_ERROR(widen(wide));
+  MNN_RETURN_IF_ERROR(spell_out_attention(wide).status());
+  const SampleSource source = in_f32(samples, widen_border(wide));
+  MNN_RETURN_IF_ERROR(verify(wide));
+  MNN_ASSIGN_OR_RETURN(const std::set<NodeId> float_nodes, float_by_hand(wide, own));
+  const QuantPlan plan = plan_quantization(wide, float_nodes);
+  if (plan.layers.empty())
+    return unsupported("no Conv, Gemm or MatMul with float operands to quantize");
+  SampleSet all{&source, {}};
+  for (size_t i = 0; i < source.count; ++i) all.indices.push_back(i);
+  if (own.stats) return collect_counts(wide, plan, all, own, *own.stats);
+  return collect_ranges(wide, plan, all, own);
+}
+
 Result<QuantResult> quantize(const Graph& graph, const SampleSource& calibration,
                              const SampleSource& holdout, const QuantOptions& options) {
   MNN_ASSIGN_OR_RETURN(const int weight_bits, weight_only_bits(options.scheme));
-  QuantOptions own = options;
-  if (own.engine == nullptr) {
-    EngineOptions engine;
-    engine.threads = options.threads;
-    if (!options.isa.empty()) engine.backend_options["cpu"]["isa"] = options.isa;
-    MNN_ASSIGN_OR_RETURN(own.engine, Engine::create(engine));
-  }
+  MNN_ASSIGN_OR_RETURN(const QuantOptions own, with_engine(options));
   // A model of 16-bit floats is quantized as the f32 model it computes as.
   const HalfStorage storage = half_storage(graph);
   Graph wide = graph;
@@ -322,10 +353,14 @@ Result<QuantResult> quantize(const Graph& graph, const SampleSource& calibration
       : weight_bits > 0
           ? quantize_weights_only(wide, in_f32(calibration, border), in_f32(holdout, border), inner)
           : Quantizer(wide, inner).run(in_f32(calibration, border), in_f32(holdout, border)));
-  narrow_border(result.graph, border);
-  MNN_RETURN_IF_ERROR(restore_half(result.graph, storage).status());
   QuantReport& report = result.report;
   const SampleSource& judged = holdout.count > 0 ? holdout : calibration;
+  const SampleSource judged_f32 = in_f32(judged, border);
+  SampleSet seen{&judged_f32, {}};
+  for (size_t i = 0; i < judged.count; ++i) seen.indices.push_back(i);
+  MNN_RETURN_IF_ERROR(add_layer_facts(wide, result.graph, seen, inner, report));
+  narrow_border(result.graph, border);
+  MNN_RETURN_IF_ERROR(restore_half(result.graph, storage).status());
   if (options.max_ms && !report.latency_ms && judged.count > 0) {
     MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> sample, judged.load(0));
     MNN_ASSIGN_OR_RETURN(report.latency_ms, median_ms(result.graph, sample, own.engine));

@@ -16,6 +16,7 @@ namespace mnn {
 
 class Engine;
 class Evaluations;
+struct CalibrationStats;
 struct Graph;
 struct QuantReport;
 
@@ -75,6 +76,9 @@ struct QuantOptions {
   // What the many sessions of a search share; null: an engine of its own, of those threads and isa.
   std::shared_ptr<Engine> engine;
   bool layer_report = true;
+  // What more the report says of each layer: remedies for all that cost much, not only the worst;
+  // how its numbers lie; its time on this machine, which no two runs agree in.
+  bool try_fixes = false, distributions = false, layer_times = false;
   // Slices to judge their outputs by, "output0[:,4:]", in the place of those that are found.
   std::vector<std::string> output_slices;
   // Figures of the task to measure at the outputs beside SNR and cosine (core/task_metrics.h).
@@ -84,6 +88,9 @@ struct QuantOptions {
   // The text of a scheme file: its decisions are taken and nothing is searched; samples are only
   // needed to measure the result.
   std::string import_scheme;
+  // In the place of passes over the calibration samples, which are then looked at in part alone:
+  // those of all of them.
+  std::shared_ptr<const CalibrationStats> stats;
   // JSON about the calibration data for the scheme file that comes out.
   std::string calibration_json = "{}";
   // Phase name, done, total.
@@ -93,6 +100,14 @@ struct QuantOptions {
 // The phases that progress tells of, in order, with their weights in the time. Others are parts of
 // the one before.
 std::vector<std::pair<std::string, double>> quantize_stages(const QuantOptions& options);
+
+// How numbers lie: counts over equal bins of [low, high], and what the grid they are rounded to
+// reaches.
+struct Distribution {
+  double low = 0, high = 0;
+  std::vector<int64_t> bins;
+  std::optional<std::pair<double, double>> grid;
+};
 
 // One source layer. Isolated: at the layer's own output, fp32 inputs. Accumulated: the same place
 // with the whole prefix quantized. Contribution: at the network's outputs, only this layer
@@ -107,10 +122,16 @@ struct LayerError {
   int64_t weight_bytes_before = 0, weight_bytes_after = 0;
   bool int8 = false;  // quantized in this model
   ErrorMetrics isolated, accumulated, contribution;
-  double weight_snr_db = 0;  // of the weights alone; kExactSnrDb without weights
-  double clipped_share = 0;  // of the output's elements outside the range
-  bool amplified = false;    // isolated SNR >= 30 dB and contribution SNR < 20 dB
-  std::string suggestion;    // empty: nothing to do
+  double weight_snr_db = 0;             // of the weights alone; kExactSnrDb without weights
+  int weight_bits = 0;                  // as stored; 0 without weights
+  int64_t levels = 0, levels_used = 0;  // codes there are, those that occur; 0 of floats
+  // Sensitivity: of the noise at the outputs of all layers, each alone, that of this one.
+  double noise_share = 0;
+  std::optional<double> time_ms;                     // of a run, mean
+  std::optional<Distribution> weights, activations;  // of the float network
+  double clipped_share = 0;                          // of the output's elements outside the range
+  bool amplified = false;  // isolated SNR >= 30 dB and contribution SNR < 20 dB
+  std::string suggestion;  // empty: nothing to do
 };
 
 // Layers of one operator that stay float for one reason; those of sub-graphs too.
@@ -158,6 +179,13 @@ struct OutputError {
 struct MetricValue {
   std::string name;  // as it was asked for
   double value = 0;
+};
+
+// What the remedies found for single layers gain together.
+struct Fixes {
+  bool tried = false;
+  size_t layers = 0, helped = 0;  // that remedies were tried for, that one helps
+  double together_db = 0;         // at the outputs
 };
 
 // What it took to reach the goal.
@@ -210,6 +238,7 @@ struct QuantReport {
   std::vector<MetricValue> metrics;
   std::optional<double> eval;  // what a program of the user's said
   Promotions promotions;
+  Fixes fixes;
   MixReport mix;
   std::optional<double> latency_ms;  // where a limit was given
   double argmax_agreement = -1;      // of the first output, where its last axis is classes; else -1

@@ -14,7 +14,7 @@ Each draw quantizes a model twice with the same calibration samples: all in int8
 
 Prints, for each draw: bytes, SNR over all test samples (dB), the mean of the samples' own SNRs, the
 share of the MACs in int8, and how long the mixed model takes relative to the int8 one (`mnn bench`,
-median), then the medians. Needs Python 3.9; installs NumPy, Pillow and the fonts on Debian where they
+one thread, median), then the medians. Needs Python 3.9; installs NumPy, Pillow and the fonts on Debian where they
 are missing.
 """
 import argparse
@@ -135,7 +135,7 @@ def quantize(mnn, plain, out, work, flags):
 def time_ratio(mnn, before, after, shapes):
     """What a run of `after` takes relative to `before`, timed in turn."""
     flags = [word for shape in shapes for word in ("--shape", shape)]
-    done = subprocess.run([mnn, "bench", before, after, "--json", "-q", *flags], check=True, capture_output=True,
+    done = subprocess.run([mnn, "bench", before, after, "--threads", "1", "--json", "-q", *flags], check=True, capture_output=True,
                           text=True)
     one, two = json.loads(done.stdout)
     return two["median_ms"] / one["median_ms"]

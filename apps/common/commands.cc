@@ -21,6 +21,7 @@ constexpr std::array kKnown = {
     Known{"convert", "turn a model of another framework into a .mnn"},
     Known{"quant", "compress a model and report the error of each layer"},
     Known{"train", "teach a model other classes"},
+    Known{"reproduce", "make a quantized file again and compare the bytes"},
     Known{"export", "write a model for other runtimes, as ONNX"},
     Known{"bench", "measure latency, memory and load time"},
     Known{"run", "run a model on given or random inputs"},

@@ -11,8 +11,10 @@
 #include "apps/flows/file_roles.h"
 #include "apps/flows/model_io.h"
 #include "apps/flows/quant_junit.h"
+#include "apps/flows/recipe.h"
 #include "apps/flows/run_facts.h"
 #include "apps/flows/samples.h"
+#include "apps/flows/stats_flow.h"
 #include "apps/flows/thumbnail.h"
 #include "libquant/report/evaluations_file.h"
 #include "libquant/weight_only.h"
@@ -34,23 +36,6 @@ Result<CalibrationMethod> parse_method(const std::string& name) {
   if (name == "kl") return CalibrationMethod::kKl;
   if (name == "mse") return CalibrationMethod::kMse;
   return usage_error("--method " + name + ": expected auto, minmax, percentile, kl or mse");
-}
-
-// Which data a model was calibrated with, as JSON: SHA-256 over the samples' own tensors in order,
-// and the dims of each input.
-Result<std::string> describe_data(const Samples& samples, const Graph& graph) {
-  std::string digests;
-  nlohmann::json dims = nlohmann::json::object();
-  for (size_t i = 0; i < samples.names.size(); ++i) {
-    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> inputs, samples.load(i));
-    for (size_t k = 0; k < inputs.size(); ++k) {
-      digests += sha256_hex({inputs[k].raw(), static_cast<size_t>(inputs[k].bytes())});
-      if (i == 0) dims[graph.value(graph.inputs[k]).name] = inputs[k].dims();
-    }
-  }
-  const nlohmann::json data = {{"sha256", sha256_hex(std::as_bytes(std::span(digests)))},
-                               {"dims", dims}};
-  return data.dump();
 }
 
 // What of a model is quantized before it comes here; empty when nothing is.
@@ -170,6 +155,21 @@ std::string facts_html(const QuantOutcome& outcome) {
 
 }  // namespace
 
+Result<std::string> describe_data(const Samples& samples, const Graph& graph) {
+  std::string digests;
+  nlohmann::json dims = nlohmann::json::object();
+  for (size_t i = 0; i < samples.names.size(); ++i) {
+    MNN_ASSIGN_OR_RETURN(const std::vector<Tensor> inputs, samples.load(i));
+    for (size_t k = 0; k < inputs.size(); ++k) {
+      digests += sha256_hex({inputs[k].raw(), static_cast<size_t>(inputs[k].bytes())});
+      if (i == 0) dims[graph.value(graph.inputs[k]).name] = inputs[k].dims();
+    }
+  }
+  const nlohmann::json data = {{"sha256", sha256_hex(std::as_bytes(std::span(digests)))},
+                               {"dims", dims}};
+  return data.dump();
+}
+
 std::string outcome_json(const QuantOutcome& outcome) {
   auto out = nlohmann::ordered_json::parse(report_json(outcome.report));
   out["bytes"] = outcome.file_bytes;
@@ -179,8 +179,10 @@ std::string outcome_json(const QuantOutcome& outcome) {
 }
 
 Status check_quant_report_name(const std::string& path) {
-  if (path.ends_with(".json") || path.ends_with(".html") || path.ends_with(".xml")) return {};
-  return usage_error("--report " + path + ": expected a name ending in .json, .html or .xml");
+  for (const char* end : {".json", ".html", ".xml", ".csv"}) {
+    if (path.ends_with(end)) return {};
+  }
+  return usage_error("--report " + path + ": expected a name ending in .json, .html, .xml or .csv");
 }
 
 Result<LayerRule> parse_layer_rule(const std::string& text) {
@@ -193,6 +195,7 @@ Result<LayerRule> parse_layer_rule(const std::string& text) {
 // What belongs to one kind of scheme says nothing about the other.
 Status check_scheme_flags(const QuantFlow& flow) {
   MNN_ASSIGN_OR_RETURN(const int bits, weight_only_bits(flow.scheme));
+  if (!flow.stats.empty()) MNN_RETURN_IF_ERROR(check_stats_flags(flow));
   const auto refuse = [&](bool given, const std::string& flag, const char* of) -> Status {
     if (!given) return {};
     return usage_error(flag + " is of " + of + ", not of --scheme " + flow.scheme);
@@ -202,6 +205,7 @@ Status check_scheme_flags(const QuantFlow& flow) {
   const bool mixed = flow.scheme == "mixed" || !flow.layers.empty();
   if (mixed || bits == 0)
     MNN_RETURN_IF_ERROR(refuse(flow.low_rank != 0, "--low-rank", "weight-only schemes (w8 to w2)"));
+  if (mixed || bits > 0) MNN_RETURN_IF_ERROR(refuse(flow.try_fixes, "--try-fixes", "int8 alone"));
   if (mixed) {
     constexpr const char* kOf = "int8 alone";
     MNN_RETURN_IF_ERROR(refuse(flow.promote, "--try", "int8 and weight-only schemes"));
@@ -249,6 +253,10 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
   options.threads = flow.threads;
   options.output_slices = flow.output_slices;
   options.metrics = flow.metrics;
+  options.try_fixes = flow.try_fixes;
+  options.layer_times = flow.layer_times;
+  options.distributions =
+      std::ranges::any_of(flow.reports, [](const auto& r) { return r.ends_with(".html"); });
   if (flow.thresholds.min_eval && flow.eval.command.empty())
     return usage_error("a threshold for --eval needs --eval");
   if (flow.thresholds.min_metric && flow.metrics.empty())
@@ -286,8 +294,26 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
   } else if (calibration.count + holdout.count == 0) {
     if (flow.thresholds.accuracy())
       return usage_error("accuracy thresholds need samples: --calibration or --holdout");
-  } else {
-    MNN_ASSIGN_OR_RETURN(options.calibration_json, describe_data(samples, graph));
+  }
+  if (flow.import_scheme.empty()) {
+    auto data = nlohmann::json::object();
+    if (calibration.count + holdout.count > 0) {
+      MNN_ASSIGN_OR_RETURN(const std::string described, describe_data(samples, graph));
+      data = nlohmann::json::parse(described);
+    }
+    data["recipe"] = recipe_json(flow);
+    if (holdout.count > 0) {
+      MNN_ASSIGN_OR_RETURN(const std::string described, describe_data(held, graph));
+      data["recipe"]["holdout_sha256"] = nlohmann::json::parse(described)["sha256"];
+    }
+    options.calibration_json = data.dump();
+  }
+  if (!flow.stats.empty()) {
+    if (held.names.empty() || samples.names.empty())
+      return usage_error("--stats needs --calibration, all samples they are of, and --holdout");
+    MNN_ASSIGN_OR_RETURN(CalibrationStats stats,
+                         read_all_stats(flow.stats, loaded, flow.keep_float));
+    options.stats = std::make_shared<const CalibrationStats>(std::move(stats));
   }
 
   Thresholds thresholds = flow.thresholds;
@@ -297,6 +323,7 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
     const auto data = nlohmann::json::parse(options.calibration_json);
     if (data.contains("sha256")) meta["calibration_sha256"] = data["sha256"];
     if (data.contains("dims")) meta["calibrated_dims"] = data["dims"];
+    if (data.contains("recipe")) meta["recipe"] = data["recipe"];
     return meta.dump();
   };
   const auto file_bytes_of = [&](const Graph& of, const std::string& metadata) {
@@ -384,22 +411,26 @@ Result<QuantOutcome> run_quant_flow(const QuantFlow& flow, const Events& events)
   LoadedModel out = loaded;
   out.model.graph = std::move(result->graph);
   out.model.metadata_json = metadata_of(outcome.report.scheme, outcome.report.method);
-  const std::vector<std::byte> bytes = serialize_model(out.model);
-  outcome.file_bytes = static_cast<int64_t>(bytes.size());
+  outcome.file = serialize_model(out.model);
+  outcome.file_bytes = static_cast<int64_t>(outcome.file.size());
   if (outcome.report.mix.most_bytes)
     thresholds.max_size = static_cast<int64_t>(*outcome.report.mix.most_bytes);
   outcome.judgements = judge_quant(thresholds, outcome.report, outcome.file_bytes);
   outcome.verdict = verdict_of(outcome.judgements, thresholds);
-  outcome.path = outcome.verdict.ok() ? flow.output : rejected_path(flow.output);
-  MNN_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(outcome.path));
-  MNN_RETURN_IF_ERROR(file.append(bytes));
-  MNN_RETURN_IF_ERROR(file.commit());
-  outcome.stale = settle_earlier(flow.output, outcome.verdict);
+  if (!flow.output.empty()) {
+    outcome.path = outcome.verdict.ok() ? flow.output : rejected_path(flow.output);
+    MNN_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(outcome.path));
+    MNN_RETURN_IF_ERROR(file.append(outcome.file));
+    MNN_RETURN_IF_ERROR(file.commit());
+    outcome.stale = settle_earlier(flow.output, outcome.verdict);
+  }
   for (const std::string& r : flow.reports) {
     const std::string name = file_name(flow.model);
     std::string text;
     if (r.ends_with(".json")) {
       text = outcome_json(outcome);
+    } else if (r.ends_with(".csv")) {
+      text = report_csv(outcome.report);
     } else if (r.ends_with(".xml")) {
       const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
       text = quant_junit(name, outcome.report, thresholds, outcome.judgements, took.count());

@@ -95,6 +95,15 @@ void ChannelStats::add_range(const Tensor& t) {
   each_run(t, [&](size_t c, std::span<const float> x) { ranges_[c].add(x); });
 }
 
+Status ChannelStats::set(std::vector<RangeStats> ranges, std::vector<int64_t> bins) {
+  if (ranges.size() != ranges_.size() || (!bins.empty() && bins.size() != ranges_.size() * kBins))
+    return invalid("statistics of " + std::to_string(ranges.size()) + " channels, expected " +
+                   std::to_string(ranges_.size()));
+  ranges_ = std::move(ranges);
+  bins_ = std::move(bins);
+  return {};
+}
+
 double ChannelStats::largest(size_t channel) const {
   return std::max(std::abs(ranges_[channel].low), std::abs(ranges_[channel].high));
 }

@@ -48,11 +48,16 @@ class ChannelStats {
   // After all ranges.
   void add_magnitudes(const Tensor& t);
   const RangeStats& range(size_t channel) const { return ranges_[channel]; }
+  // What a file keeps: a range per channel, and counts of so many bins each where magnitudes were
+  // added. set() takes them back; kInvalidArgument for another number of either.
+  static constexpr int kBins = 512;
+  const std::vector<RangeStats>& ranges() const { return ranges_; }
+  const std::vector<int64_t>& bins() const { return bins_; }
+  Status set(std::vector<RangeStats> ranges, std::vector<int64_t> bins);
   // The `quantile` of |x| per channel.
   std::vector<double> magnitudes(double quantile) const;
 
  private:
-  static constexpr int kBins = 512;
   template <typename F>
   void each_run(const Tensor& t, F&& f) const;  // f(channel, elements)
   double largest(size_t channel) const;

@@ -20,6 +20,7 @@ struct RangeStats {
   int64_t not_finite = 0;
   void add(std::span<const float> values);
   void merge(const RangeStats& other);
+  bool operator==(const RangeStats&) const = default;
 
  private:
   void add_each(std::span<const float> values);

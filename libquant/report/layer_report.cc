@@ -201,6 +201,12 @@ class LayerReporter {
   struct Remedy {
     std::string name;
     QuantDecisions decisions;
+    bool weights = false;  // of layer `at`; else the parameters of group `at`
+    size_t at = 0;
+  };
+  struct Fix {
+    Remedy remedy;
+    double gain = -INFINITY;
   };
 
   std::vector<Remedy> remedies(const Row& row) const {
@@ -211,7 +217,7 @@ class LayerReporter {
     const QuantParams& now = in_.decisions.params[group];
     auto try_params = [&](const std::string& name, QuantParams params) {
       if (params == now) return;
-      all.push_back({name, in_.decisions});
+      all.push_back({name, in_.decisions, false, group});
       all.back().decisions.params[group] = std::move(params);
     };
     if (in_.calibration != nullptr) {
@@ -239,7 +245,7 @@ class LayerReporter {
       const auto try_weights = [&](const char* name, WeightScale scale, bool fix) {
         auto other = quantize_layer(in_.graph, layer, scale, fix);
         if (!other.ok()) return;
-        all.push_back({name, in_.decisions});
+        all.push_back({name, in_.decisions, true, i});
         all.back().decisions.weights[i] = std::move(other).value();
       };
       if (now.method == WeightScale::kMse) {
@@ -256,19 +262,21 @@ class LayerReporter {
   // what keeping the layer in float would gain.
   Status suggest() {
     MNN_ASSIGN_OR_RETURN(const double now, score(annotate(in_.graph, in_.plan, in_.decisions)));
+    std::vector<Fix> fixes;
+    const size_t most = in_.try_all ? rows_.size() : kTriedLayers;
     size_t tried = 0;
     for (Row& row : rows_) {
-      if (tried >= kTriedLayers || row.error.contribution.snr_db >= kGoodContributionDb) break;
-      progress("remedies", static_cast<int64_t>(tried), static_cast<int64_t>(kTriedLayers));
+      if (tried >= most || row.error.contribution.snr_db >= kGoodContributionDb) break;
+      progress("remedies", static_cast<int64_t>(tried), static_cast<int64_t>(most));
       ++tried;
-      std::string best;
-      double gain = -INFINITY, in_float = -INFINITY;
+      Fix best;
+      double in_float = -INFINITY;
       for (Remedy& remedy : remedies(row)) {
         MNN_ASSIGN_OR_RETURN(const double with,
                              score(annotate(in_.graph, in_.plan, remedy.decisions)));
-        if (with - now <= gain) continue;
-        gain = with - now;
-        best = remedy.name;
+        if (with - now <= best.gain) continue;
+        best.gain = with - now;
+        best.remedy = std::move(remedy);
       }
       if (row.layer >= 0) {
         MNN_ASSIGN_OR_RETURN(const double without,
@@ -276,8 +284,37 @@ class LayerReporter {
                                                     static_cast<size_t>(row.layer))));
         in_float = without - now;
       }
-      row.error.suggestion = suggestion_text(best, gain, in_float);
+      row.error.suggestion = suggestion_text(best.remedy.name, best.gain, in_float);
+      if (best.gain > kNotableGainDb) fixes.push_back(std::move(best));
     }
+    if (!in_.try_all || in_.fixes == nullptr) return {};
+    return try_together(std::move(fixes), now, tried);
+  }
+
+  // One after another, the most gain first; each stays where it helps beside the others.
+  Status try_together(std::vector<Fix> fixes, double now, size_t tried) {
+    std::ranges::stable_sort(fixes, [](const Fix& a, const Fix& b) { return a.gain > b.gain; });
+    Fixes& told = *in_.fixes;
+    told.tried = true;
+    told.layers = tried;
+    QuantDecisions all = in_.decisions;
+    double best = now;
+    for (size_t i = 0; i < fixes.size(); ++i) {
+      progress("remedies together", static_cast<int64_t>(i), static_cast<int64_t>(fixes.size()));
+      QuantDecisions more = all;
+      const Remedy& remedy = fixes[i].remedy;
+      if (remedy.weights) {
+        more.weights[remedy.at] = remedy.decisions.weights[remedy.at];
+      } else {
+        more.params[remedy.at] = remedy.decisions.params[remedy.at];
+      }
+      MNN_ASSIGN_OR_RETURN(const double with, score(annotate(in_.graph, in_.plan, more)));
+      if (with <= best) continue;
+      best = with;
+      all = std::move(more);
+      ++told.helped;
+    }
+    told.together_db = best - now;
     return {};
   }
 

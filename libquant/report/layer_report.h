@@ -17,6 +17,8 @@ struct LayerReportInput {
   RunOptions run;
   const std::function<void(const std::string&, int64_t, int64_t)>& progress;
   const Calibration* calibration;  // of `graph`; null: remedies that need it are not tried
+  bool try_all = false;            // remedies for all layers that cost much, and then together
+  Fixes* fixes = nullptr;          // gets what they gain, with try_all
 };
 
 // One row per quantized layer and per other node whose output is stored as u8; worst contribution

@@ -1,9 +1,10 @@
-// One self-contained page: figures, a heat strip of the layers, and a table of the layers.
+// One self-contained page: figures, plots and tables; layers_html.cc has those of the layers.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 
 #include "libquant/quantize.h"
+#include "libquant/report/layers_html.h"
 #include "libquant/report/mix_report.h"
 #include "libruntime/report/format.h"
 #include "libruntime/report/html.h"
@@ -20,37 +21,6 @@ constexpr size_t kMostRows = 20;
 
 std::string percent(double share, int decimals) {
   return html_escape(format_percent(share, decimals));
-}
-
-// An open cell that sorts by the share itself.
-std::string percent_cell(double share, int decimals) {
-  return "<td data-v=\"" + fixed(share, 9) + "\">" + percent(share, decimals);
-}
-
-std::string layer_row(const LayerError& e, const QuantReport& r) {
-  std::string origin;
-  for (const std::string& o : e.origin) origin += (origin.empty() ? "" : ", ") + o;
-  std::string shape;
-  for (const int64_t d : e.shape) shape += (shape.empty() ? "" : "×") + std::to_string(d);
-  std::string row = "<tr><td title=\"" + html_escape(origin) + "\">" + html_escape(e.name) +
-                    (e.amplified ? " <span class=\"mark\">amplified</span>" : "") + "</td><td>" +
-                    html_escape(e.op) + "</td><td>" + e.scheme + "</td><td>" + shape + "</td>";
-  for (const ErrorMetrics* m : {&e.contribution, &e.isolated, &e.accumulated}) {
-    row += "<td data-v=\"" + fixed(m->failed ? -999 : m->snr_db, 3) + "\">" + snr_bar(*m) + "</td>";
-  }
-  row +=
-      "<td>" + fixed(e.contribution.cosine, 6) + "</td><td>" +
-      (e.weight_snr_db >= kExactSnrDb ? std::string() : fixed(e.weight_snr_db, 1)) + "</td>" +
-      (r.macs > 0 ? percent_cell(static_cast<double>(e.macs) / r.macs, 2) : "<td>") +
-      "</td><td data-v=\"" + std::to_string(e.weight_bytes_after) + "\">" +
-      (e.weight_bytes_after > 0 ? format_bytes(e.weight_bytes_after) : "") + "</td>" +
-      (e.weight_bytes_after > 0 && r.bytes_after > 0
-           ? percent_cell(
-                 static_cast<double>(e.weight_bytes_after) / static_cast<double>(r.bytes_after), 2)
-           : "<td>") +
-      "</td>" + percent_cell(e.clipped_share, 3) + "</td><td>" + html_escape(e.suggestion) +
-      "</td></tr>\n";
-  return row;
 }
 
 std::string candidates_html(const QuantReport& r) {
@@ -112,9 +82,8 @@ std::string report_html(const QuantReport& r, const std::string& title, size_t w
       ".5em;text-align:left;overflow-wrap:anywhere}"
       "th{background:#f3f3f3;cursor:pointer}.mark{background:#f7c948;border-radius:3px;padding:0 "
       ".3em}"
-      ".strip span{display:inline-block;width:9px;height:22px}.cards "
-      "td{font-size:120%}</style></head><body><h1>" +
-      html_escape(title) + "</h1>" + facts;
+      ".cards td{font-size:120%}" +
+      layers_style() + "</style></head><body><h1>" + html_escape(title) + "</h1>" + facts;
   out += "<p>Scheme <b>" + html_escape(r.scheme) + "</b>, method <b>" + html_escape(r.method) +
          "</b>, " + std::to_string(r.calibration_samples) + " calibration and " +
          std::to_string(r.holdout_samples) + " held-back samples. " + html_escape(r.holdout_note) +
@@ -148,29 +117,7 @@ std::string report_html(const QuantReport& r, const std::string& title, size_t w
     out += "<h2>Task</h2><pre>" + html_escape(task) + "</pre>";
   out += samples_html(r.samples, worst_samples, picture) + mix_html(r) + candidates_html(r) +
          float_html(r);
-  if (!r.layers.empty()) {
-    out +=
-        "<h2>Layers, worst contribution first</h2><p>Contribution: at the network's output, only "
-        "this layer "
-        "quantized. Isolated: at the layer's own output, float inputs. Accumulated: at the same "
-        "place, the whole "
-        "prefix quantized. SNR in dB; green is 50 dB and more, red 10 dB and less. Click a heading "
-        "to sort.</p>"
-        "<p class=\"strip\">";
-    for (const LayerError& e : r.layers) {
-      out += "<span style=\"background:" + snr_color(e.contribution) + "\" title=\"" +
-             html_escape(e.name) + ": " + snr_text(e.contribution) + " dB\"></span>";
-    }
-    out +=
-        "</p><table "
-        "id=\"layers\"><tr><th>layer</th><th>operator</th><th>scheme</th><th>output</"
-        "th><th>contribution</th>"
-        "<th>isolated</th><th>accumulated</th><th>cosine (contr.)</th><th>weights dB</th><th>MACs "
-        "%</th><th>bytes</th><th>bytes %</th>"
-        "<th>clipped %</th><th>suggestion</th></tr>\n";
-    for (const LayerError& e : r.layers) out += layer_row(e, r);
-    out += "</table>" + sort_script("layers");
-  }
+  out += layers_html(r);
   return out + "</body></html>\n";
 }
 

@@ -10,6 +10,10 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr const char* kReportFormat = "mnn-quant-report";
+// Raised when a key goes or changes its meaning, not when one is added.
+constexpr int kReportVersion = 1;
+
 // JSON has no NaN and no infinity: null says that there is no number.
 Json number(double v) { return std::isfinite(v) ? Json(v) : Json(); }
 
@@ -24,6 +28,8 @@ Json metrics(const ErrorMetrics& m) {
 
 std::string report_json(const QuantReport& r) {
   Json out;
+  out["format"] = kReportFormat;
+  out["version"] = kReportVersion;
   out["scheme"] = r.scheme;
   out["method"] = r.method;
   out["calibration_samples"] = r.calibration_samples;
@@ -70,6 +76,12 @@ std::string report_json(const QuantReport& r) {
                          {"time", r.promotions.time},
                          {"margin_db", r.promotions.margin_db}};
   }
+  out["fixes"] = Json();
+  if (r.fixes.tried) {
+    out["fixes"] = {{"layers", r.fixes.layers},
+                    {"helped", r.fixes.helped},
+                    {"together_db", number(r.fixes.together_db)}};
+  }
   out["mix"] = mix_json(r);
   out["latency_ms"] = r.latency_ms ? number(*r.latency_ms) : Json();
   out["layers"] = Json::array();
@@ -88,6 +100,11 @@ std::string report_json(const QuantReport& r) {
                                                   static_cast<double>(r.bytes_after)
                                             : 0.0},
          {"weight_snr_db", number(e.weight_snr_db)},
+         {"weight_bits", e.weight_bits},
+         {"levels", e.levels},
+         {"levels_used", e.levels_used},
+         {"noise_share", number(e.noise_share)},
+         {"time_ms", e.time_ms ? number(*e.time_ms) : Json()},
          {"isolated", metrics(e.isolated)},
          {"accumulated", metrics(e.accumulated)},
          {"contribution", metrics(e.contribution)},

@@ -117,6 +117,11 @@ std::string task_text(const QuantReport& r) {
   for (const MetricValue& m : r.metrics)
     out += "metric " + m.name + ": " + format_number(m.value, 4) + "\n";
   if (r.eval) out += "--eval: " + format_number(*r.eval, 4) + "\n";
+  if (r.fixes.tried) {
+    out += "remedies: tried for " + std::to_string(r.fixes.layers) + " layers, " +
+           std::to_string(r.fixes.helped) +
+           " help together: " + format("%+.2f", r.fixes.together_db) + " dB at the outputs\n";
+  }
   const Promotions& p = r.promotions;
   if (!p.reached) return out;
   out += "promoted to float: " + std::to_string(p.layers.size()) + " layers, " +

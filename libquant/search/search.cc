@@ -18,6 +18,8 @@ namespace {
 
 // Samples whose activations are held at once for smoothing.
 constexpr size_t kSmoothingSamples = 4;
+// That a smoothed network is calibrated on.
+constexpr size_t kSmoothedSamples = 64;
 constexpr double kMargins[] = {1.0, 1.5};
 constexpr int64_t kMostCandidates = 17;  // for the progress bar
 // What the faster products of the overflow fix may cost at the outputs, and where they may cost
@@ -83,12 +85,7 @@ class RecipeSearch {
     const bool automatic = in_.options.method == CalibrationMethod::kAuto;
     plain_.graph = in_.graph;
     plain_.plan = plan_quantization(in_.graph, in_.float_nodes);
-    MNN_ASSIGN_OR_RETURN(plain_.calibration,
-                         calibrate_ranges(plain_.graph, plain_.plan, in_.calibration, in_.options));
-    if (in_.options.method != CalibrationMethod::kMinMax) {
-      MNN_RETURN_IF_ERROR(add_histograms(plain_.graph, plain_.plan, in_.calibration, in_.options,
-                                         plain_.calibration));
-    }
+    MNN_RETURN_IF_ERROR(calibrate());
     if (automatic) {
       MNN_RETURN_IF_ERROR(try_everything());
     } else {
@@ -116,6 +113,27 @@ class RecipeSearch {
  private:
   void progress(const std::string& phase, int64_t done, int64_t total) const {
     if (in_.options.progress) in_.options.progress(phase, done, total);
+  }
+
+  Status calibrate() {
+    const bool counts = in_.options.method != CalibrationMethod::kMinMax;
+    if (in_.options.stats) {
+      const CalibrationStats& stats = *in_.options.stats;
+      if (stats.samples != in_.calibration.size()) {
+        return usage_error("the statistics are of " + std::to_string(stats.samples) +
+                           " samples, the calibration has " +
+                           std::to_string(in_.calibration.size()));
+      }
+      if (counts && !stats.counted)
+        return usage_error("the statistics are ranges alone, which --method minmax needs");
+      MNN_ASSIGN_OR_RETURN(plain_.calibration, calibration_of(plain_.graph, plain_.plan, stats));
+      return {};
+    }
+    MNN_ASSIGN_OR_RETURN(plain_.calibration,
+                         calibrate_ranges(plain_.graph, plain_.plan, in_.calibration, in_.options));
+    if (!counts) return {};
+    return add_histograms(plain_.graph, plain_.plan, in_.calibration, in_.options,
+                          plain_.calibration);
   }
 
   Status try_everything() {
@@ -220,10 +238,12 @@ class RecipeSearch {
       apply_smoothing(smoothed_.graph, plain_.plan, c.channels[next], s);
     }
     smoothed_.plan = plan_quantization(smoothed_.graph, in_.float_nodes);
-    MNN_ASSIGN_OR_RETURN(smoothed_.calibration, calibrate_ranges(smoothed_.graph, smoothed_.plan,
-                                                                 in_.calibration, in_.options));
+    // Statistics of others know nothing of this network: a bounded number of samples is run.
+    const SampleSet seen = spread(in_.calibration, kSmoothedSamples);
+    MNN_ASSIGN_OR_RETURN(smoothed_.calibration,
+                         calibrate_ranges(smoothed_.graph, smoothed_.plan, seen, in_.options));
     if (best == CalibrationMethod::kMinMax) return {};
-    return add_histograms(smoothed_.graph, smoothed_.plan, in_.calibration, in_.options,
+    return add_histograms(smoothed_.graph, smoothed_.plan, seen, in_.options,
                           smoothed_.calibration);
   }
 
