@@ -149,7 +149,7 @@ int main(int argc, char** argv) {
       ->check(whole_number(0, 1 << 20))
       ->capture_default_str();
   app.add_option("--checkpoint", f.checkpoint, "A file that --resume goes on from")
-      ->type_name("FILE");
+      ->type_name("CHECKPOINT");
   app.add_option("--checkpoint-steps", f.checkpoint_steps,
                  "Steps between two checkpoints; every epoch ends with one")
       ->type_name("N")
