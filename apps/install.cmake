@@ -10,6 +10,7 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs DESTINATION ${CMAKE_INSTALL_DATADIR
 
 if(MNN_SHARED)
   install(TARGETS mnn_toolbox EXPORT mnn-toolbox LIBRARY)
+  install(TARGETS mnn_common LIBRARY NAMELINK_SKIP)
   # What an app may include: the faces of the libraries and what they stand on, no backend's insides.
   set(MNN_HEADERS libruntime/core libruntime/report libruntime/compile)
   foreach(folder ${MNN_HEADERS})

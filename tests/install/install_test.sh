@@ -5,7 +5,7 @@ set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
-cmake --install "$1" --prefix "$work/first" >/dev/null
+cmake --install "$1" --prefix "$work/first" --strip >/dev/null
 mv "$work/first" "$work/moved"
 pc="$(dirname "$(find "$work/moved" -name mnn-toolbox.pc)")"
 export PKG_CONFIG_PATH="$pc"
@@ -17,4 +17,4 @@ grep -q 'f32\[' "$work/out"
 test -f "$work/moved/share/doc/mnn-toolbox/LICENSE" -a -f "$work/moved/share/doc/mnn-toolbox/NOTICE"
 bytes="$(du -sb "$work/moved/bin" "$work/moved/lib" | awk '{s += $1} END {print s}')"
 echo "programs and library: $bytes bytes"
-test "$bytes" -lt 40000000
+test "$bytes" -lt 30000000
