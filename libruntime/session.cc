@@ -75,6 +75,7 @@ struct Session::Impl {
   // Of the base graph: folded as far as open shapes allow; its states are live.
   std::optional<PlanCache> plans;
   std::vector<Tensor> inputs;  // of the current plan, as the caller sees them
+  std::vector<std::string> barred;
 
   Plan* current() const { return plans->latest(); }
   std::string input_name(size_t i) const {
@@ -88,6 +89,8 @@ struct Session::Impl {
   Status apply_updates();
   Status check_type(size_t i, const Tensor& tensor) const;
   Status take_inputs();
+  Status plan_inputs(const InputDims& input_dims);
+  Status run_without(int device, const Status& failure);
 };
 
 // What devices do not take goes to the CPU, and what that does not take to the reference.
@@ -219,21 +222,51 @@ Status Session::prepare() {
   return prepare(dims);
 }
 
-Status Session::prepare(const InputDims& input_dims) {
-  Impl& s = *impl_;
-  const Plan* before = s.current();
-  MNN_ASSIGN_OR_RETURN(Plan * plan, s.plans->find(input_dims));
+Status Session::prepare(const InputDims& input_dims) { return impl_->plan_inputs(input_dims); }
+
+Status Session::Impl::plan_inputs(const InputDims& input_dims) {
+  const Plan* before = current();
+  MNN_ASSIGN_OR_RETURN(Plan * plan, plans->find(input_dims));
   if (plan == before) return {};
-  s.inputs.clear();
+  inputs.clear();
   for (size_t i = 0; i < plan->input_count(); ++i) {
-    s.inputs.push_back(plan->input(i));
-    if (s.inputs.back().defined()) continue;
+    inputs.push_back(plan->input(i));
+    if (inputs.back().defined()) continue;
     // Strings have no place in an arena.
-    const Type& type = s.given.value(s.given.inputs[i]).type;
+    const Type& type = given.value(given.inputs[i]).type;
     if (type.kind != Type::Kind::kTensor) continue;
-    MNN_ASSIGN_OR_RETURN(s.inputs.back(), Tensor::allocate(type.dtype, input_dims[i]));
+    MNN_ASSIGN_OR_RETURN(inputs.back(), Tensor::allocate(type.dtype, input_dims[i]));
   }
   return {};
+}
+
+// The run once more, by the other backends.
+Status Session::Impl::run_without(int device, const Status& failure) {
+  InputDims dims;
+  std::vector<Tensor> values;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    Tensor own = inputs[i];
+    if (current()->input(i).defined()) {
+      MNN_ASSIGN_OR_RETURN(own, own.clone());
+    }
+    dims.push_back(own.defined() ? own.dims() : std::vector<int64_t>());
+    values.push_back(std::move(own));
+  }
+  barred.push_back(failure.message());
+  options.backends.erase(options.backends.begin() + device);
+  options.streams.erase(options.streams.begin() + device);
+  Graph base = plans->graph();
+  plans.emplace(std::move(base), options, InputMemory::kOwned, 0);
+  MNN_RETURN_IF_ERROR(plan_inputs(dims));
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (current()->input(i).defined()) {
+      copy_bytes(values[i], inputs[i]);
+    } else {
+      inputs[i] = values[i];
+    }
+  }
+  MNN_RETURN_IF_ERROR(take_inputs());
+  return current()->run();
 }
 
 Tensor& Session::input(size_t i) {
@@ -281,8 +314,14 @@ Status Session::run() {
   if (impl_->current() == nullptr) return usage_error("prepare the session before running it");
   if (impl_->engine->plan_only()) return usage_error("an engine that only plans runs nothing");
   MNN_RETURN_IF_ERROR(impl_->take_inputs());
-  MNN_RETURN_IF_ERROR(impl_->current()->run());
-  return impl_->apply_updates();
+  Impl& s = *impl_;
+  Status status = s.current()->run();
+  while (!status.ok() && s.current()->failed_device() >= 0 && s.states.empty() &&
+         s.options.wanted == SIZE_MAX) {
+    status = s.run_without(s.current()->failed_device(), status);
+  }
+  MNN_RETURN_IF_ERROR(status);
+  return s.apply_updates();
 }
 
 Result<std::vector<Tensor>> Session::run(std::span<const Tensor> inputs) {
@@ -313,6 +352,8 @@ Result<std::vector<Tensor>> Session::run(std::span<const Tensor> inputs) {
   }
   return outputs;
 }
+
+const std::vector<std::string>& Session::barred() const { return impl_->barred; }
 
 void Session::reset_states() {
   for (Impl::State& state : impl_->states) copy_bytes(state.initial, state.live);
@@ -359,9 +400,7 @@ double Session::int8_mac_share() const {
   return counts.all > 0 ? counts.int8 / counts.all : 0;
 }
 
-int64_t Session::waited_ns() const {
-  return impl_->current() ? impl_->current()->waited_ns() : 0;
-}
+int64_t Session::waited_ns() const { return impl_->current() ? impl_->current()->waited_ns() : 0; }
 
 void Session::set_profiling(bool on) { impl_->plans->set_profiling(on); }
 

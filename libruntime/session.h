@@ -55,8 +55,12 @@ class Session {
 
   // After prepare: the session's own buffer, to be filled.
   Tensor& input(size_t i);
-  // Runs without allocating when all shapes are static.
+  // Runs without allocating when all shapes are static. A device that fails is not used again by
+  // this session: where a fallback is allowed and no state may be half written, the run is planned
+  // anew without it and done again.
   Status run();
+  // What devices that are not used any more have failed with, "opencl: clFinish: …".
+  const std::vector<std::string>& barred() const;
   const Tensor& output(size_t i) const;
   // prepare (if shapes changed), copy in, run, clone out.
   Result<std::vector<Tensor>> run(std::span<const Tensor> inputs);

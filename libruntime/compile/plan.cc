@@ -290,6 +290,7 @@ Status Plan::wait_for(int device) {
   const auto since = std::chrono::steady_clock::now();
   Status status = space.stream->wait();
   waited_ns_ += std::chrono::nanoseconds(std::chrono::steady_clock::now() - since).count();
+  if (!status.ok()) failed_device_ = device;
   for (Executable* executable : space.started) {
     if (status.ok()) status = executable->finish();
   }
@@ -314,12 +315,18 @@ Status Plan::run_step(Step& step) {
     spaces_[static_cast<size_t>(step.device)]->started.push_back(step.executable.get());
     const Status status = step.executable->start();
     if (status.ok()) return status;
+    failed_device_ = step.device;
     return status.context("backend " + options_.backends[static_cast<size_t>(step.device)]->name());
   }
   for (const Slot& slot : step.loose_in) {
     step.in[slot.index] = tensors_[static_cast<size_t>(slot.value)];
   }
-  MNN_RETURN_IF_ERROR(step.executable->run(step.in, step.out));
+  const Status ran = step.executable->run(step.in, step.out);
+  if (!ran.ok() && step.device >= 0) {  // a transfer
+    failed_device_ = step.device;
+    return ran.context("backend " + options_.backends[static_cast<size_t>(step.device)]->name());
+  }
+  MNN_RETURN_IF_ERROR(ran);
   // What has no place of its own may be gone before the device has read it.
   if (step.device >= 0 && !step.loose_in.empty()) MNN_RETURN_IF_ERROR(wait_for(step.device));
   for (const Slot& slot : step.loose_out) {
@@ -336,6 +343,7 @@ Status Plan::run_step(Step& step) {
 }
 
 Status Plan::run() {
+  failed_device_ = -1;
   Status status;
   for (const auto& step : steps_) {
     status = run_step(*step);

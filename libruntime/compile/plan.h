@@ -44,6 +44,8 @@ class Plan {
   void feed(size_t i, const Tensor& tensor);
   // Allocates nothing when all values have buffers.
   Status run();
+  // The backend of the device that failed in the last run, in this plan itself; -1: none did.
+  int failed_device() const { return failed_device_; }
   // Valid until the next run.
   const Tensor& output(size_t i) const { return outputs_[i]; }
 
@@ -107,6 +109,7 @@ class Plan {
   bool grows_ = false;
   bool profiling_ = false;
   int64_t waited_ns_ = 0;
+  int failed_device_ = -1;
 };
 
 class PlanCache;

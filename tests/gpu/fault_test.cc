@@ -39,6 +39,7 @@ class Faults : public testing::Test {
   Result<std::vector<Tensor>> run_all() {
     SessionOptions options;
     options.backends = {"opencl"};
+    options.fallback = false;
     MNN_ASSIGN_OR_RETURN(const auto session, Session::create(graph_, options));
     session->set_profiling(true);
     return session->run(inputs_);

@@ -286,6 +286,41 @@ TEST(Devices, ARunAllocatesNothing) {
 #endif
 }
 
+TEST(Devices, TheSecondStartCompilesNothing) {
+  const Folder folder;
+  const char* before = std::getenv("MNN_CACHE_DIR");
+  const std::string kept = before == nullptr ? "" : before;
+  setenv("MNN_CACHE_DIR", folder.path.c_str(), 1);
+  for (const std::string& name : devices()) {
+    if (name == "host-kernels") continue;  // its kernels are in this program
+    SCOPED_TRACE(name);
+    // Everything is opened anew each time.
+    auto start = [&] {
+      const auto engine = std::move(Engine::create({})).value();
+      const auto session = std::move(Session::create(graph_of(kNetwork), engine, {name})).value();
+      EXPECT_TRUE(session->run(network_inputs()).ok());
+      return std::move(engine->backend(name)).value()->work();
+    };
+    const DeviceWork cold = start(), warm = start();
+    EXPECT_GT(cold.kernels_compiled, 5);
+    EXPECT_EQ(cold.kernels_cached, 0);
+    EXPECT_EQ(warm.kernels_compiled, 0);
+    EXPECT_EQ(warm.kernels_cached, cold.kernels_compiled);
+    EXPECT_GT(warm.kernel_ns, 0);
+    EXPECT_GT(warm.upload_bytes, 4 * 8 * 27);
+    // What is torn is compiled again.
+    for (const auto& entry : std::filesystem::directory_iterator(folder.path)) {
+      std::filesystem::resize_file(entry.path(), entry.file_size() / 2);
+    }
+    EXPECT_EQ(start().kernels_compiled, cold.kernels_compiled);
+  }
+  if (before == nullptr) {
+    unsetenv("MNN_CACHE_DIR");
+  } else {
+    setenv("MNN_CACHE_DIR", kept.c_str(), 1);
+  }
+}
+
 // Memory that the host does not see, as most GPUs have.
 TEST(Devices, CopiesMayGoThroughMemoryOfTheirOwn) {
   const std::vector<std::string> present = devices();

@@ -171,6 +171,73 @@ TEST(Devices, EveryFailingCallIsToldAndOver) {
   }
 }
 
+// Works for a run, and for a part of another.
+bool register_losing_device() {
+  return register_backend({"losing",
+                           "a device that is lost",
+                           {},
+                           [](const BackendSettings&) {
+                             FakeDevice device;
+                             device.name = "losing";
+                             device.failing_call = 20;
+                             device.lost = true;
+                             return Result<std::unique_ptr<Backend>>(make_fake_device(device));
+                           },
+                           true});
+}
+
+TEST(Devices, ALostDeviceIsNotUsedAgain) {
+  register_losing_device();
+  const Graph graph = branches();
+  SessionOptions options;
+  options.backends = {"losing"};
+  const auto session = std::move(Session::create(graph, options)).value();
+  for (int round = 0; round < 12; ++round) {
+    std::vector<Tensor> inputs;
+    for (const ValueId v : graph.inputs) {
+      std::string type = graph.value(v).type.str();
+      inputs.push_back(tensor_of(type + " = random " + std::to_string(round) + " -1 1"));
+    }
+    const auto expected = run_reference(graph, inputs), found = session->run(inputs);
+    ASSERT_TRUE(found.ok()) << found.status().message();
+    for (size_t i = 0; i < found->size(); ++i) {
+      EXPECT_TRUE(all_close((*expected)[i], (*found)[i], 1e-6, 1e-6).ok()) << round;
+    }
+    if (round == 0) {
+      EXPECT_TRUE(session->barred().empty());
+    }
+  }
+  ASSERT_EQ(session->barred().size(), 1u);
+  EXPECT_NE(session->barred()[0].find("backend losing: fake "), std::string::npos)
+      << session->barred()[0];
+  for (const StepInfo& step : session->steps()) EXPECT_NE(step.backend, "losing");
+
+  options.fallback = false;
+  const auto alone = std::move(Session::create(graph, options)).value();
+  ASSERT_TRUE(alone->prepare().ok());
+  Status status;
+  for (int round = 0; round < 12 && status.ok(); ++round) status = alone->run();
+  EXPECT_FALSE(status.ok());
+  EXPECT_TRUE(alone->barred().empty());
+}
+
+TEST(Devices, AStateIsNotComputedTwice) {
+  register_losing_device();
+  SessionOptions options;
+  options.backends = {"losing"};
+  const auto session = std::move(Session::create(graph_of(R"(graph g(x: f32[3]) -> (y) {
+    state s: f32[3] = 0 0 0
+    y = Add(x, s)
+    update s = y
+  })"),
+                                                 options))
+                           .value();
+  ASSERT_TRUE(session->prepare().ok());
+  Status status;
+  for (int round = 0; round < 12 && status.ok(); ++round) status = session->run();
+  EXPECT_FALSE(status.ok());
+}
+
 TEST(Devices, FallbackCanBeForbidden) {
   const Graph graph = branches();
   FakeDevice device;

@@ -73,7 +73,9 @@ class FakeStream : public Stream {
     if (device_.counts != nullptr) ++(device_.counts->*what);
   }
   Status call(const char* name) {
-    if (++calls_ != device_.failing_call) return {};
+    ++calls_;
+    const bool gone = device_.lost && device_.failing_call > 0 && calls_ > device_.failing_call;
+    if (calls_ != device_.failing_call && !gone) return {};
     return Status(Code::kInternal, std::string("fake ") + name + " failed");
   }
 

@@ -22,6 +22,7 @@ struct FakeDevice {
   int64_t max_buffer_bytes = INT64_MAX;
   // The call of a stream, counted over all of them from 1, that fails; 0: none.
   int64_t failing_call = 0;
+  bool lost = false;  // and all later ones: the device is gone
   FakeDeviceCounts* counts = nullptr;
 };
 std::unique_ptr<Backend> make_fake_device(const FakeDevice& device);
