@@ -66,6 +66,9 @@ Status run(Options& o) {
   if (!is_quiet()) std::cout << text;
   std::cout << f.output << ": " << done.classes.size() << " classes, their names in "
             << done.labels_path << "\n";
+  if (!done.adapters_path.empty()) {
+    std::cout << done.adapters_path << ": the adapters of " << done.adapters << " layers\n";
+  }
   return {};
 }
 
@@ -112,6 +115,11 @@ int main(int argc, char** argv) {
         return digits ? std::string() : "expected a number or all, found '" + text + "'";
       })
       ->capture_default_str();
+  app.add_option("--lora-rank", f.lora_rank,
+                 "Train adapters of this rank in the place of the matrices of MatMul and Gemm; "
+                 "merged in the model, and written apart as OUT.lora.mnn")
+      ->type_name("R")
+      ->check(whole_number(1, 4096));
   app.add_option("--epochs", f.epochs,
                  "Times that every sample is seen; default 60 for the head alone, else 10")
       ->type_name("N")

@@ -10,6 +10,7 @@
 #include "apps/flows/file_roles.h"
 #include "apps/flows/model_io.h"
 #include "libconvert/exporters/onnx/exporter.h"
+#include "libquant/train/adapters.h"
 #include "libquant/train/head.h"
 #include "libruntime/core/builder.h"
 #include "libruntime/core/io/file.h"
@@ -235,8 +236,8 @@ void add_softmax(Graph& graph) {
   graph.outputs = {y};
 }
 
-std::string labels_beside(const std::string& output) {
-  return std::filesystem::path(output).replace_extension(".labels.txt").string();
+std::string beside(const std::string& output, const char* extension) {
+  return std::filesystem::path(output).replace_extension(extension).string();
 }
 
 }  // namespace
@@ -284,6 +285,18 @@ Result<TrainOutcome> run_train_flow(const TrainFlow& flow, const Events& events)
     head = std::move(made).value();
     out.head = head.layer;
   }
+  std::vector<ValueId> ids =
+      flow.unfreeze < 0 ? trainable(head.graph) : last_layers(head.graph, flow.unfreeze + 1);
+  std::vector<Adapter> adapters;
+  if (flow.lora_rank > 0) {
+    MNN_ASSIGN_OR_RETURN(adapters,
+                         add_adapters(head.graph, flow.lora_rank, flow.seed, {head.weight}));
+    if (adapters.empty()) {
+      return usage_error(flow.model + ": no MatMul or Gemm before the head has a matrix larger " +
+                         "than --lora-rank " + std::to_string(flow.lora_rank));
+    }
+    out.adapters = std::ssize(adapters);
+  }
   const int64_t batch = std::min(flow.batch, out.samples);
   Result<Graph> batched = with_batch(head.graph, batch);
   if (!batched.ok()) return batched.status().context(flow.model);
@@ -292,15 +305,18 @@ Result<TrainOutcome> run_train_flow(const TrainFlow& flow, const Events& events)
     return usage_error(flow.model + ": the output has type " + scores.str() + ", the data " +
                        std::to_string(classes) + " classes; leave out --keep-head");
   }
-  std::vector<ValueId> ids =
-      flow.unfreeze < 0 ? trainable(head.graph) : last_layers(head.graph, flow.unfreeze + 1);
+  for (const Adapter& adapter : adapters) {
+    for (const ValueId v : {adapter.a, adapter.b}) {
+      if (std::ranges::count(ids, v) == 0) ids.push_back(v);
+    }
+  }
   out.trained = numbers_of(head.graph, ids);
   out.parameters = count_parameters(head.graph);
 
   TrainOptions options;
   options.step.optimizer = flow.optimizer;
   options.step.clip_norm = flow.clip;
-  const bool head_only = !flow.keep_head && flow.unfreeze == 0;
+  const bool head_only = !flow.keep_head && flow.unfreeze == 0 && adapters.empty();
   options.epochs = flow.epochs > 0 ? flow.epochs : head_only ? kHeadEpochs : kEpochs;
   options.seed = flow.seed;
   options.patience = flow.patience;
@@ -324,7 +340,7 @@ Result<TrainOutcome> run_train_flow(const TrainFlow& flow, const Events& events)
   const int64_t all = out.samples + out.held_back;
   const bool fits = features.rank() == 2 && all * (*features.shape)[1].value() * 4 <= kMostKept;
   // A head of random numbers would spoil the trunk: it is trained first, where others are too.
-  if (!flow.keep_head && fits && (flow.unfreeze != 0 || !flow.augmentation.any())) {
+  if (!flow.keep_head && fits && (!head_only || !flow.augmentation.any())) {
     out.on_features = head_only;
     TrainOptions own = options;
     if (!head_only) {
@@ -346,6 +362,11 @@ Result<TrainOutcome> run_train_flow(const TrainFlow& flow, const Events& events)
                                trainer_events(events, "training", options)));
   }
   put_weights(head.graph, ids, out.result.weights);
+  if (!adapters.empty()) {
+    out.adapters_path = beside(flow.output, ".lora.mnn");
+    MNN_RETURN_IF_ERROR(write_adapters(head.graph, adapters, out.adapters_path));
+    MNN_RETURN_IF_ERROR(merge_adapters(head.graph, adapters));
+  }
   if (head.softmax) add_softmax(head.graph);
   MNN_RETURN_IF_ERROR(infer_types(head.graph));
 
@@ -359,7 +380,7 @@ Result<TrainOutcome> run_train_flow(const TrainFlow& flow, const Events& events)
   out.bytes = static_cast<int64_t>(std::filesystem::file_size(flow.output));
   std::string labels;
   for (const std::string& name : out.classes) labels += name + "\n";
-  out.labels_path = labels_beside(flow.output);
+  out.labels_path = beside(flow.output, ".labels.txt");
   MNN_RETURN_IF_ERROR(write_file(out.labels_path, labels));
   if (!flow.export_onnx.empty()) {
     OnnxExportOptions onnx;
@@ -437,6 +458,8 @@ std::string train_json(const TrainFlow& flow, const TrainOutcome& o) {
               {"parameters", o.parameters},
               {"learning_rate", o.learning_rate},
               {"on_features", o.on_features},
+              {"adapters", o.adapters_path.empty() ? Json() : Json(o.adapters_path)},
+              {"adapted_layers", o.adapters},
               {"seconds", o.seconds}};
   out["epochs"] = Json::array();
   for (const EpochReport& e : o.result.epochs) {

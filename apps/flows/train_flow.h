@@ -19,6 +19,9 @@ struct TrainFlow {
   std::vector<std::string> classes;  // in order; empty: as the data has them
   bool keep_head = false;
   int64_t unfreeze = 0;  // layers before the head that are trained; negative: all
+  // Above 0: adapters of this rank are trained in the place of the matrices before the head, and
+  // written beside the output too.
+  int64_t lora_rank = 0;
   int64_t batch = 32, patience = 0;
   int64_t epochs = 0;        // 0: 60 of a head alone, else 10
   double learning_rate = 0;  // 0: 0.01 of a head alone, else 0.001
@@ -46,7 +49,8 @@ struct TrainOutcome {
   bool on_features = false;             // the trunk was computed once
   double learning_rate = 0, seconds = 0;
   int64_t bytes = 0;
-  std::string labels_path;
+  std::string labels_path, adapters_path;
+  int64_t adapters = 0;  // layers that have one
 };
 Result<TrainOutcome> run_train_flow(const TrainFlow& flow, const Events& events);
 

@@ -63,8 +63,8 @@ struct TrainResult {
 
 // Trains the constants `ids` of `model`, whose one input and output `output` have a static batch.
 // A batch that is not filled at the end of an epoch is left out; epochs are shuffled by the seed.
-// Deterministic for any number of threads. kInternal when the loss or a gradient is not finite, or the
-// loss grows far beyond where it began: the message names the step, the layer and a way out.
+// Deterministic for any number of threads. kInternal when the loss or a gradient is not finite, or
+// the loss grows far beyond where it began: the message names the step, the layer and a way out.
 Result<TrainResult> train(const Graph& model, size_t output, std::span<const ValueId> ids,
                           const TrainData& samples, const TrainData& held_back,
                           const TrainOptions& options, const TrainEvents& events);

@@ -33,6 +33,9 @@ inline void set_attr(onnx::NodeProto& node, const std::string& name, const Attri
   } else if (const auto* floats = std::get_if<std::vector<double>>(&value)) {
     a.set_type(onnx::AttributeProto::FLOATS);
     for (const double v : *floats) a.add_floats(static_cast<float>(v));
+  } else if (const auto* strings = std::get_if<std::vector<std::string>>(&value)) {
+    a.set_type(onnx::AttributeProto::STRINGS);
+    for (const std::string& v : *strings) a.add_strings(v);
   }
 }
 

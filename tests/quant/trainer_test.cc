@@ -7,8 +7,10 @@
 #include <cstring>
 #include <filesystem>
 
+#include "libquant/train/adapters.h"
 #include "libquant/train/checkpoint.h"
 #include "libquant/train/head.h"
+#include "libruntime/core/io/mnn_file.h"
 #include "libruntime/session.h"
 #include "tests/text_graph.h"
 
@@ -269,6 +271,41 @@ TEST(TrainHead, SaysWhatStandsInTheWay) {
   EXPECT_EQ(made.status().code(), Code::kUnsupported);
   EXPECT_NE(made.status().message().find("found sums (CumSum)"), std::string::npos)
       << made.status().message();
+}
+
+TEST(TrainAdapters, ChangeNothingUntilTrainedAndMergeToTheSame) {
+  const Graph model = network();
+  Graph graph = model;
+  const auto adapters = add_adapters(graph, 2, 7, {});
+  ASSERT_TRUE(adapters.ok()) << adapters.status().message();
+  ASSERT_EQ(adapters->size(), 2u);
+  EXPECT_EQ(graph.value((*adapters)[0].a).type.str(), "f32[10,2]");
+  EXPECT_EQ(graph.value((*adapters)[0].b).name, "hidden/lora_b");
+  Tensor x = std::move(Tensor::allocate(DType::kF32, {8, 6})).value();
+  for (int64_t i = 0; i < x.elements(); ++i) x.data<float>()[i] = noise(i);
+  const auto before = run_reference(model, std::span(&x, 1));
+  const auto same = run_reference(graph, std::span(&x, 1));
+  ASSERT_TRUE(before.ok() && same.ok());
+  EXPECT_TRUE(identical((*before)[0], (*same)[0]));
+  std::vector<ValueId> ids;
+  for (const Adapter& a : *adapters) ids.insert(ids.end(), {a.a, a.b});
+  const auto made = train(graph, 0, ids, samples(60, 0), samples(31, 1000), options(), {});
+  ASSERT_TRUE(made.ok()) << made.status().message();
+  EXPECT_GT(made->best_score, 0.8);
+  put_weights(graph, ids, made->weights);
+  const auto apart = run_reference(graph, std::span(&x, 1));
+  const std::string path = scratch("adapters.mnn");
+  ASSERT_TRUE(write_adapters(graph, *adapters, path).ok());
+  ASSERT_TRUE(merge_adapters(graph, *adapters).ok());
+  EXPECT_EQ(graph.nodes.size(), model.nodes.size());
+  const auto merged = run_reference(graph, std::span(&x, 1));
+  ASSERT_TRUE(apart.ok() && merged.ok());
+  for (int64_t i = 0; i < (*merged)[0].elements(); ++i) {
+    EXPECT_NEAR((*merged)[0].data<float>()[i], (*apart)[0].data<float>()[i], 1e-5);
+  }
+  const auto file = read_model(path);
+  ASSERT_TRUE(file.ok()) << file.status().message();
+  EXPECT_EQ(file->graph.outputs.size(), 4u);
 }
 
 }  // namespace

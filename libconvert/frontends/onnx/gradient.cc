@@ -9,12 +9,16 @@
 namespace mnn::onnx {
 namespace {
 
+// Each of them walks the graph, and derivatives of derivatives grow with every one.
+constexpr int kMostGradients = 64;
+constexpr size_t kMostNodes = 100'000;
+
 // Computes `y` once more with other values in the place of some; `y` itself when it depends on
 // none of them.
 ValueId recompute(Graph& graph, ValueId y, std::map<ValueId, ValueId> in_place_of) {
   for (size_t n = 0, end = graph.nodes.size(); n < end; ++n) {
-    const bool reads = std::ranges::any_of(
-        graph.nodes[n].inputs, [&](ValueId v) { return in_place_of.contains(v); });
+    const bool reads = std::ranges::any_of(graph.nodes[n].inputs,
+                                           [&](ValueId v) { return in_place_of.contains(v); });
     if (!reads) continue;
     Node copy = graph.nodes[n];
     for (auto* list : {&copy.inputs, &copy.captures}) {
@@ -66,6 +70,11 @@ Status Importer::add_gradient(NodeProto& proto, const std::string& name, Scope& 
   if (is_undefined(scope, y)) return {};
   Graph& graph = scope.draft.graph;
   const size_t before = graph.nodes.size();
+  if (++gradients_ > kMostGradients || before > kMostNodes) {
+    return limit_exceeded("expected at most " + std::to_string(kMostGradients) +
+                          " Gradients, in a graph of at most " + std::to_string(kMostNodes) +
+                          " nodes");
+  }
   std::map<ValueId, ValueId> in_place_of;
   for (size_t i = 0; i < names.size(); ++i) {
     if (named[i] != given[i]) in_place_of[named[i]] = given[i];

@@ -102,6 +102,7 @@ class Importer {
   const ImportOptions& options_;
   Limits limits_;
   int64_t budget_;
+  int gradients_ = 0;  // Gradient nodes so far
   ImportedModel out_;
   frontend::NodeLog log_;
   DimSymbols symbols_;

@@ -30,6 +30,7 @@ try cnn.onnx --data shapes --unfreeze some -o a.mnn
 try cnn.onnx --data shapes --resume -o a.mnn
 try cnn.onnx --data shapes -o missing/a.mnn
 try cnn.onnx --data shapes --learning-rate 1000 --epochs 3 --optimizer sgd --unfreeze all -o a.mnn
+try cnn.onnx --data shapes --lora-rank 2 -o a.mnn
 try sequences.onnx --data shapes -o a.mnn
 mkdir text_classes && mkdir text_classes/a text_classes/b && echo hello > text_classes/a/x.txt
 try cnn.onnx --data text_classes -o a.mnn
