@@ -128,7 +128,10 @@ Status collect(const Options& o) {
     MNN_ASSIGN_OR_RETURN(done, run_stats_flow(f, o.stats_only, o.samples, progress.events()));
   }
   if (o.common.json) {
-    print_json({{"output", done.path}, {"samples", done.samples}, {"counted", done.counted}});
+    print_json({{"output", done.path},
+                {"samples", done.samples},
+                {"total", done.total},
+                {"counted", done.counted}});
     return {};
   }
   print_text((done.counted ? "counts" : "ranges") + std::string(" of ") +

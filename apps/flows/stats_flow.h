@@ -13,6 +13,7 @@ namespace mnn::flows {
 struct StatsOutcome {
   std::string path;
   size_t samples = 0;    // of this file
+  size_t total = 0;      // of the calibration, 0 where none was given
   bool counted = false;  // counts inside the ranges of all parts, else ranges
 };
 // Of samples FIRST to LAST (not included) of flow.calibration in name order, all without `part`

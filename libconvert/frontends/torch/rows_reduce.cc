@@ -37,14 +37,14 @@ ValueId summand(Call& c) {
 }
 void sum(Call& c) { c.give(reduced(c, c.form(), summand(c))); }
 
-ValueId real_input(Call& c) {
+ValueId real_self(Call& c) {
   const ValueId x = c.tensor("self");
   const bool real = kind_of(c.dtype_of(x)) == TypeKind::kFloat;
   const DType type = real ? c.dtype_of(x) : DType::kF32;
   return c.cast(x, c.has_param("dtype") ? c.dtype("dtype", type) : type);
 }
-void mean(Call& c) { c.give(reduced(c, "ReduceMean", real_input(c))); }
-void log_sum_exp(Call& c) { c.give(reduced(c, "ReduceLogSumExp", real_input(c))); }
+void mean(Call& c) { c.give(reduced(c, "ReduceMean", real_self(c))); }
+void log_sum_exp(Call& c) { c.give(reduced(c, "ReduceLogSumExp", real_self(c))); }
 
 // Extrema keep the type; of bools they are any and all.
 ValueId extreme(Call& c, ValueId x, bool largest) {
@@ -116,7 +116,7 @@ ValueId count_of(Call& c, ValueId x, const std::vector<int64_t>& axes, DType typ
 
 // The sum of squares about the mean over (n - correction), and the mean.
 std::pair<ValueId, ValueId> variance(Call& c) {
-  const ValueId x = real_input(c);
+  const ValueId x = real_self(c);
   const DType type = c.dtype_of(x);
   const std::vector<int64_t> axes = reduced_axes(c, x);
   double correction = 1;
@@ -152,7 +152,7 @@ void std_mean(Call& c) {
 void vector_norm(Call& c) {
   const TensorArg* z = c.arg("self").get<TensorArg>();
   if (z != nullptr && z->complex) return c.refuse("norms of complex numbers are not supported");
-  const ValueId x = real_input(c);
+  const ValueId x = real_self(c);
   const std::string_view name = c.has_param("ord") ? "ord" : "p";
   if (c.arg(name).get<std::string>() != nullptr) {
     const std::string kind = c.text(name);

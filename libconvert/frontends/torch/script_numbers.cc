@@ -6,7 +6,7 @@
 namespace mnn::torch {
 namespace {
 
-using Kind = SymbolicNumber::Kind;
+using NumberKind = SymbolicNumber::Kind;
 
 bool is_number(const ScriptValue& v) {
   return as<int64_t>(v) != nullptr || as<double>(v) != nullptr || as<bool>(v) != nullptr ||
@@ -14,7 +14,7 @@ bool is_number(const ScriptValue& v) {
 }
 bool is_real(const ScriptValue& v) {
   const auto* symbolic = as<SymbolicNumber>(v);
-  return as<double>(v) != nullptr || (symbolic != nullptr && symbolic->kind == Kind::kFloat);
+  return as<double>(v) != nullptr || (symbolic != nullptr && symbolic->kind == NumberKind::kFloat);
 }
 bool is_known(const ScriptValue& v) { return as<SymbolicNumber>(v) == nullptr; }
 double real_of(const ScriptValue& v) {
@@ -29,7 +29,7 @@ int64_t int_of(const ScriptValue& v) {
 }
 
 // The operator of the table on 0-d tensors.
-Result<bool> on_graph(ScriptCall& call, const std::string& op, Kind kind) {
+Result<bool> on_graph(ScriptCall& call, const std::string& op, NumberKind kind) {
   std::vector<ScriptValue> args;
   for (const ScriptValue& arg : call.args) {
     const auto* symbolic = as<SymbolicNumber>(arg);
@@ -102,7 +102,7 @@ Result<bool> arithmetic(ScriptCall& call) {
   const ScriptValue &a = call.args[0], &b = call.args[1];
   const bool real = How.ints == nullptr || is_real(a) || is_real(b);
   if (!is_known(a) || !is_known(b)) {
-    return on_graph(call, How.op, real ? Kind::kFloat : Kind::kInt);
+    return on_graph(call, How.op, real ? NumberKind::kFloat : NumberKind::kInt);
   }
   if (real) {
     call.result = How.reals(real_of(a), real_of(b));
@@ -119,7 +119,7 @@ Result<bool> power(ScriptCall& call) {
   const ScriptValue &a = call.args[0], &b = call.args[1];
   const bool real = is_real(a) || is_real(b) || (is_known(b) && int_of(b) < 0);
   if (!is_known(a) || !is_known(b)) {
-    return on_graph(call, "aten::pow", real ? Kind::kFloat : Kind::kInt);
+    return on_graph(call, "aten::pow", real ? NumberKind::kFloat : NumberKind::kInt);
   }
   const double value = std::pow(real_of(a), real_of(b));
   call.result = real ? ScriptValue(value) : ScriptValue(static_cast<int64_t>(value));
@@ -129,7 +129,8 @@ Result<bool> power(ScriptCall& call) {
 Result<bool> negate(ScriptCall& call) {
   if (call.args.size() != 1 || !is_number(call.args[0])) return false;
   const ScriptValue& a = call.args[0];
-  if (!is_known(a)) return on_graph(call, "aten::neg", is_real(a) ? Kind::kFloat : Kind::kInt);
+  if (!is_known(a))
+    return on_graph(call, "aten::neg", is_real(a) ? NumberKind::kFloat : NumberKind::kInt);
   call.result = is_real(a) ? ScriptValue(-real_of(a)) : ScriptValue(-int_of(a));
   return true;
 }
@@ -202,7 +203,7 @@ Result<bool> compare_lists(ScriptCall& call) {
       MNN_ASSIGN_OR_RETURN(const ScriptValue both,
                            call.interpreter.call_operator(op, {*all, pair.result}, {}));
       if (as<TensorRef>(both) == nullptr) return unknown;
-      MNN_ASSIGN_OR_RETURN(all, call.interpreter.number_from(both, Kind::kBool));
+      MNN_ASSIGN_OR_RETURN(all, call.interpreter.number_from(both, NumberKind::kBool));
     } else {
       all = pair.result;
     }
@@ -224,7 +225,7 @@ Result<bool> comparison(ScriptCall& call) {
     }
     const std::optional<Dim> x = call.interpreter.dim_of(a), y = call.interpreter.dim_of(b);
     const std::optional<bool> known = x && y ? compare_dims(O, *x, *y) : std::nullopt;
-    if (!known) return on_graph(call, order_name<O>(), Kind::kBool);
+    if (!known) return on_graph(call, order_name<O>(), NumberKind::kBool);
     call.result = *known;
     return true;
   }
@@ -240,7 +241,7 @@ Result<bool> comparison(ScriptCall& call) {
   return true;
 }
 
-template <Kind To>
+template <NumberKind To>
 Result<bool> to_number(ScriptCall& call) {
   if (call.args.size() != 1) return false;
   const ScriptValue& a = call.args[0];
@@ -253,14 +254,14 @@ Result<bool> to_number(ScriptCall& call) {
     const double value = std::strtod(text->c_str(), &end);
     if (text->empty() || *end != '\0') return invalid("'" + *text + "' is no number");
     call.result =
-        To == Kind::kFloat ? ScriptValue(value) : ScriptValue(static_cast<int64_t>(value));
+        To == NumberKind::kFloat ? ScriptValue(value) : ScriptValue(static_cast<int64_t>(value));
     return true;
   }
   if (!is_number(a)) return invalid("expected a number, found " + kind_of(a));
   switch (To) {
-    case Kind::kFloat: call.result = real_of(a); break;
-    case Kind::kBool: call.result = real_of(a) != 0; break;
-    case Kind::kInt:
+    case NumberKind::kFloat: call.result = real_of(a); break;
+    case NumberKind::kBool: call.result = real_of(a) != 0; break;
+    case NumberKind::kInt:
       if (is_real(a) && !(std::abs(real_of(a)) < 9.2e18)) return invalid("no integer");
       call.result = int_of(a);
       break;
@@ -278,9 +279,9 @@ Result<bool> item(ScriptCall& call) {
   }
   MNN_ASSIGN_OR_RETURN(const TensorArg arg, call.interpreter.read(*tensor));
   const DType dtype = call.interpreter.type_of(arg).dtype;
-  const Kind kind = dtype == DType::kBool ? Kind::kBool
-                    : is_float(dtype)     ? Kind::kFloat
-                                          : Kind::kInt;
+  const NumberKind kind = dtype == DType::kBool ? NumberKind::kBool
+                          : is_float(dtype)     ? NumberKind::kFloat
+                                                : NumberKind::kInt;
   MNN_ASSIGN_OR_RETURN(call.result, call.interpreter.number_from(call.args[0], kind));
   return true;
 }
@@ -313,9 +314,9 @@ Result<bool> rounding(ScriptCall& call) {
   if (call.args.size() != 1 || !is_number(call.args[0])) return false;
   if (!is_known(call.args[0])) {
     const char* op = F(0.5) == 0 ? "aten::floor" : "aten::ceil";
-    MNN_RETURN_IF_ERROR(on_graph(call, op, Kind::kFloat).status());
+    MNN_RETURN_IF_ERROR(on_graph(call, op, NumberKind::kFloat).status());
     if (as<SymbolicNumber>(call.result) == nullptr) return true;
-    MNN_ASSIGN_OR_RETURN(call.result, call.interpreter.number_from(call.result, Kind::kInt));
+    MNN_ASSIGN_OR_RETURN(call.result, call.interpreter.number_from(call.result, NumberKind::kInt));
     return true;
   }
   call.result = static_cast<int64_t>(F(real_of(call.args[0])));
@@ -407,7 +408,7 @@ Result<bool> is_complex(ScriptCall& call) {
 Result<bool> logical_not(ScriptCall& call) {
   if (call.args.size() != 1 || as<TensorRef>(call.args[0]) != nullptr) return false;
   MNN_ASSIGN_OR_RETURN(const std::optional<bool> value, call.interpreter.truth(call.args[0]));
-  if (!value) return on_graph(call, "aten::logical_not", Kind::kBool);
+  if (!value) return on_graph(call, "aten::logical_not", NumberKind::kBool);
   call.result = !*value;
   return true;
 }
@@ -417,7 +418,7 @@ Result<bool> logical(ScriptCall& call) {
   if (call.args.size() != 2) return false;
   const auto bools = [](const ScriptValue& v) {
     const auto* symbolic = as<SymbolicNumber>(v);
-    return as<bool>(v) != nullptr || (symbolic != nullptr && symbolic->kind == Kind::kBool);
+    return as<bool>(v) != nullptr || (symbolic != nullptr && symbolic->kind == NumberKind::kBool);
   };
   if (!bools(call.args[0]) || !bools(call.args[1])) return false;
   for (size_t i = 0; i < 2; ++i) {
@@ -427,7 +428,7 @@ Result<bool> logical(ScriptCall& call) {
     call.result = *value == And ? call.args[1 - i] : ScriptValue(!And);
     return true;
   }
-  return on_graph(call, And ? "aten::logical_and" : "aten::logical_or", Kind::kBool);
+  return on_graph(call, And ? "aten::logical_and" : "aten::logical_or", NumberKind::kBool);
 }
 
 // The number of rounds of range(begin, end, step), and the value in a round.
@@ -501,16 +502,16 @@ const std::map<std::string_view, ScriptOperator>& number_operators() {
       {"aten::__not__", logical_not},
       {"aten::__and__", logical<true>},
       {"aten::__or__", logical<false>},
-      {"aten::Int", to_number<Kind::kInt>},
-      {"aten::Float", to_number<Kind::kFloat>},
-      {"aten::Bool", to_number<Kind::kBool>},
-      {"aten::IntImplicit", to_number<Kind::kInt>},
-      {"aten::FloatImplicit", to_number<Kind::kFloat>},
+      {"aten::Int", to_number<NumberKind::kInt>},
+      {"aten::Float", to_number<NumberKind::kFloat>},
+      {"aten::Bool", to_number<NumberKind::kBool>},
+      {"aten::IntImplicit", to_number<NumberKind::kInt>},
+      {"aten::FloatImplicit", to_number<NumberKind::kFloat>},
       {"aten::ScalarImplicit", item},
       {"aten::item", item},
-      {"builtin::int", to_number<Kind::kInt>},
-      {"builtin::float", to_number<Kind::kFloat>},
-      {"builtin::bool", to_number<Kind::kBool>},
+      {"builtin::int", to_number<NumberKind::kInt>},
+      {"builtin::float", to_number<NumberKind::kFloat>},
+      {"builtin::bool", to_number<NumberKind::kBool>},
       {"prim::NumToTensor", to_tensor},
       {"aten::scalar_tensor", to_tensor},
       {"aten::sqrt", real_function<sqrt_of>},

@@ -9,18 +9,18 @@
 namespace mnn::torch {
 namespace {
 
-using Kind = Pickled::Kind;
+using PickleKind = Pickled::Kind;
 
 // Whole numbers of a list of ints or of one-element tensors, or of one tensor.
 Result<std::vector<int64_t>> whole_numbers(const Pickled& list) {
-  if (list.kind == Kind::kTensor) return list.tensor.to_ints();
+  if (list.kind == PickleKind::kTensor) return list.tensor.to_ints();
   std::vector<int64_t> numbers;
   for (const Pickled* item : list.items) {
-    if (item->kind == Kind::kInt) {
+    if (item->kind == PickleKind::kInt) {
       numbers.push_back(item->number);
       continue;
     }
-    if (item->kind != Kind::kTensor || item->tensor.elements() != 1) {
+    if (item->kind != PickleKind::kTensor || item->tensor.elements() != 1) {
       return invalid("the geometry of packed weights is no list of whole numbers");
     }
     MNN_ASSIGN_OR_RETURN(const std::vector<int64_t> one, item->tensor.to_ints());
@@ -30,7 +30,8 @@ Result<std::vector<int64_t>> whole_numbers(const Pickled& list) {
 }
 
 bool is_sequence(const Pickled& value, size_t least) {
-  return (value.kind == Kind::kTuple || value.kind == Kind::kList) && value.items.size() >= least;
+  return (value.kind == PickleKind::kTuple || value.kind == PickleKind::kList) &&
+         value.items.size() >= least;
 }
 
 // The parts of a convolution's weights in the three forms that PyTorch has written.
@@ -64,7 +65,7 @@ Result<ConvParts> conv_parts(const Pickled& state) {
   if (!is_sequence(state, 3)) return malformed();
   const std::vector<Pickled*>& items = state.items;
   ConvParts parts;
-  if (items[0]->kind == Kind::kTensor) {  // version 1
+  if (items[0]->kind == PickleKind::kTensor) {  // version 1
     if (items.size() < 6) return malformed();
     parts.weight = items[0];
     parts.bias = items[1];
@@ -77,8 +78,8 @@ Result<ConvParts> conv_parts(const Pickled& state) {
     parts.groups = groups[0];
     return parts;
   }
-  const bool second = items[0]->kind == Kind::kString && items[0]->text == "2";
-  const bool third = items[0]->kind == Kind::kInt && items[0]->number == 3;
+  const bool second = items[0]->kind == PickleKind::kString && items[0]->text == "2";
+  const bool third = items[0]->kind == PickleKind::kInt && items[0]->number == 3;
   if (!second && !third) return unsupported("packed weights of this version");
   if (second) {
     if (!is_sequence(*items[1], 2) || !is_sequence(*items[2], 1)) return malformed();
@@ -114,18 +115,18 @@ Result<Tensor> rounded_to_half(const Tensor& t) {
 
 Result<Numbers> grid_numbers(const Pickled& scheme, const Tensor& codes) {
   const Status malformed = invalid("a quantized tensor does not say how it is quantized");
-  if (!is_sequence(scheme, 3) || scheme.items[0]->kind != Kind::kGlobal) return malformed;
+  if (!is_sequence(scheme, 3) || scheme.items[0]->kind != PickleKind::kGlobal) return malformed;
   const std::string& name = scheme.items[0]->text;
   const Pickled &scale = *scheme.items[1], &zero = *scheme.items[2];
   Numbers numbers;
   if (name == "torch.per_tensor_affine") {
-    if (scale.kind != Kind::kFloat || zero.kind != Kind::kInt) return malformed;
+    if (scale.kind != PickleKind::kFloat || zero.kind != PickleKind::kInt) return malformed;
     numbers.scale = Tensor::scalar(static_cast<float>(scale.real));
     MNN_ASSIGN_OR_RETURN(numbers.zero_point, with_type(Tensor::scalar(zero.number), codes.dtype()));
     return numbers;
   }
-  if (scheme.items.size() < 4 || scale.kind != Kind::kTensor || zero.kind != Kind::kTensor ||
-      scheme.items[3]->kind != Kind::kInt) {
+  if (scheme.items.size() < 4 || scale.kind != PickleKind::kTensor ||
+      zero.kind != PickleKind::kTensor || scheme.items[3]->kind != PickleKind::kInt) {
     return malformed;
   }
   numbers.axis = scheme.items[3]->number;
@@ -275,7 +276,7 @@ Result<ScriptValue> Interpreter::from_packed(const Pickled& value, const std::st
   // (kind, [biases], [], [whether 7 bits are enough], [weights of the input, of the state])
   if (name == "CellParamsBase" && is_sequence(state, 5) && is_sequence(*state.items[4], 2)) {
     const Pickled& kind = *state.items[0];
-    if (kind.kind != Kind::kString) return malformed();
+    if (kind.kind != PickleKind::kString) return malformed();
     if (kind.text != "quantized_dynamic") {
       return unsupported("recurrent weights of the kind '" + kind.text + "'");
     }

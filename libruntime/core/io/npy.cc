@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::string_view kMagic = "\x93NUMPY";
 constexpr size_t kMaxHeader = size_t{1} << 20;
-constexpr size_t kMaxRank = 64;
+constexpr size_t kMaxNpyRank = 64;
 
 struct NpyType {
   DType dtype;
@@ -127,7 +127,7 @@ class HeaderParser {
       pos_ = static_cast<size_t>(r.ptr - text_.data());
       if (pos_ < text_.size() && text_[pos_] == 'L') ++pos_;  // written by Python 2
       if (dim < 0) return fail("dimension " + std::to_string(dim) + " is negative");
-      if (header_.dims.size() == kMaxRank) return fail("too many dimensions");
+      if (header_.dims.size() == kMaxNpyRank) return fail("too many dimensions");
       header_.dims.push_back(dim);
       if (eat(',')) continue;
       if (!eat(')')) return fail("expected ',' or ')'");

@@ -10,7 +10,7 @@ namespace {
 
 using Ints = std::vector<int64_t>;
 
-enum : size_t { kQ, kK, kV, kMask, kPastKey, kPastValue, kLengths };
+enum : size_t { kInQ, kInK, kInV, kInMask, kInPastKey, kInPastValue, kInLengths };
 
 // Scores below -kFar are those of keys that are masked.
 constexpr double kFar = 1e30;
@@ -60,32 +60,32 @@ Result<ValueId> given_mask(Builder& b, ValueId mask, ValueId like, int64_t keys)
 Gradients expand_attention(Builder& b, const Node& n) {
   const AttributeReader c(n, *find_op("Attention"));
   auto has = [&](size_t i) { return i < n.own_inputs() && n.inputs[i] != kNoValue; };
-  if (has(kLengths)) return unsupported("nonpad_kv_seqlen has no derivative here");
-  const ValueId q_in = n.inputs[kQ];
+  if (has(kInLengths)) return unsupported("nonpad_kv_seqlen has no derivative here");
+  const ValueId q_in = n.inputs[kInQ];
   const DType dtype = b.type(q_in).dtype;
-  for (const size_t i : {kK, kV}) {
+  for (const size_t i : {kInK, kInV}) {
     if (b.type(n.inputs[i]).dtype != dtype) {
       return unsupported("its derivative needs Q, K and V of one type");
     }
   }
   MNN_ASSIGN_OR_RETURN(const Ints qd, static_dims(b, q_in));
-  MNN_ASSIGN_OR_RETURN(const Ints kd, static_dims(b, n.inputs[kK]));
-  MNN_ASSIGN_OR_RETURN(const Ints vd, static_dims(b, n.inputs[kV]));
+  MNN_ASSIGN_OR_RETURN(const Ints kd, static_dims(b, n.inputs[kInK]));
+  MNN_ASSIGN_OR_RETURN(const Ints vd, static_dims(b, n.inputs[kInV]));
   const bool four = qd.size() == 4;
   const int64_t heads = four ? qd[1] : c.attr_int("q_num_heads");
   const int64_t kv_heads = four ? kd[1] : c.attr_int("kv_num_heads");
   const int64_t batch = qd[0], queries = four ? qd[2] : qd[1];
   const int64_t size = four ? qd[3] : qd[2] / heads, value_size = four ? vd[3] : vd[2] / kv_heads;
   const ValueId q = as_heads(b, q_in, qd, heads);
-  ValueId k = as_heads(b, n.inputs[kK], kd, kv_heads);
-  ValueId v = as_heads(b, n.inputs[kV], vd, kv_heads);
+  ValueId k = as_heads(b, n.inputs[kInK], kd, kv_heads);
+  ValueId v = as_heads(b, n.inputs[kInV], vd, kv_heads);
   int64_t keys = four ? kd[2] : kd[1], past = 0;
-  if (has(kPastKey)) {
-    MNN_ASSIGN_OR_RETURN(const Ints pd, static_dims(b, n.inputs[kPastKey]));
+  if (has(kInPastKey)) {
+    MNN_ASSIGN_OR_RETURN(const Ints pd, static_dims(b, n.inputs[kInPastKey]));
     past = pd[2];
     keys += past;
-    k = b.op("Concat", {n.inputs[kPastKey], k}, {{"axis", int64_t{2}}});
-    v = b.op("Concat", {n.inputs[kPastValue], v}, {{"axis", int64_t{2}}});
+    k = b.op("Concat", {n.inputs[kInPastKey], k}, {{"axis", int64_t{2}}});
+    v = b.op("Concat", {n.inputs[kInPastValue], v}, {{"axis", int64_t{2}}});
   }
   const ValueId present_key = k, present_value = v;
   if (heads != kv_heads) {
@@ -114,8 +114,8 @@ Gradients expand_attention(Builder& b, const Node& n) {
     s = b.op("Add", {s, order});
     masked = true;
   }
-  if (has(kMask)) {
-    MNN_ASSIGN_OR_RETURN(const ValueId mask, given_mask(b, n.inputs[kMask], q_in, keys));
+  if (has(kInMask)) {
+    MNN_ASSIGN_OR_RETURN(const ValueId mask, given_mask(b, n.inputs[kInMask], q_in, keys));
     s = b.op("Add", {s, mask});
     masked = true;
   }
