@@ -112,8 +112,8 @@ def main():
               "target": "layer_5", "bars": min(40, n), "sorted": True, "curves": 2 * n, "cuts": 2 * n, "points": 20,
               "drawn": True, "foreign": 0}
     wrong = [f"{k}: expected {v!r}, found {found.get(k)!r}" for k, v in wanted.items() if found.get(k) != v]
-    # Ten times what an idle machine takes.
-    wrong += [f"{k}: {found.get(k)} ms" for k in ("sort_ms", "filter_ms") if not found.get(k, 1e9) < 2000]
+    # An idle machine takes half a second; a busy one may take longer, what is quadratic never gets there.
+    wrong += [f"{k}: {found.get(k)} ms" for k in ("sort_ms", "filter_ms") if not found.get(k, 1e9) < 10000]
     if "error" in found:
         wrong.append("script: " + found["error"])
     for line in wrong:
