@@ -10,6 +10,7 @@
 
 #include "libruntime/core/io/file.h"
 #include "libruntime/core/io/npy.h"
+#include "libruntime/core/splitmix.h"
 
 namespace mnn::flows {
 namespace {
@@ -149,18 +150,11 @@ Result<LabelledFiles> open_csv(const std::string& path, const std::vector<std::s
   return out;
 }
 
-uint64_t mixed(uint64_t z) {
-  z += 0x9e3779b97f4a7c15u;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return z ^ (z >> 31);
-}
-
 // Numbers in [0, 1) of one seed.
 struct Random {
   uint64_t state;
   double next() {
-    state = mixed(state);
+    state = splitmix(state);
     return static_cast<double>(state >> 11) * 0x1p-53;
   }
 };
@@ -185,7 +179,7 @@ LabelledFiles split_off(LabelledFiles& files, double share, uint64_t seed) {
     for (const LabelledFile& f : files.files) {
       if (f.label == static_cast<int64_t>(c)) own.push_back(f);
     }
-    Random random{mixed(seed + c)};
+    Random random{splitmix(seed + c)};
     for (size_t i = own.size(); i > 1; --i) {
       std::swap(own[i - 1], own[static_cast<size_t>(random.next() * static_cast<double>(i))]);
     }

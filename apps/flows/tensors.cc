@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "libruntime/core/io/npy.h"
+#include "libruntime/core/splitmix.h"
 #ifdef MNN_WITH_CONVERT
 #include "libconvert/convert.h"
 #endif
@@ -56,23 +57,18 @@ Status cannot_read(const std::string& dir, const std::error_code& why) {
   return not_accessible(dir + ": the folder cannot be read: " + why.message());
 }
 
-// SplitMix64: the whole state is one number, the sequence is the same everywhere.
 class Random {
  public:
-  explicit Random(uint64_t seed) : state_(seed) {}
-  uint64_t next() {
-    uint64_t z = (state_ += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-  }
+  explicit Random(uint64_t seed) : numbers_(seed) {}
+  uint64_t next() { return numbers_.next(); }
+  // In (0, 1).
   double uniform() { return (static_cast<double>(next() >> 11) + 0.5) * 0x1p-53; }
   double normal() {
     return std::sqrt(-2.0 * std::log(uniform())) * std::cos(6.283185307179586 * uniform());
   }
 
  private:
-  uint64_t state_;
+  SplitMix64 numbers_;
 };
 
 }  // namespace

@@ -4,29 +4,12 @@
 #include <cmath>
 #include <map>
 
+#include "libquant/train/random_matrix.h"
 #include "libruntime/core/builder.h"
 #include "libruntime/core/io/mnn_file.h"
 #include "libruntime/core/op.h"
 
 namespace mnn {
-namespace {
-
-// Uniform with the deviation 1 / sqrt(rows); SplitMix64.
-Result<Tensor> random_matrix(int64_t rows, int64_t columns, uint64_t seed) {
-  MNN_ASSIGN_OR_RETURN(Tensor t, Tensor::allocate(DType::kF32, {rows, columns}));
-  const double most = std::sqrt(3.0 / static_cast<double>(rows));
-  for (int64_t i = 0; i < t.elements(); ++i) {
-    seed += 0x9e3779b97f4a7c15u;
-    uint64_t z = seed;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    const double unit = static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-53;
-    t.data<float>()[i] = static_cast<float>((2.0 * unit - 1.0) * most);
-  }
-  return t;
-}
-
-}  // namespace
 
 Result<std::vector<Adapter>> add_adapters(Graph& graph, int64_t rank, uint64_t seed,
                                           const std::vector<ValueId>& except) {
@@ -47,7 +30,9 @@ Result<std::vector<Adapter>> add_adapters(Graph& graph, int64_t rank, uint64_t s
       Adapter made;
       made.layer = node.origin.empty() ? display_name(graph, node) : node.origin.front();
       made.weight = w;
-      MNN_ASSIGN_OR_RETURN(Tensor a, random_matrix(rows, rank, seed + adapters.size()));
+      // The deviation is 1 / sqrt(rows).
+      const double most = std::sqrt(3.0 / static_cast<double>(rows));
+      MNN_ASSIGN_OR_RETURN(Tensor a, random_matrix(rows, rank, most, seed + adapters.size()));
       MNN_ASSIGN_OR_RETURN(Tensor b, Tensor::allocate(DType::kF32, {rank, columns}));
       made.a = graph.add_constant(std::move(a), made.layer + "/lora_a");
       made.b = graph.add_constant(std::move(b), made.layer + "/lora_b");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "libquant/train/random_matrix.h"
 #include "libquant/train/step.h"
 #include "libruntime/core/builder.h"
 #include "libruntime/core/expand.h"
@@ -24,21 +25,6 @@ bool keeps_classes(const std::string& op) {
       "Softmax", "LogSoftmax", "Sigmoid",           "Identity",   "Flatten", "Reshape",  "Squeeze",
       "Dropout", "Cast",       "GlobalAveragePool", "ReduceMean", "Add",     "Transpose"};
   return std::ranges::count(kOps, op) > 0;
-}
-
-// Uniform in +-1 / sqrt(width), as PyTorch starts a Linear; SplitMix64.
-Result<Tensor> random_weights(int64_t classes, int64_t width, uint64_t seed) {
-  MNN_ASSIGN_OR_RETURN(Tensor t, Tensor::allocate(DType::kF32, {classes, width}));
-  const double most = 1.0 / std::sqrt(static_cast<double>(width));
-  for (int64_t i = 0; i < t.elements(); ++i) {
-    seed += 0x9e3779b97f4a7c15u;
-    uint64_t z = seed;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    const double unit = static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-53;
-    t.data<float>()[i] = static_cast<float>((2.0 * unit - 1.0) * most);
-  }
-  return t;
 }
 
 }  // namespace
@@ -90,7 +76,9 @@ Result<Headed> replace_head(const Graph& model, size_t output, int64_t classes, 
   Builder b(graph, {"head"});
   h.features = x;
   if (image) h.features = b.op("Flatten", {b.op("GlobalAveragePool", {x})});
-  MNN_ASSIGN_OR_RETURN(Tensor start, random_weights(classes, width.value(), seed));
+  // As PyTorch starts a Linear.
+  const double most = 1.0 / std::sqrt(static_cast<double>(width.value()));
+  MNN_ASSIGN_OR_RETURN(Tensor start, random_matrix(classes, width.value(), most, seed));
   MNN_ASSIGN_OR_RETURN(Tensor zeros, Tensor::allocate(DType::kF32, {classes}));
   h.weight = graph.add_constant(std::move(start), "head.weight");
   h.bias = graph.add_constant(std::move(zeros), "head.bias");

@@ -8,25 +8,18 @@
 
 #include "libquant/train/checkpoint.h"
 #include "libquant/train/evaluate.h"
+#include "libruntime/core/splitmix.h"
 #include "libruntime/session.h"
 
 namespace mnn {
 namespace {
-
-// SplitMix64's mix: numbers that have nothing to do with each other from ones that follow.
-uint64_t mixed(uint64_t z) {
-  z += 0x9e3779b97f4a7c15u;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return z ^ (z >> 31);
-}
 
 // The order of an epoch (Fisher, Yates).
 std::vector<int64_t> shuffled(int64_t count, uint64_t seed) {
   std::vector<int64_t> order(static_cast<size_t>(count));
   std::iota(order.begin(), order.end(), 0);
   for (size_t i = order.size(); i > 1; --i) {
-    seed = mixed(seed);
+    seed = splitmix(seed);
     std::swap(order[i - 1], order[seed % i]);
   }
   return order;
@@ -238,8 +231,8 @@ Status Trainer::step(std::span<const int64_t> batch) {
   Tensor &input = session_->input(0), &target = session_->input(1);
   const int64_t stride = input.bytes() / batch_, target_stride = target.bytes() / batch_;
   for (size_t i = 0; i < batch.size(); ++i) {
-    const uint64_t seed = mixed(mixed(options_.seed) ^
-                                static_cast<uint64_t>(done_ * batch_ + static_cast<int64_t>(i)));
+    const uint64_t seed = splitmix(splitmix(options_.seed) ^
+                                   static_cast<uint64_t>(done_ * batch_ + static_cast<int64_t>(i)));
     const auto at = static_cast<int64_t>(i);
     MNN_RETURN_IF_ERROR(samples_.read(batch[i], seed | 1, input.raw() + at * stride,
                                       target.raw() + at * target_stride));
@@ -319,7 +312,7 @@ Status Trainer::judge() {
 Status Trainer::epoch() {
   const int64_t number = done_ / steps_per_epoch_;
   const std::vector<int64_t> order =
-      shuffled(samples_.count, mixed(options_.seed) + static_cast<uint64_t>(number));
+      shuffled(samples_.count, splitmix(options_.seed) + static_cast<uint64_t>(number));
   for (int64_t at = done_ % steps_per_epoch_; at < steps_per_epoch_; ++at) {
     MNN_RETURN_IF_ERROR(step(
         std::span(order).subspan(static_cast<size_t>(at * batch_), static_cast<size_t>(batch_))));

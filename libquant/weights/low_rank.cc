@@ -9,6 +9,7 @@
 #include "libruntime/core/half.h"
 #include "libruntime/core/op.h"
 #include "libruntime/core/quant.h"
+#include "libruntime/core/splitmix.h"
 
 namespace mnn {
 namespace {
@@ -133,21 +134,12 @@ Dense eigenvectors(Dense s, std::vector<double>& values) {
   return sorted;
 }
 
-// Numbers in [-1, 1) that are the same everywhere.
-double number(uint64_t& state) {
-  state += 0x9e3779b97f4a7c15;
-  uint64_t z = state;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-  return static_cast<double>((z ^ (z >> 31)) >> 11) / 4503599627370496.0 - 1;
-}
-
 // The `count` leading left singular vectors of m as rows, about.
 Dense leading(const Dense& m, int64_t count, ThreadPool& pool) {
   const Dense mt = turned(m);
-  uint64_t state = 1;
+  SplitMix64 random(1);
   Dense y(count, m.columns);
-  for (double& v : y.at) v = number(state);
+  for (double& v : y.at) v = 2 * random.uniform() - 1;
   Dense x = product(y, mt, pool);  // [count, rows of m]
   orthonormalize(x, pool);
   for (int i = 0; i < kIterations; ++i) {

@@ -9,6 +9,7 @@
 
 #include "libruntime/core/io/file.h"
 #include "libruntime/core/packed.h"
+#include "libruntime/core/splitmix.h"
 #include "libruntime/core/text_scanner.h"
 
 namespace mnn {
@@ -101,13 +102,6 @@ void append_element(std::string& out, const Tensor& t, int64_t i) {
   dispatch_integer(t.dtype(), [&]<typename T>() { append_number(out, t.data<T>()[i]); });
 }
 
-uint64_t splitmix(uint64_t& state) {
-  uint64_t z = (state += 0x9e3779b97f4a7c15u);
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return z ^ (z >> 31);
-}
-
 // Stores a generated number; integers wrap, as casts do in the reference kernels.
 bool store_number(Tensor& t, int64_t i, double value) {
   const auto whole = [&] {
@@ -179,9 +173,9 @@ Status TextScanner::generate(Tensor& t, std::string_view generator) {
       return fail_at(begin, "random needs finite bounds LOW <= HIGH");
     }
     const bool real = is_float(t.dtype());
-    auto state = static_cast<uint64_t>(seed);
+    SplitMix64 random(static_cast<uint64_t>(seed));
     for (int64_t i = 0; i < t.elements() && fits; ++i) {
-      const double u = static_cast<double>(splitmix(state) >> 11) * 0x1p-53;
+      const double u = random.uniform();
       // Integers take both bounds.
       fits = store_number(
           t, i, real ? low + u * (high - low) : low + std::floor(u * (std::floor(high - low) + 1)));

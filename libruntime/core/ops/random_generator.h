@@ -7,32 +7,16 @@
 #include <variant>
 
 #include "libruntime/core/op_context.h"
+#include "libruntime/core/splitmix.h"
 
 namespace mnn {
 
 // SplitMix64, seeded by the attribute `seed`, else by the node's operator and name.
 class Generator {
  public:
-  explicit Generator(const AttributeReader& c) {
-    if (c.has("seed")) {
-      const auto* whole = std::get_if<int64_t>(&c.node.attributes.find("seed")->second);
-      state_ =
-          whole ? static_cast<uint64_t>(*whole) : std::bit_cast<uint64_t>(c.attr_float("seed"));
-      return;
-    }
-    state_ = 0xcbf29ce484222325u;  // FNV-1a
-    for (const char ch : c.node.op + "/" + c.node.name) {
-      state_ = (state_ ^ static_cast<uint8_t>(ch)) * 0x100000001b3u;
-    }
-  }
+  explicit Generator(const AttributeReader& c) : numbers_(seed_of(c)) {}
   // In [0, 1), 53 bits.
-  double uniform() {
-    state_ += 0x9e3779b97f4a7c15u;
-    uint64_t z = state_;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-53;
-  }
+  double uniform() { return numbers_.uniform(); }
   // Mean 0, variance 1 (Box-Muller).
   double normal() {
     constexpr double kTwoPi = 6.283185307179586;
@@ -41,7 +25,18 @@ class Generator {
   }
 
  private:
-  uint64_t state_ = 0;
+  static uint64_t seed_of(const AttributeReader& c) {
+    if (c.has("seed")) {
+      const auto* whole = std::get_if<int64_t>(&c.node.attributes.find("seed")->second);
+      return whole ? static_cast<uint64_t>(*whole) : std::bit_cast<uint64_t>(c.attr_float("seed"));
+    }
+    uint64_t hash = 0xcbf29ce484222325u;  // FNV-1a
+    for (const char ch : c.node.op + "/" + c.node.name)
+      hash = (hash ^ static_cast<uint8_t>(ch)) * 0x100000001b3u;
+    return hash;
+  }
+
+  SplitMix64 numbers_;
 };
 
 }  // namespace mnn
