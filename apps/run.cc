@@ -75,8 +75,8 @@ Result<std::vector<Step>> list_steps(const Options& o, const LoadedModel& loaded
     const auto dims = concrete_input_dims(graph);
     if (!dims.ok()) return dims.status();
     MNN_ASSIGN_OR_RETURN(std::vector<Tensor> made, random_inputs(graph, *dims, o.seed));
-    round.push_back(
-        {[made]() -> Result<std::vector<Tensor>> { return made; }, {}, {}, {}, {}, {}, {}, {}});
+    Step& step = round.emplace_back();
+    step.load = [made]() -> Result<std::vector<Tensor>> { return made; };
   }
   MNN_ASSIGN_OR_RETURN(const ImageOptions images, o.images.over(o.base_images));
   const bool by_name = o.inputs.size() == 1 && o.steps == 1;
@@ -86,14 +86,10 @@ Result<std::vector<Step>> list_steps(const Options& o, const LoadedModel& loaded
                          open_inputs(source, graph, loaded.source_inputs, images));
     tell_skipped(source, samples, events);
     for (size_t i = 0; i < samples.names.size(); ++i) {
-      round.push_back({[load = samples.load, i] { return load(i); },
-                       samples.names.size() == 1 ? source : samples.names[i],
-                       by_name ? folder_name(samples.names[i], seen) : "",
-                       {},
-                       {},
-                       {},
-                       {},
-                       {}});
+      Step& step = round.emplace_back();
+      step.load = [load = samples.load, i] { return load(i); };
+      step.sample = samples.names.size() == 1 ? source : samples.names[i];
+      if (by_name) step.name = folder_name(samples.names[i], seen);
     }
   }
   const size_t count = round.size() * static_cast<size_t>(o.steps);

@@ -41,14 +41,6 @@ struct Part {
   std::vector<ErrorMetrics> errors;         // per option, all else in float
 };
 
-GroupCodes as_half(const Tensor& half) {
-  GroupCodes codes;
-  codes.stored = half;
-  codes.params.storage = DType::kF16;
-  codes.params.scale = Tensor::scalar(1.0f);
-  return codes;
-}
-
 class MixedQuantizer {
  public:
   MixedQuantizer(const Graph& graph, const QuantOptions& options)
@@ -239,7 +231,7 @@ class MixedQuantizer {
       ErrorSums error;
       MNN_RETURN_IF_ERROR(error.add(w, half));
       if (error.not_finite > 0 || metrics_of(error).snr_db < kLeastHalfSnrDb) continue;
-      GroupCodes codes = as_half(half);
+      GroupCodes codes = half_codes(half);
       codes.error = error;
       part.codes.emplace("f16", std::move(codes));
     }

@@ -6,29 +6,6 @@
 namespace mnn {
 namespace {
 
-// Of a matrix [inputs, outputs] inside a tensor.
-struct MatrixView {
-  int64_t inputs = 0, outputs = 0, input_stride = 1, output_stride = 1;
-  MatrixView(const std::vector<int64_t>& dims, const GroupFormat& f) {
-    const auto axis = static_cast<size_t>(f.axis), channel = static_cast<size_t>(f.channel_axis);
-    inputs = dims[axis];
-    outputs = dims[channel];
-    if (axis < channel) {
-      input_stride = outputs;
-    } else {
-      output_stride = inputs;
-    }
-  }
-  int64_t at(int64_t k, int64_t n) const { return k * input_stride + n * output_stride; }
-  // The group of input k in output n.
-  int64_t entry(int64_t k, int64_t n, int64_t group) const {
-    if (group == 0) return n;
-    const int64_t parts = (inputs + group - 1) / group;
-    return input_stride > output_stride || outputs == 1 ? k / group * outputs + n
-                                                        : n * parts + k / group;
-  }
-};
-
 // [begin, end) of `count` for one of `parts`.
 std::pair<int64_t, int64_t> share(int64_t count, int part, int parts) {
   return {count * part / parts, count * (part + 1) / parts};
@@ -53,13 +30,38 @@ std::vector<double> cholesky(int64_t n, F&& a) {
   return l;
 }
 
+// L of the Gram matrix with `damping` on its diagonal; empty where that is not positive definite.
+std::vector<double> damped_factor(const Gram& gram, double damping) {
+  return cholesky(gram.size(),
+                  [&](int64_t i, int64_t j) { return gram.at(i, j) + (i == j ? damping : 0); });
+}
+
+double mean_of_diagonal(const Gram& gram) {
+  double mean = 0;
+  for (int64_t k = 0; k < gram.size(); ++k)
+    mean += gram.at(k, k) / static_cast<double>(gram.size());
+  return mean;
+}
+
+// What `make` makes with a damping of a hundredth of the diagonal's mean, ten times more as long as
+// that comes out empty.
+template <typename F>
+Result<std::vector<double>> with_damping(const Gram& gram, F&& make) {
+  const double mean = mean_of_diagonal(gram);
+  if (!std::isfinite(mean)) return invalid("the layer's inputs are not finite");
+  for (double damping = 0.01 * mean + 1e-12; std::isfinite(damping); damping *= 10) {
+    std::vector<double> made = make(damping);
+    if (!made.empty()) return made;
+  }
+  return invalid("the layer's inputs have no usable Gram matrix");
+}
+
 // The upper triangle U, in rows, of H^-1 = U^T U for the damped Gram matrix H; empty where H is not
 // positive definite.
 std::vector<double> inverse_factor(const Gram& gram, double damping) {
   const int64_t n = gram.size();
   const auto at = [n](int64_t i, int64_t j) { return static_cast<size_t>(i * n + j); };
-  const std::vector<double> l =
-      cholesky(n, [&](int64_t i, int64_t j) { return gram.at(i, j) + (i == j ? damping : 0); });
+  const std::vector<double> l = damped_factor(gram, damping);
   if (l.empty()) return {};
   // M = L^-1, lower; H^-1 = M^T M.
   std::vector<double> m(static_cast<size_t>(n * n), 0.0);
@@ -94,15 +96,7 @@ std::vector<double> inverse_factor(const Gram& gram, double damping) {
 }  // namespace
 
 Result<std::vector<double>> Gram::factor() const {
-  double mean = 0;
-  for (int64_t k = 0; k < size_; ++k) mean += at(k, k) / static_cast<double>(size_);
-  if (!std::isfinite(mean)) return invalid("the layer's inputs are not finite");
-  for (double damping = 0.01 * mean + 1e-12; std::isfinite(damping); damping *= 10) {
-    std::vector<double> l =
-        cholesky(size_, [&](int64_t i, int64_t j) { return at(i, j) + (i == j ? damping : 0); });
-    if (!l.empty()) return l;
-  }
-  return invalid("the layer's inputs have no usable Gram matrix");
+  return with_damping(*this, [&](double damping) { return damped_factor(*this, damping); });
 }
 
 void Gram::add(const float* x, int64_t rows, int64_t row_stride, int64_t stride, ThreadPool& pool) {
@@ -162,14 +156,10 @@ Result<GroupCodes> encode_gptq(const Tensor& weights, const GroupFormat& format,
   }
   const MatrixView view(weights.dims(), format);
   const int64_t inputs = view.inputs;
-  double mean = 0;
-  for (int64_t k = 0; k < inputs; ++k) mean += gram.at(k, k) / static_cast<double>(inputs);
-  if (!std::isfinite(mean)) return invalid("the layer's inputs are not finite");
-  std::vector<double> u;
-  for (double damping = 0.01 * mean + 1e-12; u.empty(); damping *= 10) {
-    if (!std::isfinite(damping)) return invalid("the layer's inputs have no usable Gram matrix");
-    u = inverse_factor(gram, damping);
-  }
+  const double mean = mean_of_diagonal(gram);
+  MNN_ASSIGN_OR_RETURN(const std::vector<double> u, with_damping(gram, [&](double damping) {
+                         return inverse_factor(gram, damping);
+                       }));
   const bool half = fits_half_scales(weights, format);
   const GroupEncoder encoder(format, GroupFit::kSearch, half);
   const int64_t group = format.group > 0 ? format.group : inputs;

@@ -29,6 +29,29 @@ class Gram {
   std::vector<double> sums_;  // the lower triangle
 };
 
+// Of a matrix [inputs, outputs] inside a tensor.
+struct MatrixView {
+  int64_t inputs = 0, outputs = 0, input_stride = 1, output_stride = 1;
+  MatrixView(const std::vector<int64_t>& dims, const GroupFormat& f) {
+    const auto axis = static_cast<size_t>(f.axis), channel = static_cast<size_t>(f.channel_axis);
+    inputs = dims[axis];
+    outputs = dims[channel];
+    if (axis < channel) {
+      input_stride = outputs;
+    } else {
+      output_stride = inputs;
+    }
+  }
+  int64_t at(int64_t k, int64_t n) const { return k * input_stride + n * output_stride; }
+  // The group of input k in output n.
+  int64_t entry(int64_t k, int64_t n, int64_t group) const {
+    if (group == 0) return n;
+    const int64_t parts = (inputs + group - 1) / group;
+    return input_stride > output_stride || outputs == 1 ? k / group * outputs + n
+                                                        : n * parts + k / group;
+  }
+};
+
 // Whether encode_gptq() takes weights of these dims: a matrix of the two axes, all others 1.
 bool is_matrix(const std::vector<int64_t>& dims, const GroupFormat& format);
 

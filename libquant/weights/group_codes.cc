@@ -175,6 +175,14 @@ bool GroupEncoder::refit(WeightGroup& g) const {
   return true;
 }
 
+GroupCodes half_codes(const Tensor& half) {
+  GroupCodes codes;
+  codes.stored = half;
+  codes.params.storage = DType::kF16;
+  codes.params.scale = Tensor::scalar(1.0f);
+  return codes;
+}
+
 bool fits_half_scales(const Tensor& weights, const GroupFormat& format) {
   const Groups groups(weights.dims(), format);
   const StorageType& row = *find_storage(code_type(format));

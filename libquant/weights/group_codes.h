@@ -68,6 +68,9 @@ struct GroupCodes {
   ErrorSums error;  // of what is read back, against the weights
 };
 
+// Numbers that are f16 already, as the storage of an f32 constant.
+GroupCodes half_codes(const Tensor& half);
+
 // Whether f16 scales do for these weights.
 bool fits_half_scales(const Tensor& weights, const GroupFormat& format);
 // kInvalidArgument for NaN and infinity and for weights that are not f32, kUsage for a width or

@@ -210,13 +210,6 @@ Result<LowRank> low_rank_of(std::span<const double> m, int64_t inputs, int64_t o
 
 namespace {
 
-// Element (input, output) of a matrix inside a tensor.
-int64_t place(const std::vector<int64_t>& dims, const GroupFormat& f, int64_t input,
-              int64_t output) {
-  return f.axis < f.channel_axis ? input * dims[static_cast<size_t>(f.channel_axis)] + output
-                                 : output * dims[static_cast<size_t>(f.axis)] + input;
-}
-
 // A constant of f32 that is stored as f16.
 Result<ValueId> half_constant(Graph& graph, std::span<const double> numbers, int64_t rows,
                               int64_t columns, const std::string& name) {
@@ -225,11 +218,9 @@ Result<ValueId> half_constant(Graph& graph, std::span<const double> numbers, int
     wide.data<float>()[i] = static_cast<float>(numbers[i]);
   MNN_ASSIGN_OR_RETURN(const Tensor half, convert_floats(wide, DType::kF16));
   const ValueId id = graph.add_constant(wide, name);
-  Value& value = graph.value(id);
-  value.data = half;
-  value.quant.emplace();
-  value.quant->storage = DType::kF16;
-  value.quant->scale = Tensor::scalar(1.0f);
+  const GroupCodes codes = half_codes(half);
+  graph.value(id).data = codes.stored;
+  graph.value(id).quant = codes.params;
   return id;
 }
 
@@ -239,13 +230,12 @@ Result<LowRank> low_rank_of_error(const Tensor& weights, const GroupFormat& form
                                   const GroupCodes& codes, const Gram* gram, int64_t rank,
                                   ThreadPool& pool) {
   MNN_ASSIGN_OR_RETURN(const Tensor back, dequantize_tensor(codes.stored, codes.params));
-  const std::vector<int64_t>& dims = weights.dims();
-  const int64_t inputs = dims[static_cast<size_t>(format.axis)],
-                outputs = dims[static_cast<size_t>(format.channel_axis)];
+  const MatrixView view(weights.dims(), format);
+  const int64_t inputs = view.inputs, outputs = view.outputs;
   std::vector<double> error(static_cast<size_t>(inputs * outputs));
   for (int64_t k = 0; k < inputs; ++k) {
     for (int64_t n = 0; n < outputs; ++n) {
-      const int64_t at = place(dims, format, k, n);
+      const int64_t at = view.at(k, n);
       error[static_cast<size_t>(k * outputs + n)] = static_cast<double>(weights.data<float>()[at]) -
                                                     static_cast<double>(back.data<float>()[at]);
     }
@@ -256,9 +246,8 @@ Result<LowRank> low_rank_of_error(const Tensor& weights, const GroupFormat& form
 Result<Tensor> without_low_rank(const Tensor& weights, const GroupFormat& format,
                                 const LowRank& terms) {
   MNN_ASSIGN_OR_RETURN(Tensor rest, weights.clone());
-  const std::vector<int64_t>& dims = weights.dims();
-  const int64_t inputs = dims[static_cast<size_t>(format.axis)],
-                outputs = dims[static_cast<size_t>(format.channel_axis)];
+  const MatrixView view(weights.dims(), format);
+  const int64_t inputs = view.inputs, outputs = view.outputs;
   std::vector<double> row(static_cast<size_t>(outputs));
   for (int64_t k = 0; k < inputs; ++k) {
     std::ranges::fill(row, 0.0);
@@ -268,8 +257,7 @@ Result<Tensor> without_low_rank(const Tensor& weights, const GroupFormat& format
         row[static_cast<size_t>(n)] += f * terms.b[static_cast<size_t>(r * outputs + n)];
     }
     for (int64_t n = 0; n < outputs; ++n)
-      rest.data<float>()[place(dims, format, k, n)] -=
-          static_cast<float>(row[static_cast<size_t>(n)]);
+      rest.data<float>()[view.at(k, n)] -= static_cast<float>(row[static_cast<size_t>(n)]);
   }
   return rest;
 }

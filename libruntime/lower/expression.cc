@@ -1,10 +1,10 @@
 #include "libruntime/lower/expression.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
 #include "libruntime/core/post_op.h"
-#include "libruntime/lower/grid.h"
 
 namespace mnn {
 namespace {
@@ -298,6 +298,22 @@ Result<ExpressionList> post_op_expression(const Graph& graph, const Node& node, 
   ExpressionBuilder b(graph, hooks);
   MNN_ASSIGN_OR_RETURN(const Operand result, b.post_ops(node, b.source({}), from));
   return b.finish(result);
+}
+
+std::optional<ByteRange> range_behind(std::span<const Expression::Op> ops, const Grid& grid) {
+  ByteRange range;
+  for (size_t i = 1; i < ops.size(); ++i) {
+    const Expression::Op& op = ops[i];
+    const bool clip = op.is(UnaryOp::kClip);
+    if ((!clip && !op.is(UnaryOp::kRelu)) || op.x != ops[i - 1].out) return std::nullopt;
+    const auto byte = [&](float real) {
+      return std::clamp(std::nearbyint(real / grid.scale) + static_cast<float>(grid.zero), 0.0f,
+                        255.0f);
+    };
+    range.low = std::max(range.low, byte(clip ? op.a : 0.0f));
+    range.high = std::min(range.high, clip ? byte(op.b) : 255.0f);
+  }
+  return range;
 }
 
 }  // namespace mnn

@@ -4,10 +4,13 @@
 #pragma once
 
 #include <functional>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "libruntime/core/tensor.h"
 #include "libruntime/lower/element.h"
+#include "libruntime/lower/grid.h"
 
 namespace mnn {
 
@@ -58,5 +61,12 @@ Result<ExpressionList> node_expression(const Graph& graph, const Node& node,
 // Post-ops [from, …) of the node on the result so far, which stands for its first output.
 Result<ExpressionList> post_op_expression(const Graph& graph, const Node& node, size_t from,
                                           const ExpressionHooks& hooks);
+
+// What the operators behind the first clamp its result to, as bytes of a grid; nullopt when they do
+// anything else.
+struct ByteRange {
+  float low = 0, high = 255;
+};
+std::optional<ByteRange> range_behind(std::span<const Expression::Op> ops, const Grid& grid);
 
 }  // namespace mnn

@@ -56,11 +56,6 @@ Runs runs_of(const Array& y, const Order& order) {
 
 bool is_whole(const Array& a, const Order& order) { return a.grid && is_dense(a, order); }
 
-// Bytes that a result is clamped to.
-struct ByteRange {
-  float low = 0, high = 255;
-};
-
 void lower_sum(Lowering& l, const Array& a, const Array& b, const ByteRange& range,
                const Order& order, ValueId v) {
   const Array y = l.allocate_output(v, order, l.grid(v));
@@ -146,23 +141,6 @@ bool is_gate(const Array& a) {
   return true;
 }
 
-// What the operators behind the first clamp its result to; nullopt when they do anything else.
-std::optional<ByteRange> range_behind(const BoundExpression& e, const Grid& grid) {
-  ByteRange range;
-  for (size_t i = 1; i < e.ops.size(); ++i) {
-    const Expression::Op& op = e.ops[i];
-    const bool clip = op.is(UnaryOp::kClip);
-    if ((!clip && !op.is(UnaryOp::kRelu)) || op.x != e.ops[i - 1].out) return std::nullopt;
-    const auto byte = [&](float real) {
-      return std::clamp(std::nearbyint(real / grid.scale) + static_cast<float>(grid.zero), 0.0f,
-                        255.0f);
-    };
-    range.low = std::max(range.low, byte(clip ? op.a : 0.0f));
-    range.high = std::min(range.high, clip ? byte(op.b) : 255.0f);
-  }
-  return range;
-}
-
 // Sums of one product of an image and its gate with that image and another one, once each at most.
 std::optional<Gated> as_gated(const BoundExpression& e, const Order& order) {
   // How often each of them is in a register.
@@ -213,7 +191,7 @@ Result<bool> lower_byte_expression(Lowering& l, const BoundExpression& e, ValueI
   if (e.sources.size() == 1 && e.sources[0].grid) return lower_table(l, e, order, v);
   if (e.sources.size() == 2 && e.ops[0].is(BinaryOp::kAdd) && is_whole(e.sources[0], order) &&
       is_whole(e.sources[1], order)) {
-    const std::optional<ByteRange> range = range_behind(e, *l.grid(v));
+    const std::optional<ByteRange> range = range_behind(e.ops, *l.grid(v));
     if (range) lower_sum(l, e.sources[0], e.sources[1], *range, order, v);
     return range.has_value();
   }

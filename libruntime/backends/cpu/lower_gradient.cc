@@ -114,13 +114,13 @@ Status lower_weight_gradient(Lowering& l, const Node& node) {
   return l.finish(node, dw);
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kGradientRows[] = {
     {"MaxPoolGradient", supports_max_pool_gradient, lower_max_pool_gradient},
     {"ConvWeightGradient", supports_weight_gradient, lower_weight_gradient},
 };
 
 }  // namespace
 
-std::span<const OpRow> gradient_rows() { return kRows; }
+std::span<const OpRow> gradient_rows() { return kGradientRows; }
 
 }  // namespace mnn::cpu

@@ -44,14 +44,20 @@ std::optional<std::string> supports_matmul_integer(const Graph& graph, const Nod
   return std::nullopt;
 }
 
-// The values as unsigned bytes in row-major order: signed ones are raised by 128.
+// `count` bytes of a constant from `first` on as unsigned ones: signed ones are raised by 128.
+void raise(const Tensor& t, int64_t first, int64_t count, uint8_t* to) {
+  const auto* from = reinterpret_cast<const uint8_t*>(t.raw()) + first;
+  const uint8_t turned = t.dtype() == DType::kI8 ? 0x80 : 0;
+  for (int64_t i = 0; i < count; ++i) to[i] = from[i] ^ turned;
+}
+
+// The values as unsigned bytes in row-major order, raised like that.
 Result<Array> unsigned_bytes(Lowering& l, ValueId v) {
   MNN_ASSIGN_OR_RETURN(const Array x, l.real(v, row_major(l.dims(v).size())));
   if (x.dtype == DType::kU8) return x;
   if (const Tensor* t = l.constant(v)) {
     MNN_ASSIGN_OR_RETURN(Tensor raised, Tensor::allocate(DType::kU8, t->dims()));
-    const auto* from = reinterpret_cast<const uint8_t*>(t->raw());
-    for (int64_t i = 0; i < t->elements(); ++i) raised.data<uint8_t>()[i] = from[i] ^ 0x80;
+    raise(*t, 0, t->elements(), raised.data<uint8_t>());
     return l.constant_array(std::move(raised));
   }
   return l.turn_top_bit("raise_bytes", x, DType::kU8, std::nullopt);
@@ -110,16 +116,15 @@ Status add_product(Lowering& l, std::shared_ptr<const MatrixKernel> kernel, cons
   return {};
 }
 
-// The bytes of a constant, raised like computed ones.
-Weights<uint8_t> kept_bytes(Lowering& l, ValueId v) {
+// `count` bytes of a constant from `first` on, raised like computed ones.
+Weights<uint8_t> kept_bytes(Lowering& l, ValueId v, int64_t first, int64_t count) {
   using Elements = Weights<uint8_t>::Elements;
-  return {l.weight_id(v).derived("raised"), [&l, v]() -> Result<Elements> {
+  return {l.weight_id(v).derived(layout_name("raised", {first, count})),
+          [&l, v, first, count]() -> Result<Elements> {
             const Tensor* t = l.constant(v);
             if (t == nullptr) return internal_error("the weights cannot be read");
-            const auto made = std::make_shared<AlignedBuffer<uint8_t>>(t->elements());
-            const auto* from = reinterpret_cast<const uint8_t*>(t->raw());
-            const uint8_t raised = t->dtype() == DType::kI8 ? 0x80 : 0;
-            for (int64_t i = 0; i < t->elements(); ++i) made->data()[i] = from[i] ^ raised;
+            const auto made = std::make_shared<AlignedBuffer<uint8_t>>(count);
+            raise(*t, first, count, made->data());
             return Elements(made, made->data());
           }};
 }
@@ -127,13 +132,11 @@ Weights<uint8_t> kept_bytes(Lowering& l, ValueId v) {
 // The zero points of a constant second operand: one, or one a column.
 Result<std::vector<uint8_t>> kept_zeros(Lowering& l, const Node& node) {
   const NodeView n(l.graph(), node);
-  const bool is_signed = n.in_type(1) == DType::kI8;
-  if (!n.has_input(3)) return std::vector<uint8_t>(1, is_signed ? 128 : 0);
+  if (!n.has_input(3)) return std::vector<uint8_t>(1, n.in_type(1) == DType::kI8 ? 128 : 0);
   const Tensor* t = l.constant(node.inputs[3]);
   if (t == nullptr) return internal_error("the zero points cannot be read");
-  const auto* from = reinterpret_cast<const uint8_t*>(t->raw());
-  std::vector<uint8_t> zeros(from, from + t->elements());
-  for (uint8_t& z : zeros) z ^= is_signed ? 0x80 : 0;
+  std::vector<uint8_t> zeros(static_cast<size_t>(t->elements()));
+  raise(*t, 0, t->elements(), zeros.data());
   return zeros;
 }
 
@@ -147,9 +150,9 @@ Status lower_matmul_integer(Lowering& l, const Node& node) {
     g.n = dims.back();
     g.m = product(dims) / std::max<int64_t>(g.n, 1);
     MNN_ASSIGN_OR_RETURN(const std::vector<uint8_t> b_zeros, kept_zeros(l, node));
-    MNN_ASSIGN_OR_RETURN(
-        std::shared_ptr<const MatrixKernel> kernel,
-        make_gemm_integer(g, kept_bytes(l, node.inputs[1]), b_zeros, l.kernel_options()));
+    MNN_ASSIGN_OR_RETURN(std::shared_ptr<const MatrixKernel> kernel,
+                         make_gemm_integer(g, kept_bytes(l, node.inputs[1], 0, g.k * g.n), b_zeros,
+                                           l.kernel_options()));
     MNN_ASSIGN_OR_RETURN(const Zeros zeros, zeros_of(l, node, false));
     const Array y = l.allocate(DType::kI32, dims, row_major(dims.size()));
     MNN_RETURN_IF_ERROR(add_product(l, std::move(kernel), g, a, nullptr, zeros, y));
@@ -249,7 +252,7 @@ Status lower_depthwise_integer(Lowering& l, const Node& node) {
   const int64_t channels = dims[1], pixels = dims[0] * c.rows * c.row;
   const int64_t taps = c.kernel_h * c.kernel_w;
   MNN_ASSIGN_OR_RETURN(const std::vector<uint8_t> w_zeros, kept_zeros(l, node));
-  MNN_ASSIGN_OR_RETURN(const auto raised, kept_bytes(l, node.inputs[1]).read());
+  MNN_ASSIGN_OR_RETURN(const auto raised, kept_bytes(l, node.inputs[1], 0, channels * taps).read());
   MNN_ASSIGN_OR_RETURN(Tensor filters, Tensor::allocate(DType::kI16, {taps, channels}));
   for (int64_t ch = 0; ch < channels; ++ch) {
     const int z = w_zeros[w_zeros.size() == 1 ? 0 : static_cast<size_t>(ch)];
@@ -311,15 +314,15 @@ Status lower_conv_integer(Lowering& l, const Node& node) {
   };
   const Array y = l.allocate(DType::kI32, dims, channels_last(4));
   for (int64_t group = 0; group < c.groups; ++group) {
-    // [outputs, channels, taps] as [taps, channels, outputs].
+    // The group's [outputs, channels, taps] as [taps, channels, outputs].
+    const int64_t size = depth * each;
     const Weights<uint8_t> turned =
-        kept_bytes(l, node.inputs[1])
-            .derived(layout_name("columns", {group, c.groups, w[1], taps}), depth * each,
-                     [=](const uint8_t* all, uint8_t* to) {
-                       const uint8_t* from = all + group * each * depth;
-                       for (int64_t i = 0; i < depth * each; ++i) {
-                         const int64_t tap = i % taps, channel = i / taps % w[1];
-                         to[(tap * w[1] + channel) * each + i / depth] = from[i];
+        kept_bytes(l, node.inputs[1], group * size, size)
+            .derived(layout_name("columns", {w[1], taps}), size,
+                     [=, channels = w[1]](const uint8_t* from, uint8_t* to) {
+                       for (int64_t i = 0; i < size; ++i) {
+                         const int64_t tap = i % taps, channel = i / taps % channels;
+                         to[(tap * channels + channel) * each + i / depth] = from[i];
                        }
                      });
     GemmGeometry g;

@@ -4,6 +4,7 @@
 
 #include "libruntime/backends/gpu/kernel.h"
 #include "libruntime/backends/gpu/operators.h"
+#include "libruntime/backends/gpu/window_kernels.h"
 
 namespace mnn::gpu {
 namespace {
@@ -20,6 +21,17 @@ constexpr const char* kRequantize = R"(
 #define ROUNDED(v) TO_BYTE(ROUND_EVEN((v) * y_inverse) + y_zero)
 )";
 
+// Of a sum in column o: element e of y, which is byte k of the word at `at`.
+constexpr const char* kFinishSum = R"(
+#define FINISH_SUM(sum, o, at, e, k) \
+  EXACT float v = SUM_TO_REAL(sum, o); \
+  v = activation(ACT_BEFORE, v, before_a, before_b); \
+  if (RESIDUAL != 0) v = v + ADDED(at, e, k); \
+  v = activation(ACT_AFTER, v, after_a, after_b); \
+  if (BYTES != 0) word = word | ROUNDED(v) << (8 * k); \
+  else y[e] = AS_INT(v);
+)";
+
 KernelRow byte_row(const char* name) {
   KernelRow row;
   row.name = name;
@@ -28,16 +40,8 @@ KernelRow byte_row(const char* name) {
                  {"q", Element::kInt},
                  {"res", Element::kInt},
                  {"y", Element::kInt, true}};
-  // Of one image: ic and oc channels a group, and the window along d, h, w. `outside`: the word of
-  // what lies outside of x.
-  for (const char* name_of_int :
-       {"images", "groups", "ic", "oc", "id", "ih", "iw", "od", "oh", "ow", "kd",
-        "kh",     "kw",     "sd", "sh", "sw", "dd", "dh", "dw", "pd", "ph", "pw"}) {
-    row.params.push_back({name_of_int});
-  }
-  for (const char* name_of_real : {"before_a", "before_b", "after_a", "after_b"}) {
-    row.params.push_back({name_of_real, true});
-  }
+  // `outside`: the word of what lies outside of x.
+  row.params = kWindow;
   row.params.push_back({"outside"});
   row.params.push_back({"y_inverse", true});
   row.params.push_back({"y_zero", true});
@@ -45,7 +49,7 @@ KernelRow byte_row(const char* name) {
   row.params.push_back({"r_zero"});
   row.constants = {"ACT_BEFORE", "ACT_AFTER", "RESIDUAL", "BYTES"};
   row.activations = true;
-  row.functions = std::string(kByteFunctions) + kRequantize;
+  row.functions = std::string(kByteFunctions) + kRequantize + kFinishSum;
   return row;
 }
 
@@ -54,10 +58,8 @@ KernelRow byte_row(const char* name) {
 KernelRow conv_bytes() {
   KernelRow row = byte_row("mnn_conv_bytes");
   row.constants.push_back("ROWS");
+  row.functions += kPlaces;
   row.functions += R"(
-#define PLACE(p, z, y, x) int z = p / ow / oh * sd - pd; int y = p / ow % oh * sh - ph; \
-                          int x = p % ow * sw - pw;
-#define INSIDE(z, y, x) (z >= 0 && z < id && y >= 0 && y < ih && x >= 0 && x < iw)
 #define AT(in, z, y, x) (in ? ((z * ih + y) * iw + x) * apart : 0)
 )";
   row.body = R"(
@@ -93,26 +95,17 @@ KernelRow conv_bytes() {
   int e1 = a1;
   int e2 = a2;
   int e3 = a3;
-  PLACE(p0, z0, y0, x0)
-  PLACE(p1, z1, y1, x1)
-  PLACE(p2, z2, y2, x2)
-  PLACE(p3, z3, y3, x3)
+)";
+  row.body += kFourPlaces;
+  row.body += R"(
   int from = z * c4 * plane;
   int wi = z % groups * kd * kh * kw * c4 * blocks * 4 + block * 4;
   for (int kz = 0; kz < kd; kz++) {
     for (int ky = 0; ky < kh; ky++) {
       for (int kx = 0; kx < kw; kx++) {
-        int tz = kz * dd;
-        int ty = ky * dh;
-        int tx = kx * dw;
-        bool i0 = INSIDE(z0 + tz, y0 + ty, x0 + tx);
-        bool i1 = INSIDE(z1 + tz, y1 + ty, x1 + tx);
-        bool i2 = INSIDE(z2 + tz, y2 + ty, x2 + tx);
-        bool i3 = INSIDE(z3 + tz, y3 + ty, x3 + tx);
-        int t0 = from + AT(i0, (z0 + tz), (y0 + ty), (x0 + tx));
-        int t1 = from + AT(i1, (z1 + tz), (y1 + ty), (x1 + tx));
-        int t2 = from + AT(i2, (z2 + tz), (y2 + ty), (x2 + tx));
-        int t3 = from + AT(i3, (z3 + tz), (y3 + ty), (x3 + tx));
+)";
+  row.body += kFourTaps;
+  row.body += R"(
         for (int c = 0; c < c4; c++) {
           int w0 = w[wi];
           int w1 = w[wi + 1];
@@ -159,12 +152,7 @@ KernelRow conv_bytes() {
     for (int k = 0; k < 4 && block * 4 + k < oc; k++) {
       int channel = block * 4 + k;
       int e = ROWS != 0 ? p * oc + channel : (z * oc + channel) * pixels + p;
-      EXACT float v = SUM_TO_REAL(s[4 * j + k], o + k);
-      v = activation(ACT_BEFORE, v, before_a, before_b);
-      if (RESIDUAL != 0) v = v + ADDED(at, e, k);
-      v = activation(ACT_AFTER, v, after_a, after_b);
-      if (BYTES != 0) word = word | ROUNDED(v) << (8 * k);
-      else y[e] = AS_INT(v);
+      FINISH_SUM(s[4 * j + k], o + k, at, e, k)
     }
     if (BYTES != 0) y[at] = word;
   }
@@ -208,12 +196,7 @@ KernelRow depthwise_bytes() {
   int word = 0;
   for (int k = 0; k < 4 && block * 4 + k < groups; k++) {
     int e = (z * groups + block * 4 + k) * pixels + p;
-    EXACT float v = SUM_TO_REAL(s[k], block * 4 + k);
-    v = activation(ACT_BEFORE, v, before_a, before_b);
-    if (RESIDUAL != 0) v = v + ADDED(at, e, k);
-    v = activation(ACT_AFTER, v, after_a, after_b);
-    if (BYTES != 0) word = word | ROUNDED(v) << (8 * k);
-    else y[e] = AS_INT(v);
+    FINISH_SUM(s[k], block * 4 + k, at, e, k)
   }
   if (BYTES != 0) y[at] = word;
 )";

@@ -2,39 +2,12 @@
 #include "libruntime/backends/gpu/code_kernels.h"
 #include "libruntime/backends/gpu/kernel.h"
 #include "libruntime/backends/gpu/operators.h"
+#include "libruntime/backends/gpu/window_kernels.h"
 
 namespace mnn::gpu {
 namespace {
 
 using Element = KernelRow::Element;
-
-// Of one image: ic and oc channels a group, and the window along d, h, w.
-const std::vector<KernelRow::Param> kWindow = {{"images"},
-                                               {"groups"},
-                                               {"ic"},
-                                               {"oc"},
-                                               {"id"},
-                                               {"ih"},
-                                               {"iw"},
-                                               {"od"},
-                                               {"oh"},
-                                               {"ow"},
-                                               {"kd"},
-                                               {"kh"},
-                                               {"kw"},
-                                               {"sd"},
-                                               {"sh"},
-                                               {"sw"},
-                                               {"dd"},
-                                               {"dh"},
-                                               {"dw"},
-                                               {"pd"},
-                                               {"ph"},
-                                               {"pw"},
-                                               {"before_a", true},
-                                               {"before_b", true},
-                                               {"after_a", true},
-                                               {"after_b", true}};
 
 constexpr const char* kConvFinish = R"(
 #define FINISH(v, i) activation(ACT_AFTER, activation(ACT_BEFORE, (v), before_a, before_b) + \
@@ -76,10 +49,8 @@ KernelRow conv(bool coded) {
 #define WEIGHTS F4 u = w[wi]; F4 q = w[wi + 1];
 )";
   }
+  row.functions += kPlaces;
   row.functions += R"(
-#define PLACE(p, z, y, x) int z = p / ow / oh * sd - pd; int y = p / ow % oh * sh - ph; \
-                          int x = p % ow * sw - pw;
-#define INSIDE(z, y, x) (z >= 0 && z < id && y >= 0 && y < ih && x >= 0 && x < iw)
 #define AT(in, z, y, x) (in ? (z * ih + y) * iw + x : 0)
 #define KEEP(e, f) v[e] = f.x; v[(e) + 1] = f.y; v[(e) + 2] = f.z; v[(e) + 3] = f.w;
 )";
@@ -129,24 +100,15 @@ KernelRow conv(bool coded) {
       wi = wi + o4;
     }
   } else {
-    PLACE(p0, z0, y0, x0)
-    PLACE(p1, z1, y1, x1)
-    PLACE(p2, z2, y2, x2)
-    PLACE(p3, z3, y3, x3)
+)";
+  row.body += kFourPlaces;
+  row.body += R"(
     for (int kz = 0; kz < kd; kz++) {
       for (int ky = 0; ky < kh; ky++) {
         for (int kx = 0; kx < kw; kx++) {
-          int dz = kz * dd;
-          int dy = ky * dh;
-          int dx = kx * dw;
-          bool i0 = INSIDE(z0 + dz, y0 + dy, x0 + dx);
-          bool i1 = INSIDE(z1 + dz, y1 + dy, x1 + dx);
-          bool i2 = INSIDE(z2 + dz, y2 + dy, x2 + dx);
-          bool i3 = INSIDE(z3 + dz, y3 + dy, x3 + dx);
-          int t0 = from + AT(i0, (z0 + dz), (y0 + dy), (x0 + dx));
-          int t1 = from + AT(i1, (z1 + dz), (y1 + dy), (x1 + dx));
-          int t2 = from + AT(i2, (z2 + dz), (y2 + dy), (x2 + dx));
-          int t3 = from + AT(i3, (z3 + dz), (y3 + dy), (x3 + dx));
+)";
+  row.body += kFourTaps;
+  row.body += R"(
           for (int c = 0; c < ic; c++) {
             WEIGHTS
             float s0 = i0 ? x[t0] : 0.0f;

@@ -95,11 +95,7 @@ Result<Array> Lowering::add_expression(const Expression& e, const Dims& dims, DT
     if (s.so_far()) {
       a = *so_far;
     } else if (s.constant.defined()) {
-      a.dtype = DType::kF32;
-      a.dims = s.constant.dims();
-      a.strides = dense_strides(a.dims, row_major(a.rank()));
-      const float* data = s.constant.data<float>();
-      a.storage = weights(std::vector<float>(data, data + s.constant.elements()));
+      a = constant_array(s.constant);
     } else {
       MNN_ASSIGN_OR_RETURN(a, array(s.value));
     }
@@ -172,23 +168,6 @@ Expression::Op unary_op(UnaryOp kind, float a, float b, int x, int out) {
   return op;
 }
 
-// What the operators behind a sum clamp its result to, as bytes; nullopt when they do more.
-std::optional<std::pair<float, float>> clamps_behind(const Expression& e, const Grid& grid) {
-  std::pair<float, float> range = {0.0f, 255.0f};
-  for (size_t i = 1; i < e.ops.size(); ++i) {
-    const Expression::Op& op = e.ops[i];
-    const bool clip = op.is(UnaryOp::kClip);
-    if ((!clip && !op.is(UnaryOp::kRelu)) || op.x != e.ops[i - 1].out) return std::nullopt;
-    const auto byte = [&](float real) {
-      return std::clamp(std::nearbyint(real / grid.scale) + static_cast<float>(grid.zero), 0.0f,
-                        255.0f);
-    };
-    range.first = std::max(range.first, byte(clip ? op.a : 0.0f));
-    range.second = std::min(range.second, clip ? byte(op.b) : 255.0f);
-  }
-  return range;
-}
-
 // The operators on numbers of grids: sums of two as the CPU has them, else the reals, rounded to
 // the grid of the result.
 void add_grids(const Expression& e, const std::vector<std::optional<Grid>>& grids, const Grid& to,
@@ -200,7 +179,7 @@ void add_grids(const Expression& e, const std::vector<std::optional<Grid>>& grid
   };
   const auto range = e.sources.size() == 2 && grids[0] && grids[1] && e.ops[0].is(BinaryOp::kAdd) &&
                              e.ops[0].x != e.ops[0].y
-                         ? clamps_behind(e, to)
+                         ? range_behind(e.ops, to)
                          : std::nullopt;
   if (range) {
     const Grid &ga = *grids[0], &gb = *grids[1];
@@ -213,7 +192,7 @@ void add_grids(const Expression& e, const std::vector<std::optional<Grid>>& grid
     sum.out = next++;
     d.ops.push_back(sum);
     const int shifted = push(UnaryOp::kAddTo, offset, 0, sum.out);
-    push(UnaryOp::kRound, 0, 0, push(UnaryOp::kClip, range->first, range->second, shifted));
+    push(UnaryOp::kRound, 0, 0, push(UnaryOp::kClip, range->low, range->high, shifted));
   } else {
     std::vector<int> reals(static_cast<size_t>(e.registers));
     for (size_t r = 0; r < reals.size(); ++r) reals[r] = static_cast<int>(r);
@@ -272,10 +251,7 @@ Result<std::optional<Bytes>> Lowering::add_byte_expression(const Expression& e, 
     }
     Array a;
     if (s.constant.defined()) {
-      a.dims = s.constant.dims();
-      a.strides = dense_strides(a.dims, row_major(a.rank()));
-      const float* data = s.constant.data<float>();
-      a.storage = weights(std::vector<float>(data, data + s.constant.elements()));
+      a = constant_array(s.constant);
     } else {
       MNN_ASSIGN_OR_RETURN(a, array(s.value));
     }

@@ -217,6 +217,16 @@ int Lowering::error() {
 
 void Lowering::define(ValueId v, const Array& y) { arrays_[v] = {y}; }
 
+Array Lowering::constant_array(const Tensor& numbers) {
+  Array a;
+  a.dtype = DType::kF32;
+  a.dims = numbers.dims();
+  a.strides = dense_strides(a.dims, row_major(a.rank()));
+  const float* data = numbers.data<float>();
+  a.storage = weights(std::vector<float>(data, data + numbers.elements()));
+  return a;
+}
+
 Array Bytes::array() const {
   Array a;
   a.storage = storage;

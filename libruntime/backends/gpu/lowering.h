@@ -98,6 +98,8 @@ class Lowering {
   int weights(ValueId v, std::string_view how, int64_t words,
               std::function<Status(const Tensor& real, uint32_t* words)> make);
   int weights(const std::vector<float>& numbers);
+  // An f32 constant that was made for an expression.
+  Array constant_array(const Tensor& numbers);
   int table(std::vector<int> words);
   int error();
 
