@@ -52,44 +52,6 @@ int first_supporting(const Graph& graph, const Node& node, const Backends& backe
   return -1;
 }
 
-void add_identity(Graph& graph, ValueId from, ValueId to, const Node& origin) {
-  Node copy;
-  copy.op = "Identity";
-  copy.origin = origin.origin;
-  copy.name = origin.name;
-  copy.inputs = {from};
-  copy.outputs = {to};
-  graph.add_node(std::move(copy));
-}
-
-// The values of `made` become the outputs of the node they stand for. `graph.nodes` from `first` on
-// are the nodes that make them.
-void rename_outputs(Graph& graph, size_t first, std::vector<ValueId> made, const Node& node) {
-  std::vector<ValueId> done;  // outputs that have their maker
-  for (size_t i = 0; i < node.outputs.size() && i < made.size(); ++i) {
-    const ValueId wanted = node.outputs[i], old = made[i];
-    if (wanted == kNoValue || old == kNoValue) continue;
-    bool fresh = false;
-    for (size_t n = first; n < graph.nodes.size(); ++n) {
-      const std::vector<ValueId>& outputs = graph.nodes[n].outputs;
-      fresh |= std::find(outputs.begin(), outputs.end(), old) != outputs.end();
-    }
-    // An input handed through, or a value that already became another output.
-    if (!fresh || std::find(done.begin(), done.end(), old) != done.end()) {
-      add_identity(graph, old, wanted, node);
-      continue;
-    }
-    for (size_t n = first; n < graph.nodes.size(); ++n) {
-      Node& part = graph.nodes[n];
-      for (auto* list : {&part.inputs, &part.captures, &part.outputs}) {
-        std::replace(list->begin(), list->end(), old, wanted);
-      }
-    }
-    std::replace(made.begin(), made.end(), old, wanted);
-    done.push_back(wanted);
-  }
-}
-
 std::vector<std::string> origin_of(const Graph& graph, const Node& node) {
   if (!node.origin.empty()) return node.origin;
   return {display_name(graph, node)};
@@ -103,7 +65,7 @@ Status decompose(Graph& graph, const OpDef& def, const Node& node) {
   for (size_t n = first; n < graph.nodes.size(); ++n) {
     if (graph.nodes[n].name.empty()) graph.nodes[n].name = display_name(graph, node);
   }
-  rename_outputs(graph, first, std::move(made), node);
+  hand_over(graph, first, std::move(made), node);
   return {};
 }
 

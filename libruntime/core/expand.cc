@@ -28,6 +28,27 @@ NodeId maker_of(const Graph& graph, size_t first, ValueId v) {
 
 }  // namespace
 
+void hand_over(Graph& graph, size_t first, std::vector<ValueId> made, const Node& node) {
+  std::vector<ValueId> done;  // outputs that have their maker
+  for (size_t i = 0; i < node.outputs.size() && i < made.size(); ++i) {
+    const ValueId wanted = node.outputs[i], old = made[i];
+    if (wanted == kNoValue || old == kNoValue) continue;
+    // An input handed through, or a value that already became another output.
+    if (maker_of(graph, first, old) < 0 || std::ranges::count(done, old) > 0) {
+      add_identity(graph, old, wanted, node);
+      continue;
+    }
+    for (size_t n = first; n < graph.nodes.size(); ++n) {
+      Node& part = graph.nodes[n];
+      for (auto* list : {&part.inputs, &part.captures, &part.outputs}) {
+        std::ranges::replace(*list, old, wanted);
+      }
+    }
+    std::ranges::replace(made, old, wanted);
+    done.push_back(wanted);
+  }
+}
+
 Status expand_node(Graph& graph, DecomposeFn expand, const Node& node) {
   const size_t first = graph.nodes.size(), values = graph.values.size();
   Node named = node;
@@ -42,33 +63,16 @@ Status expand_node(Graph& graph, DecomposeFn expand, const Node& node) {
     return result.status();
   }
   std::vector<ValueId> made = std::move(result).value();
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    if (node.outputs[i] != kNoValue && (i >= made.size() || made[i] == kNoValue))
+      return internal_error("output " + std::to_string(i) + " of " + node.op + " is missing");
+  }
   for (size_t n = first; n < graph.nodes.size(); ++n) {
     graph.nodes[n].name = named.name + "/" + graph.nodes[n].op;
   }
-  std::vector<ValueId> done;  // outputs that have their maker
-  for (size_t i = 0; i < node.outputs.size(); ++i) {
-    const ValueId wanted = node.outputs[i];
-    if (wanted == kNoValue) continue;
-    const ValueId old = i < made.size() ? made[i] : kNoValue;
-    if (old == kNoValue) {
-      return internal_error("output " + std::to_string(i) + " of " + node.op + " is missing");
-    }
-    const NodeId maker = maker_of(graph, first, old);
-    // An input handed through, or a value that already became another output.
-    if (maker < 0 || std::ranges::count(done, old) > 0) {
-      add_identity(graph, old, wanted, named);
-      continue;
-    }
-    if (i == 0) graph.node(maker).name = named.name;
-    for (size_t n = first; n < graph.nodes.size(); ++n) {
-      Node& part = graph.nodes[n];
-      for (auto* list : {&part.inputs, &part.captures, &part.outputs}) {
-        std::ranges::replace(*list, old, wanted);
-      }
-    }
-    std::ranges::replace(made, old, wanted);
-    done.push_back(wanted);
-  }
+  hand_over(graph, first, std::move(made), named);
+  if (!node.outputs.empty() && node.outputs[0] != kNoValue)
+    graph.node(maker_of(graph, first, node.outputs[0])).name = named.name;
   return {};
 }
 

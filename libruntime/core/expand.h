@@ -5,6 +5,11 @@
 
 namespace mnn {
 
+// The values of `made` become the outputs of the node they stand for, kNoValue standing for none.
+// `graph.nodes` from `first` on are the nodes that make them; what is handed through becomes an
+// Identity with the node's name and origin.
+void hand_over(Graph& graph, size_t first, std::vector<ValueId> made, const Node& node);
+
 // Appends what `expand` builds for `node`, which is not in the graph (any more). Its outputs are
 // made by the new nodes under their own ids. The maker of the first output gets the node's name,
 // the others that name and their operator; all have its origin.

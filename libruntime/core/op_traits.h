@@ -40,7 +40,8 @@ inline constexpr OpTraits kElementwise{1u << 0};
 // A continuous elementwise function of floats with a slope of two at most (with its default
 // attributes): rounding what it reads rounds what it makes about as much.
 inline constexpr OpTraits kActivation{1u << 1};
-// Elementwise in its first input; the others hold one number per channel, axis 1.
+// Elementwise in its first input; the others hold one number per channel, axis 1. (Not so of
+// BatchNormalization in training mode, whose statistics are those of the input.)
 inline constexpr OpTraits kPerChannel{1u << 2};
 // Every element it makes of the data's type is an element of a data input; which one, its place
 // says. (Pad and Trilu, which also make new elements, are none.)
